@@ -1,0 +1,1 @@
+"""The shared feature library, and the demo use case built on it."""

@@ -1,0 +1,68 @@
+"""How a state is packed into the one string a store holds for it.
+
+Little-endian: version u64, updates applied u64, account u64, newest event time f64 (seconds), the
+kind's own numbers at fixed width, then (source u32, last offset i64) for each source that ever
+updated it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from struct import Struct
+from typing import Final
+
+from features.engine import EntityState
+from features.views import View
+
+__all__ = ["VERSION_BYTES", "StateCodec", "layout_of"]
+
+#: The version leads the packed value; the store's script compares these bytes.
+VERSION_BYTES: Final = 8
+
+_FENCE = Struct("<Iq")
+
+
+class StateCodec:
+    """Packs and unpacks the states of one view."""
+
+    def __init__(self, view: View) -> None:
+        self._prefix = Struct("<QQQd" + view.state.format)
+        self._fences: dict[int, Struct] = {}
+
+    def unpack(self, packed: Sequence[bytes]) -> list[EntityState]:
+        """Unpack states, all in one pass over their fixed part."""
+        width = self._prefix.size
+        prefixes = self._prefix.iter_unpack(b"".join([value[:width] for value in packed]))
+        fences = _FENCE.iter_unpack
+        return [
+            EntityState(head[0], head[1], head[2], head[3], list(head[4:]), dict(fences(tail)))
+            for head, tail in zip(prefixes, [value[width:] for value in packed], strict=True)
+        ]
+
+    def pack(self, state: EntityState) -> bytes:
+        """Pack a state with the version it carries."""
+        fences = state.fences
+        count = len(fences)
+        layout = self._fences.get(count)
+        if layout is None:
+            layout = self._fences[count] = Struct("<" + "Iq" * count)
+        return self._prefix.pack(
+            state.version, state.count, state.digest, state.newest, *state.values
+        ) + layout.pack(*chain.from_iterable(fences.items()))
+
+
+def layout_of(view: View) -> str:
+    """Eight hex digits that change whenever a packed state of the view would mean something else.
+
+    They are part of the key, so that a changed view starts from nothing instead of misreading.
+    """
+    described = json.dumps(["1", view.entity.name, view.state.describe()], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()[:8]
+
+
+def version_bytes(versions: Iterable[int]) -> list[bytes]:
+    """The leading bytes of packed states with these versions; empty for 0, "not there yet"."""
+    return [version.to_bytes(VERSION_BYTES, "little") if version else b"" for version in versions]

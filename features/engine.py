@@ -1,0 +1,286 @@
+"""The feature engine: reads columns and applies updates, the same online and offline.
+
+It works on a batch of arrivals in two steps, so that a store can be asked once in between:
+
+1. `gather` evaluates the pure functions of the declaration (entity keys, updates, row features)
+   for all arrivals and says which states they touch;
+2. `advance` goes through the arrivals in order: a trigger reads its columns, then the arrival's
+   updates are applied, so that a record reads the state before its own update.
+
+`reapply` repeats the updates of some keys on other states, after a lost compare-and-set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from features.events import Event
+from features.states import Read, Update, Values
+from features.views import FeatureSet
+
+__all__ = ["Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
+
+_MASK: Final = 2**64 - 1
+
+
+class EntityState:
+    """The state of one entity in one view, with what proves how it came about."""
+
+    __slots__ = ("batch", "count", "digest", "fences", "newest", "values", "version")
+
+    def __init__(
+        self,
+        version: int,
+        count: int,
+        digest: int,
+        newest: float,
+        values: Values,
+        fences: dict[int, int],
+    ) -> None:
+        self.version = version
+        """What compare-and-set compares; 0 before the first write."""
+        self.count = count
+        """Updates applied: together with `digest` the exact account of what is in here."""
+        self.digest = digest
+        """Sum modulo 2**64 of `account_hashes` of the updates applied."""
+        self.newest = newest
+        """Newest event time applied, in seconds; minus infinity before the first."""
+        self.values = values
+        self.fences = fences
+        """Last offset applied, by source id."""
+        self.batch = -1
+        """Number of the last batch that updated it in memory."""
+
+
+#: States in memory: for each view (by position), entity key to state.
+Tables = list[dict[str, EntityState]]
+
+
+class Arrival:
+    """An event on its way through the engine."""
+
+    __slots__ = (
+        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "row", "source",
+        "updates",
+    )  # fmt: skip
+
+    def __init__(self, event: Event, source: int, rank: int, offset: int) -> None:
+        self.event = event
+        self.source = source
+        """Id of the (topic id, partition) it came from."""
+        self.rank = rank
+        """Place of its partition in the use case's order, see `features.order`."""
+        self.offset = offset
+        self.keys: Sequence[str | None] = ()
+        self.updates: Sequence[Update | None] = ()
+        self.row: list[Any] | None = None
+        """Values of `FeatureSet.columns` if it is a trigger, else None."""
+        self.newest = -math.inf
+        """Newest event time in the states its row was read from, in seconds."""
+        self.ahead = False
+        """Whether a state it touches already held this or a later record of its source."""
+        self.error: Exception | None = None
+        """What a function of the declaration raised for it; then nothing was read or applied."""
+        self.digest = 0
+
+
+def account_hashes(sources: Sequence[int], offsets: Sequence[int]) -> list[int]:
+    """64-bit hashes of (source, offset) pairs.
+
+    The finalizer of splitmix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
+    Generators", OOPSLA 2014) over an injective mix of both numbers.
+    """
+    with np.errstate(over="ignore"):
+        x = np.asarray(sources, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        x ^= np.asarray(offsets, dtype=np.int64).astype(np.uint64) + np.uint64(0xD1B54A32D192ED03)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return x.tolist()  # type: ignore[no-any-return]
+
+
+class _Plan:
+    """What one event type reads and updates."""
+
+    __slots__ = ("keys", "reads", "row", "touches", "trigger", "updates")
+
+    def __init__(self, features: FeatureSet, event: type[Event]) -> None:
+        self.trigger = event in features.triggers
+        entities = []
+        self.reads: list[tuple[int, int, float, tuple[Read, ...]]] = []
+        self.updates: list[
+            tuple[int, int, Callable[[Any], Update | None], Callable[..., None], Any]
+        ] = []
+        for position, view in enumerate(features.views):
+            updates = next((u for kind, u in view.on.items() if issubclass(event, kind)), None)
+            if updates is None and not self.trigger:
+                continue
+            if view.entity not in entities:
+                entities.append(view.entity)
+            key = entities.index(view.entity)
+            if self.trigger:
+                ttl = math.inf if view.ttl_seconds is None else view.ttl_seconds
+                reads = tuple(column.read for column in view.columns)
+                self.reads.append((position, key, ttl, reads))
+            if updates is not None:
+                self.updates.append((position, key, updates, view.state.apply, view.state.empty))
+        self.keys = [entity.key for entity in entities]
+        self.touches = sorted(
+            {(view, key) for view, key, *_ in self.reads}
+            | {(view, key) for view, key, *_ in self.updates}
+        )
+        self.row = [f.compute for f in features.row_features] if self.trigger else []
+
+
+class FeatureEngine:
+    """Executes a feature set over states held in `Tables`."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        self.features = features
+        self._plans: dict[type[Event], _Plan] = {}
+
+    def tables(self) -> Tables:
+        """Empty tables, one a view."""
+        return [{} for _ in self.features.views]
+
+    def _plan(self, event: type[Event]) -> _Plan:
+        plan = self._plans.get(event)
+        if plan is None:
+            plan = self._plans[event] = _Plan(self.features, event)
+        return plan
+
+    def gather(self, arrivals: Collection[Arrival]) -> list[set[str]]:
+        """Evaluate the declaration's functions for all arrivals; return the keys each view needs.
+
+        A function that raises marks its own arrival's `error` and no other.
+        """
+        groups: dict[type[Event], list[Arrival]] = {}
+        for arrival in arrivals:
+            groups.setdefault(type(arrival.event), []).append(arrival)
+        wanted: list[set[str]] = [set() for _ in self.features.views]
+        for kind, group in groups.items():
+            plan = self._plan(kind)
+            try:
+                columns = _evaluate(plan, group)
+            except Exception:  # noqa: BLE001 - any function of the declaration may raise anything
+                group = _good(plan, group)
+                columns = _evaluate(plan, group)
+            for view, key in plan.touches:
+                wanted[view].update(columns[key])  # type: ignore[arg-type]
+        for keys in wanted:
+            keys.discard(None)
+        ordered = [a for a in arrivals if a.error is None]
+        hashes = account_hashes([a.source for a in ordered], [a.offset for a in ordered])
+        for arrival, digest in zip(ordered, hashes, strict=True):
+            arrival.digest = digest
+        return wanted
+
+    def advance(  # noqa: C901 - the hot loop: calls would cost more than the work
+        self, arrivals: Iterable[Arrival], tables: Tables, batch: int = 0
+    ) -> None:
+        """Read the rows of triggers and apply the updates, in the order of `arrivals`.
+
+        `tables` holds the states that `gather` asked for (absent ones are left out) and keeps the
+        updated ones, stamped with the number `batch`.
+        """
+        plans = self._plans
+        for arrival in arrivals:
+            if arrival.error is not None:
+                continue
+            plan = plans[type(arrival.event)]
+            keys = arrival.keys
+            if plan.trigger:
+                at = arrival.event.event_time
+                row: list[Any] = []
+                newest = -math.inf
+                for view, key, ttl, reads in plan.reads:
+                    held = tables[view].get(keys[key])  # type: ignore[arg-type]
+                    if held is None or at - held.newest > ttl:
+                        values = None
+                    else:
+                        values = held.values
+                        if held.newest > newest:
+                            newest = held.newest
+                    row += [read(values, at) for read in reads]
+                row += arrival.row  # type: ignore[arg-type]
+                arrival.row = row
+                arrival.newest = newest
+            source, offset, rank = arrival.source, arrival.offset, arrival.rank
+            for (view, key, _, apply, empty), update in zip(
+                plan.updates, arrival.updates, strict=True
+            ):
+                entity = keys[key]
+                if update is None or entity is None:
+                    continue
+                held = tables[view].get(entity)
+                if held is None:
+                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, empty(), {})
+                elif held.fences.get(source, -1) >= offset:
+                    arrival.ahead = True
+                    continue
+                apply(held.values, update, rank, offset)
+                held.fences[source] = offset
+                held.count += 1
+                held.digest = (held.digest + arrival.digest) & _MASK
+                if arrival.event.event_time > held.newest:
+                    held.newest = arrival.event.event_time
+                held.batch = batch
+
+    def reapply(self, arrivals: Iterable[Arrival], tables: Tables) -> None:
+        """Apply to `tables`, and only to the keys present there, the updates above their fences.
+
+        For a batch whose compare-and-set was lost: `tables` holds the present states, to which
+        only what they do not contain yet is added.
+        """
+        for arrival in arrivals:
+            if arrival.error is not None:
+                continue
+            plan = self._plans[type(arrival.event)]
+            for (view, key, _, apply, _), update in zip(plan.updates, arrival.updates, strict=True):
+                entity = arrival.keys[key]
+                if update is None or entity is None:
+                    continue
+                held = tables[view].get(entity)
+                if held is None or held.fences.get(arrival.source, -1) >= arrival.offset:
+                    continue
+                apply(held.values, update, arrival.rank, arrival.offset)
+                held.fences[arrival.source] = arrival.offset
+                held.count += 1
+                held.digest = (held.digest + arrival.digest) & _MASK
+                held.newest = max(held.newest, arrival.event.event_time)
+
+
+def _evaluate(plan: _Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
+    """Set keys, updates and row features of the arrivals; return the keys, one list an entity."""
+    events = [arrival.event for arrival in group]
+    columns = [list(map(key, events)) for key in plan.keys]
+    updates = [list(map(update[2], events)) for update in plan.updates]
+    rows = [list(map(compute, events)) for compute in plan.row]
+    if columns:
+        for arrival, keys in zip(group, zip(*columns, strict=True), strict=True):
+            arrival.keys = keys
+    if updates:
+        for arrival, each in zip(group, zip(*updates, strict=True), strict=True):
+            arrival.updates = each
+    if plan.trigger:
+        values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(group)
+        for arrival, row in zip(group, values, strict=True):
+            arrival.row = list(row)
+    return columns
+
+
+def _good(plan: _Plan, group: Sequence[Arrival]) -> list[Arrival]:
+    """Mark the arrivals whose functions raise; return the others."""
+    good = []
+    for arrival in group:
+        try:
+            _evaluate(plan, [arrival])
+        except Exception as error:  # noqa: BLE001 - kept with the record it belongs to
+            arrival.error = error
+        else:
+            good.append(arrival)
+    return good

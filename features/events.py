@@ -1,0 +1,165 @@
+"""Events: the base of every event contract, and how bytes become one.
+
+A use case declares one pydantic model per event type, derived from `Event`. A `Decoder` turns the
+value of a record into an event or raises `InvalidEventError`, which says what was wrong in terms a
+producer understands; it never quotes the payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationError
+from pydantic_core import core_schema
+
+__all__ = ["Decoder", "Event", "InvalidEventError", "JsonDecoder", "Moment"]
+
+#: A moment on the wire: an RFC 3339 string with an offset. In Python: seconds since the epoch.
+#: Naive times and bare numbers are refused: a number does not say whether it means seconds.
+Moment = Annotated[
+    float,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_after_validator_function(
+            datetime.timestamp,
+            core_schema.chain_schema(
+                [
+                    # The shortest RFC 3339 moment has 20 characters; without this bound a string
+                    # of digits would pass for a number of seconds or milliseconds.
+                    core_schema.str_schema(strict=True, min_length=20, max_length=40),
+                    core_schema.datetime_schema(strict=False, tz_constraint="aware"),
+                ]
+            ),
+        )
+    ),
+]
+
+
+class Event(BaseModel):
+    """What every event carries. Field names on the wire may differ by way of pydantic aliases.
+
+    Strict where JSON allows it; unknown fields are tolerated, kept in `model_extra` and counted.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="allow", allow_inf_nan=False, frozen=False, populate_by_name=True
+    )
+
+    event_id: Annotated[str, Field(min_length=1, max_length=128)]
+    """Identifies the event for its producer; unique per event type."""
+    event_time: Moment
+    """When it happened, in seconds since the epoch (RFC 3339 on the wire)."""
+
+
+class InvalidEventError(Exception):
+    """The bytes are not an event of the contract.
+
+    `reason` is a code of `REASONS`, `field` a dotted path or None, `str(error)` a sentence.
+    """
+
+    def __init__(self, reason: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+
+
+#: Bytes of a record's value to an event; raises `InvalidEventError`.
+Decoder = Callable[[bytes], Event]
+
+#: Reason codes of a refused event, each with what it tells the producer.
+REASONS: dict[str, str] = {
+    "tombstone": "the record has no value; event topics hold events, not deletions",
+    "empty-value": "the value has no bytes",
+    "value-too-large": "the value is larger than max_value_bytes",
+    "invalid-utf8": "the value is not UTF-8",
+    "invalid-json": "the value is not a JSON document",
+    "nesting-too-deep": "the JSON document nests deeper than the parser allows",
+    "not-an-object": "the JSON document is not an object",
+    "wrong-event-type": "the event belongs to another topic",
+    "missing-field": "a required field is absent",
+    "wrong-type": "a field has another JSON type than the contract says",
+    "out-of-range": "a value lies outside the range the contract allows",
+    "not-finite": "a number is NaN or infinite",
+    "bad-format": "a string does not have the form the contract asks for",
+    "bad-time": "a time is not RFC 3339 with an offset",
+    "time-out-of-range": "a time is too far from the clock to be believed",
+    "invalid-field": "a field breaks another rule of the contract",
+}
+
+# pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/) to reasons.
+_REASON_OF_TYPE = {
+    "missing": "missing-field",
+    "finite_number": "not-finite",
+    "literal_error": "wrong-event-type",
+    "union_tag_invalid": "wrong-event-type",
+    "union_tag_not_found": "wrong-event-type",
+    "model_type": "not-an-object",
+    "model_attributes_type": "not-an-object",
+    "dict_type": "not-an-object",
+    "timezone_aware": "bad-time",
+    "greater_than": "out-of-range",
+    "greater_than_equal": "out-of-range",
+    "less_than": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "too_long": "out-of-range",
+    "too_short": "out-of-range",
+    "string_too_long": "out-of-range",
+    "string_too_short": "out-of-range",
+    "int_parsing_size": "out-of-range",
+    "multiple_of": "out-of-range",
+    "string_pattern_mismatch": "bad-format",
+    "enum": "bad-format",
+}
+
+
+class JsonDecoder:
+    """Decode a JSON value into `contract`: an `Event` class, or a union discriminated by a field."""
+
+    def __init__(self, contract: Any) -> None:
+        self.contract = contract
+        self._adapter: TypeAdapter[Event] = TypeAdapter(contract)
+        self._validate = self._adapter.validator.validate_json
+
+    def __call__(self, value: bytes) -> Event:
+        """Return the event; raises `InvalidEventError`."""
+        try:
+            event: Event = self._validate(value)
+        except ValidationError as error:
+            raise _explain(value, error) from None
+        return event
+
+    def json_schema(self) -> dict[str, Any]:
+        """The contract as a JSON Schema, for producers."""
+        return self._adapter.json_schema()
+
+
+def _explain(value: bytes, error: ValidationError) -> InvalidEventError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    kind = first["type"]
+    message = first["msg"]
+    field = ".".join(str(part) for part in first["loc"]) or None
+    if kind == "json_invalid":
+        return _explain_json(value, message)
+    if kind.startswith(("datetime", "timezone")):
+        reason = "bad-time"
+    elif kind.endswith("_type") and kind not in _REASON_OF_TYPE:
+        reason = "wrong-type"
+    else:
+        reason = _REASON_OF_TYPE.get(kind, "invalid-field")
+    more = error.error_count() - 1
+    suffix = f" (and {more} more)" if more else ""
+    where = f"field {field}: " if field else ""
+    return InvalidEventError(reason, f"{where}{message}{suffix}", field)
+
+
+def _explain_json(value: bytes, message: str) -> InvalidEventError:
+    try:
+        value.decode()
+    except UnicodeDecodeError as error:
+        return InvalidEventError(
+            "invalid-utf8", f"byte {error.start} of the value is not UTF-8: {error.reason}"
+        )
+    if "recursion" in message:
+        return InvalidEventError("nesting-too-deep", message)
+    return InvalidEventError("invalid-json", message)

@@ -1,0 +1,279 @@
+"""Kinds of state: fixed-width values that events update and feature columns read.
+
+Every kind obeys three laws, which the property tests hold it to:
+
+- any interleaving of partitions leaves the same state (integers exactly, float sums within 1e-9);
+- its packed width never changes, so that a store can hold it as one string;
+- reading changes nothing, and an absent state reads as "nothing known".
+
+A state in memory is a plain list of numbers: the arithmetic runs a few times per event on the hot
+path, online and offline, and lists are what Python is fastest at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["DecayedSums", "LastValue", "OpenItems", "Read", "State", "Update"]
+
+#: A state in memory.
+Values = list[Any]
+
+#: One update: the event time it carries (seconds), then what the kind of state takes.
+Update = tuple[Any, ...]
+
+#: Reads one column of a state at a moment: (state or None, seconds) -> value.
+Read = Callable[[Values | None, float], float]
+
+_MISSING = math.nan
+
+
+class State(Protocol):
+    """What a kind of state offers to the feature engine."""
+
+    @property
+    def width(self) -> int:
+        """Numbers in the state."""
+
+    @property
+    def format(self) -> str:
+        """`struct` codes of the numbers, little-endian, e.g. ``"4d"``."""
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters, for the definition's fingerprint."""
+
+    def empty(self) -> Values:
+        """A state before its first update."""
+
+    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
+        """Take one update in, in place. `rank` and `offset` break ties of `LastValue`."""
+
+
+@dataclass(frozen=True)
+class DecayedSums:
+    """Exponentially decayed count and sums: {t, n, sum, ...}.
+
+    An update ``(time, addend, ...)`` counts one and adds each addend; everything loses half its
+    weight every `half_life_seconds`. A late update decays its addend, never the state, so order
+    matters only in the last bits of the sums. A read before t uses age 0.
+
+    Forward decay after Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming
+    Systems" (ICDE 2009).
+    """
+
+    half_life_seconds: float
+    sums: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Numbers in the state."""
+        return 2 + len(self.sums)
+
+    @property
+    def format(self) -> str:
+        """`struct` codes of the numbers."""
+        return f"{self.width}d"
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters."""
+        return {
+            "kind": "decayed-sums",
+            "half_life_seconds": self.half_life_seconds,
+            "sums": list(self.sums),
+        }
+
+    def empty(self) -> Values:
+        """No updates yet: n is 0."""
+        return [0.0, 0.0, *(0.0 for _ in self.sums)]
+
+    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
+        """Take ``(time, addend, ...)`` in; time in seconds."""
+        time = update[0]
+        if state[1] == 0.0:
+            state[0] = time
+            state[1] = 1.0
+            state[2:] = update[1:]
+            return
+        age = time - state[0]
+        if age >= 0.0:
+            keep = math.exp2(-age / self.half_life_seconds)
+            state[0] = time
+            state[1] = state[1] * keep + 1.0
+            for i in range(2, len(state)):
+                state[i] = state[i] * keep + update[i - 1]
+        else:
+            weight = math.exp2(age / self.half_life_seconds)
+            state[1] += weight
+            for i in range(2, len(state)):
+                state[i] += update[i - 1] * weight
+
+    def count(self) -> Read:
+        """Decayed number of updates; 0 where nothing is known."""
+        half_life = self.half_life_seconds
+
+        def read(state: Values | None, at: float) -> float:
+            if state is None:
+                return 0.0
+            age = at - state[0]
+            return float(state[1] * math.exp2(-age / half_life)) if age > 0.0 else float(state[1])
+
+        return read
+
+    def mean(self, name: str) -> Read:
+        """Decayed mean of a sum; missing where nothing is known. Decay cancels out."""
+        index = 2 + self.sums.index(name)
+
+        def read(state: Values | None, at: float) -> float:  # noqa: ARG001
+            if state is None or state[1] <= 0.0:
+                return _MISSING
+            return float(state[index] / state[1])
+
+        return read
+
+    def age(self) -> Read:
+        """Seconds since the newest update; missing where nothing is known, never below 0."""
+
+        def read(state: Values | None, at: float) -> float:
+            return _MISSING if state is None else max(0.0, float(at - state[0]))
+
+        return read
+
+
+@dataclass(frozen=True)
+class LastValue:
+    """The newest value of each field: {t, (rank, offset, value) a field}.
+
+    An update ``(time, value, ...)`` gives a number or None a field. The greatest time wins, then
+    the source's rank and the offset; partial updates of the same time unite field by field; an
+    older one changes nothing.
+    """
+
+    fields: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Numbers in the state."""
+        return 1 + 3 * len(self.fields)
+
+    @property
+    def format(self) -> str:
+        """`struct` codes of the numbers (offsets below 2**53 are exact in a double)."""
+        return f"{self.width}d"
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters."""
+        return {"kind": "last-value", "fields": list(self.fields)}
+
+    def empty(self) -> Values:
+        """No updates yet: t is minus infinity."""
+        return [-math.inf, *([-1.0, -1.0, _MISSING] * len(self.fields))]
+
+    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
+        """Take ``(time, value or None, ...)`` in; time in seconds."""
+        time = update[0]
+        if time < state[0]:
+            return
+        if time > state[0]:
+            state[:] = self.empty()
+            state[0] = time
+        for i, value in enumerate(update[1:]):
+            if value is None:
+                continue
+            at = 1 + 3 * i
+            if (rank, offset) > (state[at], state[at + 1]):
+                state[at : at + 3] = (float(rank), float(offset), float(value))
+
+    def value(self, name: str) -> Read:
+        """The field's newest value; missing where nothing is known."""
+        index = 3 + 3 * self.fields.index(name)
+
+        def read(state: Values | None, at: float) -> float:  # noqa: ARG001
+            return _MISSING if state is None else float(state[index])
+
+        return read
+
+    def age(self) -> Read:
+        """Seconds since the newest update; missing where nothing is known, never below 0."""
+
+        def read(state: Values | None, at: float) -> float:
+            return _MISSING if state is None else max(0.0, float(at - state[0]))
+
+        return read
+
+
+@dataclass(frozen=True)
+class OpenItems:
+    """A ring of signed counters, one a slot of due time: {newest slot, counter, ...}.
+
+    The opening event updates with ``(due, +1)``, the closing event with ``(due, -1)`` at the same
+    due time, so their order does not matter; a slot expires when a due time one ring later arrives.
+    """
+
+    horizon_seconds: float
+    """How far back from the newest due time counters are kept."""
+    slot_seconds: float = 60.0
+    slots: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Size the ring."""
+        object.__setattr__(self, "slots", math.ceil(self.horizon_seconds / self.slot_seconds) + 1)
+
+    @property
+    def width(self) -> int:
+        """Numbers in the state."""
+        return 1 + self.slots
+
+    @property
+    def format(self) -> str:
+        """`struct` codes of the numbers."""
+        return f"q{self.slots}i"
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters."""
+        return {
+            "kind": "open-items",
+            "horizon_seconds": self.horizon_seconds,
+            "slot_seconds": self.slot_seconds,
+        }
+
+    def empty(self) -> Values:
+        """No updates yet: the newest slot lies before every time."""
+        return [-(2**62), *([0] * self.slots)]
+
+    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
+        """Take ``(due, +1 or -1)`` in; due in seconds."""
+        slot = math.floor(update[0] / self.slot_seconds)
+        slots = self.slots
+        newest = state[0]
+        if slot > newest:
+            if slot - newest >= slots:
+                state[1:] = [0] * slots
+            else:
+                for stale in range(newest + 1, slot + 1):
+                    state[1 + stale % slots] = 0
+            state[0] = slot
+        elif newest - slot >= slots:
+            return  # its slot has expired: whoever came first, it is not counted
+        state[1 + slot % slots] += update[1]
+
+    def overdue(self, within_seconds: float) -> Read:
+        """Items due in the last `within_seconds` and still open; 0 where nothing is known."""
+        slot_seconds, slots = self.slot_seconds, self.slots
+        span = math.ceil(within_seconds / slot_seconds)
+
+        def read(state: Values | None, at: float) -> float:
+            if state is None:
+                return 0.0
+            last = min(math.floor(at / slot_seconds), state[0])
+            first = max(math.floor(at / slot_seconds) - span, state[0] - slots) + 1
+            if first > last:
+                return 0.0
+            low, high = 1 + first % slots, 1 + last % slots
+            if low <= high:
+                return float(sum(state[low : high + 1]))
+            return float(sum(state[low:]) + sum(state[1 : high + 1]))
+
+        return read
