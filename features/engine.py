@@ -147,6 +147,10 @@ class FeatureEngine:
         """Empty tables, one a view."""
         return [{} for _ in self.features.views]
 
+    def absent(self, view: int) -> EntityState:
+        """The state of an entity of which nothing is known."""
+        return EntityState(0, 0, 0, -math.inf, self.features.views[view].state.empty(), {})
+
     def _plan(self, event: type[Event]) -> _Plan:
         plan = self._plans.get(event)
         if plan is None:

@@ -26,17 +26,18 @@ def rank(topic_position: int, partition: int) -> int:
 class PartitionOrder:
     """Gives the records of one partition, in offset order, their order keys."""
 
-    __slots__ = ("_event_time", "_known_at", "rank")
+    __slots__ = ("_event_time", "_known_at", "_next_offset", "rank")
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
         self._known_at = -math.inf
         self._event_time = -math.inf
+        self._next_offset = -1
 
     @property
-    def last(self) -> tuple[float, float]:
-        """Known-at and event time of the newest key: no later key of the partition is lower."""
-        return self._known_at, self._event_time
+    def bound(self) -> OrderKey:
+        """No later key of the partition is lower than this one."""
+        return self._known_at, self._event_time, self.rank, self._next_offset
 
     def key(self, known_at: float, event_time: float, offset: int) -> OrderKey:
         """Key of the partition's next record; times in seconds since the epoch.
@@ -48,4 +49,5 @@ class PartitionOrder:
             self._event_time = event_time
         elif event_time > self._event_time:
             self._event_time = event_time
+        self._next_offset = offset + 1
         return self._known_at, self._event_time, self.rank, offset

@@ -1,1 +1,3 @@
-"""Streaming inference on Kafka."""
+"""Streaming inference on Kafka: events in, predictions out, nothing lost."""
+
+__version__ = "0.1.0"

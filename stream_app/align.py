@@ -1,0 +1,170 @@
+"""Stage align: merge partitions by time, so that a backlog is drained as it happened.
+
+Partitions are consumed in parallel; without this stage the first partition's two hours would be
+scored against a state that lacks the other partitions' two hours. A record is released when no
+partition can still deliver an earlier one: each other partition has shown a later record, or is
+at its end, or has been waited for long enough. Kafka Streams does the same per task
+(KIP-353, `max.task.idle.ms`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from features.order import OrderKey, PartitionOrder
+from stream_app.records import Chunk, Item, Partition
+
+__all__ = ["AlignStage"]
+
+
+class _Lane:
+    """The held records of one partition."""
+
+    __slots__ = ("at_end", "bytes", "given_up", "held", "order", "paused", "waited_since")
+
+    def __init__(self, partition: Partition) -> None:
+        self.order = PartitionOrder(partition.rank)
+        self.held: deque[tuple[OrderKey, Item]] = deque()
+        self.bytes = 0
+        self.at_end = False
+        """Unknown after an assignment, so not at the end until the broker says so."""
+        self.paused = False
+        self.given_up = False
+        self.waited_since: float | None = None
+
+
+class AlignStage:
+    """Holds records back until their turn; see the module."""
+
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        grace_seconds: float = 0.0,
+        wait_seconds: float = 5.0,
+        held_bytes_per_partition: int = 8 * 2**20,
+        held_bytes_total: int = 64 * 2**20,
+        batch_max_records: int = 512,
+        batch_max_bytes: int = 4 * 2**20,
+        pause: Callable[[list[Partition]], None],
+        resume: Callable[[list[Partition]], None],
+        on_gave_up: Callable[[Partition], None],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Times in seconds; `pause` and `resume` tell the transport to stop or go on fetching."""
+        self._enabled = enabled
+        self._grace = grace_seconds
+        self._wait = wait_seconds
+        self._bytes_per_partition = held_bytes_per_partition
+        self._bytes_total = held_bytes_total
+        self._batch_records = batch_max_records
+        self._batch_bytes = batch_max_bytes
+        self._pause = pause
+        self._resume = resume
+        self._on_gave_up = on_gave_up
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lanes: dict[Partition, _Lane] = {}
+        self.held_records = 0
+        self.held_bytes = 0
+
+    def take(self, items: Iterable[Item], chunk: Chunk) -> None:
+        """Take in what one chunk brought: items, assignments, ends of partitions."""
+        for partition in chunk.revoked:
+            lane = self._lanes.pop(partition, None)
+            if lane is not None:
+                self.held_records -= len(lane.held)
+                self.held_bytes -= lane.bytes
+        for partition in chunk.assigned:
+            self._lanes[partition] = _Lane(partition)
+        for item in items:
+            record = item.record
+            lane = self._lanes.get(record.partition)
+            if lane is None:
+                continue  # revoked meanwhile: its next owner reads it again
+            event_time = -math.inf if item.failure else item.event.event_time
+            key = lane.order.key(item.known_at, event_time, record.offset)
+            lane.held.append((key, item))
+            lane.at_end = lane.given_up = False
+            lane.waited_since = None
+            size = record.size
+            lane.bytes += size
+            self.held_bytes += size
+            self.held_records += 1
+        for partition in chunk.ended:
+            if (lane := self._lanes.get(partition)) is not None:
+                lane.at_end = True
+                lane.waited_since = None
+        self._hold_back()
+
+    def batches(self) -> Iterator[list[Item]]:
+        """Yield what may go on, in order, in batches bounded in records and bytes."""
+        ready = self._release()
+        self._hold_back()
+        start = size = 0
+        for position, item in enumerate(ready):
+            size += item.record.size
+            if position - start + 1 >= self._batch_records or size >= self._batch_bytes:
+                yield ready[start : position + 1]
+                start, size = position + 1, 0
+        if start < len(ready):
+            yield ready[start:]
+
+    def _release(self) -> list[Item]:
+        limit = self._limit()
+        released: list[tuple[OrderKey, Item]] = []
+        for lane in self._lanes.values():
+            held = lane.held
+            while held and held[0][0] < limit:
+                pair = held.popleft()
+                lane.bytes -= pair[1].record.size
+                released.append(pair)
+        # Keys are unique, so items are never compared; lanes are sorted runs, which sort merges.
+        released.sort()
+        items = [item for _, item in released]
+        self.held_records -= len(items)
+        self.held_bytes -= sum(item.record.size for item in items)
+        return items
+
+    def _limit(self) -> OrderKey:
+        """Keys below it may go."""
+        if not self._enabled:
+            return (math.inf, math.inf, 0, 0)
+        limit: OrderKey = (math.inf, math.inf, 0, 0)
+        if self._grace > 0.0:
+            limit = (self._clock() - self._grace, math.inf, 0, 0)
+        now = self._monotonic()
+        for partition, lane in self._lanes.items():
+            if lane.at_end or lane.given_up:
+                continue
+            if not lane.held and self.held_records:
+                if lane.waited_since is None:
+                    lane.waited_since = now
+                if now - lane.waited_since >= self._wait:
+                    lane.given_up = True
+                    self._on_gave_up(partition)
+                    continue
+            limit = min(limit, lane.order.bound)
+        return limit
+
+    def _hold_back(self) -> None:
+        pause, resume = [], []
+        full = self.held_bytes > self._bytes_total
+        half_empty = self.held_bytes < self._bytes_total // 2
+        share = self._bytes_total // max(1, len(self._lanes))
+        for partition, lane in self._lanes.items():
+            if not lane.paused:
+                if lane.bytes > self._bytes_per_partition or (full and lane.bytes > share):
+                    lane.paused = True
+                    pause.append(partition)
+            elif lane.bytes < self._bytes_per_partition // 2 and (half_empty or not lane.bytes):
+                lane.paused = False
+                resume.append(partition)
+        if pause:
+            self._pause(pause)
+        if resume:
+            self._resume(resume)

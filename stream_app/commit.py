@@ -1,0 +1,146 @@
+"""Stage commit: which offsets may be committed, and how far each partition is behind.
+
+A batch is a prefix of each of its partitions and batches finish in order, so what may be committed
+is the end of the last finished batch. The client thread takes it from here and commits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stream_app.records import Batch, Item, Partition
+
+__all__ = ["CommitStage", "Unfinished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The oldest records of a partition that are consumed and not finished."""
+
+    last_offset: int
+    timestamp: float
+    """Of the first of them, in seconds since the epoch."""
+
+
+class CommitStage:
+    """Keeps account of what was consumed and what is finished; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._in_flight: dict[Partition, int] = {}
+        self._unfinished: dict[Partition, deque[Unfinished]] = {}
+        self._finished: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._committable: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._kept: tuple[dict[Partition, Any], ...] = (
+            self._unfinished, self._finished, self._ends, self._committed,
+        )  # fmt: skip
+
+    def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
+        """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
+        with self._changed:
+            self._unfinished.setdefault(partition, deque()).append(
+                Unfinished(last_offset, timestamp)
+            )
+
+    def at_end(self, partition: Partition, offset: int) -> None:
+        """The partition ends at `offset`: nothing but markers lies between the last record and it."""
+        with self._changed:
+            self._ends[partition] = offset
+            self._pass_markers(partition)
+
+    def admit(self, items: Sequence[Item]) -> tuple[list[Item], dict[Partition, int]]:
+        """Let a batch begin its way: the items still ours, and the last offset by partition."""
+        with self._changed:
+            mine = [item for item in items if not item.record.partition.revoked]
+            ends = {item.record.partition: item.record.offset for item in mine}
+            for partition in ends:
+                self._in_flight[partition] = self._in_flight.get(partition, 0) + 1
+        return mine, ends
+
+    def revoke(self, partitions: Collection[Partition]) -> None:
+        """Admit nothing more of these partitions."""
+        with self._changed:
+            for partition in partitions:
+                partition.revoked = True
+
+    def finished(self, batch: Batch) -> None:
+        """All of a batch is published, acknowledged and written."""
+        with self._changed:
+            for partition, end in batch.ends.items():
+                self._leave(partition)
+                self._finished[partition] = end
+                self._committable[partition] = end + 1
+                unfinished = self._unfinished.get(partition)
+                while unfinished and unfinished[0].last_offset <= end:
+                    unfinished.popleft()
+                self._pass_markers(partition)
+            self._changed.notify_all()
+
+    def abandoned(self, batch: Batch) -> None:
+        """A batch will not be finished by this process."""
+        with self._changed:
+            for partition in batch.ends:
+                self._leave(partition)
+            self._changed.notify_all()
+
+    def _leave(self, partition: Partition) -> None:
+        left = self._in_flight.get(partition, 1) - 1
+        if left:
+            self._in_flight[partition] = left
+        else:
+            self._in_flight.pop(partition, None)
+
+    def _pass_markers(self, partition: Partition) -> None:
+        end = self._ends.get(partition)
+        known = self._finished.get(partition)
+        if end is not None and known is not None and not self._unfinished.get(partition):
+            if end > self._committable.get(partition, known + 1):
+                self._committable[partition] = end
+            del self._ends[partition]
+
+    def committed(self, partition: Partition, offset: int) -> None:
+        """The broker keeps `offset` as the next one to read."""
+        with self._changed:
+            self._committed[partition] = offset
+
+    def next_offset(self, partition: Partition) -> int | None:
+        """The offset the broker keeps for the group, as far as this worker knows."""
+        with self._changed:
+            return self._committed.get(partition)
+
+    def take(self) -> dict[Partition, int]:
+        """What may be committed since the last call: next offset by partition."""
+        with self._changed:
+            taken, self._committable = self._committable, {}
+            return taken
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """The assignments ended."""
+        with self._changed:
+            for partition in partitions:
+                for kept in self._kept:
+                    kept.pop(partition, None)
+                self._committable.pop(partition, None)
+
+    def settle(self, partitions: Collection[Partition] | None, timeout: float | None) -> bool:
+        """Wait until no batch with these partitions (None: any) is under way; timeout in seconds."""
+
+        def settled() -> bool:
+            if partitions is None:
+                return not self._in_flight
+            return not any(partition in self._in_flight for partition in partitions)
+
+        with self._changed:
+            return self._changed.wait_for(settled, timeout)
+
+    def oldest_unfinished(self, partition: Partition) -> float | None:
+        """Timestamp of the oldest record consumed and not finished, in seconds; None if none is."""
+        with self._changed:
+            unfinished = self._unfinished.get(partition)
+            return unfinished[0].timestamp if unfinished else None

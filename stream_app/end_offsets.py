@@ -1,0 +1,101 @@
+"""How far each partition is behind, true also while processing is stuck.
+
+librdkafka's own figures stand still when fetching is paused, so a thread of its own asks the
+brokers for the end offsets; the age of the oldest unfinished record is read off the clock when
+somebody looks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from stream_app.commit import CommitStage
+from stream_app.lag import PartitionLag
+from stream_app.logs import get_logger
+from stream_app.records import Partition
+
+__all__ = ["EndOffsets"]
+
+log = get_logger(__name__)
+
+_REQUEST_SECONDS = 5.0
+
+
+class EndOffsets:
+    """Keeps the end offsets of the assigned partitions, and knows the lag."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        commit: CommitStage,
+        partitions: Callable[[], Sequence[Partition]],
+        interval_seconds: float = 1.0,
+    ) -> None:
+        self._admin = admin
+        self._commit = commit
+        self._partitions = partitions
+        self._interval = interval_seconds
+        self._ends: dict[Partition, int] = {}
+        self._starts: dict[Partition, int] = {}
+        self._behind_since: dict[Partition, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="end-offsets", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+
+    def lag(self) -> list[PartitionLag]:
+        """Lag of each assigned partition, now.
+
+        In records: end offset minus the offset the group would go on from. In seconds: the age of
+        the oldest record consumed and not finished; where nothing is consumed although something
+        is there, the time since that was first seen.
+        """
+        now = time.time()
+        lags = []
+        for partition in self._partitions():
+            records = self._records(partition)
+            oldest = self._commit.oldest_unfinished(partition)
+            if oldest is None and records:
+                oldest = self._behind_since.get(partition)
+            seconds = 0.0 if oldest is None else max(0.0, now - oldest)
+            lags.append(PartitionLag(partition.topic, partition.number, records, seconds))
+        return lags
+
+    def _records(self, partition: Partition) -> int | None:
+        end = self._ends.get(partition)
+        done = self._commit.next_offset(partition)
+        if done is None:
+            done = self._starts.get(partition)
+        return None if end is None or done is None else max(0, end - done)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval):
+            partitions = list(self._partitions())
+            try:
+                self._ends = self._ask(partitions, OffsetSpec.latest())
+                unknown = [p for p in partitions if self._commit.next_offset(p) is None]
+                self._starts = self._ask(unknown, OffsetSpec.earliest())
+            except KafkaException as error:
+                log.debug("end offsets are unknown for now: %s", error)
+            now = time.time()
+            behind = [p for p in partitions if self._records(p)]
+            self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
+
+    def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        if not partitions:
+            return {}
+        asked = {TopicPartition(p.topic, p.number): spec for p in partitions}
+        answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
+        by_name = {(tp.topic, tp.partition): future for tp, future in answers.items()}
+        return {p: by_name[p.topic, p.number].result().offset for p in partitions}

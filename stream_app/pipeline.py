@@ -1,0 +1,145 @@
+"""The path of a record, from the topics to the committed offset.
+
+The order of a batch, which every guarantee rests on:
+
+1. decode its records, hold them until their turn              (`decode`, `align`)
+2. read the state of all its entities, one round trip a node   (`enrich`, `state`)
+3. in its order: read features, apply updates in memory        (`enrich`)
+4. score                                                       (`score`)
+5. produce predictions and dead letters, wait for every one    (`publish`)
+6. write the state, fenced; then the progress marks            (`state`)
+7. commit the offsets of the longest finished prefix           (`commit`)
+
+Before step 5 nothing has changed outside, so a crash loses nothing: what is not committed is read
+again, publishes the same prediction ids, and the fences skip updates that were applied.
+
+Steps 1 to 4 of a batch overlap steps 5 to 7 of the batches before it, on one thread each; both
+threads take batches in order, so publishing, state and commits keep the order of the records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from stream_app.align import AlignStage
+from stream_app.commit import CommitStage
+from stream_app.decode import DecodeStage
+from stream_app.enrich import EnrichStage
+from stream_app.metrics import Metrics
+from stream_app.publish import OutgoingRecords, PublishStage
+from stream_app.records import Batch, Chunk
+from stream_app.score import ScoreStage
+from stream_app.sources import Sources
+from stream_app.state import StateStage
+
+__all__ = ["Pipeline", "Stages"]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """One worker's stages."""
+
+    sources: Sources
+    decode: DecodeStage
+    align: AlignStage
+    enrich: EnrichStage
+    score: ScoreStage
+    outgoing: OutgoingRecords
+    publish: PublishStage
+    state: StateStage
+    commit: CommitStage
+
+
+class Pipeline:
+    """Takes chunks through the stages."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        metrics: Metrics,
+        *,
+        depth: int,
+        on_finished: Callable[[Batch], None],
+        on_crash: Callable[[BaseException], None],
+    ) -> None:
+        """`depth`: batches that may be under way at once. `on_crash` is called once, at most."""
+        self._stages = stages
+        self._metrics = metrics
+        self._on_finished = on_finished
+        self._on_crash = on_crash
+        self._slots = asyncio.Semaphore(depth)
+        self._compute_thread = ThreadPoolExecutor(1, "compute")
+        self._deliver_thread = ThreadPoolExecutor(1, "deliver")
+        self._crashed = False
+        self._batches = 0
+
+    async def __call__(self, chunk: Chunk) -> None:
+        """Take one chunk: return when all that it released is on its way to be delivered."""
+        loop = asyncio.get_running_loop()
+        batches = self._compute(chunk)
+        while True:
+            await self._slots.acquire()
+            batch = await loop.run_in_executor(self._compute_thread, next, batches, None)
+            if batch is None:
+                self._slots.release()
+                return
+            delivered = self._deliver_thread.submit(self._deliver, batch)
+            delivered.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, done))
+
+    def _compute(self, chunk: Chunk) -> Iterator[Batch]:
+        stages, timed = self._stages, self._metrics.stage
+        if chunk.assigned:
+            stages.sources.identify(chunk.assigned)
+        with timed("decode"):
+            items = stages.decode(chunk.records)
+        with timed("align"):
+            stages.align.take(items, chunk)
+        for released in stages.align.batches():
+            if stages.state.conflicted.is_set():
+                # Another writer changed a state we hold in memory: finish everything, forget,
+                # and read it anew.
+                stages.commit.settle(None, timeout=None)
+                stages.state.forget_all()
+            mine, ends = stages.commit.admit(released)
+            self._batches += 1
+            batch = Batch(self._batches, mine, ends=ends)
+            with timed("enrich"):
+                stages.enrich(batch)
+            with timed("score"):
+                stages.score(batch)
+            stages.outgoing(batch)
+            yield batch
+
+    def _deliver(self, batch: Batch) -> None:
+        stages, timed = self._stages, self._metrics.stage
+        if self._crashed:
+            stages.commit.abandoned(batch)
+            return
+        try:
+            with timed("publish"):
+                stages.publish(batch)
+            with timed("state"):
+                stages.state.write(batch)
+            stages.commit.finished(batch)
+        except BaseException:
+            self._crashed = True
+            stages.commit.abandoned(batch)
+            raise
+        self._on_finished(batch)
+
+    def _done(self, delivered: Future[None]) -> None:
+        self._slots.release()
+        if (error := delivered.exception()) is not None:
+            self._on_crash(error)
+
+    def close(self, timeout: float) -> bool:
+        """Finish the batches under way within `timeout` seconds; return whether all are."""
+        settled = self._stages.commit.settle(None, timeout)
+        self._crashed = True
+        self._compute_thread.shutdown(wait=False, cancel_futures=True)
+        self._deliver_thread.shutdown(wait=False, cancel_futures=True)
+        self._stages.publish.close()
+        return settled

@@ -1,0 +1,162 @@
+"""What travels through the worker: partitions, records, chunks, items and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from features.engine import Arrival
+from features.events import Event
+from features.stores import Source, StateWrite
+
+__all__ = [
+    "Batch",
+    "Chunk",
+    "Failure",
+    "Headers",
+    "Item",
+    "Outgoing",
+    "Partition",
+    "Record",
+    "Served",
+]
+
+#: Record headers in order; a value may be absent.
+Headers = list[tuple[str, bytes | None]]
+
+
+class Partition:
+    """An assigned partition, under the one assignment that gave it to us.
+
+    Assigned again, the same partition is another object: work done under an old assignment can
+    never be committed under a new one.
+    """
+
+    __slots__ = ("number", "rank", "revoked", "source", "source_id", "topic")
+
+    def __init__(self, topic: str, number: int, rank: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.rank = rank
+        """Place in the use case's order of partitions, see `features.order.rank`."""
+        self.source: Source | None = None
+        """Cluster, topic id and number; known once the broker was asked."""
+        self.source_id = 0
+        """The small integer its fences are kept under; 0 until registered."""
+        self.revoked = False
+        """Whether the assignment has ended."""
+
+    def __repr__(self) -> str:
+        """Name the partition as operators do."""
+        return f"{self.topic}[{self.number}]"
+
+
+class Record:
+    """A record as it was consumed."""
+
+    __slots__ = ("_message", "key", "offset", "partition", "size", "timestamp", "value")
+
+    def __init__(
+        self,
+        partition: Partition,
+        offset: int,
+        timestamp: float | None,
+        key: bytes | None,
+        value: bytes | None,
+        message: Any,
+    ) -> None:
+        self.partition = partition
+        self.offset = offset
+        self.timestamp = timestamp
+        """Record timestamp in seconds since the epoch, or None where the record has none."""
+        self.key = key
+        self.value = value
+        self.size = len(value or b"") + len(key or b"")
+        """Bytes of key and value."""
+        self._message = message
+
+    @property
+    def headers(self) -> Headers:
+        """The record's headers; built when asked for, since few stages need them."""
+        return self._message.headers() or []
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one poll brought, in the order librdkafka gave it."""
+
+    records: list[Record] = field(default_factory=list)
+    assigned: list[Partition] = field(default_factory=list)
+    revoked: list[Partition] = field(default_factory=list)
+    ended: list[Partition] = field(default_factory=list)
+    """Partitions at whose end nothing was left when the poll returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record leaves the path before its end. Failure is data."""
+
+    stage: str
+    reason: str
+    message: str
+    field: str | None = None
+    disposition: str = "poison"
+    """`poison`: the record's fault; `bug`: ours or the use case's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model's answer for one record."""
+
+    fields: Mapping[str, Any]
+    """The prediction's own fields, by the use case."""
+    model: str
+    version: str
+    served_by: str
+    """`champion`, or the name of the fallback."""
+    degraded: str | None
+    """Why it was not the champion, else None."""
+
+
+class Item(Arrival):
+    """A record on its way through the stages."""
+
+    __slots__ = ("degraded", "failure", "known_at", "record", "served")
+
+    def __init__(self, record: Record, event: Event | None, known_at: float) -> None:
+        partition = record.partition
+        # A record that is no event carries None and a failure; no stage after decode looks at it.
+        super().__init__(event, partition.source_id, partition.rank, record.offset)  # type: ignore[arg-type]
+        self.record = record
+        self.known_at = known_at
+        """When the record became known: its timestamp, or the clock; seconds since the epoch."""
+        self.failure: Failure | None = None
+        self.degraded: str | None = None
+        """Why the models tried so far could not serve it."""
+        self.served: Served | None = None
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that are scored, published, written and committed together.
+
+    It is a prefix of each of its partitions, and batches finish in the order of their numbers.
+    """
+
+    number: int
+    items: Sequence[Item]
+    writes: list[StateWrite] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    ends: dict[Partition, int] = field(default_factory=dict)
+    """For each partition, the offset of its last record in the batch."""

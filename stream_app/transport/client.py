@@ -1,0 +1,372 @@
+"""The client thread: owns the confluent consumer and makes every call on it.
+
+librdkafka's consumer is driven by polling: rebalances run inside `poll`, and a commit from another
+thread starves while this one polls. So one plain thread polls, commits, pauses and resumes; others
+leave their wishes under a lock. Polling never ceases, whatever the work is waiting for: where the
+work does not keep up, partitions are paused instead.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from features.order import rank
+from stream_app.commit import CommitStage
+from stream_app.logs import get_logger
+from stream_app.metrics import Metrics
+from stream_app.records import Chunk, Partition, Record
+
+__all__ = ["ClientThread"]
+
+log = get_logger(__name__)
+
+_IDLE_SECONDS = 0.1
+"""How long a poll waits for the first record: wishes of other threads wait as long."""
+_HEARTBEAT_SECONDS = 0.5
+"""An empty chunk goes through the worker at least this often, to show that all of it is alive."""
+_COMMITTED_SECONDS = 5.0
+_PATIENCE_SECONDS = 1.0
+"""How long a full hand-over is waited for before partitions are paused."""
+
+
+class ClientThread(threading.Thread):
+    """Consumes chunks and commits what the commit stage says is finished."""
+
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        topics: Sequence[str],
+        *,
+        on_chunk: Callable[[Chunk], None],
+        on_crash: Callable[[BaseException], None],
+        commit: CommitStage,
+        metrics: Metrics,
+        poll_max_records: int,
+        linger_seconds: float,
+        commit_interval_seconds: float,
+        chunk_buffer: int,
+        revoke_seconds: float,
+    ) -> None:
+        """`revoke_seconds`: how long partitions being given away may take to finish."""
+        super().__init__(name="kafka-client", daemon=True)
+        self._properties = dict(properties)
+        self._topics = list(topics)
+        self._on_chunk = on_chunk
+        self._on_crash = on_crash
+        self._commit = commit
+        self._metrics = metrics
+        self._poll_max_records = poll_max_records
+        self._linger = linger_seconds
+        self._commit_interval = commit_interval_seconds
+        self._chunk_buffer = chunk_buffer
+        self._revoke_seconds = revoke_seconds
+        self._wishes: deque[Callable[[Consumer], None]] = deque()
+        self._space = threading.Condition()
+        self._outstanding = 0
+        self._stopping = threading.Event()
+        self._assigned: dict[tuple[str, int], Partition] = {}
+        self._paused: set[Partition] = set()
+        self._all_paused = False
+        self._chunk = Chunk()
+        self._full_since: float | None = None
+        self._last_chunk = 0.0
+        self._next_commit = 0.0
+        self.tick_seconds = _IDLE_SECONDS
+        """While records are held for their turn, an empty chunk comes this often (seconds)."""
+        self.holding = False
+
+    # Called by other threads.
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions assigned now."""
+        return list(self._assigned.values())
+
+    def chunk_done(self) -> None:
+        """A chunk was taken in whole: there is room for another."""
+        with self._space:
+            self._outstanding -= 1
+            self._space.notify_all()
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching from these partitions."""
+        self._wishes.append(lambda consumer: self._hold(consumer, partitions))
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch from them again."""
+        self._wishes.append(lambda consumer: self._let_go(consumer, partitions))
+
+    def stop(self) -> None:
+        """Consume no more; commit what is finished and leave the group when `finish` is called."""
+        self._stopping.set()
+        with self._space:
+            self._space.notify_all()
+
+    # The thread.
+
+    def run(self) -> None:
+        """Poll until stopped; then commit what is finished and leave the group."""
+        try:
+            consumer = Consumer({**self._properties, "on_commit": self._on_commit})
+            try:
+                consumer.subscribe(
+                    self._topics,
+                    on_assign=self._on_assign,
+                    on_revoke=self._on_revoke,
+                    on_lost=self._on_lost,
+                )
+                while not self._stopping.is_set():
+                    self._turn(consumer)
+            finally:
+                self._leave(consumer)
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
+            self._on_crash(error)
+
+    def _turn(self, consumer: Consumer) -> None:
+        while self._wishes:
+            self._wishes.popleft()(consumer)
+        now = time.monotonic()
+        if now >= self._next_commit:
+            self._commit_finished(consumer)
+            self._next_commit = now + self._commit_interval
+        if self._has_space():
+            self._full_since = None
+            if self._all_paused:
+                self._all_paused = False
+                self._resume(consumer, [p for p in self.partitions if p not in self._paused])
+            self._poll(consumer)
+            self._hand_over()
+        elif self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since > _PATIENCE_SECONDS:
+            if not self._all_paused:
+                self._all_paused = True
+                consumer.pause([TopicPartition(p.topic, p.number) for p in self.partitions])
+            self._poll(consumer)  # for the rebalances and commits it serves
+
+    def _has_space(self) -> bool:
+        with self._space:
+            return self._space.wait_for(
+                lambda: self._outstanding < self._chunk_buffer, timeout=self._commit_interval
+            )
+
+    def _poll(self, consumer: Consumer) -> None:
+        wait = self.tick_seconds if self.holding else _IDLE_SECONDS
+        first = consumer.poll(min(wait, self._commit_interval))
+        if first is not None:
+            if self._linger:
+                time.sleep(self._linger)
+            rest = consumer.consume(self._poll_max_records - 1, 0)
+            self._take([first, *rest])
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        chunk = self._chunk
+        first: dict[Partition, Record] = {}
+        last: dict[Partition, Record] = {}
+        ended: dict[Partition, int] = {}
+        assigned = self._assigned
+        append = chunk.records.append
+        for message in messages:
+            partition = assigned.get((message.topic(), message.partition()))
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    if partition is not None:
+                        ended[partition] = message.offset()
+                else:
+                    self._consume_error(error)
+                continue
+            if partition is None:
+                continue
+            kind, millis = message.timestamp()
+            record = Record(
+                partition,
+                message.offset(),
+                millis / 1000.0 if kind else None,
+                message.key(),
+                message.value(),
+                message,
+            )
+            append(record)
+            if partition not in last:
+                first[partition] = record
+            last[partition] = record
+            ended.pop(partition, None)
+        for partition, record in last.items():
+            stamp = first[partition].timestamp
+            known_at = time.time() if stamp is None else stamp
+            self._commit.consumed(partition, record.offset, known_at)
+        for partition, offset in ended.items():
+            self._commit.at_end(partition, offset)
+        chunk.ended.extend(ended)
+
+    def _consume_error(self, error: KafkaError) -> None:
+        if error.fatal() or not (error.retriable() or error.code() < 0):
+            # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
+            # member. They are configuration or operation, and a restart is their remedy.
+            raise KafkaException(error)
+        log.warning("kafka: %s", error.str())
+
+    def _hand_over(self) -> None:
+        chunk = self._chunk
+        now = time.monotonic()
+        empty = not (chunk.records or chunk.assigned or chunk.revoked or chunk.ended)
+        due = now - self._last_chunk >= (self.tick_seconds if self.holding else _HEARTBEAT_SECONDS)
+        if empty and not due:
+            return
+        self._last_chunk = now
+        self._chunk = Chunk()
+        with self._space:
+            self._outstanding += 1
+        self._on_chunk(chunk)
+
+    # Commits.
+
+    def _commit_finished(self, consumer: Consumer, *, wait: bool = False) -> None:
+        offsets = [
+            TopicPartition(partition.topic, partition.number, offset)
+            for partition, offset in self._commit.take().items()
+            if self._assigned.get((partition.topic, partition.number)) is partition
+        ]
+        if not offsets:
+            return
+        started = time.perf_counter()
+        try:
+            consumer.commit(offsets=offsets, asynchronous=not wait)
+        except KafkaException as error:
+            # The records behind these offsets are published and written: read again, they are
+            # recognised. The next commit includes them unless the partition is gone.
+            self._metrics.commit_failures()
+            log.warning("offsets were not committed: %s", error)
+        if wait:
+            self._metrics.commit(time.perf_counter() - started)
+
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Note how a commit went; called by librdkafka inside poll."""
+        if error is not None:
+            self._metrics.commit_failures()
+            log.warning("offsets were not committed: %s", error.str())
+            return
+        for committed in offsets:
+            partition = self._assigned.get((committed.topic, committed.partition))
+            if partition is not None and committed.error is None:
+                self._commit.committed(partition, committed.offset)
+
+    # Rebalances, inside poll.
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not partitions:
+            return
+        for tp in partitions:
+            place = rank(self._topics.index(tp.topic), tp.partition)
+            partition = Partition(tp.topic, tp.partition, place)
+            self._assigned[tp.topic, tp.partition] = partition
+            self._chunk.assigned.append(partition)
+        self._all_paused = False
+        self._metrics.rebalance("assigned", len(partitions))
+        log.info("assigned %s", _names(partitions))
+        if self._cooperative:
+            consumer.incremental_assign(partitions)
+        else:
+            consumer.assign(partitions)
+        self._note_committed(consumer, partitions)
+
+    def _note_committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            committed = consumer.committed(partitions, timeout=_COMMITTED_SECONDS)
+        except KafkaException as error:
+            log.debug("committed offsets are unknown for now: %s", error)
+            return
+        for tp in committed:
+            if tp.offset >= 0:
+                self._commit.committed(self._assigned[tp.topic, tp.partition], tp.offset)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions away once what is under way with them is finished, within a bound."""
+        revoked = self._end(partitions)
+        self._metrics.rebalance("revoked", len(partitions))
+        finished = self._commit.settle(revoked, self._revoke_seconds)
+        for partition in revoked:
+            self._assigned[partition.topic, partition.number] = partition
+        self._commit_finished(consumer, wait=True)
+        for partition in revoked:
+            self._assigned.pop((partition.topic, partition.number), None)
+        self._commit.forget(revoked)
+        log.info(
+            "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
+        )
+        self._unassign(consumer, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Partitions that already belong to others: nothing of them may be committed."""
+        revoked = self._end(partitions)
+        self._metrics.rebalance("lost", len(partitions))
+        self._commit.forget(revoked)
+        log.warning("lost %s: the group went on without this worker", _names(partitions))
+        self._unassign(consumer, partitions)
+
+    def _end(self, partitions: list[TopicPartition]) -> list[Partition]:
+        ended = []
+        for tp in partitions:
+            partition = self._assigned.pop((tp.topic, tp.partition), None)
+            if partition is not None:
+                self._paused.discard(partition)
+                self._chunk.revoked.append(partition)
+                ended.append(partition)
+        gone = set(ended)
+        self._commit.revoke(ended)
+        self._chunk.records = [r for r in self._chunk.records if r.partition not in gone]
+        return ended
+
+    @property
+    def _cooperative(self) -> bool:
+        return (
+            self._properties.get("group.protocol") == "consumer"
+            or self._properties.get("partition.assignment.strategy") == "cooperative-sticky"
+        )
+
+    def _unassign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._cooperative:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+
+    # Pausing.
+
+    def _hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        mine = [p for p in partitions if not p.revoked]
+        self._paused.update(mine)
+        consumer.pause([TopicPartition(p.topic, p.number) for p in mine])
+
+    def _let_go(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        mine = [p for p in partitions if not p.revoked]
+        self._paused.difference_update(mine)
+        if not self._all_paused:
+            self._resume(consumer, mine)
+
+    def _resume(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        consumer.resume([TopicPartition(p.topic, p.number) for p in partitions])
+
+    # The end.
+
+    def _leave(self, consumer: Consumer) -> None:
+        try:
+            self._commit_finished(consumer, wait=True)
+        finally:
+            consumer.close()
+
+
+def _names(partitions: Sequence[TopicPartition]) -> str:
+    by_topic: dict[str, list[int]] = {}
+    for tp in partitions:
+        by_topic.setdefault(tp.topic, []).append(tp.partition)
+    return ", ".join(
+        f"{topic}[{','.join(map(str, sorted(numbers)))}]"
+        for topic, numbers in sorted(by_topic.items())
+    )
