@@ -118,3 +118,8 @@ class UseCase:
     outcome: Outcome | None = None
     output_partitions: int = 8
     """How many partitions `stream-app local` and the demo give the topics out."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Folders of all models: the champion first, then the fallbacks."""
+        return (self.champion, *self.fallbacks)

@@ -61,7 +61,7 @@ class DeadLetters:
             "failed-at": _rfc3339(self._clock()),
             "state": "applied" if failure.stage == "score" else "not-applied",
         }
-        ours = [(PREFIX + name, value.encode()) for name, value in about.items()]
+        ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
         return Outgoing(self._topic, record.key, record.value, came + ours)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream_app.commit import CommitStage
 from stream_app.lag import PartitionLag
@@ -83,9 +83,9 @@ class EndOffsets:
         while not self._stop.wait(self._interval):
             partitions = list(self._partitions())
             try:
-                self._ends = self._ask(partitions, OffsetSpec.latest())
+                self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
                 unknown = [p for p in partitions if self._commit.next_offset(p) is None]
-                self._starts = self._ask(unknown, OffsetSpec.earliest())
+                self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             except KafkaException as error:
                 log.debug("end offsets are unknown for now: %s", error)
             now = time.time()

@@ -82,7 +82,12 @@ class Pipeline:
         batches = self._compute(chunk)
         while True:
             await self._slots.acquire()
-            batch = await loop.run_in_executor(self._compute_thread, next, batches, None)
+            computed = self._compute_thread.submit(next, batches, None)
+            try:
+                batch = await asyncio.wrap_future(computed)
+            except asyncio.CancelledError:
+                computed.add_done_callback(self._abandon)
+                raise
             if batch is None:
                 self._slots.release()
                 return
@@ -135,11 +140,13 @@ class Pipeline:
         if (error := delivered.exception()) is not None:
             self._on_crash(error)
 
-    def close(self, timeout: float) -> bool:
-        """Finish the batches under way within `timeout` seconds; return whether all are."""
-        settled = self._stages.commit.settle(None, timeout)
-        self._crashed = True
+    def _abandon(self, computed: Future[Batch | None]) -> None:
+        if not computed.cancelled() and computed.exception() is None:
+            batch = computed.result()
+            if batch is not None:
+                self._stages.commit.abandoned(batch)
+
+    def close(self) -> None:
+        """Take no more chunks; what is on its way to be delivered goes on."""
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
-        self._deliver_thread.shutdown(wait=False, cancel_futures=True)
-        self._stages.publish.close()
-        return settled
+        self._deliver_thread.shutdown(wait=False)

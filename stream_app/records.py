@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 #: Record headers in order; a value may be absent.
-Headers = list[tuple[str, bytes | None]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class Partition:

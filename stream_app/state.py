@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from features.codec import StateCodec
 from features.engine import FeatureEngine, Tables
@@ -107,7 +108,7 @@ class StateStage:
         started = time.perf_counter()
         writes: Sequence[StateWrite] = batch.writes
         while writes:
-            lost = self._patience("redis", lambda pending=writes: self._store.write(pending))
+            lost = self._patience("redis", partial(self._store.write, writes))
             if not lost:
                 break
             self.conflicted.set()

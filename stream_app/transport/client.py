@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from features.order import rank
 from stream_app.commit import CommitStage
+from stream_app.errors import FatalError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition, Record
@@ -52,8 +53,13 @@ class ClientThread(threading.Thread):
         commit_interval_seconds: float,
         chunk_buffer: int,
         revoke_seconds: float,
+        tick_seconds: float,
     ) -> None:
-        """`revoke_seconds`: how long partitions being given away may take to finish."""
+        """Set up; `start` begins.
+
+        `revoke_seconds`: how long partitions being given away may take to finish.
+        `tick_seconds`: how often an empty chunk comes while records are held for their turn.
+        """
         super().__init__(name="kafka-client", daemon=True)
         self._properties = dict(properties)
         self._topics = list(topics)
@@ -77,9 +83,8 @@ class ClientThread(threading.Thread):
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
-        self.tick_seconds = _IDLE_SECONDS
-        """While records are held for their turn, an empty chunk comes this often (seconds)."""
-        self.holding = False
+        self._tick = tick_seconds
+        self._holding = False
 
     # Called by other threads.
 
@@ -88,9 +93,10 @@ class ClientThread(threading.Thread):
         """The partitions assigned now."""
         return list(self._assigned.values())
 
-    def chunk_done(self) -> None:
-        """A chunk was taken in whole: there is room for another."""
+    def chunk_done(self, *, holding: bool) -> None:
+        """Make room for another chunk; `holding`: records are held for their turn."""
         with self._space:
+            self._holding = holding
             self._outstanding -= 1
             self._space.notify_all()
 
@@ -103,7 +109,7 @@ class ClientThread(threading.Thread):
         self._wishes.append(lambda consumer: self._let_go(consumer, partitions))
 
     def stop(self) -> None:
-        """Consume no more; commit what is finished and leave the group when `finish` is called."""
+        """Consume no more, commit what is finished and leave the group."""
         self._stopping.set()
         with self._space:
             self._space.notify_all()
@@ -157,7 +163,7 @@ class ClientThread(threading.Thread):
             )
 
     def _poll(self, consumer: Consumer) -> None:
-        wait = self.tick_seconds if self.holding else _IDLE_SECONDS
+        wait = self._tick if self._holding else _IDLE_SECONDS
         first = consumer.poll(min(wait, self._commit_interval))
         if first is not None:
             if self._linger:
@@ -165,7 +171,7 @@ class ClientThread(threading.Thread):
             rest = consumer.consume(self._poll_max_records - 1, 0)
             self._take([first, *rest])
 
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _take(self, messages: Sequence[Any]) -> None:
         chunk = self._chunk
         first: dict[Partition, Record] = {}
         last: dict[Partition, Record] = {}
@@ -210,14 +216,14 @@ class ClientThread(threading.Thread):
         if error.fatal() or not (error.retriable() or error.code() < 0):
             # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
             # member. They are configuration or operation, and a restart is their remedy.
-            raise KafkaException(error)
+            raise FatalError(f"kafka refused to deliver: {error.str()}")
         log.warning("kafka: %s", error.str())
 
     def _hand_over(self) -> None:
         chunk = self._chunk
         now = time.monotonic()
         empty = not (chunk.records or chunk.assigned or chunk.revoked or chunk.ended)
-        due = now - self._last_chunk >= (self.tick_seconds if self.holding else _HEARTBEAT_SECONDS)
+        due = now - self._last_chunk >= (self._tick if self._holding else _HEARTBEAT_SECONDS)
         if empty and not due:
             return
         self._last_chunk = now
@@ -238,7 +244,10 @@ class ClientThread(threading.Thread):
             return
         started = time.perf_counter()
         try:
-            consumer.commit(offsets=offsets, asynchronous=not wait)
+            if wait:
+                consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                consumer.commit(offsets=offsets)
         except KafkaException as error:
             # The records behind these offsets are published and written: read again, they are
             # recognised. The next commit includes them unless the partition is gone.

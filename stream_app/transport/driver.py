@@ -20,7 +20,6 @@ from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
 from stream_app.records import Chunk
-from stream_app.transport.client import ClientThread
 
 __all__ = ["ChunkConsumer", "Transport"]
 
@@ -32,24 +31,17 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         self._numbers = count()
-        self._client: ClientThread | None = None
-
-    @property
-    def client(self) -> ClientThread | None:
-        """The client thread, once subscribed."""
-        return self._client
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Called by Faust's conductor when the agents are ready: announce the carrier, consume."""
-        carrier = TP(sorted(topics)[0], 0)
+        carrier = TP(min(topics), 0)
         await self.app.topics.on_partitions_assigned({carrier})
         self.app.flow_control.resume()
         loop = asyncio.get_running_loop()
-        self._client = self.app.make_client(
+        self.app.worker.connect(
             lambda chunk: loop.call_soon_threadsafe(self._chunks.put_nowait, chunk),
             lambda error: loop.call_soon_threadsafe(self.app.fail, error),
         )
-        self._client.start()
         self.add_future(self._carry(carrier))
 
     async def _carry(self, carrier: TP) -> None:
@@ -76,8 +68,7 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Finish what is under way, commit it and leave the group, within the drain time."""
-        if self._client is not None:
-            await self.app.drain(self._client)
+        await asyncio.get_running_loop().run_in_executor(None, self.app.worker.drain)
 
     # Faust's acknowledgements mean nothing here: the client thread commits what is finished.
 
@@ -86,11 +77,11 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
         message.acked = True
         return True
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _commit_handler(self) -> None:
         """Faust would commit here."""
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _commit_livelock_detector(self) -> None:
         """Faust would look for partitions that stand still here; ours is the health endpoint."""
 
@@ -99,12 +90,11 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
 
     def assignment(self) -> set[TP]:
         """The real partitions assigned now."""
-        partitions = self._client.partitions if self._client else []
-        return {TP(p.topic, p.number) for p in partitions}
+        return {TP(p.topic, p.number) for p in self.app.worker.partitions}
 
     # What Faust asks of a driver and this one has no use for.
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109
         raise NotImplementedError
 
     def _to_message(self, tp: TP, record: Any) -> Any:
@@ -153,7 +143,7 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
 class ChunkConductor(base.Conductor):  # type: ignore[misc]
     """Subscribes once the agents have started; there are no tables to wait for."""
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _subscriber(self) -> None:
         await self.app.agents.wait_until_agents_started()
         await self.app.consumer.subscribe(await self._update_indices())

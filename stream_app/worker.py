@@ -1,0 +1,246 @@
+"""The composition root: the only place that builds concrete things."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from features.engine import FeatureEngine
+from features.stores import MemoryStore, Store
+from features.usecase import UseCase
+from stream_app import __version__
+from stream_app.accounting import account_for
+from stream_app.align import AlignStage
+from stream_app.commit import CommitStage
+from stream_app.dead_letters import DeadLetters
+from stream_app.decode import DecodeStage
+from stream_app.end_offsets import EndOffsets
+from stream_app.enrich import EnrichStage
+from stream_app.health import Health
+from stream_app.http_server import HttpServer
+from stream_app.logs import get_logger
+from stream_app.metrics import Metrics
+from stream_app.models import Model, load_model
+from stream_app.patience import Patience
+from stream_app.pipeline import Pipeline, Stages
+from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.records import Chunk, Partition
+from stream_app.score import ScoreStage
+from stream_app.settings import Settings
+from stream_app.sources import Sources
+from stream_app.state import StateStage
+from stream_app.transport.client import ClientThread
+
+__all__ = ["Worker"]
+
+log = get_logger(__name__)
+
+_GC_THRESHOLD: Final = 100_000
+"""Allocations between two collections of the youngest generation."""
+_LEAVE_SECONDS: Final = 15.0
+"""How long the last commit and leaving the group may take."""
+
+
+class Worker:
+    """Everything a worker for one use case consists of, Faust apart.
+
+    Construction loads and checks the models and connects to nothing; it raises
+    `ConfigurationError`. `start` listens for metrics and health.
+    """
+
+    def __init__(self, settings: Settings, usecase: UseCase) -> None:
+        self.settings = settings
+        self.application = settings.application or usecase.name
+        self.topics = [topic.name for topic in usecase.topics]
+        self.metrics = Metrics()
+        self.health = Health()
+        self._http = HttpServer(
+            settings.http_host, settings.http_port, self.metrics.registry, self.health
+        )
+        self._patience = Patience(
+            initial_seconds=settings.backoff_initial_seconds,
+            max_seconds=settings.backoff_max_seconds,
+            on_waiting=self._waiting,
+        )
+        self._admin = AdminClient(settings.admin_properties())
+        self._commit = CommitStage()
+        self._client: ClientThread | None = None
+        self._stages = self._build_stages(usecase)
+        self._end_offsets = EndOffsets(self._admin, self._commit, lambda: self.partitions)
+        self.metrics.watch_lag(self._end_offsets.lag)
+
+    def _build_stages(self, usecase: UseCase) -> Stages:
+        settings, metrics = self.settings, self.metrics
+        champion, *fallbacks = self._load_models(usecase)
+        engine = FeatureEngine(usecase.features)
+        state = StateStage(
+            engine,
+            _open_store(settings, usecase, self.application),
+            self._patience,
+            on_seconds=metrics.redis_seconds,
+            on_conflicts=metrics.state_conflicts,
+        )
+        return Stages(
+            sources=Sources(self._admin, state, self._patience),
+            decode=DecodeStage(
+                {topic.name: topic.decoder for topic in usecase.topics},
+                usecase.times,
+                max_value_bytes=settings.max_value_bytes,
+                clock_ahead_seconds=settings.clock_ahead_seconds,
+                on_unknown_fields=metrics.unknown_fields,
+                on_clock_corrected=metrics.clock_corrected,
+            ),
+            align=AlignStage(
+                enabled=settings.alignment,
+                grace_seconds=settings.alignment_grace_seconds,
+                wait_seconds=settings.alignment_wait_seconds,
+                held_bytes_per_partition=settings.held_bytes_per_partition,
+                held_bytes_total=settings.held_bytes_total,
+                batch_max_records=settings.batch_max_records,
+                batch_max_bytes=settings.batch_max_bytes,
+                pause=lambda partitions: self._connected.pause(partitions),
+                resume=lambda partitions: self._connected.resume(partitions),
+                on_gave_up=self._gave_up,
+            ),
+            enrich=EnrichStage(engine, state, usecase.times),
+            score=ScoreStage(champion, fallbacks, usecase.fields),
+            outgoing=OutgoingRecords(
+                usecase.predictions_topic,
+                DeadLetters(
+                    usecase.dead_letters_topic,
+                    group=self.application,
+                    code_version=__version__,
+                    model_version=f"{champion.name}/{champion.version}",
+                ),
+                FeatureLog(
+                    settings.feature_log_topic, settings.feature_log_share, usecase.features.columns
+                )
+                if settings.feature_log_topic
+                else None,
+            ),
+            publish=PublishStage(
+                lambda: Producer(settings.producer_properties()),
+                self._patience,
+                stopping=self._patience.stopped,
+                on_waiting=self._waiting,
+            ),
+            state=state,
+            commit=self._commit,
+        )
+
+    def _load_models(self, usecase: UseCase) -> list[Model]:
+        folders = [self.settings.artifacts / name for name in usecase.models]
+        models = [load_model(folder, usecase.features, usecase.topics) for folder in folders]
+        self.metrics.build(__version__, models[0].name, models[0].version)
+        log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
+        return models
+
+    def start(self) -> None:
+        """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
+        self._http.start()
+        self._end_offsets.start()
+        # What exists now lives as long as the process: keep the collector from walking it again
+        # and again (a third of the CPU time of an event, measured).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
+
+    def connect(
+        self, on_chunk: Callable[[Chunk], None], on_crash: Callable[[BaseException], None]
+    ) -> None:
+        """Join the group; chunks are handed over on the client thread."""
+        settings = self.settings
+        self._client = ClientThread(
+            settings.consumer_properties(self.application),
+            self.topics,
+            on_chunk=on_chunk,
+            on_crash=on_crash,
+            commit=self._commit,
+            metrics=self.metrics,
+            poll_max_records=settings.poll_max_records,
+            linger_seconds=settings.linger_seconds,
+            commit_interval_seconds=settings.commit_interval_seconds,
+            chunk_buffer=settings.chunk_buffer,
+            revoke_seconds=settings.drain_seconds,
+            tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
+        )
+        self._client.start()
+        self.health.ready(True)
+
+    def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
+        """The path of a record, for the event loop that is running."""
+        return Pipeline(
+            self._stages,
+            self.metrics,
+            depth=self.settings.pipeline_depth,
+            on_finished=lambda batch: account_for(batch, self.metrics),
+            on_crash=on_crash,
+        )
+
+    def chunk_taken(self) -> None:
+        """Note that a chunk went into the pipeline as a whole."""
+        align = self._stages.align
+        self._connected.chunk_done(holding=align.held_records > 0)
+        self.health.beat()
+        self.metrics.held(align.held_records, align.held_bytes)
+
+    @property
+    def _connected(self) -> ClientThread:
+        assert self._client is not None, "records come from a client"
+        return self._client
+
+    @property
+    def partitions(self) -> Sequence[Partition]:
+        """The partitions assigned now."""
+        return self._client.partitions if self._client else []
+
+    def drain(self) -> None:
+        """Finish what is under way within the drain time, commit it and leave the group."""
+        self.health.ready(False, "The worker is stopping.")
+        if not self._commit.settle(None, self.settings.drain_seconds):
+            log.warning("not all work was finished in time; what is unfinished is read again")
+        self.give_up_waiting()
+        if self._client is not None:
+            self._client.stop()
+            self._client.join(_LEAVE_SECONDS)
+        self._stages.publish.close()
+
+    def give_up_waiting(self) -> None:
+        """End every wait for a service."""
+        self._patience.stop()
+
+    def stop(self) -> None:
+        """Stop serving metrics and health."""
+        self._end_offsets.stop()
+        self._http.stop()
+
+    def _waiting(self, service: str, waiting: bool) -> None:
+        self.metrics.waiting(service, waiting)
+        if waiting:
+            self.health.waiting_for(service)
+        else:
+            self.health.arrived(service)
+
+    def _gave_up(self, partition: Partition) -> None:
+        self.metrics.alignment_gave_up()
+        log.warning("%s delivers nothing; going on without it until it does", partition)
+
+
+def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
+    """Redis, or nothing to connect to where no view is declared."""
+    if not usecase.features.views:
+        return MemoryStore(usecase.features)
+    from redis import Redis
+
+    from features.stores.redis import RedisStore
+
+    client = Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_timeout=settings.redis_timeout_seconds,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+    )
+    return RedisStore(client, usecase.features, application, buckets=settings.state_buckets)
