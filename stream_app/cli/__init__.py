@@ -1,0 +1,96 @@
+"""The command line. Each command is a file, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from stream_app.errors import ConfigurationError
+
+__all__ = ["main"]
+
+#: Command to its module, which defines `command`, and its line of help. Named here so that
+#: ``--help`` imports none of them.
+_COMMANDS = {
+    "run": ("stream_app.cli.run", "Run the worker."),
+    "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
+    "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),
+}
+
+_FAILED = 1
+_WRONG = 2
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Imports commands lazily, and reports what is wrong as one line without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of a day."""
+        return [*_COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run, and leave with the command's status: 2 means that the caller got something wrong."""
+        name = prog_name or "stream-app"
+        args = list(sys.argv[1:] if args is None else args) or ["--help"]
+        if not standalone_mode:
+            return super().main(args, name, complete_var, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            command = getattr(getattr(error, "ctx", None), "command_path", "stream-app")
+            hint = f" ({command} --help)" if isinstance(error, click.UsageError) else ""
+            _say(f"{command}: {error.format_message()}{hint}")
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            status = _INTERRUPTED
+        except BrokenPipeError:
+            # The reader went away (`| head`); Python would complain once more when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = _FAILED
+        except ConfigurationError as error:
+            _say(f"stream-app: {error}")
+            status = _WRONG
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(" ".join(message.split()), err=True)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: stream-app run features.flights:usecase",
+)
+@click.version_option(package_name="stream-app", message="%(version)s")
+def main() -> None:
+    """Streaming inference on Kafka: events in, predictions out, nothing lost.
+
+    USECASE is MODULE:OBJECT; without it, the one named by `usecase` in stream_app.toml or by
+    STREAM_APP_USECASE.
+    """

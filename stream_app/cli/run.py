@@ -1,0 +1,38 @@
+"""``stream-app run``: the worker."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.logs import configure_logging
+from stream_app.settings import Settings
+
+__all__ = ["command"]
+
+
+@click.command("run", short_help="Run the worker.")
+@usecase_argument
+def command(usecase: str | None) -> None:
+    """Run the worker until it is told to stop (SIGTERM or Ctrl-C).
+
+    It finishes what is in flight, commits and leaves its group. Settings come from environment
+    variables and stream_app.toml; `stream-app config` shows them.
+
+    \b
+    Example:
+      STREAM_APP_BOOTSTRAP_SERVERS=broker:9092 STREAM_APP_REDIS_URL=redis://cache:6379/0 \\
+        stream-app run features.flights:usecase
+
+    Exit status: 0 after a stop that was asked for, 1 when the worker could not go on, 2 for a
+    wrong setting or a model that was refused.
+    """
+    settings = Settings.load(usecase=usecase)
+    settings.check_kafka_properties()
+    configure_logging(settings.log_level, settings.log_format)
+    chosen = chosen_usecase(settings)
+    from stream_app.app import run
+
+    sys.exit(run(settings, chosen))

@@ -1,0 +1,68 @@
+"""Logging: one line a message, on stderr, with the time in UTC. Payloads are never logged.
+
+What is given as ``extra={...}`` becomes fields: ``name=value`` in text, members in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+__all__ = ["configure_logging", "get_logger"]
+
+_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return the logger of a module."""
+    return logging.getLogger(name)
+
+
+def configure_logging(level: str, style: Literal["text", "json"]) -> None:
+    """Send every logger's messages of at least `level` to stderr, and nowhere else."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
+    root = logging.getLogger()
+    for present in root.handlers[:]:
+        root.removeHandler(present)
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``TIME LEVEL LOGGER MESSAGE name=value``, and a traceback on lines of its own."""
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname:<7} {record.name} {record.getMessage()}{fields}"
+        # A name out of a record must not be able to forge a line of the log.
+        line = line.replace("\r", "\\r").replace("\n", "\\n")
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return line
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one JSON object."""
+        entry = {
+            **_fields(record),
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)

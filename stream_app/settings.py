@@ -1,0 +1,350 @@
+"""Settings: from environment variables and a TOML file, checked before anything starts.
+
+`Settings.load()` looks outside; `Settings(...)` takes only what it is given. An environment
+variable wins over the file, the file over the default. Units are part of the names.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from stream_app import kafka_properties
+from stream_app.errors import ConfigurationError
+from stream_app.kafka_properties import Properties
+
+__all__ = ["MASK", "Settings", "SettingsError", "Shown"]
+
+#: What is shown for a secret.
+MASK = "********"
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+
+def _like(pattern: str, expected: str) -> AfterValidator:
+    """Accept text of a form; pydantic's own message would show a person the pattern."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+_Name = Annotated[
+    str, _like(r"[A-Za-z0-9._-]{1,200}", "up to 200 letters, digits, dots, underscores and hyphens")
+]
+_Topic = Annotated[
+    str, _like(r"[A-Za-z0-9._-]{1,249}", "up to 249 letters, digits, dots, underscores and hyphens")
+]
+_Spec = Annotated[str, _like(r"\w+(\.\w+)*:\w+(\.\w+)*", "MODULE:OBJECT")]
+_Brokers = Annotated[str, _like(r"[^\s,@]+(,[^\s,@]+)*", "HOST:PORT, separated by commas")]
+_Records = Annotated[int, Field(ge=1, le=1_000_000)]
+_Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
+_Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
+_Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
+_Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
+
+
+class SettingsError(ConfigurationError):
+    """A setting is wrong. `str(error)` is one line that names it and quotes no value."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class Shown(NamedTuple):
+    """A setting as a person may see it."""
+
+    name: str
+    value: str
+    """Secrets are `MASK`."""
+    source: str
+    """Default, or the environment variable, file or command line that it came from."""
+
+
+class Settings(BaseSettings):
+    """Everything about a worker that is not its use case."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAM_APP_",
+        env_nested_delimiter="__",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+    usecase: _Spec | None = Field(None, examples=["features.flights:usecase"])
+    """The use case as MODULE:OBJECT, looked up from the working directory first."""
+    application: _Name | None = Field(None, examples=["flights"])
+    """Consumer group and namespace of the state. Default: the use case's name. Another name starts
+    from `starts_at` with an empty state."""
+    artifacts: Path = Path("artifacts")
+    """Folder of the model versions, relative to the working directory."""
+
+    bootstrap_servers: _Brokers = "localhost:9092"
+    """Kafka brokers to begin with, as HOST:PORT, separated by commas."""
+    kafka: _Properties = Field(
+        default_factory=dict, examples=[{"security.protocol": "SASL_SSL"}], validate_default=False
+    )
+    """librdkafka properties for every client: TLS, SASL and whatever else it knows. In the
+    environment as JSON, or one by one: `STREAM_APP_KAFKA__SECURITY_PROTOCOL=SASL_SSL` (underscores
+    stand for dots). Properties that the guarantees rest on are refused."""
+    consumer: _Properties = Field(default_factory=dict, examples=[{"client.rack": "rack-a"}])
+    """librdkafka properties for the consumer only; they win over `kafka`."""
+    producer: _Properties = Field(default_factory=dict, examples=[{"linger.ms": "5"}])
+    """librdkafka properties for the producer only; they win over `kafka`."""
+    sasl_username: str | None = Field(None, examples=["worker"])
+    """Shorthand for the property `sasl.username` of every client, over which it wins."""
+    sasl_password: SecretStr | None = Field(None, examples=["..."])
+    """Shorthand for the property `sasl.password` of every client, over which it wins."""
+    starts_at: Literal["beginning", "end"] = "beginning"
+    """Where a group without committed offsets starts."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """Group protocol: classic (cooperative-sticky), or consumer (KIP-848, Kafka 4.0 and later)."""
+    group_instance_id: _Name | None = Field(None, examples=["worker-0"])
+    """Static member id: a restart within the session timeout moves no partition. Unique per
+    worker."""
+    session_timeout_seconds: Annotated[float, Field(ge=1.0, le=1_800.0)] = 10.0
+    """Classic protocol: a worker that is silent for this long loses its partitions. Brokers refuse
+    less than their `group.min.session.timeout.ms`, 6 s unless changed."""
+
+    redis_url: SecretStr = SecretStr("redis://localhost:6379/0")
+    """Where the state lives: redis://, rediss:// (TLS) or unix://. Not used by a use case without
+    views."""
+    redis_timeout_seconds: _Waiting = 2.0
+    """How long one Redis command or connect may take before Redis counts as away."""
+    state_buckets: Annotated[int, Field(ge=1, le=1_024)] = 1
+    """In how many parts a hot entity's state is kept, so that workers that share it conflict less.
+    Changing it needs a new `application`."""
+
+    poll_max_records: _Records = 4_096
+    """Most records taken from the brokers' queue at once."""
+    batch_max_records: _Records = 512
+    """Most records in a batch."""
+    batch_max_bytes: _Bytes = 4 * _MIB
+    """Most bytes of values in a batch; a single larger record is a batch of its own."""
+    linger_seconds: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """How long a batch may wait for more records. 0 has the lowest latency; 0.005 halves the CPU
+    time at middling rates."""
+    pipeline_depth: Annotated[int, Field(ge=1, le=64)] = 6
+    """Most batches in flight."""
+    chunk_buffer: Annotated[int, Field(ge=1, le=64)] = 2
+    """Most polls' worth of records that wait for the agent."""
+    max_value_bytes: _Bytes = _MIB
+    """A larger value is dead-lettered as `value-too-large`."""
+    commit_interval_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
+    """Shortest time between two commits; what a crash may have to do again."""
+    drain_seconds: _Seconds = 30.0
+    """How long a stopping worker may take to finish what is in flight."""
+
+    alignment: bool = True
+    """Whether partitions are merged by record timestamp."""
+    alignment_grace_seconds: _Seconds = 0.0
+    """How far the clock must be past a record's timestamp before it is taken at a partition's end."""
+    alignment_wait_seconds: _Seconds = 5.0
+    """Longest wait for a partition that delivers nothing and is not known to be at its end."""
+    clock_ahead_seconds: _Seconds = 60.0
+    """A record timestamp further ahead of the worker's clock than this counts as now."""
+    held_bytes_per_partition: _Bytes = 8 * _MIB
+    """Most bytes of records that wait for another partition; above it the partition is paused."""
+    held_bytes_total: _Bytes = 64 * _MIB
+    """Most bytes of records waiting, of all partitions; half of it is librdkafka's queue."""
+
+    feature_log_topic: _Topic | None = Field(None, examples=["flights.features"])
+    """Topic for the feature vectors that were scored. Default: none are published."""
+    feature_log_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    """Share of the predictions whose vector goes to `feature_log_topic`."""
+
+    backoff_initial_seconds: _Waiting = 0.1
+    """First wait before a service that is away is tried again; it doubles each time."""
+    backoff_max_seconds: _Waiting = 5.0
+    """Longest wait before a service that is away is tried again."""
+
+    http_host: str = "0.0.0.0"  # noqa: S104  a probe comes from outside the container
+    """Address on which metrics and health are served. 127.0.0.1 keeps them on the machine."""
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = 9_464
+    """Port of metrics and health. 0: any free one, which the log names."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe messages that are logged."""
+    log_format: Literal["text", "json"] = "text"
+    """One line of text or one JSON object a message."""
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Construction takes its arguments alone; `load` reads the sources and remembers them."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read environment and file; `given` (from the command line, None: not given) wins.
+
+        Raises `SettingsError`.
+        """
+        from stream_app import settings_sources
+
+        return settings_sources.load(cls, given)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, url: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            known = parts.scheme in {"redis", "rediss", "unix"}
+            if parts.scheme == "unix":
+                complete = bool(parts.path)
+            else:  # redis-py takes database 0 for a database that is no number
+                complete = bool(parts.hostname) and re.fullmatch(r"(/\d*)?", parts.path) is not None
+            _ = parts.port
+        except ValueError:
+            known = complete = False
+        if not known or not complete:
+            raise ValueError("expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix://PATH")
+        return url
+
+    @field_validator("kafka", "consumer", "producer")
+    @classmethod
+    def _leaves_ours_alone(cls, properties: Properties) -> Properties:
+        sentence = kafka_properties.conflict(properties)
+        if sentence:
+            raise ValueError(sentence)
+        return properties
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for low, high in (
+            ("backoff_initial_seconds", "backoff_max_seconds"),
+            ("held_bytes_per_partition", "held_bytes_total"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} must not be greater than {high}")
+        return self
+
+    def consumer_properties(self, group: str) -> dict[str, Any]:
+        """Return the consumer's librdkafka properties, secrets in the clear. Never log them."""
+        queue_bytes = self.held_bytes_total // 2
+        properties: dict[str, Any] = {
+            **self._client_properties(group),
+            # By default librdkafka waits a second before it fetches again after a full queue.
+            "fetch.queue.backoff.ms": 10,
+            # An answer of a broker overshoots the queue's bound, so it is bounded as well.
+            "fetch.max.bytes": max(_MIB, min(50 * _MIB, queue_bytes)),
+            **kafka_properties.reveal(self.kafka),
+            **self._sasl(),
+            **kafka_properties.reveal(self.consumer),
+            "group.id": group,
+            "group.protocol": self.group_protocol,
+            "auto.offset.reset": "earliest" if self.starts_at == "beginning" else "latest",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "queued.max.messages.kbytes": max(1, min(2_097_151, queue_bytes // _KIB)),
+        }
+        if self.group_instance_id:
+            properties["group.instance.id"] = self.group_instance_id
+        if self.group_protocol == "classic":
+            session = round(self.session_timeout_seconds * 1_000)
+            properties["partition.assignment.strategy"] = "cooperative-sticky"
+            properties["session.timeout.ms"] = session
+            properties.setdefault("heartbeat.interval.ms", min(3_000, session // 3))
+        return properties
+
+    def producer_properties(self) -> dict[str, Any]:
+        """Return the producer's librdkafka properties, secrets in the clear. Never log them."""
+        return {
+            **self._client_properties(self.application),
+            "compression.type": "lz4",
+            "linger.ms": 2,
+            # Room for key and headers: a dead letter carries its event's, and ours besides.
+            "message.max.bytes": self.max_value_bytes + _MIB,
+            "queue.buffering.max.kbytes": max(
+                65_536, 2 * self.pipeline_depth * self.batch_max_bytes // _KIB
+            ),
+            **kafka_properties.reveal(self.kafka),
+            **self._sasl(),
+            **kafka_properties.reveal(self.producer),
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": 0,
+        }
+
+    def admin_properties(self) -> dict[str, Any]:
+        """Return an admin client's librdkafka properties, secrets in the clear. Never log them."""
+        return {
+            **self._client_properties(self.application),
+            **kafka_properties.reveal(self.kafka),
+            **self._sasl(),
+        }
+
+    def check_kafka_properties(self) -> None:
+        """Let librdkafka judge the properties, without a connection; raises `SettingsError`."""
+        problem = kafka_properties.problem(
+            self.consumer_properties(self.application or "stream-app"),
+            self.producer_properties(),
+            self._secrets(),
+        )
+        if problem:
+            raise SettingsError(f"kafka, consumer, producer: {problem}")
+
+    def explain(self) -> list[Shown]:
+        """Return every setting with its value, secrets masked, and its source."""
+        from stream_app import settings_sources
+
+        return settings_sources.explain(self, self._sources)
+
+    def _client_properties(self, client: str | None) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": client or "stream-app",
+            "reconnect.backoff.ms": round(self.backoff_initial_seconds * 1_000),
+            "reconnect.backoff.max.ms": round(self.backoff_max_seconds * 1_000),
+            "socket.keepalive.enable": True,
+        }
+
+    def _sasl(self) -> dict[str, str]:
+        properties = {}
+        if self.sasl_username is not None:
+            properties["sasl.username"] = self.sasl_username
+        if self.sasl_password is not None:
+            properties["sasl.password"] = self.sasl_password.get_secret_value()
+        return properties
+
+    def _secrets(self) -> list[str]:
+        values = [self.redis_url, self.sasl_password]
+        for table in (self.kafka, self.consumer, self.producer):
+            values += [value for value in table.values() if isinstance(value, SecretStr)]
+        return [value.get_secret_value() for value in values if value is not None]

@@ -1,0 +1,54 @@
+"""Logging: one line a message, the time in UTC."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from stream_app.logs import configure_logging, get_logger
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    """Put the root logger back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_text_is_one_line_with_a_utc_time_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """Grep finds it, and a line break in a name forges no second message."""
+    configure_logging("INFO", "text")
+    get_logger("worker").info("assigned %s", "a\nb", extra={"partitions": 3})
+    get_logger("worker").debug("not logged")
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO    worker assigned a\\nb partitions=3\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields are members; an exception is part of the object, not lines after it."""
+    configure_logging("DEBUG", "json")
+    try:
+        int("no")
+    except ValueError:
+        get_logger("worker").exception("failed", extra={"partition": 3, "level": "mine"})
+    (line,) = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert entry["time"].endswith("Z")
+    assert (entry["level"], entry["logger"], entry["message"]) == ("ERROR", "worker", "failed")
+    assert entry["partition"] == 3
+    assert "ValueError: invalid literal" in entry["exception"]
+
+
+def test_configuring_twice_logs_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A restart in the same process, or a library that configured logging first."""
+    configure_logging("INFO", "text")
+    configure_logging("INFO", "text")
+    get_logger("worker").info("once")
+    assert capsys.readouterr().err.count("once") == 1
