@@ -1,0 +1,72 @@
+"""Loading a model version: every check before the first record is taken, then warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from features.manifest import ModelVersionError
+from features.usecase import InputTopic
+from features.versions import read_version
+from features.views import FeatureSet
+from stream_app.models.checks import (
+    BATCH_SIZES,
+    check_batches,
+    check_features,
+    check_golden,
+    check_graph,
+    check_replay,
+    one_line,
+    refusal,
+)
+from stream_app.models.errors import ModelRefusedError
+from stream_app.models.model import Model
+from stream_app.models.samples import golden_row, sample_rows
+from stream_app.models.session import open_session
+from stream_app.models.tensors import Rows
+
+__all__ = ["load_model"]
+
+_WARM_UP_ROUNDS = 3
+
+
+def load_model(
+    folder: Path, features: FeatureSet, topics: Iterable[InputTopic], *, threads: int = 1
+) -> Model:
+    """Load the version in `folder` for a use case's features and topics.
+
+    Refused, by `ModelRefusedError` with one sentence, are: a file missing, unlisted or with another
+    hash; columns, dtypes or a fingerprint other than the feature set's; inputs or outputs other
+    than the graph's; golden vectors or golden events not met (see `features.golden.RELATIVE`); and
+    a row that gives other bytes alone than in a batch at `threads` threads.
+    """
+    try:
+        version = read_version(folder)
+    except ModelVersionError as error:
+        raise ModelRefusedError(str(error)) from error
+    manifest = version.manifest
+    check_features(manifest, features)
+    try:
+        session = open_session(version.model, threads)
+    except Exception as error:  # ONNX Runtime's exceptions have no common class
+        raise refusal(
+            manifest,
+            f"ONNX Runtime cannot open its graph ({one_line(error)}): "
+            "export it for the release and the machine that serve.",
+        ) from error
+    check_graph(manifest, session)
+    check_replay(manifest, features, topics, version.golden_events)
+    model = Model(manifest, version.baseline, session, features.columns)
+    golden = [golden_row(vector, features) for vector in version.golden]
+    check_golden(model, version.golden, golden)
+    rows = golden + sample_rows(version.baseline, features, max(BATCH_SIZES))
+    check_batches(model, rows)
+    _warm_up(model, rows)
+    return model
+
+
+def _warm_up(model: Model, rows: Rows) -> None:
+    """Score as serving will, so that the first record does not wait for memory to be mapped."""
+    for _ in range(_WARM_UP_ROUNDS):
+        for size in (1, *BATCH_SIZES, len(rows)):
+            model.score(rows[:size])
