@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import faust
@@ -46,17 +47,13 @@ class StreamApp(faust.App):  # type: ignore[misc]
     """A Faust app around one worker."""
 
     BootStrategy = _Boot
+    logger = logging.getLogger("faust.app")
     worker: Worker
     error: BaseException | None = None
     """What ended the process, if something did."""
 
-    async def on_start(self) -> None:
-        """Serve metrics and health first, so that a slow start can be watched."""
-        self.worker.start()
-        await super().on_start()
-
     async def on_shutdown(self) -> None:
-        """Stop them last."""
+        """Stop serving metrics and health last."""
         await super().on_shutdown()
         self.worker.stop()
 
@@ -111,7 +108,9 @@ def run(settings: Settings, usecase: UseCase) -> int:
     0 after an orderly stop, 1 after a failure. Raises `ConfigurationError` before it has begun.
     """
     app = create_app(settings, usecase)
+    app.worker.start()
     runner = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    runner.spinner = None  # its control characters would end up in log files
     try:
         runner.execute_from_commandline()
     except SystemExit as stop:
@@ -130,4 +129,6 @@ def __getattr__(name: str) -> Any:
 
     settings = Settings.load()
     configure_logging(settings.log_level, settings.log_format)
-    return create_app(settings, load_usecase(settings.usecase or ""))
+    app = create_app(settings, load_usecase(settings.usecase or ""))
+    app.worker.start()
+    return app

@@ -30,6 +30,9 @@ def configure_logging(level: str, style: Literal["text", "json"]) -> None:
         root.removeHandler(present)
     root.addHandler(handler)
     root.setLevel(level)
+    # Faust tells of each of its services as it starts and stops: news for its developers only.
+    for chatty in ("faust", "mode"):
+        logging.getLogger(chatty).setLevel(level if level != "INFO" else "WARNING")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -99,7 +99,8 @@ class Worker:
                 grace_seconds=settings.alignment_grace_seconds,
                 wait_seconds=settings.alignment_wait_seconds,
                 held_bytes_per_partition=settings.held_bytes_per_partition,
-                held_bytes_total=settings.held_bytes_total,
+                # The other half may lie in librdkafka's queue, see `Settings`.
+                held_bytes_total=settings.held_bytes_total // 2,
                 batch_max_records=settings.batch_max_records,
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda partitions: self._connected.pause(partitions),
@@ -159,6 +160,7 @@ class Worker:
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
+            on_joined=lambda: self.health.ready(True),
             commit=self._commit,
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
@@ -168,8 +170,8 @@ class Worker:
             revoke_seconds=settings.drain_seconds,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
+        self.health.ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
-        self.health.ready(True)
 
     def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
         """The path of a record, for the event loop that is running."""

@@ -46,6 +46,7 @@ class ClientThread(threading.Thread):
         *,
         on_chunk: Callable[[Chunk], None],
         on_crash: Callable[[BaseException], None],
+        on_joined: Callable[[], None],
         commit: CommitStage,
         metrics: Metrics,
         poll_max_records: int,
@@ -65,6 +66,7 @@ class ClientThread(threading.Thread):
         self._topics = list(topics)
         self._on_chunk = on_chunk
         self._on_crash = on_crash
+        self._on_joined = on_joined
         self._commit = commit
         self._metrics = metrics
         self._poll_max_records = poll_max_records
@@ -270,6 +272,7 @@ class ClientThread(threading.Thread):
     # Rebalances, inside poll.
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_joined()
         if not partitions:
             return
         for tp in partitions:

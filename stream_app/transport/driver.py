@@ -10,6 +10,7 @@ believes to be gone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
@@ -26,6 +27,8 @@ __all__ = ["ChunkConsumer", "Transport"]
 
 class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
     """Hands the client thread's chunks to Faust."""
+
+    logger = logging.getLogger("faust.consumer")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,6 +145,8 @@ class ChunkConsumer(FaustConsumer):  # type: ignore[misc]
 
 class ChunkConductor(base.Conductor):  # type: ignore[misc]
     """Subscribes once the agents have started; there are no tables to wait for."""
+
+    logger = logging.getLogger("faust.conductor")
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _subscriber(self) -> None:
