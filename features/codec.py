@@ -23,6 +23,7 @@ __all__ = ["VERSION_BYTES", "StateCodec", "layout_of"]
 VERSION_BYTES: Final = 8
 
 _FENCE = Struct("<Iq")
+_MASK: Final = 2**64 - 1
 
 
 class StateCodec:
@@ -50,7 +51,7 @@ class StateCodec:
         if layout is None:
             layout = self._fences[count] = Struct("<" + "Iq" * count)
         return self._prefix.pack(
-            state.version, state.count, state.digest, state.newest, *state.values
+            state.version, state.count, state.digest & _MASK, state.newest, *state.values
         ) + layout.pack(*chain.from_iterable(fences.items()))
 
 

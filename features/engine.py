@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from features.states import Read, Update, Values
 from features.views import FeatureSet
 
 __all__ = ["Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
-
-_MASK: Final = 2**64 - 1
 
 
 class EntityState:
@@ -46,7 +44,7 @@ class EntityState:
         self.count = count
         """Updates applied: together with `digest` the exact account of what is in here."""
         self.digest = digest
-        """Sum modulo 2**64 of `account_hashes` of the updates applied."""
+        """Sum of `account_hashes` of the updates applied; packed modulo 2**64."""
         self.newest = newest
         """Newest event time applied, in seconds; minus infinity before the first."""
         self.values = values
@@ -214,6 +212,7 @@ class FeatureEngine:
                 arrival.row = row
                 arrival.newest = newest
             source, offset, rank = arrival.source, arrival.offset, arrival.rank
+            digest, event_time = arrival.digest, arrival.event.event_time
             for (view, key, _, apply, empty), update in zip(
                 plan.updates, arrival.updates, strict=True
             ):
@@ -229,9 +228,9 @@ class FeatureEngine:
                 apply(held.values, update, rank, offset)
                 held.fences[source] = offset
                 held.count += 1
-                held.digest = (held.digest + arrival.digest) & _MASK
-                if arrival.event.event_time > held.newest:
-                    held.newest = arrival.event.event_time
+                held.digest += digest
+                if event_time > held.newest:
+                    held.newest = event_time
                 held.batch = batch
 
     def reapply(self, arrivals: Iterable[Arrival], tables: Tables) -> None:
@@ -254,7 +253,7 @@ class FeatureEngine:
                 apply(held.values, update, arrival.rank, arrival.offset)
                 held.fences[arrival.source] = arrival.offset
                 held.count += 1
-                held.digest = (held.digest + arrival.digest) & _MASK
+                held.digest += arrival.digest
                 held.newest = max(held.newest, arrival.event.event_time)
 
 

@@ -25,9 +25,15 @@ Moment = Annotated[
             datetime.timestamp,
             core_schema.chain_schema(
                 [
+                    core_schema.str_schema(strict=True),
                     # The shortest RFC 3339 moment has 20 characters; without this bound a string
-                    # of digits would pass for a number of seconds or milliseconds.
-                    core_schema.str_schema(strict=True, min_length=20, max_length=40),
+                    # of digits would pass for a number of seconds or milliseconds; padded ones
+                    # do not begin with a year. A naive time is often shorter: it is a bad time, not a string out of range.
+                    core_schema.custom_error_schema(
+                        core_schema.str_schema(min_length=20, max_length=40, pattern="^[0-9]{4}-"),
+                        custom_error_type="datetime_length",
+                        custom_error_message="Input should be RFC 3339 with an offset",
+                    ),
                     core_schema.datetime_schema(strict=False, tz_constraint="aware"),
                 ]
             ),
@@ -137,7 +143,8 @@ class JsonDecoder:
 def _explain(value: bytes, error: ValidationError) -> InvalidEventError:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     kind = first["type"]
-    message = first["msg"]
+    # The one message of pydantic's own that quotes the payload is that of an unknown union tag.
+    message = first["msg"] if kind != "union_tag_invalid" else "Input is of no expected type"
     field = ".".join(str(part) for part in first["loc"]) or None
     if kind == "json_invalid":
         return _explain_json(value, message)

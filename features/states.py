@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import exp2
 from typing import Any, Protocol
 
 __all__ = ["DecayedSums", "LastValue", "OpenItems", "Read", "State", "Update"]
@@ -86,29 +87,22 @@ class DecayedSums:
         }
 
     def empty(self) -> Values:
-        """No updates yet: n is 0."""
-        return [0.0, 0.0, *(0.0 for _ in self.sums)]
+        """No updates yet: n is 0, t minus infinity."""
+        return [-math.inf, 0.0, *(0.0 for _ in self.sums)]
 
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
         """Take ``(time, addend, ...)`` in; time in seconds."""
-        time = update[0]
-        if state[1] == 0.0:
-            state[0] = time
-            state[1] = 1.0
-            state[2:] = update[1:]
-            return
-        age = time - state[0]
-        if age >= 0.0:
-            keep = math.exp2(-age / self.half_life_seconds)
-            state[0] = time
-            state[1] = state[1] * keep + 1.0
-            for i in range(2, len(state)):
-                state[i] = state[i] * keep + update[i - 1]
+        half_lives = (update[0] - state[0]) / self.half_life_seconds
+        if half_lives >= 0.0:
+            keep, weight = exp2(-half_lives), 1.0
+            state[0] = update[0]
         else:
-            weight = math.exp2(age / self.half_life_seconds)
-            state[1] += weight
-            for i in range(2, len(state)):
-                state[i] += update[i - 1] * weight
+            keep, weight = 1.0, exp2(half_lives)
+        state[1] = state[1] * keep + weight
+        at = 2
+        for addend in update[1:]:
+            state[at] = state[at] * keep + addend * weight
+            at += 1
 
     def count(self) -> Read:
         """Decayed number of updates; 0 where nothing is known."""
@@ -118,7 +112,7 @@ class DecayedSums:
             if state is None:
                 return 0.0
             age = at - state[0]
-            return float(state[1] * math.exp2(-age / half_life)) if age > 0.0 else float(state[1])
+            return float(state[1] * exp2(-age / half_life)) if age > 0.0 else float(state[1])
 
         return read
 

@@ -34,8 +34,13 @@ class EndOffsets:
         admin: AdminClient,
         commit: CommitStage,
         partitions: Callable[[], Sequence[Partition]],
+        *,
+        on_away: Callable[[str, bool], None],
         interval_seconds: float = 1.0,
     ) -> None:
+        """`on_away` is told when the brokers stop and when they start to answer."""
+        self._on_away = on_away
+        self._away = False
         self._admin = admin
         self._commit = commit
         self._partitions = partitions
@@ -86,11 +91,23 @@ class EndOffsets:
                 self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
                 unknown = [p for p in partitions if self._commit.next_offset(p) is None]
                 self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+                if not partitions:
+                    self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS).result()
+                self._note(away=False)
             except KafkaException as error:
-                log.debug("end offsets are unknown for now: %s", error)
+                self._note(away=True, why=error.args[0].str())
             now = time.time()
             behind = [p for p in partitions if self._records(p)]
             self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
+
+    def _note(self, *, away: bool, why: str = "") -> None:
+        if away != self._away:
+            self._away = away
+            self._on_away("kafka", away)
+            if away:
+                log.warning("kafka does not answer: %s", why)
+            else:
+                log.info("kafka answers again")
 
     def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         if not partitions:

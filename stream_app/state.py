@@ -106,16 +106,12 @@ class StateStage:
         if not self._codecs:
             return
         started = time.perf_counter()
+        progress = {partition.source_id: end for partition, end in batch.ends.items()}
         writes: Sequence[StateWrite] = batch.writes
-        while writes:
-            lost = self._patience("redis", partial(self._store.write, writes))
-            if not lost:
-                break
+        while lost := self._patience("redis", partial(self._store.write, writes, progress)):
             self.conflicted.set()
             self._on_conflicts(len(lost))
             writes = self._reapply(batch, lost)
-        progress = {partition.source_id: end for partition, end in batch.ends.items()}
-        self._patience("redis", lambda: self._store.mark(progress))
         self._on_seconds("write", time.perf_counter() - started)
         self._written.append(batch)
 

@@ -39,6 +39,8 @@ __all__ = ["Worker"]
 
 log = get_logger(__name__)
 
+_librdkafka = get_logger("librdkafka")
+
 _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
 _LEAVE_SECONDS: Final = 15.0
@@ -66,11 +68,13 @@ class Worker:
             max_seconds=settings.backoff_max_seconds,
             on_waiting=self._waiting,
         )
-        self._admin = AdminClient(settings.admin_properties())
+        self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
         self._stages = self._build_stages(usecase)
-        self._end_offsets = EndOffsets(self._admin, self._commit, lambda: self.partitions)
+        self._end_offsets = EndOffsets(
+            self._admin, self._commit, lambda: self.partitions, on_away=self._waiting
+        )
         self.metrics.watch_lag(self._end_offsets.lag)
 
     def _build_stages(self, usecase: UseCase) -> Stages:
@@ -124,7 +128,7 @@ class Worker:
                 else None,
             ),
             publish=PublishStage(
-                lambda: Producer(settings.producer_properties()),
+                lambda: Producer(settings.producer_properties(), logger=_librdkafka),
                 self._patience,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,

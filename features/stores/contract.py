@@ -56,11 +56,15 @@ class Store(Protocol):
     def read(self, wanted: Sequence[Collection[str]]) -> list[list[tuple[str, bytes]]]:
         """For each view, the (entity, packed state) pairs that exist among the wanted ones."""
 
-    def write(self, writes: Sequence[StateWrite]) -> list[tuple[StateWrite, bytes | None]]:
-        """Compare and set; return the writes that were lost, each with the present value."""
+    def write(
+        self, writes: Sequence[StateWrite], progress: Mapping[int, int]
+    ) -> list[tuple[StateWrite, bytes | None]]:
+        """Compare and set; then note for every view the offset each source is applied through.
 
-    def mark(self, progress: Mapping[int, int]) -> None:
-        """Note for every view that the sources are applied through these offsets."""
+        Returns the writes that were lost, each with the present value. The progress is noted all
+        the same: until the lost ones are written again, the offsets are not committed, and a
+        crash in between reads those records again, whose fences are not there yet.
+        """
 
     def marks(self) -> list[dict[int, int]]:
         """For each view, the offset each source is applied through."""

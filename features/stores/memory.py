@@ -40,8 +40,10 @@ class MemoryStore:
                 for entities, states in zip(wanted, self._states, strict=True)
             ]
 
-    def write(self, writes: Sequence[StateWrite]) -> list[tuple[StateWrite, bytes | None]]:
-        """Compare and set; return the writes that were lost."""
+    def write(
+        self, writes: Sequence[StateWrite], progress: Mapping[int, int]
+    ) -> list[tuple[StateWrite, bytes | None]]:
+        """Compare and set, then note the progress; return the writes that were lost."""
         lost: list[tuple[StateWrite, bytes | None]] = []
         with self._lock:
             for write in writes:
@@ -51,13 +53,9 @@ class MemoryStore:
                     lost.append((write, present))
                 else:
                     self._states[write.view][write.entity] = write.packed
-        return lost
-
-    def mark(self, progress: Mapping[int, int]) -> None:
-        """Note the offsets for every view."""
-        with self._lock:
             for marks in self._marks:
                 marks.update(progress)
+        return lost
 
     def marks(self) -> list[dict[int, int]]:
         """For each view, the offset each source is applied through."""

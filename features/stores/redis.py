@@ -3,7 +3,7 @@
 Keys, for application A and bucket B (always 0 unless `buckets` spreads a cluster's slots):
 
     {A:B}:<layout>:<view>:<entity>    packed state
-    {A:B}:marks:<layout>:<view>       hash: source -> offset applied through
+    {A:B}:marks                       hash: <layout>:<view>:<source> -> offset applied through
     {A:0}:sources                     hash: cluster/topic/partition -> source
 
 The braces are Redis Cluster's hash tag: all keys of a bucket share a slot, so one MGET and one
@@ -15,9 +15,11 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any, TypeVar
 
+from hiredis import pack_command
 from redis.exceptions import (
     BusyLoadingError,
     NoScriptError,
@@ -52,6 +54,7 @@ _AWAY = (
 _AWAY_CODES = ("MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 
 _T = TypeVar("_T")
+_Command = tuple[str | bytes | int, ...]
 
 _REGISTER = """
 local ids = {}
@@ -90,9 +93,8 @@ class RedisStore:
         self._prefix = [
             [f"{self._tag(bucket)}:{name}:" for name in names] for bucket in range(buckets)
         ]
-        self._marks = [
-            [f"{self._tag(bucket)}:marks:{name}" for name in names] for bucket in range(buckets)
-        ]
+        self._marks = [f"{self._tag(bucket)}:marks" for bucket in range(buckets)]
+        self._names = names
         self._script = files("features.stores").joinpath("compare_and_set.lua").read_text()
         self._sha: str | None = None
 
@@ -128,7 +130,12 @@ class RedisStore:
                 bucket = self._bucket(entity)
                 keys[bucket].append(self._prefix[bucket][view] + entity)
                 places[bucket].append((view, entity))
-        values = _reachable(lambda: self._mget(keys))
+        reads = [
+            ("MGET", *bucket[start : start + _KEYS_A_READ])
+            for bucket in keys
+            for start in range(0, len(bucket), _KEYS_A_READ)
+        ]
+        values = [value for reply in self._round_trip(reads) for value in reply]
         found: list[list[tuple[str, bytes]]] = [[] for _ in wanted]
         for (view, entity), value in zip(
             (place for bucket in places for place in bucket), values, strict=True
@@ -137,29 +144,10 @@ class RedisStore:
                 found[view].append((entity, value))
         return found
 
-    def _mget(self, buckets: list[list[str]]) -> list[bytes | None]:
-        reads = [
-            keys[start : start + _KEYS_A_READ]
-            for keys in buckets
-            for start in range(0, len(keys), _KEYS_A_READ)
-        ]
-        if not reads:
-            return []
-        if len(reads) == 1:
-            values: list[bytes | None] = self._client.mget(reads[0])
-            return values
-        with self._client.pipeline(transaction=False) as pipe:
-            for keys in reads:
-                pipe.execute_command("MGET", *keys)
-            return [value for values in pipe.execute() for value in values]
-
-    def write(self, writes: Sequence[StateWrite]) -> list[tuple[StateWrite, bytes | None]]:
-        """Compare and set; return the writes that were lost, each with the present value."""
-        if not writes:
-            return []
-        return _reachable(lambda: self._write(writes))
-
-    def _write(self, writes: Sequence[StateWrite]) -> list[tuple[StateWrite, bytes | None]]:
+    def write(
+        self, writes: Sequence[StateWrite], progress: Mapping[int, int]
+    ) -> list[tuple[StateWrite, bytes | None]]:
+        """Compare and set, then note the progress; one round trip a node."""
         groups: dict[tuple[int, int], list[StateWrite]] = defaultdict(list)
         for write in writes:
             groups[self._bucket(write.entity), self._expiry[write.view]].append(write)
@@ -168,15 +156,16 @@ class RedisStore:
             for (bucket, expiry), group in groups.items()
             for start in range(0, len(group), _KEYS_A_SCRIPT)
         ]
+        marks = self._mark_commands(progress)
         try:
-            replies = self._compare_and_set(calls)
+            replies = self._compare_and_set(calls, marks)
         except NoScriptError:
-            # Redis was restarted or its scripts were flushed. Every call that did run is
-            # repeated harmlessly: it is lost to itself, and the present value is what it wrote.
+            # Redis was restarted or its scripts were flushed. A call that did run is repeated
+            # harmlessly: it is lost to itself, and the present value is what it wrote.
             self._sha = None
-            replies = self._compare_and_set(calls)
+            replies = self._compare_and_set(calls, marks)
         lost: list[tuple[StateWrite, bytes | None]] = []
-        for (_, _, group), reply in zip(calls, replies, strict=True):
+        for (_, _, group), reply in zip(calls, replies, strict=False):
             for index, present in zip(reply[::2], reply[1::2], strict=True):
                 write = group[index - 1]
                 if present != write.packed:
@@ -184,14 +173,15 @@ class RedisStore:
         return lost
 
     def _compare_and_set(
-        self, calls: Sequence[tuple[int, int, list[StateWrite]]]
-    ) -> list[list[Any]]:
+        self, calls: Sequence[tuple[int, int, list[StateWrite]]], marks: Sequence[_Command]
+    ) -> list[Any]:
         if self._sha is None:
-            self._sha = self._client.script_load(self._script)
-        with self._client.pipeline(transaction=False) as pipe:
-            for bucket, expiry, group in calls:
-                prefixes = self._prefix[bucket]
-                pipe.execute_command(
+            self._sha = _reachable(lambda: str(self._client.script_load(self._script)))
+        scripts: list[_Command] = []
+        for bucket, expiry, group in calls:
+            prefixes = self._prefix[bucket]
+            scripts.append(
+                (
                     "EVALSHA",
                     self._sha,
                     len(group),
@@ -200,39 +190,63 @@ class RedisStore:
                     *version_bytes([w.expected for w in group]),
                     *[w.packed for w in group],
                 )
-            replies: list[list[Any]] = pipe.execute()
+            )
+        return self._round_trip([*scripts, *marks])
+
+    def _mark_commands(self, progress: Mapping[int, int]) -> list[_Command]:
+        fields: list[str | int] = []
+        for name in self._names:
+            for source, offset in progress.items():
+                fields += (f"{name}:{source}", offset)
+        return [("HSET", key, *fields) for key in self._marks] if fields else []
+
+    def _round_trip(self, commands: Sequence[_Command]) -> list[Any]:
+        """Send commands together and read their replies.
+
+        redis-py's own packing walks over every argument in Python, which for thousands of keys a
+        batch costs more than Redis itself; its connections are used as they are.
+        """
+        if not commands:
+            return []
+
+        def send() -> list[Any]:
+            pool = self._client.connection_pool
+            connection = pool.get_connection()
+            try:
+                packed = b"".join([pack_command(c) for c in commands])  # type: ignore[arg-type]
+                connection.send_packed_command([packed])
+                replies = []
+                for _ in commands:
+                    replies.append(connection.read_response())  # noqa: PERF401 - one may raise
+            except BaseException:
+                # Replies that were not read would be taken for those of the next command.
+                connection.disconnect()
+                raise
+            finally:
+                pool.release(connection)
             return replies
 
-    def mark(self, progress: Mapping[int, int]) -> None:
-        """Note the offsets for every view, on every node."""
-        if not progress or not self._views:
-            return
-        mapping = {str(source): offset for source, offset in progress.items()}
-
-        def send() -> None:
-            with self._client.pipeline(transaction=False) as pipe:
-                for bucket in self._marks:
-                    for key in bucket:
-                        pipe.hset(key, mapping=mapping)
-                pipe.execute()
-
-        _reachable(send)
+        return _reachable(send)
 
     def marks(self) -> list[dict[int, int]]:
         """For each view, the lowest offset any node has each source applied through."""
 
-        def load() -> list[dict[int, int]]:
-            lowest: list[dict[int, int]] = []
-            for view in range(len(self._views)):
-                nodes = [
-                    {int(k): int(v) for k, v in self._client.hgetall(bucket[view]).items()}
-                    for bucket in self._marks
-                ]
-                common = set(nodes[0]).intersection(*nodes[1:])
-                lowest.append({source: min(node[source] for node in nodes) for source in common})
-            return lowest
-
-        return _reachable(load)
+        nodes: list[list[dict[int, int]]] = []
+        for key in self._marks:
+            found: dict[str, dict[int, int]] = {name: {} for name in self._names}
+            stored = _reachable(partial(self._client.hgetall, key))
+            for field, offset in stored.items():
+                name, _, source = field.decode().rpartition(":")
+                if name in found:
+                    found[name][int(source)] = int(offset)
+            nodes.append(list(found.values()))
+        return [
+            {
+                source: min(node[view][source] for node in nodes)
+                for source in set(nodes[0][view]).intersection(*(node[view] for node in nodes[1:]))
+            }
+            for view in range(len(self._names))
+        ]
 
     def close(self) -> None:
         """Close the client's connections."""

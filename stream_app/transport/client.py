@@ -121,7 +121,9 @@ class ClientThread(threading.Thread):
     def run(self) -> None:
         """Poll until stopped; then commit what is finished and leave the group."""
         try:
-            consumer = Consumer({**self._properties, "on_commit": self._on_commit})
+            consumer = Consumer(
+                {**self._properties, "on_commit": self._on_commit}, logger=get_logger("librdkafka")
+            )
             try:
                 consumer.subscribe(
                     self._topics,
@@ -171,9 +173,9 @@ class ClientThread(threading.Thread):
             if self._linger:
                 time.sleep(self._linger)
             rest = consumer.consume(self._poll_max_records - 1, 0)
-            self._take([first, *rest])
+            self._take(consumer, [first, *rest])
 
-    def _take(self, messages: Sequence[Any]) -> None:
+    def _take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
         chunk = self._chunk
         first: dict[Partition, Record] = {}
         last: dict[Partition, Record] = {}
@@ -210,6 +212,13 @@ class ClientThread(threading.Thread):
             stamp = first[partition].timestamp
             known_at = time.time() if stamp is None else stamp
             self._commit.consumed(partition, record.offset, known_at)
+            # The end-of-partition event comes with the next answer of the broker, which it may
+            # hold back for fetch.wait.max.ms. The high watermark of this answer tells it now,
+            # except behind transaction markers and compaction: for those there is the event.
+            place = TopicPartition(partition.topic, partition.number)
+            _, high = consumer.get_watermark_offsets(place, cached=True)
+            if high == record.offset + 1:
+                chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
         chunk.ended.extend(ended)
