@@ -26,9 +26,9 @@ Moment = Annotated[
             core_schema.chain_schema(
                 [
                     core_schema.str_schema(strict=True),
-                    # The shortest RFC 3339 moment has 20 characters; without this bound a string
-                    # of digits would pass for a number of seconds or milliseconds; padded ones
-                    # do not begin with a year. A naive time is often shorter: it is a bad time, not a string out of range.
+                    # The shortest RFC 3339 moment has 20 characters and begins with a year; without
+                    # these bounds a string of digits would pass for a number of seconds. A naive
+                    # time is often shorter: it is a bad time, not a string out of range.
                     core_schema.custom_error_schema(
                         core_schema.str_schema(min_length=20, max_length=40, pattern="^[0-9]{4}-"),
                         custom_error_type="datetime_length",

@@ -111,11 +111,15 @@ class Pipeline:
             mine, ends = stages.commit.admit(released)
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
-            with timed("enrich"):
-                stages.enrich(batch)
-            with timed("score"):
-                stages.score(batch)
-            stages.outgoing(batch)
+            try:
+                with timed("enrich"):
+                    stages.enrich(batch)
+                with timed("score"):
+                    stages.score(batch)
+                stages.outgoing(batch)
+            except BaseException:
+                stages.commit.abandoned(batch)
+                raise
             yield batch
 
     def _deliver(self, batch: Batch) -> None:

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     """A larger value is dead-lettered as `value-too-large`."""
     commit_interval_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
     """Shortest time between two commits; what a crash may have to do again."""
-    drain_seconds: _Seconds = 30.0
+    drain_seconds: _Seconds = 20.0
     """How long a stopping worker may take to finish what is in flight."""
 
     alignment: bool = True

@@ -312,7 +312,8 @@ class ClientThread(threading.Thread):
         """Give partitions away once what is under way with them is finished, within a bound."""
         revoked = self._end(partitions)
         self._metrics.rebalance("revoked", len(partitions))
-        finished = self._commit.settle(revoked, self._revoke_seconds)
+        patience = 0.0 if self._stopping.is_set() else self._revoke_seconds
+        finished = self._commit.settle(revoked, patience)
         for partition in revoked:
             self._assigned[partition.topic, partition.number] = partition
         self._commit_finished(consumer, wait=True)
