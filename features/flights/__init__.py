@@ -1,0 +1,45 @@
+"""The demo's use case: will a flight from New York arrive more than 15 minutes late?
+
+Run it with ``stream-app run features.flights:usecase``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from features.events import JsonDecoder
+from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
+from features.flights.predictions import LatePrediction, late_fields
+from features.flights.views import features, is_late
+from features.usecase import InputTopic, Outcome, TimeBounds, UseCase
+
+__all__ = ["usecase"]
+
+usecase = UseCase(
+    name="flights",
+    # In the order of `features.flights.year.TOPICS`: what happened in the same minute as a request
+    # for a prediction comes before it.
+    topics=(
+        InputTopic("weather.observed", JsonDecoder(WeatherObserved)),
+        InputTopic("flights.arrived", JsonDecoder(Arrived)),
+        InputTopic("flights.departed", JsonDecoder(Departed)),
+        InputTopic("flights.boarding", JsonDecoder(Boarding)),
+    ),
+    predictions_topic="flights.predictions",
+    dead_letters_topic="flights.dead-letters",
+    features=features,
+    prediction=LatePrediction,
+    fields=late_fields,
+    champion="flights/champion-1",
+    fallbacks=("flights/static-1",),
+    # The log is of 2013 whenever it is played; a week on either side for time zones and delays.
+    times=TimeBounds(
+        earliest=datetime(2012, 12, 25, tzinfo=UTC).timestamp(),
+        latest=datetime(2014, 1, 8, tzinfo=UTC).timestamp(),
+    ),
+    outcome=Outcome(
+        event=Arrived,
+        join_key=lambda event: event.flight_id,
+        label=lambda event: float(is_late(event.arrival_delay_minutes)),
+    ),
+)
