@@ -141,7 +141,9 @@ class AlignStage:
         for partition, lane in self._lanes.items():
             if lane.at_end or lane.given_up:
                 continue
-            if not lane.held and self.held_records:
+            if not self.held_records:
+                lane.waited_since = None  # nobody is kept waiting
+            elif not lane.held:
                 if lane.waited_since is None:
                     lane.waited_since = now
                 if now - lane.waited_since >= self._wait:

@@ -131,4 +131,5 @@ def __getattr__(name: str) -> Any:
     configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings, load_usecase(settings.usecase or ""))
     app.worker.start()
+    globals()[name] = app  # asked for twice, it is built once
     return app

@@ -11,6 +11,7 @@ from stream_app.records import Headers, Item, Outgoing
 __all__ = ["PREFIX", "DeadLetters"]
 
 PREFIX = "dead-letter."
+_DIGITS = 9
 
 
 class DeadLetters:
@@ -38,8 +39,8 @@ class DeadLetters:
         came: Headers = []
         attempts = 1
         for name, value in record.headers:
-            if name == f"{PREFIX}attempts" and value is not None and value.isdigit():
-                attempts = int(value) + 1
+            if name == f"{PREFIX}attempts":
+                attempts = _count(value) + 1
             if not name.startswith(PREFIX):
                 came.append((name, value))
         source = record.partition.source
@@ -65,5 +66,14 @@ class DeadLetters:
         return Outgoing(self._topic, record.key, record.value, came + ours)
 
 
+def _count(value: str | bytes | None) -> int:
+    """The number in a header that anybody may have written."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
+
+
 def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.3f}"  # no calendar knows it: seconds since the epoch

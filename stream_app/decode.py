@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from features.events import REASONS, Decoder, InvalidEventError
+from features.events import REASONS, Decoder, Event, InvalidEventError
 from features.usecase import TimeBounds
 from stream_app.records import Failure, Item, Record
 
 __all__ = ["DecodeStage"]
+
+_NO_EVENT = "the decoder gave something that is no features.events.Event"
 
 
 class DecodeStage:
@@ -47,26 +49,14 @@ class DecodeStage:
             if known_at is None or known_at > latest:
                 known_at = now
                 corrected += 1
-            value = record.value
-            if not value or len(value) > self._max_value_bytes:
-                items.append(_failed(record, known_at, self._no_value(value)))
-                continue
-            topic = record.partition.topic
-            try:
-                event = self._decoders[topic](value)
-            except InvalidEventError as error:
-                failure = Failure("decode", error.reason, str(error), error.field)
-                items.append(_failed(record, known_at, failure))
-                continue
-            except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
-                failure = Failure("decode", "decoder-error", _name(error), disposition="bug")
-                items.append(_failed(record, known_at, failure))
-                continue
-            low, high = self._times.range_at(known_at)
-            if not low <= event.event_time <= high:
-                items.append(_failed(record, known_at, out_of_range("event_time")))
+            event = self._event(record, known_at)
+            if isinstance(event, Failure):
+                item = Item(record, None, known_at)
+                item.failure = event
+                items.append(item)
                 continue
             if event.__pydantic_extra__:
+                topic = record.partition.topic
                 unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
             items.append(Item(record, event, known_at))
         for topic, count in unknown.items():
@@ -74,6 +64,21 @@ class DecodeStage:
         if corrected:
             self._on_clock_corrected(corrected)
         return items
+
+    def _event(self, record: Record, known_at: float) -> Event | Failure:
+        value = record.value
+        if not value or len(value) > self._max_value_bytes:
+            return self._no_value(value)
+        try:
+            event = self._decoders[record.partition.topic](value)
+        except InvalidEventError as error:
+            return Failure("decode", error.reason, str(error), error.field)
+        except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
+            return Failure("decode", "decoder-error", _name(error), disposition="bug")
+        if not isinstance(event, Event):
+            return Failure("decode", "decoder-error", _NO_EVENT, disposition="bug")
+        low, high = self._times.range_at(known_at)
+        return event if low <= event.event_time <= high else out_of_range("event_time")
 
     def _no_value(self, value: bytes | None) -> Failure:
         if value is None:
@@ -90,12 +95,6 @@ class DecodeStage:
 def out_of_range(field: str) -> Failure:
     """The failure of a record with a time that cannot be believed."""
     return Failure("decode", "time-out-of-range", REASONS["time-out-of-range"], field)
-
-
-def _failed(record: Record, known_at: float, failure: Failure) -> Item:
-    item = Item(record, None, known_at)
-    item.failure = failure
-    return item
 
 
 def _name(error: Exception) -> str:

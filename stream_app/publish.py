@@ -36,12 +36,13 @@ class FeatureLog:
     def __init__(self, topic: str, share: float, columns: Sequence[str]) -> None:
         """`share` from 0 to 1; which ones is a function of the source offset alone."""
         self._topic = topic
-        self._every = share
+        self._share = share
         self._columns = columns
 
     def __call__(self, item: Item, prediction_id: str) -> Outgoing | None:
         """The logged row, or None for a prediction that is not sampled."""
-        if item.digest / 2**64 >= self._every:
+        # Shifted before it is divided: the highest hashes would round to 1.
+        if (item.digest >> 11) / 2**53 >= self._share:
             return None
         row = zip(self._columns, item.row or (), strict=True)
         value = {
@@ -93,7 +94,8 @@ class OutgoingRecords:
                 "served_by": served.served_by,
                 "degraded": served.degraded,
                 "state_freshness_seconds": fresh,
-            }
+            },
+            inf_nan_mode="null",
         )
         headers: Headers = [
             ("prediction-id", prediction_id.encode()),

@@ -38,6 +38,7 @@ class ScoreStage:
             outputs = model.score([item.row for item in items])  # type: ignore[misc]
             fields = self._fields(outputs, model.manifest.decision)
             good = finite(outputs)
+            served = list(zip(items, fields, good, strict=True))
         except Exception:  # noqa: BLE001 - one record may make a model raise: find it
             if len(items) == 1:
                 items[0].degraded = "model-error"
@@ -48,7 +49,7 @@ class ScoreStage:
                 *self._serve(model, served_by, items[half:]),
             ]
         unserved = []
-        for item, own, ok in zip(items, fields, good, strict=True):
+        for item, own, ok in served:
             if ok:
                 item.served = Served(own, model.name, model.version, served_by, item.degraded)
             else:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
+
+# The published wheels (seen: 1.32) send events to Microsoft, keep an identifier and a database in
+# the cache folder and leave `.ses` in the temporary one. Read once, on import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 

@@ -289,13 +289,14 @@ class ClientThread(threading.Thread):
             partition = Partition(tp.topic, tp.partition, place)
             self._assigned[tp.topic, tp.partition] = partition
             self._chunk.assigned.append(partition)
-        self._all_paused = False
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
         if self._cooperative:
             consumer.incremental_assign(partitions)
         else:
             consumer.assign(partitions)
+        # librdkafka remembers a pause of an earlier assignment of the same partition.
+        (consumer.pause if self._all_paused else consumer.resume)(partitions)
         self._note_committed(consumer, partitions)
 
     def _note_committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

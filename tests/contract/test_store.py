@@ -1,0 +1,426 @@
+"""What a store promises, held against each implementation."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from features.states import DecayedSums
+from features.stores import MemoryStore, Source, StateWrite, Store, StoreUnavailableError
+from features.stores.redis import RedisStore
+from features.views import FeatureSet
+from stream_app.local.ports import free_ports
+from tests.unit.features.builders import (
+    FEATURES,
+    MASK,
+    InMemory,
+    Stored,
+    arrival,
+    assert_same_states,
+    logged,
+    ordered,
+    reference_hash,
+)
+
+
+class Open(Protocol):
+    """Opens a store as one worker of an application would."""
+
+    def __call__(self, application: str = "app", features: FeatureSet = FEATURES) -> Store:
+        """Two calls with the same arguments open the same states."""
+        ...
+
+
+@dataclass
+class _Memory:
+    stores: dict[Any, MemoryStore] = field(default_factory=dict)
+
+    def __call__(self, application: str = "app", features: FeatureSet = FEATURES) -> Store:
+        return self.stores.setdefault((application, id(features)), MemoryStore(features))
+
+
+@dataclass
+class _Redis:
+    client: Redis
+    buckets: int
+
+    def __call__(self, application: str = "app", features: FeatureSet = FEATURES) -> Store:
+        return RedisStore(self.client, features, application, buckets=self.buckets)
+
+
+@pytest.fixture(params=["memory", "redis", "redis in 4 buckets"])
+def open_store(request: pytest.FixtureRequest) -> Open:
+    """Open stores of each kind, empty at first."""
+    if request.param == "memory":
+        return _Memory()
+    return _Redis(request.getfixturevalue("redis"), 4 if "buckets" in request.param else 1)
+
+
+@pytest.fixture
+def store(open_store: Open) -> Store:
+    """One store of each kind."""
+    return open_store()
+
+
+def value(version: int, content: bytes = b"") -> bytes:
+    """A packed state as far as a store looks into it."""
+    return version.to_bytes(8, "little") + content
+
+
+def put(store: Store, *entities: str, view: int = 0, version: int = 1) -> None:
+    """Write states that were not there."""
+    writes = [StateWrite(view, e, 0, value(version, e.encode())) for e in entities]
+    assert store.write(writes, {}) == []
+
+
+def sources(count: int, topic: str = "t", cluster: str = "c") -> list[Source]:
+    """Partitions of a topic."""
+    return [Source(cluster, topic, partition) for partition in range(count)]
+
+
+# Sources
+
+
+def test_a_source_has_one_id_for_every_worker_and_for_ever(open_store: Open) -> None:
+    """Registered again, by whomever and in any order, it keeps its number."""
+    one, other = open_store(), open_store()
+    first = one.register(sources(5))
+    assert len(set(first)) == 5
+    assert all(0 < each < 2**32 for each in first)
+    assert other.register(sources(5)[::-1]) == first[::-1]
+    assert one.register([]) == []
+
+
+def test_a_recreated_topic_or_another_cluster_is_another_source(store: Store) -> None:
+    """Cluster, topic id and partition tell sources apart."""
+    ids = store.register([*sources(2), *sources(2, topic="u"), *sources(2, cluster="d")])
+    assert len(set(ids)) == 6
+
+
+def test_workers_that_register_at_once_agree(open_store: Open) -> None:
+    """No number is given twice and no source gets two."""
+    wanted = sources(40)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: open_store().register(wanted), range(4)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(set(answers[0])) == 40
+
+
+def test_first_versions_rise(store: Store) -> None:
+    """A state that comes back has a higher version than it ever had."""
+    versions = [store.first_version() for _ in range(50)]
+    assert versions == sorted(versions)
+    assert 0 < versions[0] < versions[-1] < 2**63
+
+
+# States
+
+
+def test_a_read_returns_what_exists(store: Store) -> None:
+    """Of each view what is there, and nothing for what is not."""
+    put(store, "a", "b", view=0)
+    put(store, "a", view=2, version=7)
+    found = store.read([{"a", "b", "c"}, {"a"}, {"a", "b"}])
+    assert [dict(pairs) for pairs in found] == [
+        {"a": value(1, b"a"), "b": value(1, b"b")},
+        {},
+        {"a": value(7, b"a")},
+    ]
+    assert store.read([set(), set(), set()]) == [[], [], []]
+
+
+@pytest.mark.parametrize("entity", ["", " ", "a:b", "{x}", "é😀", "a\r\nb\x00", "x" * 500])
+def test_an_entity_key_may_be_any_text(store: Store, entity: str) -> None:
+    """And a value any bytes."""
+    packed = value(3, bytes(range(256)) + b"\r\n$-1\r\n")
+    assert store.write([StateWrite(0, entity, 0, packed)], {}) == []
+    assert store.read([[entity], [], []])[0] == [(entity, packed)]
+
+
+def test_a_write_replaces_the_version_that_was_read(store: Store) -> None:
+    """The first write expects nothing there; each later one its predecessor."""
+    for expected, version in [(0, 1_000), (1_000, 1_001), (1_001, 1_002)]:
+        assert store.write([StateWrite(0, "a", expected, value(version))], {}) == []
+    assert store.read([["a"], [], []])[0] == [("a", value(1_002))]
+
+
+@pytest.mark.parametrize("expected", [0, 4, 6], ids=["none", "older", "newer"])
+def test_a_write_that_expects_another_version_is_lost(store: Store, expected: int) -> None:
+    """It changes nothing and is told what is there."""
+    put(store, "a", version=5)
+    write = StateWrite(0, "a", expected, value(99))
+    assert store.write([write], {}) == [(write, value(5, b"a"))]
+    assert store.read([["a"], [], []])[0] == [("a", value(5, b"a"))]
+
+
+def test_a_write_to_a_state_that_is_gone_is_lost(store: Store) -> None:
+    """There is nothing to be told then."""
+    write = StateWrite(0, "gone", 5, value(6))
+    assert store.write([write], {}) == [(write, None)]
+    assert store.read([["gone"], [], []])[0] == []
+
+
+def test_a_lost_write_does_not_hold_the_others_up(store: Store) -> None:
+    """Winners of the same call are written."""
+    put(store, "a", version=5)
+    writes = [StateWrite(0, entity, 0, value(1, b"new")) for entity in ("a", "b", "c")]
+    writes.append(StateWrite(1, "a", 0, value(1, b"new")))
+    assert [write.entity for write, _ in store.write(writes, {})] == ["a"]
+    found = store.read([["a", "b", "c"], ["a"], []])
+    assert [len(pairs) for pairs in found] == [3, 1, 0]
+
+
+def test_a_write_repeated_is_not_lost(store: Store) -> None:
+    """Its answer may have been lost on the way: to send it again is always allowed."""
+    write = StateWrite(0, "a", 0, value(8))
+    assert store.write([write], {}) == []
+    assert store.write([write], {}) == []
+
+
+def test_thousands_of_states_at_once(store: Store) -> None:
+    """More than one script call and more than one read can take; losers are told apart."""
+    entities = [f"e{n}" for n in range(4_500)]
+    put(store, *entities, view=0)
+    put(store, *entities, view=1)
+    found = store.read([set(entities), set(entities), set()])
+    assert [len(pairs) for pairs in found] == [4_500, 4_500, 0]
+    assert all(packed == value(1, entity.encode()) for entity, packed in found[0])
+    writes = [StateWrite(0, e, 1 if n % 1_000 else 9, value(2)) for n, e in enumerate(entities)]
+    lost = store.write(writes, {})
+    assert {write.entity for write, _ in lost} == {"e0", "e1000", "e2000", "e3000", "e4000"}
+    assert all(present == value(1, write.entity.encode()) for write, present in lost)
+
+
+# Progress
+
+
+def test_progress_is_kept_for_every_view(store: Store) -> None:
+    """Offset by source, with states or without; what is noted later replaces it."""
+    assert store.marks() == [{}, {}, {}]
+    assert store.write([], {1: 10, 2: 0}) == []
+    assert store.write([StateWrite(0, "a", 0, value(1))], {2: 2**62}) == []
+    assert store.marks() == [{1: 10, 2: 2**62}] * 3
+
+
+def test_nothing_to_write_and_nothing_to_note(store: Store) -> None:
+    """Is no mistake."""
+    assert store.write([], {}) == []
+    assert store.marks() == [{}, {}, {}]
+
+
+# Workers and applications
+
+
+def test_two_applications_do_not_see_each_other(open_store: Open) -> None:
+    """Not their states, nor their progress."""
+    one, other = open_store("one"), open_store("other")
+    put(one, "a")
+    one.write([], {1: 5})
+    assert other.read([["a"], [], []]) == [[], [], []]
+    assert other.marks() == [{}, {}, {}]
+    put(other, "a", version=9)
+    assert one.read([["a"], [], []])[0] == [("a", value(1, b"a"))]
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_a_changed_view_starts_from_nothing(redis: Redis, buckets: int) -> None:
+    """Its states and its progress; the other views keep theirs."""
+    open_store = _Redis(redis, buckets)
+    orders, *others = FEATURES.views
+    changed = replace(orders, state=DecayedSums(60.0, ("amount",)))
+    before, after = open_store(), open_store(features=replace(FEATURES, views=(changed, *others)))
+    put(before, "a", view=0)
+    put(before, "a", view=1)
+    before.write([], {1: 5})
+    assert [len(pairs) for pairs in after.read([["a"], ["a"], []])] == [0, 1, 0]
+    assert after.marks() == [{}, {1: 5}, {1: 5}]
+
+
+def test_a_writer_that_lost_merges_its_updates(open_store: Open) -> None:
+    """Both read, both write: the second sees the first's updates and adds its own."""
+    one, other = Stored(open_store()), Stored(open_store())
+    log = [logged(ordered(10.0 + n, amount=n, due=60.0 * n), n % 2, n) for n in range(10)]
+    batches = [[arrival(e) for e in log if e.rank == partition] for partition in (0, 1)]
+    stale = one.states(one.engine.gather(batches[0]))
+    other.batch(batches[1])
+    one.batch(batches[0], stale)
+    assert one.conflicts == 3
+    alone = InMemory()
+    alone.take(log)
+    assert_same_states(one.states([["north"], ["north"], ["all"]]), alone.tables)
+
+
+def test_concurrent_writers_of_one_entity_lose_no_update(open_store: Open) -> None:
+    """Every update is accounted for in count, digest and fences."""
+    writers, batches, size = 4, 8, 3
+    start = threading.Barrier(writers)
+
+    def write(partition: int) -> None:
+        worker = Stored(open_store())
+        offsets = range(batches * size)
+        log = [logged(ordered(float(n), amount=1.0), partition, n) for n in offsets]
+        start.wait(10.0)
+        worker.take(log, [size])
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+    ((state,), *_) = (
+        list(table.values()) for table in Stored(open_store()).states([["north"], [], []])
+    )
+    total = batches * size
+    assert state.count == writers * total
+    assert state.fences == dict.fromkeys(range(1, writers + 1), total - 1)
+    hashes = (reference_hash(s + 1, o) for s in range(writers) for o in range(total))
+    assert state.digest == sum(hashes) & MASK
+
+
+# Redis alone: what can happen to a server
+
+
+METHODS: dict[str, Callable[[Store], Any]] = {
+    "register": lambda store: store.register(sources(1)),
+    "first_version": lambda store: store.first_version(),
+    "read": lambda store: store.read([["a"], [], []]),
+    "write": lambda store: store.write([StateWrite(0, "a", 0, value(1))], {1: 1}),
+    "marks": lambda store: store.marks(),
+}
+
+
+def test_states_expire_only_where_it_is_asked_for(redis: Redis) -> None:
+    """The expiry of a view is set with every write; marks and sources never expire."""
+    store = RedisStore(redis, FEATURES, "app", expiry_seconds={"last": 1_000})
+    for version in (0, 1):
+        writes = [StateWrite(view, "a", version, value(version + 1)) for view in range(3)]
+        assert store.write(writes, {1: 1}) == []
+        store.register(sources(1))
+        seconds = {key: redis.ttl(key) for key in redis.scan_iter()}
+        ((expiring, left),) = ((key, ttl) for key, ttl in seconds.items() if ttl != -1)
+        assert expiring.endswith(b":last:a")
+        assert 900 < left <= 1_000
+        redis.persist(expiring)
+
+
+def test_all_keys_of_a_bucket_share_a_slot(redis: Redis) -> None:
+    """A cluster serves them by one read and one script call; no key lies outside a bucket."""
+    store = RedisStore(redis, FEATURES, "app", buckets=4)
+    put(store, *(f"e{n}" for n in range(50)))
+    store.write([], {1: 1})
+    store.register(sources(1))
+    tags = {key[key.index(b"{") : key.index(b"}") + 1] for key in redis.scan_iter()}
+    assert tags == {b"{app:0}", b"{app:1}", b"{app:2}", b"{app:3}"}
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_flushed_scripts_heal(redis: Redis, buckets: int) -> None:
+    """A restarted server knows no script: it is told again, and no write is lost or doubled."""
+    store = RedisStore(redis, FEATURES, "app", buckets=buckets)
+    entities = [f"e{n}" for n in range(20)]
+    put(store, *entities)
+    redis.script_flush()
+    writes = [StateWrite(0, entity, 1, value(2)) for entity in entities]
+    assert store.write(writes, {1: 4}) == []
+    assert store.marks() == [{1: 4}] * 3
+    assert {packed for _, packed in store.read([entities, [], []])[0]} == {value(2)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_server_that_cannot_be_reached(method: str) -> None:
+    """Is an absence, which the caller may wait for."""
+    (port,) = free_ports(1)
+    client = Redis(port=port, retry=Retry(NoBackoff(), 0), socket_connect_timeout=1.0)
+    with pytest.raises(StoreUnavailableError, match="Redis is away"):
+        METHODS[method](RedisStore(client, FEATURES, "app"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_connection_that_was_cut_is_an_absence_at_most(
+    redis: Redis, redis_url: str, method: str
+) -> None:
+    """The next call, at the latest, is served again."""
+    client = Redis.from_url(redis_url)
+    store = RedisStore(client, FEATURES, "app")
+    METHODS[method](store)
+    redis.client_kill_filter(_type="normal", skipme=True)
+    try:
+        METHODS[method](store)
+    except StoreUnavailableError:
+        METHODS[method](store)
+    client.close()
+
+
+def test_a_server_that_answers_too_late_is_an_absence(redis: Redis, redis_url: str) -> None:
+    """What it did all the same is not done twice when the call is repeated."""
+    hasty = RedisStore(Redis.from_url(redis_url, socket_timeout=0.1), FEATURES, "app")
+    put(hasty, "a")
+    write = StateWrite(0, "a", 1, value(2))
+    redis.client_pause(400)
+    with pytest.raises(StoreUnavailableError):
+        hasty.write([write], {1: 9})
+    patient = RedisStore(redis, FEATURES, "app")
+    assert patient.write([write], {1: 9}) == []
+    assert hasty.read([["a"], [], []])[0] == [("a", value(2))]
+    hasty.close()
+
+
+@pytest.fixture
+def configured(redis: Redis) -> Iterator[Callable[[str, str], None]]:
+    """Set options of the server for one test."""
+    before: dict[str, str] = {}
+
+    def configure(name: str, option: str) -> None:
+        before.update(redis.config_get(name))
+        redis.config_set(name, option)
+
+    yield configure
+    for name, option in before.items():
+        redis.config_set(name, option)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("min-replicas-to-write", "1"), ("maxmemory", "1")],
+    ids=["too few replicas", "out of memory"],
+)
+def test_a_server_that_refuses_writes_is_an_absence(
+    redis: Redis, configured: Callable[[str, str], None], name: str, option: str
+) -> None:
+    """The refusal names its reason; reads go on, and the same write succeeds when it is over."""
+    store = RedisStore(redis, FEATURES, "app")
+    put(store, "a")
+    configured(name, option)
+    write = StateWrite(0, "a", 1, value(2))
+    for attempt in (lambda: store.write([write], {1: 1}), lambda: store.write([], {1: 1})):
+        with pytest.raises(StoreUnavailableError):
+            attempt()
+    assert store.read([["a"], [], []])[0] == [("a", value(1, b"a"))]
+    redis.config_set(name, "0")
+    assert store.write([write], {1: 1}) == []
+
+
+def test_a_server_that_becomes_a_replica_is_an_absence(redis: Redis) -> None:
+    """After a failover the old primary refuses writes until clients find the new one."""
+    store = RedisStore(redis, FEATURES, "app")
+    put(store, "a")
+    (port,) = free_ports(1)
+    redis.replicaof("127.0.0.1", str(port))
+    try:
+        with pytest.raises(StoreUnavailableError):
+            store.write([StateWrite(0, "a", 1, value(2))], {})
+    finally:
+        redis.replicaof("NO", "ONE")
+
+
+def test_a_mistake_is_no_absence(redis: Redis) -> None:
+    """What waiting cannot heal is raised as it is."""
+    store = RedisStore(redis, FEATURES, "app")
+    store.register(sources(1))
+    redis.delete("{app:0}:sources")
+    redis.set("{app:0}:sources", "spoiled")
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        store.register(sources(1))

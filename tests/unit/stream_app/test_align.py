@@ -1,0 +1,303 @@
+"""Stage align: partitions merged by time, nobody waited for longer than needed."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.order import PartitionOrder
+from stream_app.align import AlignStage
+from stream_app.records import Item, Partition
+from tests.unit.features.builders import examples
+from tests.unit.stream_app.builders import chunk, failed, item, partition
+
+
+class Aligned:
+    """The stage with clocks that a test sets, and what it asked the transport for."""
+
+    def __init__(self, *partitions: Partition, **options: Any) -> None:
+        self.now = 1_000.0
+        self.wall = 1_000.0
+        self.paused: set[Partition] = set()
+        self.calls: list[str] = []
+        self.gave_up: list[Partition] = []
+        self.stage = AlignStage(
+            pause=self._pause,
+            resume=self._resume,
+            on_gave_up=self.gave_up.append,
+            clock=lambda: self.wall,
+            monotonic=lambda: self.now,
+            **options,
+        )
+        self.stage.take([], chunk(assigned=partitions))
+
+    def _pause(self, partitions: list[Partition]) -> None:
+        self.calls.append("pause")
+        assert not self.paused.intersection(partitions)
+        self.paused.update(partitions)
+
+    def _resume(self, partitions: list[Partition]) -> None:
+        self.calls.append("resume")
+        assert self.paused.issuperset(partitions)
+        self.paused.difference_update(partitions)
+
+    def take(self, *items: Item, **lists: Sequence[Partition]) -> list[Item]:
+        """Take a chunk in; return what it released."""
+        self.stage.take(items, chunk(**lists))
+        return [each for released in self.stage.batches() for each in released]
+
+
+def offsets(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """(partition, offset) of items."""
+    return [(each.record.partition.number, each.offset) for each in items]
+
+
+def test_the_earliest_goes_first() -> None:
+    """Of two partitions at their ends, merged by the time records became known."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    released = aligned.take(
+        item(p, 0, known_at=1.0), item(p, 1, known_at=4.0), item(q, 0, known_at=2.0),
+        item(q, 1, known_at=3.0), ended=[p, q],
+    )  # fmt: skip
+    assert offsets(released) == [(0, 0), (1, 0), (1, 1), (0, 1)]
+
+
+def test_a_partition_is_merged_by_its_running_maximum() -> None:
+    """An early timestamp after a late one does not jump the queue: offset order is kept."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    released = aligned.take(
+        item(p, 0, known_at=5.0), item(p, 1, known_at=1.0), item(q, 0, known_at=4.0),
+        item(q, 1, known_at=6.0), ended=[p, q],
+    )  # fmt: skip
+    assert offsets(released) == [(1, 0), (0, 0), (0, 1), (1, 1)]
+
+
+def test_a_partition_that_may_still_deliver_holds_the_others() -> None:
+    """Nothing beyond its last record goes; what lies before it does."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    first = aligned.take(item(p, 0, known_at=1.0), item(p, 1, known_at=3.0), ended=[p])
+    assert first == []
+    assert offsets(aligned.take(item(q, 0, known_at=2.0))) == [(0, 0), (1, 0)]
+    assert offsets(aligned.take(item(q, 1, known_at=4.0))) == [(0, 1), (1, 1)]
+
+
+def test_the_end_of_a_partition_releases_the_others() -> None:
+    """What is at its end holds nobody back, until it delivers again."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    assert aligned.take(item(p, 0, known_at=1.0)) == []
+    assert aligned.take(ended=[p]) == []
+    assert offsets(aligned.take(ended=[q])) == [(0, 0)]
+    assert offsets(aligned.take(item(p, 1, known_at=9.0), ended=[p])) == [(0, 1)]
+    released = aligned.take(item(q, 0, known_at=2.0), item(p, 2, known_at=10.0), ended=[p])
+    assert offsets(released) == [(1, 0)]
+    assert offsets(aligned.take(ended=[q])) == [(0, 2)]
+
+
+def test_an_assigned_partition_is_waited_for() -> None:
+    """Whether it is at its end is unknown until the broker says so."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p)
+    assert offsets(aligned.take(item(p, 0), ended=[p])) == [(0, 0)]
+    assert aligned.take(item(p, 1), assigned=[q], ended=[p]) == []
+    assert offsets(aligned.take(ended=[q])) == [(0, 1)]
+
+
+def test_the_wait_is_bounded_and_counted_once() -> None:
+    """A partition that delivers nothing is given up after the wait, not once a batch."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, wait_seconds=5.0)
+    assert aligned.take(item(p, 0), ended=[p]) == []
+    aligned.now += 4.9
+    assert aligned.take() == []
+    aligned.now += 0.1
+    assert offsets(aligned.take()) == [(0, 0)]
+    assert offsets(aligned.take(item(p, 1), ended=[p])) == [(0, 1)]
+    assert aligned.gave_up == [q]
+
+
+def test_a_partition_given_up_is_waited_for_again_once_it_delivers() -> None:
+    """It recovers by itself, and may be given up anew."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, wait_seconds=5.0)
+    aligned.take(item(p, 0, known_at=1.0), ended=[p])
+    aligned.now += 5.0
+    aligned.take()
+    assert offsets(aligned.take(item(q, 0, known_at=2.0))) == [(1, 0)]
+    assert aligned.take(item(p, 1, known_at=3.0), ended=[p]) == []
+    aligned.now += 5.0
+    assert offsets(aligned.take()) == [(0, 1)]
+    assert aligned.gave_up == [q, q]
+
+
+def test_no_time_passes_while_nobody_waits() -> None:
+    """A quiet stream is no missing partition: the wait begins with a record that is held."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, wait_seconds=5.0)
+    aligned.now += 60.0
+    assert aligned.take() == []
+    assert aligned.take(item(p, 0), ended=[p]) == []
+    assert aligned.gave_up == []
+
+
+def test_the_wait_starts_anew_when_records_were_released_meanwhile() -> None:
+    """Silence while nothing was held is not silence that anybody waited for."""
+    p, q, r = partition(0), partition(1), partition(2)
+    aligned = Aligned(p, q, r, wait_seconds=5.0)
+    assert aligned.take(item(p, 0), item(r, 0), ended=[p, r]) == []
+    aligned.take(revoked=[p, r], assigned=[p2 := partition(3)])
+    aligned.now += 60.0
+    assert aligned.take(item(p2, 0), ended=[p2]) == []
+    assert aligned.gave_up == []
+
+
+def test_grace() -> None:
+    """At the end of a live stream, a record is held until the clock is past it by the grace."""
+    p = partition(0)
+    aligned = Aligned(p, grace_seconds=0.5)
+    assert aligned.take(item(p, 0, known_at=aligned.wall), ended=[p]) == []
+    aligned.wall += 0.4
+    assert aligned.take() == []
+    aligned.wall += 0.2
+    assert offsets(aligned.take()) == [(0, 0)]
+
+
+def test_alignment_can_be_switched_off() -> None:
+    """Then what came is released at once, merged as far as it is there."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, enabled=False)
+    assert offsets(aligned.take(item(q, 0, known_at=2.0), item(p, 0, known_at=1.0))) == [
+        (0, 0),
+        (1, 0),
+    ]
+
+
+def test_a_failed_record_keeps_its_place() -> None:
+    """It has no event time, and goes out where its timestamp and offset say."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    released = aligned.take(
+        item(p, 0, known_at=1.0), failed(p, 1, known_at=2.0), item(q, 0, known_at=2.0),
+        ended=[p, q],
+    )  # fmt: skip
+    assert offsets(released) == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_partition_above_its_bound_is_paused_and_resumed_below_half() -> None:
+    """The one that holds the others back goes on being read."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, held_bytes_per_partition=100, wait_seconds=math.inf)
+    aligned.take(*(item(p, n, known_at=float(n), size=10) for n in range(10)))
+    assert aligned.paused == set()
+    aligned.take(item(p, 10, known_at=10.0, size=10))
+    assert aligned.paused == {p}
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (11, 110)
+    aligned.take(item(q, 0, known_at=5.5, size=1))  # releases 0 to 5: 50 bytes are left
+    assert aligned.paused == {p}
+    aligned.take(item(q, 1, known_at=6.5, size=1))
+    assert aligned.paused == set()
+    assert aligned.calls == ["pause", "resume"]
+
+
+def test_above_the_total_bound_the_large_ones_are_paused() -> None:
+    """Each that holds more than its share; the one that delivers nothing is not."""
+    p, q, r = partition(0), partition(1), partition(2)
+    aligned = Aligned(p, q, r, held_bytes_total=90, wait_seconds=math.inf)
+    aligned.take(item(p, 0, size=60), item(q, 0, size=20))
+    assert aligned.paused == set()
+    aligned.take(item(q, 1, size=20))
+    assert aligned.paused == {p, q}
+    aligned.take(ended=[r, p, q])
+    assert aligned.paused == set()
+    assert aligned.stage.held_bytes == 0
+
+
+def test_a_revoked_partition_is_dropped() -> None:
+    """Its records are its next owner's; it holds nobody back and no memory."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    assert aligned.take(item(q, 0, known_at=2.0), item(q, 1, known_at=3.0)) == []
+    released = aligned.take(item(q, 2, known_at=3.0), item(p, 0, known_at=4.0), revoked=[q])
+    assert offsets(released) == [(0, 0)]
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+
+
+def test_a_partition_assigned_anew_starts_anew() -> None:
+    """What was held under the old assignment is gone; offsets may go back."""
+    old, new = partition(0), partition(0)
+    aligned = Aligned(old, partition(1))
+    aligned.take(item(old, 5, known_at=9.0))
+    aligned.take(revoked=[old], assigned=[new])
+    released = aligned.take(item(new, 3, known_at=1.0), item(old, 6, known_at=1.0), ended=[new])
+    assert released == []
+    assert aligned.stage.held_records == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"batch_max_records": 3}, [3, 3, 1]),
+        ({"batch_max_bytes": 20}, [2, 2, 2, 1]),
+        ({"batch_max_bytes": 1}, [1] * 7),
+        ({}, [7]),
+    ],
+    ids=["records", "bytes", "each above", "no bound"],
+)
+def test_batches_are_bounded(options: dict[str, int], expected: list[int]) -> None:
+    """A batch ends with the record that reaches a bound; nothing is left out or reordered."""
+    p = partition(0)
+    aligned = Aligned(p, **options)
+    aligned.stage.take([item(p, n, size=10) for n in range(7)], chunk(ended=[p]))
+    batches = list(aligned.stage.batches())
+    assert [len(each) for each in batches] == expected
+    assert [each.offset for released in batches for each in released] == list(range(7))
+
+
+@st.composite
+def backlogs(draw: st.DrawFn) -> tuple[list[list[float]], list[tuple[int, int]]]:
+    """Timestamps by partition, and how polls cut them: (partition, records) a step."""
+    # Few timestamps: many ties, and running maxima that stay.
+    partitions = draw(st.lists(st.lists(st.integers(0, 6).map(float), max_size=8), max_size=4))
+    steps = draw(
+        st.lists(
+            st.tuples(st.integers(0, max(0, len(partitions) - 1)), st.integers(1, 4)), max_size=30
+        )
+    )
+    return partitions, steps
+
+
+@examples
+@given(backlogs(), st.integers(1, 5))
+def test_a_drained_backlog_is_released_in_the_order_of_the_comparator(
+    backlog: tuple[list[list[float]], list[tuple[int, int]]], batch_max_records: int
+) -> None:
+    """However polls cut the partitions: the same sequence as sorting everything at once."""
+    timestamps, steps = backlog
+    partitions = [partition(number) for number in range(len(timestamps))]
+    queues = [
+        [item(p, n, known_at=at) for n, at in enumerate(each)]
+        for p, each in zip(partitions, timestamps, strict=True)
+    ]
+    keyed = []
+    for p, queue in zip(partitions, queues, strict=True):
+        order = PartitionOrder(p.rank)
+        keyed += [
+            (order.key(each.known_at, each.event.event_time, each.offset), each) for each in queue
+        ]
+    expected = [each for _, each in sorted(keyed)]
+
+    aligned = Aligned(*partitions, batch_max_records=batch_max_records, wait_seconds=math.inf)
+    released = []
+    for number, count in [*steps, *((n, 99) for n in range(len(partitions)))]:
+        if partitions:
+            polled, queues[number] = queues[number][:count], queues[number][count:]
+            ended = [] if queues[number] else [partitions[number]]
+            released += aligned.take(*polled, ended=ended)
+    assert released == expected
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
