@@ -46,7 +46,7 @@ class StateStage:
         self._codecs = [StateCodec(view) for view in engine.features.views]
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
-        self._first_version = 0
+        self._clock_ahead_ns = 0
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
         next batch has to be enriched after all others finished."""
@@ -95,11 +95,13 @@ class StateStage:
         return writes
 
     def _new_version(self) -> int:
-        # Versions never restart, so that a state that expired and came back is not mistaken for
-        # the one before; the store's clock gives the first one.
-        if not self._first_version:
-            self._first_version = self._patience("redis", self._store.first_version)
-        return self._first_version
+        # Versions never restart, so that a state that vanished and came back is not mistaken for
+        # the one before: they begin with the store's clock in microseconds, which no state's
+        # updates overtake.
+        if not self._clock_ahead_ns:
+            stored = self._patience("redis", self._store.first_version)
+            self._clock_ahead_ns = stored * 1_000 - time.monotonic_ns()
+        return (self._clock_ahead_ns + time.monotonic_ns()) // 1_000
 
     def write(self, batch: Batch) -> None:
         """Write the batch's states by compare-and-set, then the progress marks."""
