@@ -52,7 +52,6 @@ class AlignStage:
         pause: Callable[[list[Partition]], None],
         resume: Callable[[list[Partition]], None],
         on_gave_up: Callable[[Partition], None],
-        clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Times in seconds; `pause` and `resume` tell the transport to stop or go on fetching."""
@@ -66,7 +65,7 @@ class AlignStage:
         self._pause = pause
         self._resume = resume
         self._on_gave_up = on_gave_up
-        self._clock = clock
+        self._seen_at = -math.inf
         self._monotonic = monotonic
         self._lanes: dict[Partition, _Lane] = {}
         self.held_records = 0
@@ -74,6 +73,7 @@ class AlignStage:
 
     def take(self, items: Iterable[Item], chunk: Chunk) -> None:
         """Take in what one chunk brought: items, assignments, ends of partitions."""
+        self._seen_at = max(self._seen_at, chunk.seen_at)
         for partition in chunk.revoked:
             lane = self._lanes.pop(partition, None)
             if lane is not None:
@@ -136,7 +136,9 @@ class AlignStage:
             return (math.inf, math.inf, 0, 0)
         limit: OrderKey = (math.inf, math.inf, 0, 0)
         if self._grace > 0.0:
-            limit = (self._clock() - self._grace, math.inf, 0, 0)
+            # Not the clock now: while the work lags, what was at its end when the chunk was
+            # polled may no longer be.
+            limit = (self._seen_at - self._grace, math.inf, 0, 0)
         now = self._monotonic()
         for partition, lane in self._lanes.items():
             if lane.at_end or lane.given_up:

@@ -91,6 +91,9 @@ class Chunk:
     revoked: list[Partition] = field(default_factory=list)
     ended: list[Partition] = field(default_factory=list)
     """Partitions at whose end nothing was left when the poll returned."""
+    seen_at: float = float("-inf")
+    """All that the brokers had delivered at this time is in this chunk or in those before it;
+    seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)

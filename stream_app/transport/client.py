@@ -169,11 +169,16 @@ class ClientThread(threading.Thread):
     def _poll(self, consumer: Consumer) -> None:
         wait = self._tick if self._holding else _IDLE_SECONDS
         first = consumer.poll(min(wait, self._commit_interval))
+        seen_at = time.time()
         if first is not None:
             if self._linger:
                 time.sleep(self._linger)
+            seen_at = time.time()
             rest = consumer.consume(self._poll_max_records - 1, 0)
+            if len(rest) == self._poll_max_records - 1:
+                seen_at = self._chunk.seen_at  # there may be more
             self._take(consumer, [first, *rest])
+        self._chunk.seen_at = seen_at
 
     def _take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
         chunk = self._chunk

@@ -22,7 +22,7 @@ from features.stores import MemoryStore, StateWrite, Store
 from features.views import Column, Entity, FeatureSet, RowFeature, View
 
 #: Property tests run this many examples, so that the unit suite stays below its bound in time.
-examples = settings(max_examples=40, deadline=None)
+examples = settings(max_examples=25, deadline=None)
 
 
 class Ordered(Event):

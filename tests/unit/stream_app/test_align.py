@@ -28,7 +28,6 @@ class Aligned:
             pause=self._pause,
             resume=self._resume,
             on_gave_up=self.gave_up.append,
-            clock=lambda: self.wall,
             monotonic=lambda: self.now,
             **options,
         )
@@ -46,7 +45,9 @@ class Aligned:
 
     def take(self, *items: Item, **lists: Sequence[Partition]) -> list[Item]:
         """Take a chunk in; return what it released."""
-        self.stage.take(items, chunk(**lists))
+        polled = chunk(**lists)
+        polled.seen_at = self.wall
+        self.stage.take(items, polled)
         return [each for released in self.stage.batches() for each in released]
 
 
@@ -158,7 +159,7 @@ def test_the_wait_starts_anew_when_records_were_released_meanwhile() -> None:
 
 
 def test_grace() -> None:
-    """At the end of a live stream, a record is held until the clock is past it by the grace."""
+    """At the end of a live stream, a record is held until a poll is past it by the grace."""
     p = partition(0)
     aligned = Aligned(p, grace_seconds=0.5)
     assert aligned.take(item(p, 0, known_at=aligned.wall), ended=[p]) == []

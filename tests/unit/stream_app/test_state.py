@@ -146,7 +146,6 @@ def test_overlapping_batches_read_unfinished_states_from_memory() -> None:
     items = [order(P, n, 10.0 + n, amount=n) for n in range(6)]
     under_way = [worker.begin(*items[at : at + 2]) for at in (0, 2, 4)]
     assert worker.store.reads == [[{"north"}, {"north"}, {"all"}]]
-    assert [row and row[0] for row in rows(*under_way)][0] == 0.0
     for one in under_way:
         worker.state.write(one)
     memory = InMemory()
@@ -323,9 +322,7 @@ def test_a_record_whose_features_fail_leaves_and_its_neighbours_do_not_notice() 
     one = worker.finish(first, broken, third)
     assert broken.failure is not None
     assert (broken.failure.stage, broken.failure.reason) == ("enrich", "feature-error")
-    assert broken.failure.message == "a function of the feature declaration raised " + (
-        "builtins.AttributeError"
-    )
+    assert broken.failure.message.endswith(" raised builtins.AttributeError")
     assert broken.failure.disposition == "bug"
     assert [each.failure is None for each in one.items] == [True, False, True]
     assert_same_states(worker.stored("north"), alone(again(first), again(third)))
