@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from features.events import Event
-from features.states import Read, Update, Values
+from features.states import Read, State, Update, Values
 from features.views import FeatureSet
 
 __all__ = ["Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
@@ -110,9 +110,7 @@ class _Plan:
         self.trigger = event in features.triggers
         entities = []
         self.reads: list[tuple[int, int, float, tuple[Read, ...]]] = []
-        self.updates: list[
-            tuple[int, int, Callable[[Any], Update | None], Callable[..., None], Any]
-        ] = []
+        self.updates: list[tuple[int, int, Callable[[Any], Update | None], State]] = []
         for position, view in enumerate(features.views):
             updates = next((u for kind, u in view.on.items() if issubclass(event, kind)), None)
             if updates is None and not self.trigger:
@@ -125,7 +123,7 @@ class _Plan:
                 reads = tuple(column.read for column in view.columns)
                 self.reads.append((position, key, ttl, reads))
             if updates is not None:
-                self.updates.append((position, key, updates, view.state.apply, view.state.empty))
+                self.updates.append((position, key, updates, view.state))
         self.keys = [entity.key for entity in entities]
         self.touches = sorted(
             {(view, key) for view, key, *_ in self.reads}
@@ -213,19 +211,17 @@ class FeatureEngine:
                 arrival.newest = newest
             source, offset, rank = arrival.source, arrival.offset, arrival.rank
             digest, event_time = arrival.digest, arrival.event.event_time
-            for (view, key, _, apply, empty), update in zip(
-                plan.updates, arrival.updates, strict=True
-            ):
+            for (view, key, _, state), update in zip(plan.updates, arrival.updates, strict=True):
                 entity = keys[key]
                 if update is None or entity is None:
                     continue
                 held = tables[view].get(entity)
                 if held is None:
-                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, empty(), {})
+                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, state.empty(), {})
                 elif held.fences.get(source, -1) >= offset:
                     arrival.ahead = True
                     continue
-                apply(held.values, update, rank, offset)
+                state.apply(held.values, update, rank, offset)
                 held.fences[source] = offset
                 held.count += 1
                 held.digest += digest
@@ -243,14 +239,14 @@ class FeatureEngine:
             if arrival.error is not None:
                 continue
             plan = self._plans[type(arrival.event)]
-            for (view, key, _, apply, _), update in zip(plan.updates, arrival.updates, strict=True):
+            for (view, key, _, state), update in zip(plan.updates, arrival.updates, strict=True):
                 entity = arrival.keys[key]
                 if update is None or entity is None:
                     continue
                 held = tables[view].get(entity)
                 if held is None or held.fences.get(arrival.source, -1) >= arrival.offset:
                     continue
-                apply(held.values, update, arrival.rank, arrival.offset)
+                state.apply(held.values, update, arrival.rank, arrival.offset)
                 held.fences[arrival.source] = arrival.offset
                 held.count += 1
                 held.digest += arrival.digest
@@ -261,7 +257,11 @@ def _evaluate(plan: _Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
     """Set keys, updates and row features of the arrivals; return the keys, one list an entity."""
     events = [arrival.event for arrival in group]
     columns = [list(map(key, events)) for key in plan.keys]
-    updates = [list(map(update[2], events)) for update in plan.updates]
+    updates = []
+    for _, _, update, state in plan.updates:
+        column = list(map(update, events))
+        state.check(column)
+        updates.append(column)
     rows = [list(map(compute, events)) for compute in plan.row]
     if columns:
         for arrival, keys in zip(group, zip(*columns, strict=True), strict=True):

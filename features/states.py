@@ -13,7 +13,7 @@ path, online and offline, and lists are what Python is fastest at.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import exp2
 from typing import Any, Protocol
@@ -49,6 +49,9 @@ class State(Protocol):
     def empty(self) -> Values:
         """A state before its first update."""
 
+    def check(self, updates: Iterable[Update | None]) -> None:
+        """Raise `ValueError` unless each update is what `apply` takes: one NaN would stay."""
+
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
         """Take one update in, in place. `rank` and `offset` break ties of `LastValue`."""
 
@@ -82,13 +85,17 @@ class DecayedSums:
         """Kind and parameters."""
         return {
             "kind": "decayed-sums",
-            "half_life_seconds": self.half_life_seconds,
+            "half_life_seconds": float(self.half_life_seconds),
             "sums": list(self.sums),
         }
 
     def empty(self) -> Values:
         """No updates yet: n is 0, t minus infinity."""
         return [-math.inf, 0.0, *(0.0 for _ in self.sums)]
+
+    def check(self, updates: Iterable[Update | None]) -> None:
+        """Raise `ValueError` unless each update has a time and an addend a sum, all finite."""
+        _check_numbers(updates, 1 + len(self.sums))
 
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
         """Take ``(time, addend, ...)`` in; time in seconds."""
@@ -165,6 +172,12 @@ class LastValue:
         """No updates yet: t is minus infinity."""
         return [-math.inf, *([-1.0, -1.0, _MISSING] * len(self.fields))]
 
+    def check(self, updates: Iterable[Update | None]) -> None:
+        """Raise `ValueError` unless each update has a time and a number or None a field."""
+        for update in updates:
+            if update is not None and len(update) != 1 + len(self.fields):
+                raise ValueError(f"an update has {len(update)} values, not {1 + len(self.fields)}")
+
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
         """Take ``(time, value or None, ...)`` in; time in seconds."""
         time = update[0]
@@ -229,13 +242,17 @@ class OpenItems:
         """Kind and parameters."""
         return {
             "kind": "open-items",
-            "horizon_seconds": self.horizon_seconds,
-            "slot_seconds": self.slot_seconds,
+            "horizon_seconds": float(self.horizon_seconds),
+            "slot_seconds": float(self.slot_seconds),
         }
 
     def empty(self) -> Values:
         """No updates yet: the newest slot lies before every time."""
         return [-(2**62), *([0] * self.slots)]
+
+    def check(self, updates: Iterable[Update | None]) -> None:
+        """Raise `ValueError` unless each update has a due time and a count, both finite."""
+        _check_numbers(updates, 2)
 
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
         """Take ``(due, +1 or -1)`` in; due in seconds."""
@@ -271,3 +288,11 @@ class OpenItems:
             return float(sum(state[low:]) + sum(state[1 : high + 1]))
 
         return read
+
+
+def _check_numbers(updates: Iterable[Update | None], width: int) -> None:
+    given = [update for update in updates if update is not None]
+    numbers = [number for update in given for number in update]
+    # The sum of numbers is finite only if each of them is.
+    if len(numbers) != width * len(given) or not math.isfinite(sum(numbers)):
+        raise ValueError(f"an update is not made of {width} finite numbers")

@@ -87,6 +87,9 @@ class FeatureSet:
         declared.extend(self.row_features)
         names = [column.name for column in declared]
         for kind, seen in (("column", names), ("view", [v.name for v in self.views])):
+            colons = [name for name in seen if ":" in name]
+            if colons:
+                raise ValueError(f"a {kind}'s name must not hold a colon: {', '.join(colons)}")
             twice = {name for name in seen if seen.count(name) > 1}
             if twice:
                 raise ValueError(f"{kind} declared twice: {', '.join(sorted(twice))}")

@@ -120,6 +120,12 @@ class CommitStage:
             taken, self._committable = self._committable, {}
             return taken
 
+    def give_back(self, partition: Partition, offset: int) -> None:
+        """A commit of `offset` failed: it may be tried again, unless a later one is due."""
+        with self._changed:
+            if partition in self._finished:
+                self._committable.setdefault(partition, offset)
+
     def forget(self, partitions: Collection[Partition]) -> None:
         """The assignments ended."""
         with self._changed:

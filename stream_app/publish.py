@@ -48,11 +48,10 @@ class FeatureLog:
         value = {
             "prediction_id": prediction_id,
             "event_id": item.event.event_id,
-            "columns": {
-                name: None if isinstance(v, float) and math.isnan(v) else v for name, v in row
-            },
+            "columns": dict(row),
         }
-        return Outgoing(self._topic, item.record.key, to_json(value), [_CONTENT_TYPE])
+        logged = to_json(value, inf_nan_mode="null")
+        return Outgoing(self._topic, item.record.key, logged, [_CONTENT_TYPE])
 
 
 class OutgoingRecords:
@@ -207,8 +206,9 @@ class PublishStage:
                 again.append(Outgoing(outgoing.topic, outgoing.key, None, headers))
                 log.error("a record for %s is too large; published without value", outgoing.topic)
             else:
-                log.error("a record for %s is too large even without value", outgoing.topic)
-                again.append(outgoing)
+                ours = [h for h in outgoing.headers if h[0].startswith(PREFIX) or h[0] in _OURS]
+                again.append(Outgoing(outgoing.topic, None, None, ours))
+                log.error("a record for %s is too large; published without headers", outgoing.topic)
         return again
 
     def close(self) -> Any:

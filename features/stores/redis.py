@@ -51,7 +51,15 @@ _AWAY = (
     ReadOnlyError,
     OutOfMemoryError,
 )
-_AWAY_CODES = ("MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+_AWAY_CODES = (
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "NOREPLICAS",
+    "UNBLOCKED",
+    "BUSY ",
+)
 
 _T = TypeVar("_T")
 _Command = tuple[str | bytes | int, ...]

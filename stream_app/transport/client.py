@@ -85,6 +85,7 @@ class ClientThread(threading.Thread):
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
+        self._commit_started = 0.0
         self._tick = tick_seconds
         self._holding = False
 
@@ -251,37 +252,46 @@ class ClientThread(threading.Thread):
     # Commits.
 
     def _commit_finished(self, consumer: Consumer, *, wait: bool = False) -> None:
-        offsets = [
-            TopicPartition(partition.topic, partition.number, offset)
+        offsets = {
+            partition: offset
             for partition, offset in self._commit.take().items()
             if self._assigned.get((partition.topic, partition.number)) is partition
-        ]
+        }
         if not offsets:
             return
-        started = time.perf_counter()
+        places = [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
+        self._commit_started = time.perf_counter()
         try:
             if wait:
-                consumer.commit(offsets=offsets, asynchronous=False)
+                consumer.commit(offsets=places, asynchronous=False)
             else:
-                consumer.commit(offsets=offsets)
+                consumer.commit(offsets=places)
         except KafkaException as error:
-            # The records behind these offsets are published and written: read again, they are
-            # recognised. The next commit includes them unless the partition is gone.
-            self._metrics.commit_failures()
-            log.warning("offsets were not committed: %s", error)
-        if wait:
-            self._metrics.commit(time.perf_counter() - started)
+            self._commit_failed(error.args[0], offsets)
 
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Note how a commit went; called by librdkafka inside poll."""
-        if error is not None:
-            self._metrics.commit_failures()
-            log.warning("offsets were not committed: %s", error.str())
-            return
-        for committed in offsets:
-            partition = self._assigned.get((committed.topic, committed.partition))
-            if partition is not None and committed.error is None:
-                self._commit.committed(partition, committed.offset)
+        """Note how a commit went; called by librdkafka inside poll and inside a waiting commit."""
+        self._metrics.commit(time.perf_counter() - self._commit_started)
+        ours = {
+            self._assigned[place.topic, place.partition]: place
+            for place in offsets
+            if (place.topic, place.partition) in self._assigned
+        }
+        failed = {p: place.offset for p, place in ours.items() if error or place.error}
+        for partition, place in ours.items():
+            if partition not in failed:
+                self._commit.committed(partition, place.offset)
+        if failed:
+            causes = [place.error for place in ours.values() if place.error]
+            self._commit_failed(error or causes[0], failed)
+
+    def _commit_failed(self, error: KafkaError, offsets: Mapping[Partition, int]) -> None:
+        # The records behind these offsets are published and written: should they be read again,
+        # they are recognised. Until then the offsets are tried again.
+        self._metrics.commit_failures()
+        log.warning("offsets were not committed: %s", error.str())
+        for partition, offset in offsets.items():
+            self._commit.give_back(partition, offset)
 
     # Rebalances, inside poll.
 

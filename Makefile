@@ -1,0 +1,77 @@
+# Everything a person needs, on a machine with nothing but Python 3.11 to 3.13, make and git.
+# `make` lists the targets; ARGS are passed on: make demo ARGS="--events 20000 --json"
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+ARGS ?=
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+
+# A Python that exists, has the right version and can make virtual environments.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+
+.PHONY: help demo test test-unit lint format train docs bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+# Nothing is downloaded and nothing is done while the lock files are older than the stamps.
+# pip's build isolation is off: it would download the build's own dependencies without hashes.
+.venv/.locked: build.lock requirements.lock
+	@$(PY) -c 'import pip' 2>/dev/null || { \
+	  for python in $(PYTHONS); do \
+	    "$$python" -c '$(FITS)' 2>/dev/null && break; python=; \
+	  done; \
+	  test -n "$$python" || { echo 'make: needs Python 3.11, 3.12 or 3.13 with the module venv (PYTHON=/path/to/python3 chooses one)' >&2; exit 2; }; \
+	  echo "Creating .venv with $$("$$python" --version)" >&2; \
+	  "$$python" -m venv --clear .venv; }
+	@echo 'Installing what build.lock and requirements.lock name; about a minute' >&2
+	@$(PIP) install --require-hashes --only-binary :all: -r build.lock
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+demo: .venv/.installed ## the product in a minute: real Kafka, real Redis, real flights
+	@exec $(PY) -m demo $(ARGS)
+
+test: .venv/.installed ## every test, with a real Kafka and a real Redis
+	@$(PY) -m pytest $(ARGS)
+
+test-unit: .venv/.installed ## the tests that need no service
+	@$(PY) -m pytest tests/unit $(ARGS)
+
+lint: .venv/.installed ## style, format, types, and which layer may import which
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) .venv/bin/lint-imports --no-logo
+
+format: .venv/.installed ## format the code and sort its imports
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+train: .venv/.installed ## train the demo's models into artifacts/
+	@$(PY) -m features.flights.train $(ARGS)
+
+docs: .venv/.installed ## write the generated pages of docs/ anew
+	@$(PY) -m stream_app.reference docs
+	@$(PY) -m stream_app.contracts
+
+bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
+	@$(PY) -m benchmarks $(ARGS)
+
+# uv (https://docs.astral.sh/uv) is needed for this alone and no dependency of the project. Versions
+# stay as they are unless they must change; ARGS=--upgrade takes the newest.
+lock: ## write the lock files anew from pyproject.toml; needs uv
+	@command -v uv >/dev/null || { echo 'make: lock needs uv' >&2; exit 2; }
+	@$(UV_COMPILE) --no-annotate $(ARGS) pyproject.toml -o deploy/requirements.lock
+	@$(UV_COMPILE) --all-extras --group dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
+
+clean: ## remove the virtual environment and every cache
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
