@@ -1,5 +1,6 @@
 """Stages enrich and state: unfinished states from memory, all others from the store."""
 
+import math
 from typing import Any
 
 import pytest
