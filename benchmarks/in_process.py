@@ -1,0 +1,131 @@
+"""The work alone: decode, align, state, score and encode on one thread, without Kafka or Redis."""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from features.engine import FeatureEngine
+from features.flights.year import Record as Event
+from features.order import rank
+from features.stores import MemoryStore, Source
+from features.usecase import UseCase
+from stream_app.align import AlignStage
+from stream_app.commit import CommitStage
+from stream_app.dead_letters import DeadLetters
+from stream_app.decode import DecodeStage
+from stream_app.enrich import EnrichStage
+from stream_app.metrics import Metrics
+from stream_app.models import load_model
+from stream_app.patience import Patience
+from stream_app.publish import OutgoingRecords
+from stream_app.records import Batch, Chunk, Partition, Record
+from stream_app.score import ScoreStage
+from stream_app.state import StateStage
+
+__all__ = ["Work", "work_alone"]
+
+
+class Work(NamedTuple):
+    """What a contender took."""
+
+    events: int
+    wall_seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.wall_seconds
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """CPU time an event."""
+        return self.cpu_seconds / self.events * 1e6
+
+
+class _NoHeaders:
+    def headers(self) -> None:
+        return None
+
+
+def work_alone(
+    workload: list[Event], usecase: UseCase, artifacts: Path, chunk: int = 4_096
+) -> Work:
+    """Run the stages of a worker over the workload; producing and Redis are left out."""
+    champion, *fallbacks = [
+        load_model(artifacts / name, usecase.features, usecase.topics) for name in usecase.models
+    ]
+    metrics = Metrics()
+    engine = FeatureEngine(usecase.features)
+    patience = Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=metrics.waiting)
+    state = StateStage(
+        engine,
+        MemoryStore(usecase.features),
+        patience,
+        on_seconds=metrics.redis_seconds,
+        on_conflicts=metrics.state_conflicts,
+    )
+    decode = DecodeStage(
+        {topic.name: topic.decoder for topic in usecase.topics},
+        usecase.times,
+        max_value_bytes=2**20,
+        clock_ahead_seconds=60.0,
+        on_unknown_fields=metrics.unknown_fields,
+        on_clock_corrected=metrics.clock_corrected,
+    )
+    align = AlignStage(pause=lambda _: None, resume=lambda _: None, on_gave_up=lambda _: None)
+    enrich = EnrichStage(engine, state, usecase.times)
+    score = ScoreStage(champion, fallbacks, usecase.fields)
+    dead_letters = DeadLetters(
+        usecase.dead_letters_topic, group="bench", code_version="", model_version=""
+    )
+    outgoing = OutgoingRecords(usecase.predictions_topic, dead_letters)
+    commit = CommitStage()
+    partitions, records = _as_consumed(workload, usecase)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000)
+    started, cpu = time.perf_counter(), time.process_time()
+    align.take([], Chunk(assigned=partitions))
+    number = 0
+    for start in range(0, len(records), chunk):
+        polled = Chunk(records=records[start : start + chunk], ended=partitions)
+        align.take(decode(polled.records), polled)
+        for released in align.batches():
+            items, ends = commit.admit(released)
+            number += 1
+            batch = Batch(number, items, ends=ends)
+            enrich(batch)
+            score(batch)
+            outgoing(batch)
+            state.write(batch)
+            commit.finished(batch)
+    return Work(len(records), time.perf_counter() - started, time.process_time() - cpu)
+
+
+def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partition], list[Record]]:
+    partitions = {
+        (topic.name, number): Partition(topic.name, number, rank(position, number))
+        for position, topic in enumerate(usecase.topics)
+        for number in range(topic.partitions)
+    }
+    for source_id, partition in enumerate(partitions.values(), start=1):
+        partition.source = Source("cluster", partition.topic, partition.number)
+        partition.source_id = source_id
+    counts = {topic.name: topic.partitions for topic in usecase.topics}
+    offsets = dict.fromkeys(partitions.values(), 0)
+    message = _NoHeaders()
+    now = time.time() - len(workload) * 1e-3
+    records = []
+    for position, event in enumerate(workload):
+        partition = partitions[event.topic, crc32(event.key) % counts[event.topic]]
+        offset = offsets[partition]
+        offsets[partition] = offset + 1
+        records.append(
+            Record(partition, offset, now + position * 1e-3, event.key, event.value, message)
+        )
+    return list(partitions.values()), records

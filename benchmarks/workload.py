@@ -1,0 +1,37 @@
+"""The events both contenders work on: the year's flights, in order, as many as asked for."""
+
+from __future__ import annotations
+
+from confluent_kafka import Producer
+
+from features.flights.year import Record, records
+
+__all__ = ["load", "publish"]
+
+
+def load(count: int) -> list[Record]:
+    """`count` events from 1 December on; the month is repeated where it is too short."""
+    loaded: list[Record] = []
+    while len(loaded) < count:
+        loaded += records(count=count - len(loaded))
+    return loaded
+
+
+def publish(bootstrap: str, workload: list[Record]) -> None:
+    """Write all events to their topics and wait until they are acknowledged."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 500_000,
+        }
+    )
+    for record in workload:
+        while True:
+            try:
+                producer.produce(record.topic, record.value, record.key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()

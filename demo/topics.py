@@ -1,0 +1,134 @@
+"""What the topics say: their records from the beginning, their ends, and what a group committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, Self
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+    AdminClient,
+    OffsetSpec,
+)
+
+from demo.errors import DemoError
+
+__all__ = ["Offsets", "Partition", "Place", "Reader"]
+
+_REQUEST_SECONDS: Final = 10.0
+_STALLED_SECONDS: Final = 30.0
+_RECORDS: Final = 5_000
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+class Place(NamedTuple):
+    """Where a record lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Reader:
+    """Reads partitions from their beginning, as a consumer of its own; it never commits."""
+
+    def __init__(self, bootstrap: str, partitions: Iterable[Partition]) -> None:
+        self._next = dict.fromkeys(partitions, 0)
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "stream-app-demo-observer",  # asked for by the client, never joined
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.queue.backoff.ms": 10,
+                # Few large answers: what only looks on must not take the broker's time.
+                "fetch.min.bytes": 65_536,
+                "fetch.wait.max.ms": 200,
+                "log_level": 0,
+            }
+        )
+        self._consumer.assign([TopicPartition(*partition, 0) for partition in self._next])
+
+    def read(self, timeout_seconds: float) -> list[Message]:
+        """Return what has come, after at most `timeout_seconds`."""
+        messages = []
+        for message in self._consumer.consume(_RECORDS, timeout_seconds):
+            if (error := message.error()) is None:
+                topic, number, offset = message.topic(), message.partition(), message.offset()
+                assert topic is not None
+                assert number is not None
+                assert offset is not None
+                self._next[Partition(topic, number)] = offset + 1
+                messages.append(message)
+            elif error.code() != KafkaError._TRANSPORT and not error.retriable():
+                raise DemoError(f"The topics cannot be read: {error.str()}")
+        return messages
+
+    def read_to(self, ends: Mapping[Partition, int]) -> Iterable[list[Message]]:
+        """Yield everything up to the end offsets `ends`."""
+        waited = 0.0
+        while any(self._next[partition] < end for partition, end in ends.items()):
+            messages = self.read(0.2)
+            waited = 0.0 if messages else waited + 0.2
+            if waited > _STALLED_SECONDS:
+                raise DemoError(f"The topics deliver nothing for {_STALLED_SECONDS:g} s.")
+            yield messages
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Offsets:
+    """Asks the brokers how far topics and a group are."""
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._group = group
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the end offset of each partition."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(*partition): latest for partition in partitions}
+        futures = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
+        try:
+            return {
+                Partition(asked.topic, asked.partition): future.result().offset
+                for asked, future in futures.items()
+            }
+        except KafkaException as error:
+            raise DemoError(f"The brokers do not tell the ends: {error.args[0].str()}") from error
+
+    def committed(self) -> dict[Partition, int]:
+        """Return what the group has committed; partitions without a commit are left out."""
+        (future,) = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(self._group)], request_timeout=_REQUEST_SECONDS
+        ).values()
+        try:
+            answer = future.result()
+        except KafkaException:
+            return {}  # the group's coordinator is still being made
+        return {
+            Partition(each.topic, each.partition): each.offset
+            for each in answer.topic_partitions or ()
+            if each.offset >= 0
+        }

@@ -1,0 +1,34 @@
+"""Use cases on the session's Kafka and Redis."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.integration.bed import Bed
+from tests.integration.worker import Cluster
+from tests.services import Kafka
+from tests.usecases import regression, text
+
+#: Where nothing listens: a use case without state must not notice.
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def cluster(kafka: Kafka) -> Iterator[Cluster]:
+    """The session's broker."""
+    with closing(Cluster(kafka.bootstrap)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def meters(cluster: Cluster, redis_url: str, tmp_path: Path) -> Bed:
+    """The regression with state."""
+    return Bed(regression, tmp_path, cluster, redis_url)
+
+
+@pytest.fixture
+def tickets(cluster: Cluster, tmp_path: Path) -> Bed:
+    """The text classifier, which needs no Redis and gets none."""
+    return Bed(text, tmp_path, cluster, NO_REDIS)

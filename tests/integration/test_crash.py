@@ -1,0 +1,97 @@
+"""kill -9, wherever it hits: nothing is lost, doubles are the same, state counts each event once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream_app.local import LocalRedis
+from tests.integration.bed import Bed
+from tests.integration.worker import Cluster, by_source
+from tests.services import choose
+from tests.usecases import regression
+
+#: Small batches and polls, so that a kill hits many things at once.
+SMALL = {"batch_max_records": 50, "poll_max_records": 300}
+
+
+def test_kill_9_in_a_backlog_loses_nothing(meters: Bed) -> None:
+    """Killed twice and started again, every request is answered and every event counted once."""
+    meters.cluster.produce(meters.meters(15_000))
+    with meters.worker(**SMALL) as worker:
+        for enough in (200, 1_500):
+            worker.until(
+                f"there are {enough} predictions",
+                lambda enough=enough: (
+                    meters.cluster.count(meters.usecase.predictions_topic) >= enough
+                ),
+            )
+            worker.kill()
+            assert not meters.drained(), "the backlog is too small for this test"
+            worker.start()
+        worker.until("the backlog is drained", meters.drained)
+    predictions = meters.check_nothing_lost()
+    assert len(predictions) >= 5_000
+    meters.check_each_counted_once()
+
+
+@pytest.fixture
+def own_redis(request: pytest.FixtureRequest) -> Iterator[LocalRedis]:
+    """A Redis that this test may kill."""
+    if choose(request.config.getoption("--services")) != "local":
+        pytest.skip("only a Redis that runs as a local child process can be killed")
+    with LocalRedis() as service:
+        yield service
+
+
+def test_kill_9_between_publishing_and_the_state_publishes_the_same_again(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    """Published while Redis was away, so not in the state: published again, byte for byte."""
+    bed = Bed(regression, tmp_path, cluster, own_redis.url)
+    cluster.produce(bed.meters(8_000))
+    with bed.worker(**SMALL) as worker:
+        worker.until(
+            "something is published",
+            lambda: cluster.count(bed.usecase.predictions_topic) > 200,
+        )
+        own_redis.kill()
+        worker.until("it waits for Redis", lambda: "redis" in worker.get("/readyz")[1])
+        worker.kill()
+        own_redis.start()
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
+    predictions = bed.check_nothing_lost()
+    copies = by_source(predictions).values()
+    again = [each for each in copies if len(each) > 1]
+    assert again, "nothing was published twice: this test hit nothing"
+    assert any(all(c.header("state-ahead") is None for c in each) for each in again)
+    bed.check_each_counted_once()
+
+
+def test_kill_9_before_the_commit_publishes_the_same_again(meters: Bed) -> None:
+    """What was written and not committed is read again, told apart by the fences, and not counted."""
+    meters.cluster.produce(meters.meters(900))
+    with meters.worker(commit_interval_seconds=60.0) as worker:
+        worker.until(
+            "all is predicted",
+            lambda: meters.cluster.count(meters.usecase.predictions_topic) == 300,
+        )
+        worker.until(
+            "all is finished",
+            lambda: worker.metric("stream_app_records_total") == 900,
+        )
+        assert not any(meters.cluster.committed(meters.usecase.name, *meters.topics).values())
+        worker.kill()
+    meters.check_each_counted_once()
+    with meters.worker() as worker:
+        worker.until("the backlog is drained", meters.drained)
+        assert worker.metric("stream_app_records_total") == 900
+    predictions = meters.check_nothing_lost()
+    assert len(predictions) == 600
+    # The state was ahead of every request, which the second copies say.
+    for first, second in by_source(predictions).values():
+        assert first.header("state-ahead") is None
+        assert second.header("state-ahead") == "true"
+        assert first.header("prediction-id") == second.header("prediction-id")
+    meters.check_each_counted_once()

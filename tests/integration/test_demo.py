@@ -1,0 +1,111 @@
+"""The demonstration as a person runs it, in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACE = ("--events", "3000", "--speed", "15000")
+
+
+@pytest.fixture
+def mark() -> str:
+    """What tells the processes of this test from all others."""
+    return f"demo-test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, mark: str) -> dict[str, str]:
+    """A place for temporary directories that can be looked at, and the mark."""
+    pytest.importorskip("jgo", reason="the extra `local` is not installed")
+    (tmp_path / "tmp").mkdir()
+    return {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "DEMO_TEST_MARK": mark}
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Start it; its output is lines, as there is no terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "demo", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def marked(mark: str) -> Iterator[str]:
+    """Yield the command lines of processes that inherited the mark (Linux; elsewhere none)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes():
+                yield (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # it ended, or is another user's
+
+
+def assert_nothing_is_left(tmp_path: Path, mark: str) -> None:
+    """No process and no directory; what was killed may take a moment."""
+    directory = tmp_path / "tmp"
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline and (any(marked(mark)) or any(directory.iterdir())):
+        time.sleep(0.1)
+    assert list(marked(mark)) == []
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [(), ("--backlog",)], ids=["live", "backlog"])
+def test_every_event_is_accounted_for(
+    tmp_path: Path, environment: dict[str, str], mark: str, mode: tuple[str, ...]
+) -> None:
+    """Nothing lost, nothing double, every malformed record refused for its own reason."""
+    process = start(environment, *PACE, "--malformed", "0.02", "--json", *mode)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    summary = json.loads(output.splitlines()[-1])
+    assert summary["lost"] == summary["double"] == summary["unexpected"] == 0
+    assert summary["events"] == 3060
+    assert summary["dead_lettered"] == sum(summary["dead_letters"].values()) == 60
+    assert summary["predicted"] > 900
+    assert summary["predicted"] + summary["state_only"] + summary["dead_lettered"] == 3060
+    assert summary["served_by"] == {"champion": summary["predicted"]}
+    assert 0 < summary["labels"] < summary["predicted"]
+    # The state begins empty: on its first day the champion is not better than the static model yet.
+    assert 0.5 < summary["auc"] < 1.0
+    assert 0.5 < summary["auc_static"] < 1.0
+    assert 0 < summary["latency_p50_seconds"] <= summary["latency_p99_seconds"]
+    if mode:
+        assert summary["same_as_offline"] == 1.0
+        assert summary["auc"] == summary["auc_offline"]
+    assert_nothing_is_left(tmp_path, mark)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_in_the_middle_leaves_nothing_behind(
+    tmp_path: Path, environment: dict[str, str], mark: str, number: signal.Signals
+) -> None:
+    """All three children and their directories are gone."""
+    process = start(environment, *PACE)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if "predictions" in line and " 0 predictions" not in line:
+                break
+        else:
+            pytest.fail("it ended before the first prediction")
+        process.send_signal(number)
+        rest = process.stdout.read()
+        assert process.wait(timeout=60) == 130, rest
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in rest
+    assert_nothing_is_left(tmp_path, mark)

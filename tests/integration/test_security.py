@@ -1,0 +1,92 @@
+"""The worker against a broker with TLS, SCRAM passwords and permissions, by settings alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stream_app.local import Acl, LocalKafka, SaslSsl
+from tests.integration.bed import Bed
+from tests.integration.conftest import NO_REDIS
+from tests.integration.worker import Cluster
+from tests.services import choose
+from tests.usecases import text
+
+PASSWORD = "hunter2-do-not-show"
+WRONG = "hunter3-wrong-and-secret"
+
+
+@pytest.fixture(scope="module")
+def broker(request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
+    """Run a broker where `worker` may do what a worker does, and nothing else."""
+    if choose(request.config.getoption("--services")) != "local":
+        pytest.skip("a broker with TLS runs as a local child process only")
+    security = SaslSsl(
+        users={"worker": PASSWORD},
+        acls=[
+            Acl("worker", "READ", "TOPIC", "tickets.written", prefixed=True),
+            Acl("worker", "READ", "GROUP", "tickets", prefixed=True),
+            Acl("worker", "WRITE", "TOPIC", "tickets.routed", prefixed=True),
+            Acl("worker", "WRITE", "TOPIC", "tickets.dead-letters", prefixed=True),
+        ],
+    )
+    with LocalKafka(security=security) as service:
+        yield service
+
+
+@pytest.fixture
+def secured(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
+    """The text classifier on it."""
+    properties = broker.client_config("worker")
+    kafka = {
+        name: properties[name]
+        for name in ("security.protocol", "sasl.mechanisms", "ssl.ca.location")
+    }
+    settings = {"kafka": json.dumps(kafka), "sasl_username": "worker", "sasl_password": PASSWORD}
+    with closing(Cluster(broker.bootstrap, broker.client_config())) as cluster:
+        yield Bed(text, tmp_path, cluster, NO_REDIS, settings)
+
+
+def test_a_worker_with_least_permissions_predicts(secured: Bed) -> None:
+    """Reading its topics and group and writing its two topics is all it needs."""
+    secured.cluster.produce(secured.tickets(300))
+    with secured.worker() as worker:
+        worker.ready().until("the backlog is drained", secured.drained)
+        assert worker.metric("stream_app_consumer_lag_records") == 0
+        assert PASSWORD not in worker.log
+        assert worker.stop() == 0, worker.log
+    secured.check_nothing_lost(once=True)
+
+
+def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Bed) -> None:
+    """The log says why, and never the password; the right one then finds everything there."""
+    secured.cluster.produce(secured.tickets(60))
+    with secured.worker(sasl_password=WRONG) as worker:
+        worker.until("the log names the cause", lambda: "uthentication failed" in worker.log)
+        status, why = worker.get("/readyz")
+        assert status == 503, why
+        assert worker.stop() == 0, worker.log
+        assert WRONG not in worker.log
+        assert PASSWORD not in worker.log
+    assert not any(secured.cluster.committed(secured.usecase.name, *secured.topics).values())
+    with secured.worker() as worker:
+        worker.until("the backlog is drained", secured.drained)
+    secured.check_nothing_lost(once=True)
+
+
+def test_without_the_right_to_write_predictions_nothing_is_lost(secured: Bed) -> None:
+    """The worker says what was refused, waits, and commits nothing."""
+    secured.cluster.produce(secured.tickets(60))
+    forbidden = "forbidden.predictions"
+    secured.cluster.create_topic(forbidden)
+    with secured.worker().environment(TEST_PREDICTIONS_TOPIC=forbidden) as worker:
+        worker.until("the log names the cause", lambda: "uthorization failed" in worker.log)
+        worker.until("it is not ready", lambda: worker.get("/readyz")[0] == 503)
+        assert worker.is_running
+        assert not any(secured.cluster.committed(secured.usecase.name, *secured.topics).values())
+        worker.kill()
+    with secured.worker() as worker:
+        worker.until("the backlog is drained", secured.drained)
+    secured.check_nothing_lost(once=True)

@@ -1,0 +1,379 @@
+"""A worker as a child process, and what a test sends it and reads of it."""
+
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from prometheus_client.parser import text_string_to_metric_families
+
+from features.usecase import UseCase
+from stream_app.local import create_topics
+from stream_app.local.ports import free_ports
+from stream_app.local.process import SupervisedProcess
+
+__all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 60.0
+_PROBE_SECONDS = 0.05
+
+T = TypeVar("T")
+
+ClientConfig = dict[str, Any]
+Headers = list[tuple[str, bytes | None]]
+
+
+def eventually(
+    what: str,
+    look: Callable[[], T],
+    seconds: float = _SECONDS,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> T:
+    """Return what `look` gives as soon as that is true; `check` may raise meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        check()
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(_PROBE_SECONDS)
+    return found
+
+
+class Worker:
+    """`python -m stream_app run` in a directory of its own; it never outlives the test.
+
+    Leaving the context kills it. `start` may be called again after it ended; the log goes on.
+    """
+
+    def __init__(
+        self,
+        usecase: str,
+        settings: Mapping[str, object],
+        *,
+        command: Sequence[str] = ("-m", "stream_app", "run"),
+    ) -> None:
+        """`settings`: by name, as Settings has them; `usecase`: MODULE:OBJECT."""
+        (self.port,) = free_ports(1)
+        own = {
+            "usecase": usecase,
+            "http_host": "127.0.0.1",
+            "http_port": self.port,
+            # What a test waits for comes sooner.
+            "session_timeout_seconds": 3,
+            "backoff_max_seconds": 0.5,
+            **settings,
+        }
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
+        self._environment = {
+            **clean,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            **{f"STREAM_APP_{name.upper()}": str(value) for name, value in own.items()},
+        }
+        self._command = [sys.executable, *command]
+        self._process = SupervisedProcess("worker")
+        self._started = False
+
+    def start(self) -> Self:
+        """Start it; it is not ready yet."""
+        self._process.spawn(self._command, self._environment)
+        self._started = True
+        return self
+
+    def environment(self, **more: str) -> Self:
+        """Add environment variables."""
+        self._environment.update(more)
+        return self
+
+    def __enter__(self) -> Self:
+        if not self._started:
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
+
+    @property
+    def log(self) -> str:
+        """All it wrote so far."""
+        return self._process.log_path.read_text(errors="replace")
+
+    def tail(self, lines: int = 60) -> str:
+        """The end of its log, without librdkafka's complaints about connections."""
+        kept = [line for line in self.log.splitlines() if " librdkafka " not in line]
+        return "\n".join(kept[-lines:])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it lives."""
+        return self._process.is_running
+
+    def check(self) -> None:
+        """Raise with its log if it ended by itself."""
+        code = self._process.poll()
+        assert code is None, f"the worker ended with {code}:\n{self.tail()}"
+
+    def until(self, what: str, look: Callable[[], T], seconds: float = _SECONDS) -> T:
+        """Wait for something while the worker lives."""
+        try:
+            return eventually(what, look, seconds, check=self.check)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of one of its pages; (0, "") while it does not listen."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as page:
+                return page.status, page.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def ready(self, seconds: float = _SECONDS) -> Self:
+        """Wait until it takes records."""
+        self.until("the worker is ready", lambda: self.get("/readyz")[0] == 200, seconds)
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of the samples of a metric with these labels; 0 where there are none."""
+        _, text = self.get("/metrics")
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
+
+    def pause(self) -> None:
+        """Freeze it."""
+        self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.signal(signal.SIGCONT)
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 40.0) -> int | None:
+        """Tell it to stop; return its exit status, or None if it still runs afterwards."""
+        self._process.signal(number)
+        return self._process.wait(seconds)
+
+
+@dataclass
+class Out:
+    """A record that was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def json(self) -> Any:
+        """The value, decoded."""
+        return json.loads(self.value or b"null")
+
+    def header(self, name: str) -> str | None:
+        """The one header of that name."""
+        values = [value for given, value in self.headers if given == name]
+        assert len(values) <= 1, self.headers
+        return None if not values or values[0] is None else values[0].decode()
+
+    @property
+    def source(self) -> tuple[str, int, int]:
+        """Where the record it was made of lies, by a prediction's headers."""
+        places = [self.header(f"source-{what}") for what in ("topic", "partition", "offset")]
+        topic, partition, offset = map(str, places)
+        return topic, int(partition), int(offset)
+
+
+@dataclass
+class Sent:
+    """A record to produce."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    timestamp: float | None = None
+    headers: Headers = field(default_factory=list)
+
+
+def headers_of(number: int) -> Headers:
+    """Headers as a producer with tracing sends them, different for each record."""
+    return [("traceparent", f"00-{number:032x}-{number + 1:016x}-01".encode()), ("shift", b"")]
+
+
+class Cluster:
+    """A broker, seen by the test: it makes topics, produces, reads to the end, and looks at groups."""
+
+    def __init__(self, bootstrap: str, config: ClientConfig | None = None) -> None:
+        self.bootstrap = bootstrap
+        self._config: ClientConfig = {"bootstrap.servers": bootstrap, "log_level": 0} | (
+            config or {}
+        )
+        self._admin = AdminClient(self._config)
+        self._groups: dict[str, Consumer] = {}
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        for consumer in self._groups.values():
+            consumer.close()
+
+    def create(self, usecase: UseCase) -> None:
+        """Make the topics of a use case."""
+        topics = {topic.name: topic.partitions for topic in usecase.topics}
+        out = (usecase.predictions_topic, usecase.dead_letters_topic)
+        topics |= dict.fromkeys(out, usecase.output_partitions)
+        create_topics(self.bootstrap, topics, client=self._config)
+
+    def create_topic(self, name: str) -> None:
+        """Make one topic."""
+        create_topics(self.bootstrap, {name: 1}, client=self._config)
+
+    def produce(self, records: Iterable[Sent]) -> list[tuple[int, int]]:
+        """Produce in order; return the partition and offset of each."""
+        config = {**self._config, "linger.ms": 5, "enable.idempotence": True}
+        producer = Producer(config)
+        places: dict[int, tuple[int, int]] = {}
+        errors: list[KafkaError] = []
+        count = 0
+        for number, sent in enumerate(records):
+
+            def report(error: KafkaError | None, message: Any, number: int = number) -> None:
+                if error is not None:
+                    errors.append(error)
+                else:
+                    places[number] = message.partition(), message.offset()
+
+            where: dict[str, Any] = {}
+            if sent.partition is not None:
+                where["partition"] = sent.partition
+            if sent.timestamp is not None:
+                where["timestamp"] = round(sent.timestamp * 1000)
+            producer.produce(
+                sent.topic, sent.value, sent.key, headers=sent.headers, on_delivery=report, **where
+            )
+            producer.poll(0)
+            count += 1
+        assert producer.flush(30) == 0
+        assert not errors, errors[0]
+        return [places[number] for number in range(count)]
+
+    def read(self, *topics: str) -> list[Out]:
+        """All records of topics, to their present ends, in offset order by partition."""
+        ends = {tp: end for tp, end in self.ends(*topics).items() if end}
+        if not ends:
+            return []
+        group = f"reader-{uuid.uuid4().hex}"
+        consumer = Consumer(
+            {**self._config, "group.id": group, "enable.partition.eof": True,
+             "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+        )  # fmt: skip
+        found: list[Out] = []
+        open_ = set(ends)
+        deadline = time.monotonic() + _SECONDS
+        try:
+            consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
+            while open_:
+                assert time.monotonic() < deadline, f"{open_} cannot be read to the end"
+                for message in consumer.consume(2_000, 0.2):
+                    place = message.topic(), message.partition()
+                    error = message.error()
+                    if error is None:
+                        found.append(_out(message))
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        open_.discard(place)
+                    else:
+                        raise KafkaException(error)
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda out: (out.topic, out.partition, out.offset))
+
+    def ends(self, *topics: str) -> dict[tuple[str, int], int]:
+        """End offset of each partition."""
+        known = self._admin.list_topics(timeout=20).topics
+        asked = {
+            TopicPartition(topic, number): OffsetSpec.latest()
+            for topic in topics
+            for number in known[topic].partitions
+        }
+        answers = self._admin.list_offsets(asked, request_timeout=20)
+        return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+
+    def count(self, topic: str) -> int:
+        """Records in a topic."""
+        return sum(self.ends(topic).values())
+
+    def committed(self, group: str, *topics: str) -> dict[tuple[str, int], int]:
+        """The group's committed offset of each partition, 0 where it has none."""
+        # Not AdminClient.list_consumer_group_offsets: librdkafka crashes (rd_kafka_cgrp_op without
+        # a group) when the coordinator has moved or is loading.
+        partitions = [TopicPartition(*place) for place in self.ends(*topics)]
+        known = self._groups.get(group)
+        if known is None:
+            known = self._groups[group] = Consumer({**self._config, "group.id": group})
+        offsets = known.committed(partitions, timeout=20)
+        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
+
+    def drained(self, usecase: UseCase) -> bool:
+        """Whether the group of a use case has committed all there is."""
+        topics = [topic.name for topic in usecase.topics]
+        try:
+            return self.committed(usecase.name, *topics) == self.ends(*topics)
+        except KafkaException:
+            return False  # the coordinator is away or moving
+
+    def topic_ids(self, *topics: str) -> tuple[str, dict[str, str]]:
+        """The cluster's id, and each topic's."""
+        cluster = self._admin.describe_cluster(request_timeout=20).result()
+        described = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=20)
+        return cluster.cluster_id, {t: str(f.result().topic_id) for t, f in described.items()}
+
+
+def by_source(predictions: Iterable[Out]) -> dict[tuple[str, int, int], list[Out]]:
+    """Predictions by the record they were made of."""
+    grouped: dict[tuple[str, int, int], list[Out]] = defaultdict(list)
+    for prediction in predictions:
+        grouped[prediction.source].append(prediction)
+    return grouped
+
+
+def _out(message: Any) -> Out:
+    _, millis = message.timestamp()
+    return Out(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        millis / 1000.0,
+        message.key(),
+        message.value(),
+        message.headers() or [],
+    )
