@@ -258,9 +258,13 @@ def _evaluate(plan: _Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
     events = [arrival.event for arrival in group]
     columns = [list(map(key, events)) for key in plan.keys]
     updates = []
+    evaluated: dict[Any, list[Update | None]] = {}
     for _, _, update, state in plan.updates:
-        column = list(map(update, events))
-        state.check(column)
+        # Views that differ in their entity alone share the function of their updates.
+        column = evaluated.get((update, state.width))
+        if column is None:
+            column = evaluated[update, state.width] = list(map(update, events))
+            state.check(column)
         updates.append(column)
     rows = [list(map(compute, events)) for compute in plan.row]
     if columns:
