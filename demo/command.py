@@ -38,7 +38,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
-    help="How many times as fast as they happened. [default: 20,000 events take 42 s]",
+    help="How many times as fast as they happened, at most. [default: 20,000 events take 42 s]",
 )
 @click.option(
     "--malformed",

@@ -33,6 +33,9 @@ _GROUP: Final = "flights-demo"
 _GRACE_SECONDS: Final = 0.05
 """How long a record waits for earlier ones of other partitions: minutes on the accelerated clock."""
 _READY_SECONDS: Final = 90.0
+_WARM_SECONDS: Final = 6.0
+"""How long a ready worker may wait for the broker to become fast."""
+_TURN_SECONDS: Final = 0.1
 _STALLED_SECONDS: Final = 60.0
 """How long the worker may finish nothing while something is left."""
 _LOOK_SECONDS: Final = 0.25
@@ -104,7 +107,7 @@ class Demonstration:
             self._wait_until_ready()
             display.say(
                 f"{len(planned):,} records from 1 December 2013 on"
-                + (f", {speed:,.0f} times as fast as they happened. " if speed else ". ")
+                + (f", up to {speed:,.0f} times as fast as they happened. " if speed else ". ")
                 + "The state starts empty: the first predictions know only the timetable."
             )
             if not options.backlog:
@@ -114,7 +117,8 @@ class Demonstration:
             producer.stop()
         display.close()
         exit_code = None if options.keep else self.worker.stop()
-        return self._summary(producer.expected, champion, static, speed, exit_code, finished)
+        reached = (planned[-1].known_at - planned[0].known_at) / max(producer.seconds, 1e-3)
+        return self._summary(producer.expected, champion, static, reached, exit_code, finished)
 
     def _create_topics(self) -> None:
         topics = {topic.name: topic.partitions for topic in self.usecase.topics}
@@ -136,7 +140,10 @@ class Demonstration:
                 if time.monotonic() > deadline:
                     why = f"The worker was not ready after {_READY_SECONDS:g} s."
                     raise DemoError(self.worker.keep_log(why))
-                warm_up.turn(0.1)
+                warm_up.turn(_TURN_SECONDS)
+            latest = time.monotonic() + _WARM_SECONDS
+            while not (self._options.backlog or warm_up.is_warm or time.monotonic() > latest):
+                warm_up.turn(_TURN_SECONDS)
 
     def _produce_all(self, producer: FlightProducer) -> None:
         self._display.say("Everything is produced before the worker starts ...")
@@ -175,7 +182,7 @@ class Demonstration:
         expected: Mapping[Place, str | None],
         champion: Scorer,
         static: Scorer,
-        speed: float | None,
+        speed: float,
         exit_code: int | None,
         finished: bool,
     ) -> Summary:

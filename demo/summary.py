@@ -33,8 +33,8 @@ class Summary:
 
     mode: str
     """``live``, or ``backlog``: everything was produced before the worker started."""
-    speed: float | None
-    """Seconds of December in one; None: as fast as it went."""
+    speed: float
+    """Seconds of December in one, as it turned out."""
     fates: Fates
     accuracy: Accuracy
     latency_p50_seconds: float | None
@@ -74,7 +74,7 @@ class Summary:
             "latency_p99_seconds": _rounded(self.latency_p99_seconds),
             "seconds": round(self.seconds, 1),
             "mode": self.mode,
-            "speed": _rounded(self.speed),
+            "speed": round(self.speed),
             "served_by": dict(fates.served_by),
             "dead_letters": dict(sorted(fates.dead_letters.items())),
             "ok": self.ok,
@@ -129,7 +129,7 @@ class Summary:
         grace = f"{self.grace_seconds * 1_000:.0f} ms of it wait for other partitions"
         return (
             f"p50 {p50 * 1_000:.0f} ms, p99 {p99 * 1_000:.0f} ms from event to prediction; "
-            f"{grace}, as the clock is {self.speed or 0:,.0f} times too fast"
+            f"{grace}, as the clock is {self.speed:,.0f} times too fast"
         )
 
 

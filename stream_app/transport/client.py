@@ -29,6 +29,8 @@ log = get_logger(__name__)
 
 _IDLE_SECONDS = 0.1
 """How long a poll waits for the first record: wishes of other threads wait as long."""
+_TURN_SECONDS = 0.01
+"""Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
 _COMMITTED_SECONDS = 5.0
@@ -72,6 +74,8 @@ class ClientThread(threading.Thread):
         self._poll_max_records = poll_max_records
         self._linger = linger_seconds
         self._commit_interval = commit_interval_seconds
+        # No longer, or rebalances wait as well; no shorter, or the thread spins.
+        self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
         self._chunk_buffer = chunk_buffer
         self._revoke_seconds = revoke_seconds
         self._wishes: deque[Callable[[Consumer], None]] = deque()
@@ -164,12 +168,12 @@ class ClientThread(threading.Thread):
     def _has_space(self) -> bool:
         with self._space:
             return self._space.wait_for(
-                lambda: self._outstanding < self._chunk_buffer, timeout=self._commit_interval
+                lambda: self._outstanding < self._chunk_buffer, timeout=self._turn_seconds
             )
 
     def _poll(self, consumer: Consumer) -> None:
         wait = self._tick if self._holding else _IDLE_SECONDS
-        first = consumer.poll(min(wait, self._commit_interval))
+        first = consumer.poll(min(wait, self._turn_seconds))
         seen_at = time.time()
         if first is not None:
             if self._linger:
@@ -355,7 +359,11 @@ class ClientThread(threading.Thread):
             partition = self._assigned.pop((tp.topic, tp.partition), None)
             if partition is not None:
                 self._paused.discard(partition)
-                self._chunk.revoked.append(partition)
+                if partition in self._chunk.assigned:
+                    # Nobody has heard of it yet: told of the end alone, align would wait for it.
+                    self._chunk.assigned.remove(partition)
+                else:
+                    self._chunk.revoked.append(partition)
                 ended.append(partition)
         gone = set(ended)
         self._commit.revoke(ended)

@@ -27,8 +27,8 @@ SPOILED = Place("telling", 0, 1)
 PREDICTION = Served(11.5, 0.5, "champion", None, False)
 EXPECTED = {ASKED: None, TOLD: None, SPOILED: "invalid-json"}
 EVENTS = {
-    ASKED: Asking(event_id="a", event_time="2013-12-01T00:00:00Z"),
-    TOLD: Telling(event_id="b", event_time="2013-12-01T00:00:00Z"),
+    ASKED: Asking.model_validate({"event_id": "a", "event_time": "2013-12-01T00:00:00Z"}),
+    TOLD: Telling.model_validate({"event_id": "b", "event_time": "2013-12-01T00:00:00Z"}),
 }
 
 
