@@ -12,7 +12,7 @@ from tests.integration.worker import Cluster, Worker
 from tests.services import choose
 from tests.usecases import regression
 
-SMALL = {"batch_max_records": 50, "poll_max_records": 300}
+SMALL = {"batch_max_records": 30, "poll_max_records": 200}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def check_waits_and_goes_on(
     bed: Bed, service: str, away: Callable[[], None], back: Callable[[], None]
 ) -> Worker:
     """In the middle of a backlog `service` goes away and comes back."""
-    bed.cluster.produce(bed.meters(9_000))
+    bed.cluster.produce(bed.meters(5_000))
     with bed.worker(**SMALL, redis_timeout_seconds=1.0) as worker:
         worker.ready().until(
             "there are predictions",

@@ -46,18 +46,17 @@ def test_a_worker_joins_and_leaves_while_records_flow(meters: Bed, protocol: str
     with (
         meters.worker(group_protocol=protocol) as first,
         meters.worker(group_protocol=protocol) as second,
-        flowing(meters),
     ):
-        first.until("the first works", lambda: done(first) > 100)
-        second.until("the second works", lambda: done(second) > 100)
-        before = done(first)
-        first.until("the first works beside it", lambda: done(first) > before + 100)
-        assert second.stop() == 0, second.log
-        held = "stream_app_assigned_partitions"
-        first.until("the first holds all partitions", lambda: first.metric(held) == 5)
-        before = done(first)
-        first.until("the first works alone", lambda: done(first) > before + 100)
-    with meters.worker(group_protocol=protocol) as first:
+        with flowing(meters):
+            first.until("the first works", lambda: done(first) > 100)
+            second.until("the second works", lambda: done(second) > 100)
+            before = done(first)
+            first.until("the first works beside it", lambda: done(first) > before + 100)
+            assert second.stop() == 0, second.log
+            held = "stream_app_assigned_partitions"
+            first.until("the first holds all partitions", lambda: first.metric(held) == 5)
+            before = done(first)
+            first.until("the first works alone", lambda: done(first) > before + 100)
         first.until("all is done", meters.drained)
     meters.check_nothing_lost()
     meters.check_each_counted_once(bits=False)

@@ -12,8 +12,8 @@ def test_a_stop_in_a_backlog_commits_all_that_was_published(
     meters: Bed, number: signal.Signals
 ) -> None:
     """The exit status is 0, and the next worker goes on where this one ended: no doubles."""
-    meters.cluster.produce(meters.meters(20_000))
-    with meters.worker(batch_max_records=50, poll_max_records=300) as worker:
+    meters.cluster.produce(meters.meters(9_000))
+    with meters.worker(batch_max_records=30, poll_max_records=200) as worker:
         worker.until(
             "there are predictions",
             lambda: meters.cluster.count(meters.usecase.predictions_topic) >= 300,
