@@ -165,7 +165,7 @@ class Demonstration:
                 if now - looked >= _OFFSETS_SECONDS:
                     # The ends are asked for last, and are the ends when no more is produced.
                     looked, before, done = now, committed, producer.is_done
-                    committed = self._offsets.committed()
+                    committed = self._offsets.committed(self._inputs)
                     ends = self._offsets.ends(self._inputs)
                     if committed != before or not sum(ends.values()):
                         moved = now
@@ -190,7 +190,7 @@ class Demonstration:
         seen = self._read_everything()
         events = decoded(self.usecase, seen.sources, expected)
         triggers = self.usecase.features.triggers
-        fates = account(seen, events, triggers, expected, self._offsets.committed())
+        fates = account(seen, events, triggers, expected, self._offsets.committed(self._inputs))
         p50, p99 = _quantiles(fates)
         return Summary(
             mode="backlog" if self._options.backlog else "live",

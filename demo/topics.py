@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -102,8 +101,11 @@ class Offsets:
     """Asks the brokers how far topics and a group are."""
 
     def __init__(self, bootstrap: str, group: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        self._group = group
+        connection: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self._admin = AdminClient(connection)
+        # It never joins the group. The admin client's own call for a group's offsets ends the
+        # process (seen with librdkafka 2.16: a client without a group is asked for its group).
+        self._member = Consumer({**connection, "group.id": group, "enable.auto.commit": False})
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the end offset of each partition."""
@@ -118,17 +120,15 @@ class Offsets:
         except KafkaException as error:
             raise DemoError(f"The brokers do not tell the ends: {error.args[0].str()}") from error
 
-    def committed(self) -> dict[Partition, int]:
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return what the group has committed; partitions without a commit are left out."""
-        (future,) = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self._group)], request_timeout=_REQUEST_SECONDS
-        ).values()
+        asked = [TopicPartition(*partition) for partition in partitions]
         try:
-            answer = future.result()
+            answer = self._member.committed(asked, timeout=_REQUEST_SECONDS)
         except KafkaException:
             return {}  # the group's coordinator is still being made
         return {
             Partition(each.topic, each.partition): each.offset
-            for each in answer.topic_partitions or ()
+            for each in answer
             if each.offset >= 0
         }

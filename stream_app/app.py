@@ -52,6 +52,9 @@ class StreamApp(faust.App):  # type: ignore[misc]
     error: BaseException | None = None
     """What ended the process, if something did."""
 
+    def _create_directories(self) -> None:
+        """Nothing: Faust's folders are for tables, and there are none."""
+
     async def on_shutdown(self) -> None:
         """Stop serving metrics and health last."""
         await super().on_shutdown()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -31,6 +33,7 @@ def configure_logging(level: str, style: Literal["text", "json"]) -> None:
     root.addHandler(handler)
     root.setLevel(level)
     # Faust tells of each of its services as it starts and stops: news for its developers only.
+    logging.getLogger("librdkafka").addFilter(Repeats(seconds=10.0))
     for chatty in ("faust", "mode"):
         logging.getLogger(chatty).setLevel(level if level != "INFO" else "WARNING")
 
@@ -42,6 +45,28 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 def _time(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Repeats(logging.Filter):
+    """Lets a kind of message of librdkafka through once in `seconds`; it repeats itself a lot.
+
+    Its messages are formatted from (kind, client, text): see the `logger` of confluent-kafka.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._clock = clock
+        self._next: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is shown."""
+        kind = record.args[0] if isinstance(record.args, tuple) and record.args else record.msg
+        now = self._clock()
+        if now < self._next.get(kind, 0.0):
+            return False
+        self._next[kind] = now + self._seconds
+        return True
 
 
 class _TextFormatter(logging.Formatter):

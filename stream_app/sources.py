@@ -46,7 +46,12 @@ class Sources:
             described = self._admin.describe_topics(
                 TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS
             )
-            ids = {topic: str(future.result().topic_id) for topic, future in described.items()}
+            ids = {topic: _as_kafka_shows_it(f.result().topic_id) for topic, f in described.items()}
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
         return str(cluster.cluster_id), ids
+
+
+def _as_kafka_shows_it(topic_id: object) -> str:
+    """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
+    return str(topic_id).replace("+", "-").replace("/", "_")
