@@ -22,7 +22,6 @@ __all__ = ["VERSION_BYTES", "StateCodec", "layout_of"]
 #: The version leads the packed value; the store's script compares these bytes.
 VERSION_BYTES: Final = 8
 
-_FENCE = Struct("<Iq")
 _MASK: Final = 2**64 - 1
 
 
@@ -37,9 +36,8 @@ class StateCodec:
         """Unpack states, all in one pass over their fixed part."""
         width = self._prefix.size
         prefixes = self._prefix.iter_unpack(b"".join([value[:width] for value in packed]))
-        fences = _FENCE.iter_unpack
         return [
-            EntityState(head[0], head[1], head[2], head[3], list(head[4:]), dict(fences(tail)))
+            EntityState(head[0], head[1], head[2], head[3], list(head[4:]), tail)
             for head, tail in zip(prefixes, [value[width:] for value in packed], strict=True)
         ]
 

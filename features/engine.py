@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,18 @@ from features.events import Event
 from features.states import Read, State, Update, Values
 from features.views import FeatureSet
 
-__all__ = ["Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
+__all__ = ["FENCE", "Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
+
+#: A fence as stores keep it: source id, last offset applied.
+FENCE = Struct("<Iq")
 
 
 class EntityState:
     """The state of one entity in one view, with what proves how it came about."""
 
-    __slots__ = ("batch", "count", "digest", "fences", "newest", "values", "version")
+    __slots__ = (
+        "_fences", "_packed_fences", "batch", "count", "digest", "newest", "values", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,7 +43,7 @@ class EntityState:
         digest: int,
         newest: float,
         values: Values,
-        fences: dict[int, int],
+        packed_fences: bytes = b"",
     ) -> None:
         self.version = version
         """What compare-and-set compares; 0 before the first write."""
@@ -48,10 +54,18 @@ class EntityState:
         self.newest = newest
         """Newest event time applied, in seconds; minus infinity before the first."""
         self.values = values
-        self.fences = fences
-        """Last offset applied, by source id."""
+        self._fences: dict[int, int] | None = None
+        self._packed_fences = packed_fences
         self.batch = -1
         """Number of the last batch that updated it in memory."""
+
+    @property
+    def fences(self) -> dict[int, int]:
+        """Last offset applied, by source id; unpacked when a state is to be updated, not before."""
+        fences = self._fences
+        if fences is None:
+            fences = self._fences = dict(FENCE.iter_unpack(self._packed_fences))
+        return fences
 
 
 #: States in memory: for each view (by position), entity key to state.
@@ -145,7 +159,7 @@ class FeatureEngine:
 
     def absent(self, view: int) -> EntityState:
         """The state of an entity of which nothing is known."""
-        return EntityState(0, 0, 0, -math.inf, self.features.views[view].state.empty(), {})
+        return EntityState(0, 0, 0, -math.inf, self.features.views[view].state.empty())
 
     def _plan(self, event: type[Event]) -> _Plan:
         plan = self._plans.get(event)
@@ -217,12 +231,13 @@ class FeatureEngine:
                     continue
                 held = tables[view].get(entity)
                 if held is None:
-                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, state.empty(), {})
-                elif held.fences.get(source, -1) >= offset:
+                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, state.empty())
+                fences = held.fences
+                if fences.get(source, -1) >= offset:
                     arrival.ahead = True
                     continue
                 state.apply(held.values, update, rank, offset)
-                held.fences[source] = offset
+                fences[source] = offset
                 held.count += 1
                 held.digest += digest
                 if event_time > held.newest:
