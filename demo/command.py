@@ -30,7 +30,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command("demo", short_help="A week of flights in a minute.")
 @click.option(
     "--events",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=84_472),
     default=20_000,
     show_default=True,
     help="How many events of December 2013 are produced; there are 84,472.",

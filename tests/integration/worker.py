@@ -355,7 +355,11 @@ class Cluster:
         """The cluster's id, and each topic's."""
         cluster = self._admin.describe_cluster(request_timeout=20).result()
         described = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=20)
-        return cluster.cluster_id, {t: str(f.result().topic_id) for t, f in described.items()}
+        ids = {topic: str(future.result().topic_id) for topic, future in described.items()}
+        # As Kafka's own tools print them, whatever base64 the client writes.
+        return cluster.cluster_id, {
+            t: i.translate(str.maketrans("+/", "-_")) for t, i in ids.items()
+        }
 
 
 def by_source(predictions: Iterable[Out]) -> dict[tuple[str, int, int], list[Out]]:
