@@ -24,6 +24,7 @@ from stream_app.patience import Patience
 from stream_app.publish import OutgoingRecords
 from stream_app.records import Batch, Chunk, Partition, Record
 from stream_app.score import ScoreStage
+from stream_app.settings import Settings
 from stream_app.state import StateStage
 
 __all__ = ["Work", "work_alone"]
@@ -77,7 +78,12 @@ def work_alone(
         on_unknown_fields=metrics.unknown_fields,
         on_clock_corrected=metrics.clock_corrected,
     )
-    align = AlignStage(pause=lambda _: None, resume=lambda _: None, on_gave_up=lambda _: None)
+    align = AlignStage(
+        batch_max_records=Settings().batch_max_records,
+        pause=lambda _: None,
+        resume=lambda _: None,
+        on_gave_up=lambda _: None,
+    )
     enrich = EnrichStage(engine, state, usecase.times)
     score = ScoreStage(champion, fallbacks, usecase.fields)
     dead_letters = DeadLetters(

@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""
-    batch_max_records: _Records = 512
+    batch_max_records: _Records = 4_096
     """Most records in a batch."""
     batch_max_bytes: _Bytes = 4 * _MIB
     """Most bytes of values in a batch; a single larger record is a batch of its own."""

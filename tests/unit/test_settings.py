@@ -178,7 +178,7 @@ def test_a_wrong_variable_is_one_line_that_names_it(
     [
         ("batch_max_record = 1", "there is no such setting; did you mean batch_max_records?"),
         ("batch_max_records = 'x'", "batch_max_records (file stream_app.toml): "),
-        ("batch_max_records = 'x'", "Example: batch_max_records = 512"),
+        ("batch_max_records = 'x'", "Example: batch_max_records = 4096"),
         ("redis_url = 'x'", 'Example: redis_url = "redis://localhost:6379/0"'),
         ("kafka = 1", 'Example: kafka = { "security.protocol" = "SASL_SSL" }'),
         ("= 1", "is not TOML"),
