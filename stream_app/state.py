@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from features.codec import StateCodec
-from features.engine import FeatureEngine, Tables
+from features.engine import EntityState, FeatureEngine, Tables
 from features.stores import StateWrite, Store
 from stream_app.patience import Patience
 from stream_app.records import Batch, Partition
@@ -79,20 +79,22 @@ class StateStage:
     def stage(self, wanted: Sequence[set[str]], number: int) -> list[StateWrite]:
         """Pack what batch `number` updated; let go of what was only read."""
         writes = []
-        for view, (keys, table, codec) in enumerate(
-            zip(wanted, self._tables, self._codecs, strict=True)
-        ):
+        for view, (keys, table) in enumerate(zip(wanted, self._tables, strict=True)):
             for entity in keys:
                 state = table.get(entity)
                 if state is None:
                     continue
                 if state.batch == number:
-                    expected = state.version
-                    state.version = expected + 1 if expected else self._new_version()
-                    writes.append(StateWrite(view, entity, expected, codec.pack(state)))
+                    writes.append(self._next_write(view, entity, state))
                 elif state.batch < 0:
                     del table[entity]
         return writes
+
+    def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
+        """The write that takes a state one version further."""
+        expected = state.version
+        state.version = expected + 1 if expected else self._new_version()
+        return StateWrite(view, entity, expected, self._codecs[view].pack(state))
 
     def _new_version(self) -> int:
         # Versions never restart, so that a state that vanished and came back is not mistaken for
@@ -129,14 +131,10 @@ class StateStage:
                 else self._codecs[write.view].unpack([present])[0]
             )
         self._engine.reapply([i for i in batch.items if i.failure is None], tables)
-        again = []
-        for write, _ in lost:
-            state = tables[write.view][write.entity]
-            expected = state.version
-            state.version = expected + 1 if expected else self._new_version()
-            packed = self._codecs[write.view].pack(state)
-            again.append(StateWrite(write.view, write.entity, expected, packed))
-        return again
+        return [
+            self._next_write(write.view, write.entity, tables[write.view][write.entity])
+            for write, _ in lost
+        ]
 
     def _forget_finished(self) -> None:
         while self._written:
