@@ -28,6 +28,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from features.flights.clock import zone
+from features.flights.year import READINGS
 
 __all__ = ["FLIGHT_COLUMNS", "WEATHER_COLUMNS", "build"]
 
@@ -43,19 +44,7 @@ FLIGHT_COLUMNS = (
     "destination",
     "distance_miles",
 )
-WEATHER_COLUMNS = (
-    "hour_minute",
-    "origin",
-    "temperature_fahrenheit",
-    "dew_point_fahrenheit",
-    "relative_humidity_percent",
-    "wind_direction_degrees",
-    "wind_speed_mph",
-    "wind_gust_mph",
-    "precipitation_inches",
-    "pressure_millibars",
-    "visibility_miles",
-)
+WEATHER_COLUMNS = ("hour_minute", "origin", *READINGS)
 
 _EPOCH = datetime(2013, 1, 1, tzinfo=UTC)
 _FASTEST_WIND_MPH = 200.0

@@ -20,7 +20,7 @@ from features.events import Event
 from features.flights.clock import local_date, local_midnight
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
 
-__all__ = ["DECEMBER", "TOPICS", "Record", "events", "known_at", "records"]
+__all__ = ["DECEMBER", "READINGS", "TOPICS", "Record", "events", "known_at", "records"]
 
 #: The topics, in the order that breaks ties: what happened in the same minute as a request for a
 #: prediction comes before it.
@@ -213,7 +213,7 @@ def _arrived(flight: _Flight, minute: int) -> Event:
 
 
 #: The readings of a row of weather.csv, after hour and origin.
-_READINGS = (
+READINGS = (
     "temperature_fahrenheit",
     "dew_point_fahrenheit",
     "relative_humidity_percent",
@@ -229,7 +229,7 @@ _READINGS = (
 def _weather(row: list[str], minute: int) -> Event:
     readings: dict[str, Any] = {
         name: float(text) if text else None
-        for name, text in zip(_READINGS, row[2:], strict=True)
+        for name, text in zip(READINGS, row[2:], strict=True)
     }  # fmt: skip
     return WeatherObserved.model_construct(
         event_id=_weather_id(row, minute),
@@ -276,7 +276,7 @@ def _arrived_value(flight: _Flight, minute: int) -> str:
 
 def _weather_value(row: list[str], minute: int) -> str:
     readings = ",".join(
-        f'"{name}":{text or "null"}' for name, text in zip(_READINGS, row[2:], strict=True)
+        f'"{name}":{text or "null"}' for name, text in zip(READINGS, row[2:], strict=True)
     )
     return (
         f'{{"event_id":"{_weather_id(row, minute)}","event_time":"{_time(minute)}",'
