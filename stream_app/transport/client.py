@@ -91,7 +91,7 @@ class ClientThread(threading.Thread):
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
         )
-        self._consumer: Consumer | None = None
+        self._metadata: Any = None
         self._chunk = Chunk()
         self._full_since: float | None = None
         self._last_chunk = 0.0
@@ -107,13 +107,12 @@ class ClientThread(threading.Thread):
         return self._assignment.partitions
 
     def group_metadata(self) -> Any:
-        """The group's present generation, as a transaction needs it.
+        """The group's generation of a moment ago, as a transaction needs it.
 
-        The one call on the consumer that another thread makes: librdkafka answers it from its own
-        thread, also while this one is inside a rebalance.
+        Kept here by each turn of the thread: asked for by another one, the client would answer
+        only when a rebalance that waits for that other thread's transaction is over.
         """
-        assert self._consumer is not None, "records come from a consumer"
-        return self._consumer.consumer_group_metadata()
+        return self._metadata
 
     def chunk_done(self, *, holding: bool) -> None:
         """Make room for another chunk; `holding`: records are held for their turn."""
@@ -146,12 +145,11 @@ class ClientThread(threading.Thread):
                 {**self._properties, "on_commit": assignment.commits.answered},
                 logger=get_logger("librdkafka"),
             )
-            self._consumer = consumer
             try:
                 consumer.subscribe(
                     self._topics,
                     on_assign=self._on_assign,
-                    on_revoke=assignment.on_revoke,
+                    on_revoke=self._on_revoke,
                     on_lost=assignment.on_lost,
                 )
                 while not self._stopping.is_set():
@@ -165,7 +163,12 @@ class ClientThread(threading.Thread):
         self._assignment.on_assign(consumer, partitions)
         self._on_joined()
 
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._metadata = consumer.consumer_group_metadata()
+        self._assignment.on_revoke(consumer, partitions)
+
     def _turn(self, consumer: Consumer) -> None:
+        self._metadata = consumer.consumer_group_metadata()
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
