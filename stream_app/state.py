@@ -15,7 +15,8 @@ from functools import partial
 
 from features.codec import StateCodec
 from features.engine import EntityState, FeatureEngine, Tables
-from features.stores import StateWrite, Store
+from features.stores import Progress, StateWrite, Store, StoreMismatchError
+from stream_app.errors import FatalError
 from stream_app.patience import Patience
 from stream_app.records import Batch, Partition
 
@@ -56,7 +57,10 @@ class StateStage:
         if not self._codecs or not partitions:
             return
         sources = [p.source for p in partitions if p.source is not None]
-        ids = self._patience("redis", lambda: self._store.register(sources))
+        try:
+            ids = self._patience("redis", lambda: self._store.register(sources))
+        except StoreMismatchError as error:
+            raise FatalError(f"state_buckets: {error}") from error
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
 
@@ -113,7 +117,7 @@ class StateStage:
         if not self._codecs:
             return
         started = time.perf_counter()
-        progress = {partition.source_id: end for partition, end in batch.ends.items()}
+        progress = [Progress(p.source_id, -1, end) for p, end in batch.ends.items()]
         writes: Sequence[StateWrite] = batch.writes
         while lost := self._patience(
             "redis", partial(self._store.write, writes, progress), before_waiting
