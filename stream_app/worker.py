@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
@@ -31,7 +32,9 @@ from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
+from stream_app.rebuild import Rebuild
 from stream_app.records import Chunk, Partition
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
@@ -87,19 +90,19 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
+        store = _open_store(settings, usecase, self.application)
         state = StateStage(
             engine,
-            _open_store(settings, usecase, self.application),
+            store,
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
+        rebuilding: set[Partition] = set()
         return Stages(
-            decode=DecodeStage(
-                {topic.name: topic.decoder for topic in usecase.topics},
-                usecase.times,
-                max_value_bytes=settings.max_value_bytes,
-                clock_ahead_seconds=settings.clock_ahead_seconds,
+            decode=decode_stage(
+                settings,
+                usecase,
                 on_unknown_fields=metrics.unknown_fields,
                 on_clock_corrected=metrics.clock_corrected,
             ),
@@ -116,7 +119,7 @@ class Worker:
                 resume=lambda partitions: self._connected.resume(partitions),
                 on_gave_up=self._gave_up,
             ),
-            enrich=EnrichStage(engine, state, usecase.times),
+            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -134,6 +137,15 @@ class Worker:
             ),
             publish=self._publishing(),
             state=state,
+            recovery=Recovery(
+                state,
+                self._commit,
+                make_rebuild(settings, usecase, self.application, store, self._patience, metrics),
+                rebuilding,
+                mode=settings.while_rebuilding if fallbacks else "wait",
+                on_waiting=partial(self._waiting, "state"),
+                on_partitions=metrics.rebuilding,
+            ),
             commit=self._commit,
         )
 
@@ -247,6 +259,7 @@ class Worker:
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
         self._patience.stop()
+        self._stages.recovery.stop()
 
     def stop(self) -> None:
         """Stop serving metrics and health."""
@@ -263,6 +276,50 @@ class Worker:
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
         log.warning("%s delivers nothing; going on without it until it does", partition)
+
+
+def decode_stage(
+    settings: Settings,
+    usecase: UseCase,
+    *,
+    on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
+    on_clock_corrected: Callable[[int], None] = lambda _: None,
+) -> DecodeStage:
+    """The stage that decodes a use case's events."""
+    return DecodeStage(
+        {topic.name: topic.decoder for topic in usecase.topics},
+        usecase.times,
+        max_value_bytes=settings.max_value_bytes,
+        clock_ahead_seconds=settings.clock_ahead_seconds,
+        on_unknown_fields=on_unknown_fields,
+        on_clock_corrected=on_clock_corrected,
+    )
+
+
+def make_rebuild(
+    settings: Settings,
+    usecase: UseCase,
+    application: str,
+    store: Store,
+    patience: Patience,
+    metrics: Metrics,
+) -> Rebuild:
+    """What re-reads the log into a store; it shares no state in memory with anybody."""
+    engine = FeatureEngine(usecase.features)
+    state = StateStage(
+        engine,
+        store,
+        patience,
+        on_seconds=metrics.redis_seconds,
+        on_conflicts=metrics.state_conflicts,
+    )
+    return Rebuild(
+        settings.consumer_properties(application),
+        decode_stage(settings, usecase),
+        EnrichStage(engine, state, usecase.times),
+        state,
+        on_records=metrics.rebuilt_records,
+    )
 
 
 def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
