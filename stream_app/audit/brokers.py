@@ -76,6 +76,8 @@ class Brokers:
             "fetch.max.bytes": 4 * 2**20,
             "max.partition.fetch.bytes": 2**20,
             "queued.max.messages.kbytes": 8 * 1024,
+            # How long an answer waits for records at the end of a log.
+            "fetch.wait.max.ms": 50,
         }
         self._properties.pop("group.instance.id", None)
         self._member = self.consumer()

@@ -40,10 +40,10 @@ class Hand:
 
     def send(self, count: int, partition: int = 0, value: bytes | None = None) -> None:
         """Produce events to one partition."""
-        for number, sent in enumerate(self.bed.tickets(count)):
-            placed = replace(sent, partition=partition, headers=[])
-            self.bed.cluster.produce([placed if value is None else replace(placed, value=value)])
-            assert number < count
+        made = [replace(sent, partition=partition, headers=[]) for sent in self.bed.tickets(count)]
+        if value is not None:
+            made = [replace(sent, value=value) for sent in made]
+        self.bed.cluster.produce(made)
 
     def predict(
         self, offsets: Iterable[int], partition: int = 0, *, topic_id: str = "", origin: str = ""
