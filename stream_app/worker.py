@@ -12,14 +12,13 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from features.engine import FeatureEngine
-from features.stores import MemoryStore, Store
 from features.usecase import UseCase
 from stream_app import __version__
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
+from stream_app.assembly import decode_stage, make_rebuild
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
-from stream_app.decode import DecodeStage
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
@@ -32,13 +31,13 @@ from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
-from stream_app.rebuild import Rebuild
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.state_store import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
 from stream_app.transport.positions import StartPositions
@@ -90,7 +89,7 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
-        store = _open_store(settings, usecase, self.application)
+        store = open_store(settings, usecase, self.application)
         state = StateStage(
             engine,
             store,
@@ -276,63 +275,3 @@ class Worker:
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
         log.warning("%s delivers nothing; going on without it until it does", partition)
-
-
-def decode_stage(
-    settings: Settings,
-    usecase: UseCase,
-    *,
-    on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
-    on_clock_corrected: Callable[[int], None] = lambda _: None,
-) -> DecodeStage:
-    """The stage that decodes a use case's events."""
-    return DecodeStage(
-        {topic.name: topic.decoder for topic in usecase.topics},
-        usecase.times,
-        max_value_bytes=settings.max_value_bytes,
-        clock_ahead_seconds=settings.clock_ahead_seconds,
-        on_unknown_fields=on_unknown_fields,
-        on_clock_corrected=on_clock_corrected,
-    )
-
-
-def make_rebuild(
-    settings: Settings,
-    usecase: UseCase,
-    application: str,
-    store: Store,
-    patience: Patience,
-    metrics: Metrics,
-) -> Rebuild:
-    """What re-reads the log into a store; it shares no state in memory with anybody."""
-    engine = FeatureEngine(usecase.features)
-    state = StateStage(
-        engine,
-        store,
-        patience,
-        on_seconds=metrics.redis_seconds,
-        on_conflicts=metrics.state_conflicts,
-    )
-    return Rebuild(
-        settings.consumer_properties(application),
-        decode_stage(settings, usecase),
-        EnrichStage(engine, state, usecase.times),
-        state,
-        on_records=metrics.rebuilt_records,
-    )
-
-
-def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
-    """Redis, or nothing to connect to where no view is declared."""
-    if not usecase.features.views:
-        return MemoryStore(usecase.features)
-    from redis import Redis
-
-    from features.stores.redis import RedisStore
-
-    client = Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return RedisStore(client, usecase.features, application, buckets=settings.state_buckets)
