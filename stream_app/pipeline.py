@@ -20,8 +20,9 @@ threads take batches in order, so publishing, state and commits keep the order o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from stream_app.align import AlignStage
@@ -30,10 +31,11 @@ from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
 from stream_app.metrics import Metrics
 from stream_app.publish import OutgoingRecords, PublishStage
-from stream_app.records import Batch, Chunk
+from stream_app.records import Batch, Chunk, Record
 from stream_app.score import ScoreStage
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Pipeline", "Stages"]
 
@@ -60,6 +62,7 @@ class Pipeline:
         self,
         stages: Stages,
         metrics: Metrics,
+        watchdog: Watchdog,
         *,
         depth: int,
         on_finished: Callable[[Batch], None],
@@ -68,6 +71,7 @@ class Pipeline:
         """`depth`: batches that may be under way at once. `on_crash` is called once, at most."""
         self._stages = stages
         self._metrics = metrics
+        self._watchdog = watchdog
         self._on_finished = on_finished
         self._on_crash = on_crash
         self._slots = asyncio.Semaphore(depth)
@@ -95,12 +99,12 @@ class Pipeline:
             delivered.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, done))
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         if chunk.assigned:
             stages.sources.identify(chunk.assigned)
-        with timed("decode"):
+        with timed("decode", chunk.records):
             items = stages.decode(chunk.records)
-        with timed("align"):
+        with timed("align", chunk.records):
             stages.align.take(items, chunk)
         for released in stages.align.batches():
             if stages.state.conflicted.is_set():
@@ -112,9 +116,9 @@ class Pipeline:
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
             try:
-                with timed("enrich"):
+                with timed("enrich", _records(batch)):
                     stages.enrich(batch)
-                with timed("score"):
+                with timed("score", _records(batch)):
                     stages.score(batch)
                 stages.outgoing(batch)
             except BaseException:
@@ -122,15 +126,20 @@ class Pipeline:
                 raise
             yield batch
 
+    @contextmanager
+    def _timed(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
+        with self._metrics.stage(stage), self._watchdog.work(stage, records):
+            yield
+
     def _deliver(self, batch: Batch) -> None:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         if self._crashed:
             stages.commit.abandoned(batch)
             return
         try:
-            with timed("publish"):
+            with timed("publish", _records(batch)):
                 stages.publish(batch)
-            with timed("state"):
+            with timed("state", _records(batch)):
                 stages.state.write(batch)
             stages.commit.finished(batch)
         except BaseException:
@@ -154,3 +163,7 @@ class Pipeline:
         """Take no more chunks; what is on its way to be delivered goes on."""
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
         self._deliver_thread.shutdown(wait=False)
+
+
+def _records(batch: Batch) -> Iterator[Record]:
+    return (item.record for item in batch.items)

@@ -34,6 +34,7 @@ from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
 from stream_app.transport.client import ClientThread
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Worker"]
 
@@ -59,7 +60,8 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(settings.work_deadline_seconds)
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -148,6 +150,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
         self._end_offsets.start()
+        self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
         gc.collect()
@@ -182,6 +185,7 @@ class Worker:
         return Pipeline(
             self._stages,
             self.metrics,
+            self.watchdog,
             depth=self.settings.pipeline_depth,
             on_finished=lambda batch: account_for(batch, self.metrics),
             on_crash=on_crash,
@@ -221,11 +225,13 @@ class Worker:
 
     def stop(self) -> None:
         """Stop serving metrics and health."""
+        self.watchdog.stop()
         self._end_offsets.stop()
         self._http.stop()
 
     def _waiting(self, service: str, waiting: bool) -> None:
         self.metrics.waiting(service, waiting)
+        self.watchdog.waiting(service, waiting)
         if waiting:
             self.health.waiting_for(service)
         else:
