@@ -13,6 +13,7 @@ from features.engine import FeatureEngine
 from features.stores import MemoryStore, Store
 from features.usecase import UseCase
 from stream_app import __version__
+from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
@@ -62,6 +63,7 @@ class Worker:
         self.metrics = Metrics()
         self.health = Health(settings.work_deadline_seconds)
         self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._absences = Absences(on_change=self._away)
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -229,9 +231,13 @@ class Worker:
         self._end_offsets.stop()
         self._http.stop()
 
-    def _waiting(self, service: str, waiting: bool) -> None:
-        self.metrics.waiting(service, waiting)
+    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
+        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
         self.watchdog.waiting(service, waiting)
+        self._absences(service, waiting, why)
+
+    def _away(self, service: str, waiting: bool) -> None:
+        self.metrics.waiting(service, waiting)
         if waiting:
             self.health.waiting_for(service)
         else:
