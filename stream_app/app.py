@@ -84,6 +84,8 @@ class StreamApp(faust.App):  # type: ignore[misc]
         self.error = error
         known = isinstance(error, FatalError)
         log.critical("cannot go on: %s", error, exc_info=None if known else error)
+        if not known:
+            self.worker.crashed()
         self.worker.give_up_waiting()
         self._crashing = asyncio.ensure_future(self.crash(error))
 

@@ -43,16 +43,24 @@ class Patience:
         """Whether all waits have ended."""
         return self._stopping.is_set()
 
-    def __call__(self, service: str, call: Callable[[], _T]) -> _T:
-        """Return what `call` returns; raises `StoppingError`, or what is no absence."""
+    def __call__(
+        self, service: str, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None
+    ) -> _T:
+        """Return what `call` returns; raises `StoppingError`, or what is no absence.
+
+        `before_waiting` is called once, before the first wait.
+        """
         wait = self._initial
         waiting = False
         while True:
             try:
                 result = call()
             except (ServiceAwayError, StoreUnavailableError) as error:
-                waiting = True
                 self._on_waiting(service, True, str(error))
+                if not waiting:
+                    waiting = True
+                    if before_waiting is not None:
+                        before_waiting()
             else:
                 if waiting:
                     self._on_waiting(service, False, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 import subprocess
 import sys
@@ -50,13 +49,12 @@ class Told(NamedTuple):
     detail: str = ""
 
 
-class _Died(Exception):
-    """The child ended, or was ended for it took too long."""
+class _Death(NamedTuple):
+    """How a child ended, or was ended for it took too long."""
 
-    def __init__(self, stage: str, reason: str, how: str) -> None:
-        super().__init__(how)
-        self.stage = stage
-        self.reason = reason
+    stage: str
+    reason: str
+    how: str
 
 
 class Trial:
@@ -82,16 +80,14 @@ class Trial:
 
         Waits while the state's store is away; raises `StoppingError`.
         """
-        died: _Died | None = None
+        death: _Death | None = None
         for _ in range(_TRIES):
-            if self._unusable:
+            death = self._patience("redis", lambda: self._once(record))
+            if death is None:
                 return None
-            died = self._patience("redis", lambda: self._once(record))
-            if died is None:
-                return None
-        assert died is not None
-        message = f"tried alone in a child process, it {died}"
-        return Failure(died.stage, died.reason, message, disposition="bug")
+        assert death is not None
+        message = f"tried alone in a child process, it {death.how}"
+        return Failure(death.stage, death.reason, message, disposition="bug")
 
     def close(self) -> None:
         """End the child."""
@@ -103,8 +99,8 @@ class Trial:
             self._connection.close()
             self._connection = None
 
-    def _once(self, record: Record) -> _Died | None:
-        connection = self._connection or self._start()
+    def _once(self, record: Record) -> _Death | None:
+        connection = None if self._unusable else self._connection or self._start()
         if connection is None:
             return None
         partition = record.partition
@@ -118,15 +114,11 @@ class Trial:
             record.key,
             record.value,
         )
-        try:
-            connection.send(tuple(given))
-            told = self._listen(connection, self._settings.work_deadline_seconds)
-        except _Died as died:
-            return died
-        except OSError:
-            return self._death("decode")
-        if told.what == "away":
-            raise ServiceAwayError("redis", told.detail)
+        end = self._ask(connection, tuple(given), self._settings.work_deadline_seconds)
+        if isinstance(end, _Death):
+            return end
+        if end.what == "away":
+            raise ServiceAwayError("redis", end.detail)
         return None
 
     def _start(self) -> Connection | None:
@@ -137,20 +129,21 @@ class Trial:
         )
         theirs.close()
         self._connection = ours
-        try:
-            ours.send_bytes(pickle.dumps(self._settings))
-            self._listen(ours, _READY_SECONDS)
-        except (_Died, OSError) as error:
-            self.close()
+        end = self._ask(ours, self._settings, _READY_SECONDS)
+        if isinstance(end, _Death):
             self._unusable = True
-            log.error("no record can be tried: the child process %s before it was ready", error)
+            log.error("no record can be tried: the child %s before it was ready", end.how)
             return None
         return ours
 
-    def _listen(self, connection: Connection, seconds: float) -> Told:
-        """Return what the child tells in the end; raises `_Died`."""
+    def _ask(self, connection: Connection, what: object, seconds: float) -> Told | _Death:
+        """Give the child something; return what it tells in the end, or how it ended."""
         deadline = time.monotonic() + seconds
         stage = "decode"
+        try:
+            connection.send(what)
+        except OSError:
+            return self._death(stage)
         while True:
             self._on_progress()
             if self._patience.stopped():
@@ -159,24 +152,24 @@ class Trial:
             try:
                 told = Told(*connection.recv()) if connection.poll(_LISTEN_SECONDS) else None
             except (EOFError, OSError):
-                raise self._death(stage) from None
+                return self._death(stage)
             if told is None:
                 if time.monotonic() > deadline:
                     self.close()
-                    raise _Died(stage, "process-hang", f"was at work for more than {seconds:g} s")
+                    return _Death(stage, "process-hang", f"was at work for over {seconds:g} s")
             elif told.what == "stage":
                 stage = told.detail
             elif told.what == "raised":
                 self.close()
-                raise _Died(stage, "process-crash", f"raised {told.detail}")
+                return _Death(stage, "process-crash", f"raised {told.detail}")
             else:
                 return told
 
-    def _death(self, stage: str) -> _Died:
+    def _death(self, stage: str) -> _Death:
         assert self._child is not None
         code = self._child.wait()
         self.close()
-        return _Died(stage, "process-crash", f"ended it with {_how(code)}")
+        return _Death(stage, "process-crash", f"ended with {_how(code)}")
 
 
 def _how(code: int) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import pickle
 import signal
 import sys
 from collections.abc import Callable
@@ -105,7 +104,7 @@ def main(descriptor: int) -> None:
         def say(what: str, detail: str = "") -> None:
             connection.send(told(what, detail))
 
-        settings: Settings = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our parent
+        settings: Settings = connection.recv()
         configure_logging("ERROR", settings.log_format)
         stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
         say("ready")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -23,18 +24,24 @@ from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
+from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
+from stream_app.offsets import Group
+from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
-from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.publish import Publishing, PublishStage
 from stream_app.records import Chunk, Partition
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.positions import StartPositions
+from stream_app.trial import Trial
 from stream_app.watchdog import Watchdog
 
 __all__ = ["Worker"]
@@ -45,6 +52,8 @@ _librdkafka = get_logger("librdkafka")
 
 _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
+_REGION_BATCHES: Final = 2
+"""How many batches' records of one partition a process that dies may have had in hand."""
 _LEAVE_SECONDS: Final = 15.0
 """How long the last commit and leaving the group may take."""
 
@@ -75,6 +84,7 @@ class Worker:
         self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._sources = Sources(self._admin, self.topics)
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin, self._commit, lambda: self.partitions, on_away=self._waiting
@@ -87,13 +97,17 @@ class Worker:
         engine = FeatureEngine(usecase.features)
         state = StateStage(
             engine,
-            _open_store(settings, usecase, self.application),
+            open_store(settings, usecase, self.application),
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
         return Stages(
-            sources=Sources(self._admin, state, self._patience),
+            isolation=CrashIsolation(
+                Trial(settings, self._patience, on_progress=self._progress),
+                starts=settings.crash_isolation_starts,
+                region_records=_REGION_BATCHES * settings.batch_max_records,
+            ),
             decode=DecodeStage(
                 {topic.name: topic.decoder for topic in usecase.topics},
                 usecase.times,
@@ -131,14 +145,30 @@ class Worker:
                 if settings.feature_log_topic
                 else None,
             ),
-            publish=PublishStage(
+            publish=self._publishing(),
+            state=state,
+            commit=self._commit,
+        )
+
+    def _publishing(self) -> Publishing:
+        settings = self.settings
+        if settings.delivery == "at_least_once":
+            return PublishStage(
                 lambda: Producer(settings.producer_properties(), logger=_librdkafka),
                 self._patience,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
-            ),
-            state=state,
-            commit=self._commit,
+            )
+        instance = settings.group_instance_id or uuid.uuid4().hex
+        properties = settings.transaction_properties(self.application, instance)
+        group = Group(settings.consumer_properties(self.application))
+        return TransactionStage(
+            lambda: Producer(properties, logger=_librdkafka),
+            self._patience,
+            self._commit,
+            interval_seconds=settings.commit_interval_seconds,
+            group_metadata=lambda: self._connected.group_metadata(),
+            committed=group.committed,
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
@@ -171,6 +201,14 @@ class Worker:
             on_crash=on_crash,
             on_joined=lambda: self.health.ready(True),
             commit=self._commit,
+            positions=StartPositions(
+                self._admin,
+                self._sources,
+                self._patience,
+                starts_at=settings.starts_at,
+                on_gone=settings.on_gone,
+                on_gone_records=self.metrics.gone_by_retention,
+            ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
             linger_seconds=settings.linger_seconds,
@@ -225,6 +263,11 @@ class Worker:
         """End every wait for a service."""
         self._patience.stop()
 
+    def crashed(self) -> None:
+        """Something went wrong at work: let this start count as one that got nowhere."""
+        if self._client is not None:
+            self._client.crashed()
+
     def stop(self) -> None:
         """Stop serving metrics and health."""
         self.watchdog.stop()
@@ -235,6 +278,11 @@ class Worker:
         """Note that the calling thread waits for a service, or (`waiting` false) no more."""
         self.watchdog.waiting(service, waiting)
         self._absences(service, waiting, why)
+
+    def _progress(self) -> None:
+        """Work that takes long got on."""
+        self.watchdog.progress()
+        self.health.beat()
 
     def _away(self, service: str, waiting: bool) -> None:
         self.metrics.waiting(service, waiting)
@@ -248,7 +296,7 @@ class Worker:
         log.warning("%s delivers nothing; going on without it until it does", partition)
 
 
-def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
+def open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
     """Redis, or nothing to connect to where no view is declared."""
     if not usecase.features.views:
         return MemoryStore(usecase.features)
