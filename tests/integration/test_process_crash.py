@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
@@ -40,6 +41,19 @@ def send(bed: Bed, texts: Sequence[str]) -> dict[str, list[tuple[str, int, int]]
     for text, (partition, offset) in zip(texts, places, strict=True):
         found.setdefault(text, []).append((topic, partition, offset))
     return found
+
+
+def counted(bed: Bed) -> bool:
+    """Whether a committed offset says that a start got nowhere so far."""
+    (topic,) = bed.topics
+    consumer = Consumer(
+        {"bootstrap.servers": bed.cluster.bootstrap, "group.id": bed.usecase.name, "log_level": 0}
+    )
+    try:
+        places = consumer.committed([TopicPartition(topic, number) for number in (0, 1)], 20)
+    finally:
+        consumer.close()
+    return any("starts=" in (place.metadata or "") for place in places)
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
@@ -131,6 +145,7 @@ def test_an_orderly_stop_is_no_crash(cluster: Cluster, tmp_path: Path) -> None:
         for _ in range(2):
             assert worker.stop() == 0, worker.tail()
             worker.start().ready()
+        worker.until("it has seen that there is nothing to read", lambda: not counted(bed))
         worker.kill()  # with nothing to read, this is no sign either
         worker.start().ready()
         send(bed, ["thanks"])
