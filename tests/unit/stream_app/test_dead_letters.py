@@ -97,6 +97,8 @@ def test_a_record_that_failed_after_its_updates_says_so() -> None:
     scored = letter(record(partition()), Failure("score", "unscorable", "none", disposition="bug"))
     assert ours(scored)["state"] == "applied"
     assert ours(scored)["disposition"] == "bug"
+    assert ours(scored)["field"] == ""
+    assert ours(letter(record(partition()), Failure("enrich", "x", "y")))["state"] == "not-applied"
 
 
 def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
@@ -104,8 +106,6 @@ def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
     item = Item(record(partition()), None, NOW)
     item.failure = Failure("score", "process-crash", "it died", disposition="bug")
     assert ours(WRITE(item))["state"] == "not-applied"
-    assert ours(scored)["field"] == ""
-    assert ours(letter(record(partition()), Failure("enrich", "x", "y")))["state"] == "not-applied"
 
 
 def test_a_partition_that_was_never_identified_has_no_topic_id() -> None:
