@@ -91,24 +91,17 @@ class Recovery:
 
         Raises `FatalError` where old records would be scored on a state that knows what followed.
         """
-        if not self._state.has_views:
-            return
-        self._state.register(partitions)
+        if self._state.has_views:
+            self._state.register(partitions)
+            for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
+                self._positions[partition] = partition.start
+                partition.applied = applied
+                _check_origin(partition)
         for partition in partitions:
-            self._positions[partition] = partition.start
-            if partition.is_new:
-                # Should this process die now, its successor must know that the group was here.
-                self._commit.wait_until_known(partition)
-        for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
-            partition.applied = applied
-            if applied >= partition.start and (partition.set_by_hand or partition.is_new):
-                raise FatalError(
-                    f"{partition} is to be read from offset {partition.start}, which no worker "
-                    f"committed, but the state holds its records through {applied}: they would be "
-                    "scored on their own future. Give `application` another name to process them "
-                    "again, or set the group's offset to where it was."
-                )
-        self._look(partitions)
+            if partition.is_new or partition.set_by_hand:
+                self._commit.confirm(partition)
+        if self._state.has_views:
+            self._look(partitions)
 
     def give_up(self, partitions: Sequence[Partition]) -> None:
         """Partitions were revoked: their next owner looks after them."""
@@ -233,3 +226,13 @@ class Recovery:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
             self.on_crash(error)
+
+
+def _check_origin(partition: Partition) -> None:
+    if partition.applied >= partition.start and (partition.set_by_hand or partition.is_new):
+        raise FatalError(
+            f"{partition} is to be read from offset {partition.start}, which no worker committed, "
+            f"but the state holds its records through {partition.applied}: they would be scored on "
+            "their own future. Give `application` another name to process them again, or set the "
+            "group's offset to where it was."
+        )
