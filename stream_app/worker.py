@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
@@ -155,7 +154,7 @@ class Worker:
                 make_rebuild(settings, usecase, self.application, store, self._patience, metrics),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
-                on_waiting=partial(self._waiting, "state"),
+                on_waiting=self._waiting,
                 on_partitions=metrics.rebuilding,
             ),
             commit=self._commit,
