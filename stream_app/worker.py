@@ -10,7 +10,6 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from features.engine import FeatureEngine
-from features.stores import MemoryStore, Store
 from features.usecase import UseCase
 from stream_app import __version__
 from stream_app.accounting import account_for
@@ -33,6 +32,7 @@ from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.stores import open_store
 from stream_app.transport.client import ClientThread
 
 __all__ = ["Worker"]
@@ -83,7 +83,7 @@ class Worker:
         engine = FeatureEngine(usecase.features)
         state = StateStage(
             engine,
-            _open_store(settings, usecase, self.application),
+            open_store(settings, usecase, self.application),
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
@@ -234,19 +234,3 @@ class Worker:
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
         log.warning("%s delivers nothing; going on without it until it does", partition)
-
-
-def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
-    """Redis, or nothing to connect to where no view is declared."""
-    if not usecase.features.views:
-        return MemoryStore(usecase.features)
-    from redis import Redis
-
-    from features.stores.redis import RedisStore
-
-    client = Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return RedisStore(client, usecase.features, application, buckets=settings.state_buckets)

@@ -22,9 +22,10 @@ from features.stores import (
     StoreMismatchError,
     StoreUnavailableError,
 )
-from features.stores.redis import RedisStore
+from features.stores.redis import RedisStore, client_of, default_buckets
 from features.views import FeatureSet
 from stream_app.local.ports import free_ports
+from tests.redis_cluster import LocalRedisCluster
 from tests.unit.features.builders import (
     FEATURES,
     MASK,
@@ -72,7 +73,7 @@ class _Memory:
 
 @dataclass
 class _Redis:
-    client: Redis
+    client: Any
     buckets: int
 
     def __call__(self, application: str = "app", features: FeatureSet = FEATURES) -> Store:
@@ -90,12 +91,31 @@ class _Redis:
                 self.client.hset(key, field_, to)
 
 
-@pytest.fixture(params=["memory", "redis", "redis in 4 buckets"])
-def open_store(request: pytest.FixtureRequest) -> Open:
+class _Cluster(_Redis):
+    """A client of a whole cluster is as good as one of a server."""
+
+    def __init__(self, cluster: LocalRedisCluster) -> None:
+        connect = client_of(cluster.url, timeout_seconds=5.0)
+        assert callable(connect)
+        super().__init__(connect(), default_buckets(cluster.url))
+        self.cluster = cluster
+
+    def lose_everything(self) -> None:
+        self.cluster.flush()
+
+
+@pytest.fixture(params=["memory", "redis", "redis in 4 buckets", "redis cluster"])
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Open stores of each kind, empty at first."""
     if request.param == "memory":
-        return _Memory()
-    return _Redis(request.getfixturevalue("redis"), 4 if "buckets" in request.param else 1)
+        yield _Memory()
+        return
+    if request.param == "redis cluster":
+        cluster = _Cluster(request.getfixturevalue("redis_cluster"))
+        yield cluster
+        cluster.client.close()
+        return
+    yield _Redis(request.getfixturevalue("redis"), 4 if "buckets" in request.param else 1)
 
 
 @pytest.fixture

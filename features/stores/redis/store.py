@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
+
+from redis import Redis
+from redis.cluster import RedisCluster
 
 from features.codec import version_bytes
 from features.stores.contract import Progress, Source, StateWrite
+from features.stores.redis.cluster import ClusterNodes
 from features.stores.redis.keys import Keys
-from features.stores.redis.nodes import Command, Nodes, OneNode, Script
+from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script
 from features.views import FeatureSet
 
 __all__ = ["RedisStore"]
 
 _KEYS_A_READ: Final = 8_192
-_KEYS_AN_UNLINK: Final = 1_000
 
 
 def _script(name: str) -> Script:
@@ -33,11 +36,11 @@ _SCRIPTS: Final = (_COMPARE_AND_SET, _REGISTER, _POINT)
 
 
 class RedisStore:
-    """A `Store` in Redis; a client of redis-py is handed in, standalone or cluster."""
+    """A `Store` in Redis; a client of redis-py is handed in, see `clients`."""
 
     def __init__(
         self,
-        client: Any,
+        client: Redis | RedisCluster | Callable[[], RedisCluster],
         features: FeatureSet,
         application: str,
         *,
@@ -45,16 +48,24 @@ class RedisStore:
         expiry_seconds: Mapping[str, int] | None = None,
     ) -> None:
         """`expiry_seconds` by view name: when Redis may collect a state as garbage."""
-        self._nodes: Nodes = OneNode(client, _SCRIPTS)
-        self._owns_nodes = True
         self._features = features
         self._application = application
         self._buckets = buckets
+        self._nodes = self._nodes_of(client)
+        self._owns_nodes = True
         expiries = expiry_seconds or {}
         self._expiry = [expiries.get(view.name, 0) for view in features.views]
         self._expires = any(self._expiry)
         self._names: dict[int, str] = {}
         self._opened: tuple[Keys, int] | None = None
+
+    def _nodes_of(self, client: Redis | RedisCluster | Callable[[], RedisCluster]) -> Nodes:
+        if isinstance(client, Redis):
+            return OneNode(client, _SCRIPTS)
+        tags = self._keys_of(0).tags
+        return ClusterNodes(
+            (lambda: client) if isinstance(client, RedisCluster) else client, _SCRIPTS, tags
+        )
 
     def _keys_of(self, generation: int) -> Keys:
         return Keys(self._application, self._features.views, self._buckets, generation)
@@ -309,7 +320,7 @@ class RedisStore:
             if bucket is None:
                 continue
             doomed[bucket].append(key)
-            if len(doomed[bucket]) == _KEYS_AN_UNLINK:
+            if len(doomed[bucket]) == KEYS_A_SCAN:
                 self._nodes.round_trip([(bucket, ("UNLINK", *doomed[bucket]))])
                 doomed[bucket] = []
         self._nodes.round_trip([(b, ("UNLINK", *group)) for b, group in enumerate(doomed) if group])
