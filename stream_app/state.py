@@ -109,14 +109,19 @@ class StateStage:
             self._clock_ahead_ns = stored * 1_000 - time.monotonic_ns()
         return (self._clock_ahead_ns + time.monotonic_ns()) // 1_000
 
-    def write(self, batch: Batch) -> None:
-        """Write the batch's states by compare-and-set, then the progress marks."""
+    def write(self, batch: Batch, before_waiting: Callable[[], None] | None = None) -> None:
+        """Write the batch's states by compare-and-set, then the progress marks.
+
+        `before_waiting` is called before a wait for the store begins.
+        """
         if not self._codecs:
             return
         started = time.perf_counter()
         progress = [Progress(p.source_id, -1, end) for p, end in batch.ends.items()]
         writes: Sequence[StateWrite] = batch.writes
-        while lost := self._patience("redis", partial(self._store.write, writes, progress)):
+        while lost := self._patience(
+            "redis", partial(self._store.write, writes, progress), before_waiting
+        ):
             self.conflicted.set()
             self._on_conflicts(len(lost))
             writes = self._reapply(batch, lost)
