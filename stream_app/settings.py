@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     """Over how many hash slots the states are spread, so that the nodes of a Redis Cluster share the
     load. Default: 1 on one server, 16 on a cluster. A batch costs one script call a bucket. Redis
     remembers it, and another number is refused: changing it needs a new `application`."""
+    state_expiry: bool = True
+    """Whether Redis may forget a state of a view with `ttl_seconds` once it is older than that and
+    its records have left the topics as well. Needs DescribeConfigs on the topics; without, and where
+    a topic keeps its records for ever, nothing is forgotten."""
 
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""

@@ -89,7 +89,7 @@ class Worker:
         engine = FeatureEngine(usecase.features)
         state = StateStage(
             engine,
-            open_store(settings, usecase, self.application),
+            open_store(settings, usecase, self.application, self._admin),
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
