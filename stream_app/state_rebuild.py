@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from confluent_kafka.admin import AdminClient
+
 from features.order import rank
 from features.stores import Source
 from features.usecase import UseCase
@@ -17,13 +19,16 @@ from stream_app.assembly import make_rebuild
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
 from stream_app.errors import ConfigurationError
+from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
 from stream_app.records import Partition
 from stream_app.settings import Settings
-from stream_app.state_store import open_store
+from stream_app.stores import open_store
 
 __all__ = ["Rebuilt", "rebuild_state"]
+
+_librdkafka = get_logger("librdkafka")
 
 _CLOSE_RECORDS = 1_000
 _ROUNDS = 10
@@ -66,7 +71,9 @@ def rebuild_state(
         on_waiting=on_waiting,
     )
     brokers = Brokers(settings, application)
-    store = open_store(settings, usecase, application)
+    store = open_store(
+        settings, usecase, application, AdminClient(settings.admin_properties(), logger=_librdkafka)
+    )
     try:
         names = [topic.name for topic in usecase.topics]
         partitions = _partitions(brokers, names)
