@@ -24,6 +24,7 @@ from redis.exceptions import (
     RedisClusterException,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -44,12 +45,11 @@ _AWAY = (
     BusyLoadingError,
     ReadOnlyError,
     OutOfMemoryError,
+    ClusterDownError,  # and MasterDownError, which is one
+    TryAgainError,
     RedisClusterException,
 )
 _AWAY_CODES = (
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
     "MISCONF",
     "NOREPLICAS",
     "UNBLOCKED",
