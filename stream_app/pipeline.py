@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from features.stores import StateLostError
 from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
@@ -33,7 +34,8 @@ from stream_app.isolation import CrashIsolation
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
 from stream_app.publish import Publishing
-from stream_app.records import Batch, Chunk, Record
+from stream_app.records import Batch, Chunk, Item, Record
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.state import StateStage
 from stream_app.watchdog import Watchdog
@@ -53,6 +55,7 @@ class Stages:
     outgoing: OutgoingRecords
     publish: Publishing
     state: StateStage
+    recovery: Recovery
     commit: CommitStage
 
 
@@ -83,6 +86,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         stages.commit.hurry = self._hurry
+        stages.recovery.on_crash = self._crash_on_loop
 
     async def __call__(self, chunk: Chunk) -> None:
         """Take one chunk: return when all that it released is on its way to be delivered."""
@@ -103,18 +107,28 @@ class Pipeline:
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
         stages, timed = self._stages, self._timed
+        if chunk.revoked:
+            stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
-            stages.state.register(chunk.assigned)
+            stages.recovery.take(chunk.assigned)
         with timed("decode", chunk.records):
             items = stages.isolation.decode(chunk, stages.decode)
         with timed("align", chunk.records):
             stages.align.take(items, chunk)
         for released in stages.align.batches(stages.isolation.batch_limit):
+            yield self._compute_batch(released)
+        if not chunk.records:
+            stages.recovery.look()
+
+    def _compute_batch(self, released: list[Item]) -> Batch:
+        stages, timed = self._stages, self._timed
+        while True:
             if stages.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
                 # and read it anew.
                 stages.commit.settle(None, timeout=None)
                 stages.state.forget_all()
+            stages.recovery.ready()
             mine, ends = stages.commit.admit(released)
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
@@ -124,10 +138,15 @@ class Pipeline:
                 with timed("score", _records(batch)):
                     stages.score(batch)
                 stages.outgoing(batch)
+            except StateLostError as error:
+                stages.commit.abandoned(batch)
+                stages.recovery.lost(error)
             except BaseException:
                 stages.commit.abandoned(batch)
                 raise
-            yield batch
+            else:
+                stages.recovery.admitted(mine)
+                return batch
 
     @contextlib.contextmanager
     def _timed(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
@@ -142,13 +161,21 @@ class Pipeline:
         try:
             with timed("publish", _records(batch)):
                 stages.publish(batch)
-            with timed("state", _records(batch)):
+            with timed("state", _records(batch)), self._left_to_recovery():
                 stages.state.write(batch, stages.publish.suspend)
             with self._watchdog.work("finish", _records(batch)):
                 self._finished(stages.publish.finish(batch))
         except BaseException:
             self._crash(batch)
             raise
+
+    @contextlib.contextmanager
+    def _left_to_recovery(self) -> Iterator[None]:
+        """What cannot be written since the store lost what it builds on is applied from the log."""
+        try:
+            yield
+        except StateLostError as error:
+            self._stages.recovery.lost(error)
 
     def _flush(self) -> None:
         if self._crashed:
@@ -194,6 +221,9 @@ class Pipeline:
             with contextlib.suppress(RuntimeError):  # it was shut down: nothing is put off
                 flushed = self._deliver_thread.submit(self._flush)
                 flushed.add_done_callback(self._on_loop(self._note))
+
+    def _crash_on_loop(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._on_crash, error)
 
     def _note(self, done: Future[None]) -> None:
         if (error := done.exception()) is not None:

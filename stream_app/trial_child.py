@@ -17,8 +17,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from features.engine import FeatureEngine
+from features.stores import StateLostError
 from features.usecase import UseCase
-from stream_app.decode import DecodeStage
+from stream_app.assembly import decode_stage
 from stream_app.enrich import EnrichStage
 from stream_app.errors import StoppingError
 from stream_app.loading import load_usecase
@@ -29,8 +30,8 @@ from stream_app.records import Batch, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.state import StateStage
+from stream_app.state_store import open_store
 from stream_app.trial import Given, told
-from stream_app.worker import open_store
 
 __all__ = ["main"]
 
@@ -59,14 +60,7 @@ class _Stages:
             on_seconds=lambda *_: None,
             on_conflicts=lambda *_: None,
         )
-        self._decode = DecodeStage(
-            {topic.name: topic.decoder for topic in usecase.topics},
-            usecase.times,
-            max_value_bytes=settings.max_value_bytes,
-            clock_ahead_seconds=settings.clock_ahead_seconds,
-            on_unknown_fields=lambda *_: None,
-            on_clock_corrected=lambda *_: None,
-        )
+        self._decode = decode_stage(settings, usecase)
         self._enrich = EnrichStage(engine, self._state, usecase.times)
         models = [
             load_model(settings.artifacts / name, usecase.features, usecase.topics)
@@ -114,7 +108,7 @@ def main(descriptor: int) -> None:
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
             try:
                 stages(given)
-            except StoppingError as error:
+            except (StoppingError, StateLostError) as error:
                 say("away", str(error))
             except Exception as error:  # noqa: BLE001 - it would end the worker
                 kind = type(error)

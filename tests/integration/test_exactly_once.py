@@ -100,7 +100,8 @@ def test_redis_away_for_longer_than_a_transaction_may_last(
     """Its transaction is aborted for the wait; afterwards the same bytes are published."""
     bed = Bed(regression, tmp_path, cluster, own_redis.url, EXACTLY_ONCE)
     cluster.produce(bed.meters(5_000))
-    with bed.worker(**SMALL, redis_timeout_seconds=0.5, transaction_timeout_seconds=1) as worker:
+    slow = {"redis_timeout_seconds": 0.5, "commit_interval_seconds": 1.0}
+    with bed.worker(**SMALL, **slow, transaction_timeout_seconds=2) as worker:
         worker.until(
             "something is published",
             lambda: cluster.count(bed.usecase.predictions_topic) > 200,
@@ -113,7 +114,7 @@ def test_redis_away_for_longer_than_a_transaction_may_last(
             worker.until(
                 "more is published",
                 lambda: cluster.count(bed.usecase.predictions_topic) > blocked + 200,
-                seconds=2.0,
+                seconds=4.0,
             )
         own_redis.start()
         worker.until("the backlog is drained", bed.drained)
