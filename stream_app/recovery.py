@@ -92,6 +92,8 @@ class Recovery:
         Raises `FatalError` where old records would be scored on a state that knows what followed.
         """
         if not self._state.has_views:
+            for partition in partitions:
+                partition.starts.rebuilding = False
             return
         self._state.register(partitions)
         for partition in partitions:
@@ -163,6 +165,7 @@ class Recovery:
                 behind.append((partition, start))
             else:
                 self._state.expect(partition, applied)
+                partition.starts.rebuilding = False
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -175,6 +178,7 @@ class Recovery:
         )  # fmt: skip
         for partition, start in behind:
             self._rebuilding.add(partition)
+            partition.starts.rebuilding = True
             self._state.expect_nothing([partition])
             self._rebuild.begin(partition, start, self._positions[partition])
         self._on_partitions(len(self._rebuilding))
@@ -218,6 +222,8 @@ class Recovery:
         if mine:
             self._rebuild.end(mine)
             self._rebuilding.difference_update(mine)
+            for partition in mine:
+                partition.starts.rebuilding = False
             self._on_partitions(len(self._rebuilding))
 
     def _run(self) -> None:

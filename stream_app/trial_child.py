@@ -35,6 +35,8 @@ from stream_app.trial import Given, told
 
 __all__ = ["main"]
 
+_IDLE_SECONDS = 60.0
+"""Without a record for so long, the child ends; it is started again when there is one."""
 _FIRST_TO_GO = "1000"
 """Should memory run out, the kernel ends this process rather than the worker."""
 
@@ -87,7 +89,7 @@ class _Stages:
 
 
 def main(descriptor: int) -> None:
-    """Try records until the worker closes its end."""
+    """Try records until the worker closes its end, or has none for a while."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # meant for the worker, which ends this process
     with contextlib.suppress(OSError):  # elsewhere than on Linux
@@ -102,7 +104,7 @@ def main(descriptor: int) -> None:
         configure_logging("ERROR", settings.log_format)
         stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
         say("ready")
-        while True:
+        while connection.poll(_IDLE_SECONDS):
             given = Given(*connection.recv())
             # The worker ends what takes too long; this is for when the worker is gone.
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)

@@ -200,7 +200,7 @@ class ClientThread(threading.Thread):
             self._wishes.popleft()(consumer)
         now = time.monotonic()
         if now >= self._next_commit:
-            self._assignment.commits.send(consumer)
+            self._assignment.commit(consumer)
             self._next_commit = now + self._commit_interval
         if self._has_space():
             self._full_since = None
@@ -275,10 +275,7 @@ class ClientThread(threading.Thread):
                 chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
-            if partition.starts.at_end(offset):
-                self._commit.give_back(partition, partition.start)
-                # Waited for, lest it overtake what is committed further on by somebody else.
-                self._assignment.commits.send(consumer, wait=True)
+            partition.starts.at_end(offset)
         chunk.ended.extend(ended)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
