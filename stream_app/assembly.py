@@ -9,6 +9,7 @@ from features.stores import Store
 from features.usecase import UseCase
 from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
+from stream_app.isolation import Attempt, guarded
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
 from stream_app.rebuild import Rebuild
@@ -43,8 +44,12 @@ def make_rebuild(
     store: Store,
     patience: Patience,
     metrics: Metrics,
+    attempt: Attempt | None = None,
 ) -> Rebuild:
-    """What re-reads the log into a store; it shares no state in memory with anybody."""
+    """What re-reads the log into a store; it shares no state in memory with anybody.
+
+    `attempt` tries records that may end the process.
+    """
     engine = FeatureEngine(usecase.features)
     state = StateStage(
         engine,
@@ -53,9 +58,10 @@ def make_rebuild(
         on_seconds=metrics.redis_seconds,
         on_conflicts=metrics.state_conflicts,
     )
+    decode = decode_stage(settings, usecase)
     return Rebuild(
         settings.consumer_properties(application),
-        decode_stage(settings, usecase),
+        decode if attempt is None else guarded(decode, attempt, settings.crash_isolation_starts),
         EnrichStage(engine, state, usecase.times),
         state,
         on_records=metrics.rebuilt_records,

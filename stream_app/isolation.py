@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from stream_app.decode import Decode
 from stream_app.logs import get_logger
 from stream_app.records import Chunk, Failure, Item, Partition, Record
 
-__all__ = ["Attempt", "CrashIsolation"]
+__all__ = ["Attempt", "CrashIsolation", "guarded"]
 
 log = get_logger(__name__)
 
@@ -60,19 +61,15 @@ class CrashIsolation:
         # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
         return max(1, records >> worst) if worst <= self._starts else 1
 
-    def decode(self, chunk: Chunk, decode: Callable[[Sequence[Record]], list[Item]]) -> list[Item]:
+    def decode(self, chunk: Chunk, decode: Decode) -> list[Item]:
         """Decode a chunk's records, those that kill left out: they get a failure and no event."""
         for partition in chunk.assigned:
             self._look_at(partition)
         if not self._suspects:
             return decode(chunk.records)
-        failures = {record: failure for record in chunk.records if (failure := self._try(record))}
-        items = iter(decode([record for record in chunk.records if record not in failures]))
+        items = _decode_but(chunk.records, self._try, decode, self._clock)
         self._forget_the_past(chunk.records)
-        return [
-            self._isolated(record, failures[record]) if record in failures else next(items)
-            for record in chunk.records
-        ]
+        return items
 
     def _look_at(self, partition: Partition) -> None:
         starts = partition.starts
@@ -125,8 +122,36 @@ class CrashIsolation:
         if not any(map(self._is_tried, self._suspects)):
             self._attempt.close()
 
-    def _isolated(self, record: Record, failure: Failure) -> Item:
-        now = self._clock()
-        item = Item(record, None, now if record.timestamp is None else min(now, record.timestamp))
-        item.failure = failure
-        return item
+
+def guarded(decode: Decode, attempt: Attempt, starts: int) -> Decode:
+    """A stage that decodes what is read again to rebuild a state.
+
+    Records of a partition whose earlier starts got nowhere are tried, all of them: it may be the
+    rebuilding that ended these, with a record that was isolated long ago.
+    """
+
+    def tried(record: Record) -> Failure | None:
+        return attempt(record) if record.partition.starts.found >= starts else None
+
+    return lambda records: _decode_but(records, tried, decode, time.time)
+
+
+def _decode_but(
+    records: Sequence[Record],
+    fails: Callable[[Record], Failure | None],
+    decode: Decode,
+    clock: Callable[[], float],
+) -> list[Item]:
+    """Decode records, and give those that fail before their failure."""
+    failures = {record: failure for record in records if (failure := fails(record))}
+    items = iter(decode([record for record in records if record not in failures]))
+    return [
+        _isolated(record, failures[record], clock()) if record in failures else next(items)
+        for record in records
+    ]
+
+
+def _isolated(record: Record, failure: Failure, now: float) -> Item:
+    item = Item(record, None, now if record.timestamp is None else min(now, record.timestamp))
+    item.failure = failure
+    return item

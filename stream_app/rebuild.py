@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from stream_app.decode import DecodeStage
+from stream_app.decode import Decode
 from stream_app.enrich import EnrichStage
 from stream_app.errors import FatalError
 from stream_app.logs import get_logger
@@ -49,7 +49,7 @@ class Rebuild:
     def __init__(
         self,
         consumer_properties: Mapping[str, Any],
-        decode: DecodeStage,
+        decode: Decode,
         enrich: EnrichStage,
         state: StateStage,
         *,

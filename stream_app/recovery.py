@@ -97,6 +97,9 @@ class Recovery:
                 self._positions[partition] = partition.start
                 partition.applied = applied
                 _check_origin(partition)
+        else:
+            for partition in partitions:
+                partition.starts.rebuilding = False
         for partition in partitions:
             if partition.is_new or partition.set_by_hand:
                 self._commit.confirm(partition)
@@ -156,6 +159,7 @@ class Recovery:
                 behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
+                partition.starts.rebuilding = False
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -168,6 +172,7 @@ class Recovery:
         )  # fmt: skip
         for partition, start, applied in behind:
             self._rebuilding.add(partition)
+            partition.starts.rebuilding = True
             self._state.expect_nothing([partition])
             self._rebuild.begin(partition, start, self._positions[partition], applied=applied)
         self._on_partitions(len(self._rebuilding))
@@ -211,6 +216,8 @@ class Recovery:
         if mine:
             self._rebuild.end(mine)
             self._rebuilding.difference_update(mine)
+            for partition in mine:
+                partition.starts.rebuilding = False
             self._on_partitions(len(self._rebuilding))
 
     def _run(self) -> None:

@@ -21,15 +21,19 @@ _TAG = re.compile(r" starts=(\d{1,9})(?: |$)")
 class StartCount:
     """The count of one assignment.
 
-    Written by the client thread, but for the region, which is the compute thread's.
+    The client thread writes it; region and `rebuilding` are the compute thread's.
     """
 
-    __slots__ = ("_attempted", "_in_order", "_start", "end", "found", "until")
+    __slots__ = (
+        "_attempted", "_in_order", "_start", "_told", "end", "found", "rebuilding", "until",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.found = 0
         """Starts before this one that got nowhere."""
         self._start = 0
+        self._told = 0
+        """The count that the last commit of the start came with."""
         self._attempted = False
         """Whether an offset past the start was given to a commit, whatever became of it."""
         self._in_order = False
@@ -37,6 +41,14 @@ class StartCount:
         """Offset from which on this start counts as one that got somewhere."""
         self.end = -1
         """Where the partition ended when that was seen last; -1: never."""
+        self.rebuilding = True
+        """Whether its records are read again for the state, or may have to be: what is committed
+        meanwhile says nothing of those."""
+
+    @property
+    def start(self) -> int:
+        """The offset it began at."""
+        return self._start
 
     def begin(self, start: int, metadata: str | None) -> None:
         """The partition is read from `start`; `metadata` came with its committed offset."""
@@ -49,34 +61,34 @@ class StartCount:
         """The record that kills lies before `until`, if there is one."""
         self.until = until if self.end < 0 else min(until, max(self.end, self._start))
 
+    def at_end(self, offset: int) -> None:
+        """The partition ends at `offset`: nothing beyond was in anybody's hands."""
+        self.end = offset
+        self.until = min(self.until, offset)
+
     def tag(self, offset: int) -> str:
         """What the metadata of a commit of `offset` ends with: " starts=N", or nothing."""
+        got_somewhere = offset >= self.until and not self.rebuilding
+        count = 0 if got_somewhere else self.found + (not self._in_order)
         if offset > self._start:
             self._attempted = True
-        if offset >= self.until:
-            return ""
-        count = self.found if self._in_order else self.found + 1
+        else:
+            self._told = count
         return f" starts={count}" if count else ""
 
-    def at_end(self, offset: int) -> bool:
-        """The partition ends at `offset`; return whether its start has to be committed again.
+    def must_be_told(self) -> bool:
+        """Whether its start has to be committed again, because its count is another now.
 
-        That is so where nothing is there to be read: such a start says nothing.
+        So it is where nothing was there to be read, for such a start says nothing, and where the
+        assignment ends in order. Never where a commit further on was tried: its answer may be on
+        the way.
         """
-        self.end = offset
-        counted = self.until > self._start
-        self.until = min(self.until, offset)
-        return counted and offset <= self._start and not self._attempted
+        if self._attempted or not self._told:
+            return False
+        if self._in_order:
+            return self._told > self.found
+        return 0 <= self.end <= self._start and not self.rebuilding
 
-    def leave_in_order(self) -> bool:
-        """The assignment ends without a crash: return whether its start must be committed again.
-
-        Never where a commit further on was tried: its answer may be on the way.
-        """
+    def leave_in_order(self) -> None:
+        """The assignment ends without a crash: this start does not count."""
         self._in_order = True
-        return not self._attempted and self._start < self.until
-
-    @property
-    def start(self) -> int:
-        """The offset it began at."""
-        return self._start

@@ -65,7 +65,7 @@ class Trial:
         settings: Settings,
         patience: Patience,
         *,
-        on_progress: Callable[[], None],
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_progress` is called whenever the caller is not stuck but waits for the child."""
         self._settings = settings
@@ -100,6 +100,8 @@ class Trial:
             self._connection = None
 
     def _once(self, record: Record) -> _Death | None:
+        if self._child is not None and self._child.poll() is not None:
+            self.close()  # it was idle, and has ended
         connection = None if self._unusable else self._connection or self._start()
         if connection is None:
             return None

@@ -17,8 +17,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from features.engine import FeatureEngine
+from features.stores import StateLostError
 from features.usecase import UseCase
-from stream_app.decode import DecodeStage
+from stream_app.assembly import decode_stage
 from stream_app.enrich import EnrichStage
 from stream_app.errors import StoppingError
 from stream_app.loading import load_usecase
@@ -34,6 +35,8 @@ from stream_app.trial import Given, told
 
 __all__ = ["main"]
 
+_IDLE_SECONDS = 60.0
+"""Without a record for so long, the child ends; it is started again when there is one."""
 _FIRST_TO_GO = "1000"
 """Should memory run out, the kernel ends this process rather than the worker."""
 
@@ -59,14 +62,7 @@ class _Stages:
             on_seconds=lambda *_: None,
             on_conflicts=lambda *_: None,
         )
-        self._decode = DecodeStage(
-            {topic.name: topic.decoder for topic in usecase.topics},
-            usecase.times,
-            max_value_bytes=settings.max_value_bytes,
-            clock_ahead_seconds=settings.clock_ahead_seconds,
-            on_unknown_fields=lambda *_: None,
-            on_clock_corrected=lambda *_: None,
-        )
+        self._decode = decode_stage(settings, usecase)
         self._enrich = EnrichStage(engine, self._state, usecase.times)
         models = [
             load_model(settings.artifacts / name, usecase.features, usecase.topics)
@@ -93,7 +89,7 @@ class _Stages:
 
 
 def main(descriptor: int) -> None:
-    """Try records until the worker closes its end."""
+    """Try records until the worker closes its end, or has none for a while."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # meant for the worker, which ends this process
     with contextlib.suppress(OSError):  # elsewhere than on Linux
@@ -108,13 +104,13 @@ def main(descriptor: int) -> None:
         configure_logging("ERROR", settings.log_format)
         stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
         say("ready")
-        while True:
+        while connection.poll(_IDLE_SECONDS):
             given = Given(*connection.recv())
             # The worker ends what takes too long; this is for when the worker is gone.
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
             try:
                 stages(given)
-            except StoppingError as error:
+            except (StoppingError, StateLostError) as error:
                 say("away", str(error))
             except Exception as error:  # noqa: BLE001 - it would end the worker
                 kind = type(error)

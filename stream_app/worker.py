@@ -55,7 +55,7 @@ _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
 _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
-_LEAVE_SECONDS: Final = 15.0
+_LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 
 
@@ -151,7 +151,15 @@ class Worker:
             recovery=Recovery(
                 state,
                 self._commit,
-                make_rebuild(settings, usecase, self.application, store, self._patience, metrics),
+                make_rebuild(
+                    settings,
+                    usecase,
+                    self.application,
+                    store,
+                    self._patience,
+                    metrics,
+                    Trial(settings, self._patience),
+                ),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
                 on_waiting=self._waiting,

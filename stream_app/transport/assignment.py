@@ -72,6 +72,15 @@ class Assignment:
         if chunk.revoked:
             chunk.records = [r for r in chunk.records if not r.partition.revoked]
 
+    def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
+        """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
+        for partition in self._held.values():
+            if partition.starts.must_be_told():
+                self._commit.give_back(partition, partition.start)
+                # Lest it overtake what a transaction commits further on.
+                wait = True
+        self.commits.send(consumer, wait=wait)
+
     # Called by librdkafka, inside poll.
 
     def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -108,9 +117,8 @@ class Assignment:
         finished = self._commit.settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
             for partition in leaving:
-                if partition.starts.leave_in_order():
-                    self._commit.give_back(partition, partition.start)
-        self.commits.send(consumer, wait=True)
+                partition.starts.leave_in_order()
+        self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
             "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"

@@ -65,8 +65,8 @@ def check_is_quiet(worker: Worker) -> None:
 
 def check_waits_and_goes_on(
     bed: Bed, service: str, away: Callable[[], None], back: Callable[[], None]
-) -> Worker:
-    """In the middle of a backlog `service` goes away and comes back."""
+) -> str:
+    """In the middle of a backlog `service` goes away and comes back; returns the worker's log."""
     bed.cluster.produce(bed.meters(5_000))
     with bed.worker(**SMALL, redis_timeout_seconds=1.0) as worker:
         worker.ready().until(
@@ -94,7 +94,7 @@ def check_waits_and_goes_on(
         assert worker.log.count(f"{service} is back after ") == 1, worker.log
         assert "Traceback" not in worker.log
         assert worker.stop() == 0, worker.log
-        return worker
+        return worker.log
 
 
 @pytest.mark.parametrize("end", ["kill", "freeze"])
@@ -131,7 +131,7 @@ def redis_refuses(redis: LocalRedis, wrong: dict[str, str]) -> tuple[Callable[[]
     ("wrong", "told"),
     [
         ({"maxclients": "1"}, "max number of clients"),
-        ({"requirepass": "secret"}, "Authentication"),
+        ({"requirepass": "secret"}, "(?i)authentication"),
         ({"maxmemory": "1"}, "OOM|used memory"),
     ],
     ids=["too many clients", "a password it did not have", "out of memory"],
@@ -141,8 +141,8 @@ def test_redis_refuses(
 ) -> None:
     """It is waited for like one that is gone, and the log says what it said."""
     bed = Bed(regression, tmp_path, cluster, own_redis.url)
-    worker = check_waits_and_goes_on(bed, "redis", *redis_refuses(own_redis, wrong))
-    assert re.search(f"waiting for redis: .*({told})", worker.log), worker.log
+    log = check_waits_and_goes_on(bed, "redis", *redis_refuses(own_redis, wrong))
+    assert re.search(f"waiting for redis: .*({told})", log), log
     bed.check_nothing_lost(once=True)
     bed.check_each_counted_once()
 
@@ -170,11 +170,12 @@ def test_redis_loads_its_data(cluster: Cluster, tmp_path: Path) -> None:
     with LocalRedis(settings={"enable-debug-command": "local"}) as redis:
         bed = Bed(regression, tmp_path, cluster, redis.url)
         with Redis.from_url(redis.url, retry=Retry(NoBackoff(), 0)) as client:
-            client.config_set("key-load-delay", 150_000)  # microseconds a key
+            client.mset({f"something else {number}": "" for number in range(4_000)})
+            client.config_set("key-load-delay", 2_500)  # microseconds a key
             client.config_set("loading-process-events-interval-bytes", 1_024)
             loading = Thread(target=client.execute_command, args=("DEBUG", "RELOAD"))
-            worker = check_waits_and_goes_on(bed, "redis", loading.start, loading.join)
-        assert "LOADING" in worker.log or "loading" in worker.log, worker.log
+            log = check_waits_and_goes_on(bed, "redis", loading.start, loading.join)
+        assert "loading the dataset" in log, log
         bed.check_nothing_lost(once=True)
         bed.check_each_counted_once()
 
@@ -220,6 +221,33 @@ def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) ->
         assert worker.stop() == 0, worker.log
     bed.check_nothing_lost(once=True)
     bed.check_each_counted_once()
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_worker_told_to_stop_while_kafka_is_away_stops(
+    own_kafka: LocalKafka, redis_url: str, tmp_path: Path, delivery: str
+) -> None:
+    """It cannot leave its group, but waits no longer for it than it was told to."""
+    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    bed.cluster.produce(bed.meters(5_000))
+    with bed.worker(**SMALL, drain_seconds=2.0, delivery=delivery) as worker:
+        worker.ready().until(
+            "there are predictions",
+            lambda: bed.cluster.count(bed.usecase.predictions_topic) >= 100,
+        )
+        own_kafka.pause()
+        try:
+            worker.until("it waits for kafka", lambda: "kafka" in worker.get("/readyz")[1])
+            began = time.monotonic()
+            assert worker.stop(seconds=60.0) in (0, 1), worker.tail()
+            took = time.monotonic() - began
+            print(f"STOP took {took:.1f} s")
+            assert took < 15.0, worker.log
+        finally:
+            own_kafka.resume()
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
+    bed.check_nothing_lost()
 
 
 def test_a_full_disk_at_the_broker(redis_url: str, tmp_path: Path) -> None:

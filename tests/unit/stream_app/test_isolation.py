@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from features.events import Event
-from stream_app.isolation import CrashIsolation
+from stream_app.isolation import CrashIsolation, guarded
 from stream_app.records import Chunk, Failure, Item, Partition, Record
 from tests.unit.stream_app import builders
 
@@ -146,3 +146,13 @@ def test_past_the_region_batches_are_as_usual(isolation: CrashIsolation) -> None
     leaving.revoked = True
     isolation.decode(chunk(partition, [REGION]), decode)
     assert isolation.batch_limit(1_000) == 1_000
+
+
+def test_what_is_read_again_for_the_state_is_tried_as_a_whole(child: Child) -> None:
+    """Of partitions under suspicion: the record may have been isolated long ago."""
+    child.dies_of = (1,)
+    stage = guarded(decode, child, STARTS)
+    for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
+        items = stage(chunk(begun(found, start=500), range(3)).records)
+        assert [item.failure is not None for item in items] == failed
+    assert child.tried == [0, 1, 2]
