@@ -13,12 +13,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from redis import Redis
 
+from benchmarks.audit import LEFT_OUT, fill, measure
 from stream_app.audit import Fate, OffsetRange, Place, Report, Scope, audit
 from stream_app.cli import main
 from stream_app.errors import ConfigurationError
 from stream_app.settings import Settings
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, Sent
+from tests.services import Kafka
 
 #: What must come of a few records, and does.
 FEW = 12
@@ -412,3 +414,13 @@ def test_a_state_that_was_lost_or_changed_is_told(meters: Bed, redis: Redis) -> 
     assert report.count(Fate.PREDICTED) == 100
     assert report.above_marks == 300
     assert report.exit_status == 1
+
+
+def test_the_memory_of_an_audit_does_not_grow_with_objects_a_record(kafka: Kafka) -> None:
+    """50,000 records in 180 MiB; a million are measured by `python -m benchmarks.audit`."""
+    fill(kafka.bootstrap, 50_000)
+    found = measure(kafka.bootstrap)
+    assert found.report["records"] == 50_000
+    assert found.report["missing"] == LEFT_OUT
+    assert found.status == 1
+    assert found.peak_bytes < 180 * 2**20
