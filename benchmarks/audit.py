@@ -20,7 +20,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.audited import usecase
+from benchmarks.audited import PREFIX, usecase
 from benchmarks.workload import load
 from features.flights.year import Record
 from stream_app.local import LocalServices, create_topics
@@ -72,7 +72,7 @@ def fill(bootstrap: str, records: int) -> None:
         name: str(future.result().topic_id).replace("+", "-").replace("/", "_")
         for name, future in described.items()
     }
-    asking = "flights.boarding"
+    asking = f"{PREFIX}flights.boarding"
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -94,7 +94,8 @@ def fill(bootstrap: str, records: int) -> None:
                 places.append((place[1], message.offset()))
 
         for record in chunk:
-            producer.produce(record.topic, record.value, record.key, on_delivery=delivered)
+            topic = PREFIX + record.topic
+            producer.produce(topic, record.value, record.key, on_delivery=delivered)
             producer.poll(0)
         producer.flush()
         for partition, offset in places:

@@ -7,8 +7,17 @@ from dataclasses import replace
 from features.flights import usecase as flights
 from features.views import FeatureSet
 
-__all__ = ["usecase"]
+__all__ = ["PREFIX", "usecase"]
+
+#: What the topics are called here: a broker may have those of the demo already.
+PREFIX = "audited."
 
 usecase = replace(
-    flights, name="audited", features=FeatureSet(triggers=flights.features.triggers), outcome=None
+    flights,
+    name="audited",
+    topics=tuple(replace(topic, name=PREFIX + topic.name) for topic in flights.topics),
+    predictions_topic=PREFIX + flights.predictions_topic,
+    dead_letters_topic=PREFIX + flights.dead_letters_topic,
+    features=FeatureSet(triggers=flights.features.triggers),
+    outcome=None,
 )
