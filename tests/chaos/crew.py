@@ -1,6 +1,7 @@
 """The workers of a round: some at work, one who joins and leaves."""
 
 import logging
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,10 +27,12 @@ class Member:
         self.exits: list[str] = []
         """How it ended where nobody had ended it, or other than it was told to."""
         self._at_work = False
+        self._wrote = 0
 
     def start(self) -> None:
         """Start it if it does not run."""
         if not self.worker.is_running:
+            self._wrote = len(self.worker.log) if self.starts else 0
             self.worker.start()
             self.starts += 1
         self._at_work = True
@@ -51,7 +54,7 @@ class Member:
         if code is None:
             self._note(f"still ran {_STOP_SECONDS:g} s after SIGTERM")
             self.worker.kill()
-        elif code != 0:
+        elif code != 0 and not (code == -signal.SIGTERM and self._is_new):
             self._note(f"ended with {code} after SIGTERM")
 
     def freeze(self) -> None:
@@ -67,6 +70,11 @@ class Member:
         if self._at_work and not self.worker.is_running:
             self._note("ended by itself")
             self.start()
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether it has not come to saying a word, and so not to minding signals either."""
+        return len(self.worker.log) == self._wrote
 
     def _note(self, what: str) -> None:
         self.exits.append(f"worker {self.number} {what}:\n{self.worker.tail(15)}")

@@ -90,7 +90,7 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 problems += _strike(schedule, Scene(grounds, crew, bed, traffic))
                 grounds.heal()
                 traffic.stop()
-                _wait(crew, "all is committed", bed.drained, _DRAIN_SECONDS)
+                _drain(bed, crew)
                 crew.stop()
                 _wait(crew, "no transaction is open", lambda: _settled(bed), _DRAIN_SECONDS)
             except AssertionError as error:
@@ -133,6 +133,21 @@ def _works(bed: Bed) -> bool:
 def _wait(crew: Crew, what: str, look: Any, seconds: float) -> None:
     """Wait for something, looking after the workers meanwhile."""
     eventually(what, look, seconds, check=crew.look_after)
+
+
+def _drain(bed: Bed, crew: Crew) -> None:
+    """Wait until all offsets are committed; say which are not."""
+    try:
+        _wait(crew, "all is committed", bed.drained, _DRAIN_SECONDS)
+    except AssertionError as error:
+        committed = bed.cluster.committed(bed.usecase.name, *bed.topics)
+        ends = bed.cluster.ends(*bed.topics)
+        behind = [
+            f"{topic}[{number}] at {committed[topic, number]} of {end}"
+            for (topic, number), end in ends.items()
+            if committed.get((topic, number)) != end
+        ]
+        raise AssertionError(f"{error}: {', '.join(behind)}") from None
 
 
 def _strike(schedule: Schedule, scene: Scene) -> list[str]:
