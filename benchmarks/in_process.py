@@ -20,8 +20,8 @@ from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
 from stream_app.metrics import Metrics
 from stream_app.models import load_model
+from stream_app.outgoing import OutgoingRecords
 from stream_app.patience import Patience
-from stream_app.publish import OutgoingRecords
 from stream_app.records import Batch, Chunk, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ class CommitStage:
     """Keeps account of what was consumed and what is finished; safe to share between threads."""
 
     def __init__(self) -> None:
+        self.hurry: Callable[[], None] = lambda: None
+        """Called when somebody waits for work to be finished: what is put off need not be."""
         self._changed = threading.Condition()
         self._in_flight: dict[Partition, int] = {}
         self._unfinished: dict[Partition, deque[Unfinished]] = {}
@@ -40,6 +42,12 @@ class CommitStage:
         self._kept: tuple[dict[Partition, Any], ...] = (
             self._unfinished, self._finished, self._ends, self._committed,
         )  # fmt: skip
+
+    def begin(self, partition: Partition, offset: int, *, committed: bool) -> None:
+        """A partition is read from `offset`, which the broker keeps or is still to be told."""
+        with self._changed:
+            (self._committed if committed else self._committable)[partition] = offset
+            self._finished[partition] = offset - 1
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
@@ -69,13 +77,28 @@ class CommitStage:
             for partition in partitions:
                 partition.revoked = True
 
-    def finished(self, batch: Batch) -> None:
-        """All of a batch is published, acknowledged and written."""
+    def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
+        """Next offset of each partition of these batches whose assignment has not ended."""
+        with self._changed:
+            return {
+                partition: end + 1
+                for batch in batches
+                for partition, end in batch.ends.items()
+                if not partition.ended
+            }
+
+    def finished(self, batch: Batch, *, committed: bool = False) -> None:
+        """All of a batch is published, acknowledged and written.
+
+        `committed`: its offsets are committed already, with its predictions.
+        """
         with self._changed:
             for partition, end in batch.ends.items():
                 self._leave(partition)
+                if partition.ended:
+                    continue
                 self._finished[partition] = end
-                self._committable[partition] = end + 1
+                (self._committed if committed else self._committable)[partition] = end + 1
                 unfinished = self._unfinished.get(partition)
                 while unfinished and unfinished[0].last_offset <= end:
                     unfinished.popleft()
@@ -100,7 +123,7 @@ class CommitStage:
         end = self._ends.get(partition)
         known = self._finished.get(partition)
         if end is not None and known is not None and not self._unfinished.get(partition):
-            if end > self._committable.get(partition, known + 1):
+            if end > max(known + 1, self._committable.get(partition, -1)):
                 self._committable[partition] = end
             del self._ends[partition]
 
@@ -123,13 +146,14 @@ class CommitStage:
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""
         with self._changed:
-            if partition in self._finished:
+            if not partition.ended:
                 self._committable.setdefault(partition, offset)
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """The assignments ended."""
         with self._changed:
             for partition in partitions:
+                partition.ended = True
                 for kept in self._kept:
                     kept.pop(partition, None)
                 self._committable.pop(partition, None)
@@ -142,6 +166,7 @@ class CommitStage:
                 return not self._in_flight
             return not any(partition in self._in_flight for partition in partitions)
 
+        self.hurry()
         with self._changed:
             return self._changed.wait_for(settled, timeout)
 

@@ -63,7 +63,7 @@ class DeadLetters:
             "state": "applied" if failure.stage == "score" else "not-applied",
         }
         ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
-        return Outgoing(self._topic, record.key, record.value, came + ours)
+        return Outgoing(self._topic, record.key, record.value, came + ours, record.partition)
 
 
 def _count(value: str | bytes | None) -> int:

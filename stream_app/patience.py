@@ -42,8 +42,13 @@ class Patience:
         """Whether all waits have ended."""
         return self._stopping.is_set()
 
-    def __call__(self, service: str, call: Callable[[], _T]) -> _T:
-        """Return what `call` returns; raises `StoppingError`, or what is no absence."""
+    def __call__(
+        self, service: str, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None
+    ) -> _T:
+        """Return what `call` returns; raises `StoppingError`, or what is no absence.
+
+        `before_waiting` is called once, before the first wait.
+        """
         wait = self._initial
         waiting = False
         while True:
@@ -53,7 +58,9 @@ class Patience:
                 if not waiting:
                     waiting = True
                     self._on_waiting(service, True)
-                    log.warning("waiting for %s, which is away: %s", service, error)
+                    log.warning("waiting for %s: %s", service, error)
+                    if before_waiting is not None:
+                        before_waiting()
             else:
                 if waiting:
                     self._on_waiting(service, False)

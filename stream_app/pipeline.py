@@ -20,6 +20,7 @@ threads take batches in order, so publishing, state and commits keep the order o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,10 +30,10 @@ from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
 from stream_app.metrics import Metrics
-from stream_app.publish import OutgoingRecords, PublishStage
+from stream_app.outgoing import OutgoingRecords
+from stream_app.publish import Publishing
 from stream_app.records import Batch, Chunk
 from stream_app.score import ScoreStage
-from stream_app.sources import Sources
 from stream_app.state import StateStage
 
 __all__ = ["Pipeline", "Stages"]
@@ -42,13 +43,12 @@ __all__ = ["Pipeline", "Stages"]
 class Stages:
     """One worker's stages."""
 
-    sources: Sources
     decode: DecodeStage
     align: AlignStage
     enrich: EnrichStage
     score: ScoreStage
     outgoing: OutgoingRecords
-    publish: PublishStage
+    publish: Publishing
     state: StateStage
     commit: CommitStage
 
@@ -75,10 +75,12 @@ class Pipeline:
         self._deliver_thread = ThreadPoolExecutor(1, "deliver")
         self._crashed = False
         self._batches = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        stages.commit.hurry = self._hurry
 
     async def __call__(self, chunk: Chunk) -> None:
         """Take one chunk: return when all that it released is on its way to be delivered."""
-        loop = asyncio.get_running_loop()
         batches = self._compute(chunk)
         while True:
             await self._slots.acquire()
@@ -92,12 +94,12 @@ class Pipeline:
                 self._slots.release()
                 return
             delivered = self._deliver_thread.submit(self._deliver, batch)
-            delivered.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, done))
+            delivered.add_done_callback(self._on_loop(self._delivered))
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
         stages, timed = self._stages, self._metrics.stage
         if chunk.assigned:
-            stages.sources.identify(chunk.assigned)
+            stages.state.register(chunk.assigned)
         with timed("decode"):
             items = stages.decode(chunk.records)
         with timed("align"):
@@ -131,17 +133,58 @@ class Pipeline:
             with timed("publish"):
                 stages.publish(batch)
             with timed("state"):
-                stages.state.write(batch)
-            stages.commit.finished(batch)
+                stages.state.write(batch, stages.publish.suspend)
+            self._finished(stages.publish.finish(batch))
         except BaseException:
-            self._crashed = True
-            stages.commit.abandoned(batch)
+            self._crash(batch)
             raise
-        self._on_finished(batch)
 
-    def _done(self, delivered: Future[None]) -> None:
+    def _flush(self) -> None:
+        if self._crashed:
+            return
+        try:
+            self._finished(self._stages.publish.flush())
+        except BaseException:
+            self._crash()
+            raise
+
+    def _finished(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._stages.commit.finished(batch, committed=self._stages.publish.commits_offsets)
+            self._on_finished(batch)
+
+    def _crash(self, *batches: Batch) -> None:
+        self._crashed = True
+        put_off = self._stages.publish.abandon()
+        for batch in {id(batch): batch for batch in (*batches, *put_off)}.values():
+            self._stages.commit.abandoned(batch)
+
+    def _on_loop(self, call: Callable[[Future[None]], None]) -> Callable[[Future[None]], None]:
+        def schedule(done: Future[None]) -> None:
+            self._loop.call_soon_threadsafe(call, done)
+
+        return schedule
+
+    def _delivered(self, delivered: Future[None]) -> None:
         self._slots.release()
-        if (error := delivered.exception()) is not None:
+        self._note(delivered)
+        put_off = self._stages.publish.put_off_seconds
+        if put_off is not None and self._timer is None:
+            self._timer = self._loop.call_later(put_off, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Finish what was put off, once all batches before it are delivered."""
+        if self._stages.publish.commits_offsets:
+            with contextlib.suppress(RuntimeError):  # it was shut down: nothing is put off
+                flushed = self._deliver_thread.submit(self._flush)
+                flushed.add_done_callback(self._on_loop(self._note))
+
+    def _note(self, done: Future[None]) -> None:
+        if (error := done.exception()) is not None:
             self._on_crash(error)
 
     def _abandon(self, computed: Future[Batch | None]) -> None:
@@ -153,4 +196,5 @@ class Pipeline:
     def close(self) -> None:
         """Take no more chunks; what is on its way to be delivered goes on."""
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
+        self._hurry()
         self._deliver_thread.shutdown(wait=False)

@@ -33,7 +33,10 @@ class Partition:
     never be committed under a new one.
     """
 
-    __slots__ = ("number", "rank", "revoked", "source", "source_id", "topic")
+    __slots__ = (
+        "ended", "log_end", "log_start", "number", "rank", "revoked", "set_by_hand", "source",
+        "source_id", "start", "topic",
+    )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
         self.topic = topic
@@ -45,7 +48,22 @@ class Partition:
         self.source_id = 0
         """The small integer its fences are kept under; 0 until registered."""
         self.revoked = False
-        """Whether the assignment has ended."""
+        """Whether it is being given away: nothing more of it begins its way."""
+        self.ended = False
+        """Whether the assignment has ended: nothing more of it may be committed."""
+        self.start = 0
+        """Offset it is read from."""
+        self.log_start = 0
+        """First offset the log held when it was assigned."""
+        self.log_end = 0
+        """Offset after the last one the log held then."""
+        self.set_by_hand = False
+        """Whether somebody other than a worker committed the offset it is read from."""
+
+    @property
+    def topic_id(self) -> str:
+        """Id of the topic, as Kafka's tools print it; empty until the broker was asked."""
+        return self.source.topic_id if self.source is not None else ""
 
     def __repr__(self) -> str:
         """Name the partition as operators do."""
@@ -148,6 +166,8 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    source: Partition | None = None
+    """The partition of the record it came of."""
 
 
 @dataclass(slots=True)

@@ -123,7 +123,18 @@ class Settings(BaseSettings):
     sasl_password: SecretStr | None = Field(None, examples=["..."])
     """Shorthand for the property `sasl.password` of every client, over which it wins."""
     starts_at: Literal["beginning", "end"] = "beginning"
-    """Where a group without committed offsets starts."""
+    """Where a group starts that has committed nothing yet. Partitions added later start at their
+    beginning, whatever stands here."""
+    on_gone: Literal["continue", "stop"] = "continue"
+    """What to do where the brokers deleted records before they were read (retention): report them
+    and go on behind the gap, or stop."""
+    delivery: Literal["at_least_once", "exactly_once"] = "at_least_once"
+    """How predictions and dead letters are published. exactly_once: in transactions together with
+    the offsets, every `commit_interval_seconds`; a consumer that reads committed records sees each
+    once."""
+    transaction_timeout_seconds: Annotated[float, Field(ge=1.0, le=900.0)] = 10.0
+    """After how long the brokers abort a transaction whose worker is gone. Until then consumers of
+    the predictions that read committed records wait, unless `group_instance_id` is set."""
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Group protocol: classic (cooperative-sticky), or consumer (KIP-848, Kafka 4.0 and later)."""
     group_instance_id: _Name | None = Field(None, examples=["worker-0"])
@@ -158,7 +169,8 @@ class Settings(BaseSettings):
     max_value_bytes: _Bytes = _MIB
     """A larger value is dead-lettered as `value-too-large`."""
     commit_interval_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
-    """Shortest time between two commits; what a crash may have to do again."""
+    """Time between two commits: what a crash may have to do again, and with `exactly_once` how
+    long a prediction may wait for its transaction."""
     drain_seconds: _Seconds = 20.0
     """How long a stopping worker may take to finish what is in flight."""
 
@@ -267,7 +279,8 @@ class Settings(BaseSettings):
             **kafka_properties.reveal(self.consumer),
             "group.id": group,
             "group.protocol": self.group_protocol,
-            "auto.offset.reset": "earliest" if self.starts_at == "beginning" else "latest",
+            # Where to start is decided in transport/positions.py; nothing is skipped unseen.
+            "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
@@ -300,6 +313,19 @@ class Settings(BaseSettings):
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": 0,
+        }
+
+    def transaction_properties(self, application: str, instance: str) -> dict[str, Any]:
+        """Return a transactional producer's properties, secrets in the clear. Never log them.
+
+        `instance` names the worker: its successor of the same name ends what it left open at once.
+        """
+        return {
+            **self.producer_properties(),
+            "transactional.id": f"{application}-{instance}",
+            "transaction.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
+            # A timeout of a record must not be longer than its transaction's.
+            "message.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
         }
 
     def admin_properties(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from functools import partial
 
 from features.codec import StateCodec
 from features.engine import EntityState, FeatureEngine, Tables
-from features.stores import StateWrite, Store
+from features.stores import Progress, StateWrite, Store, StoreMismatchError
+from stream_app.errors import FatalError
 from stream_app.patience import Patience
 from stream_app.records import Batch, Partition
 
@@ -56,7 +57,10 @@ class StateStage:
         if not self._codecs or not partitions:
             return
         sources = [p.source for p in partitions if p.source is not None]
-        ids = self._patience("redis", lambda: self._store.register(sources))
+        try:
+            ids = self._patience("redis", lambda: self._store.register(sources))
+        except StoreMismatchError as error:
+            raise FatalError(f"state_buckets: {error}") from error
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
 
@@ -105,14 +109,19 @@ class StateStage:
             self._clock_ahead_ns = stored * 1_000 - time.monotonic_ns()
         return (self._clock_ahead_ns + time.monotonic_ns()) // 1_000
 
-    def write(self, batch: Batch) -> None:
-        """Write the batch's states by compare-and-set, then the progress marks."""
+    def write(self, batch: Batch, before_waiting: Callable[[], None] | None = None) -> None:
+        """Write the batch's states by compare-and-set, then the progress marks.
+
+        `before_waiting` is called before a wait for the store begins.
+        """
         if not self._codecs:
             return
         started = time.perf_counter()
-        progress = {partition.source_id: end for partition, end in batch.ends.items()}
+        progress = [Progress(p.source_id, -1, end) for p, end in batch.ends.items()]
         writes: Sequence[StateWrite] = batch.writes
-        while lost := self._patience("redis", partial(self._store.write, writes, progress)):
+        while lost := self._patience(
+            "redis", partial(self._store.write, writes, progress), before_waiting
+        ):
             self.conflicted.set()
             self._on_conflicts(len(lost))
             writes = self._reapply(batch, lost)

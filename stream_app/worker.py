@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -25,15 +26,19 @@ from stream_app.http_server import HttpServer
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
+from stream_app.offsets import Group
+from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
-from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.publish import Publishing, PublishStage
 from stream_app.records import Chunk, Partition
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.positions import StartPositions
 
 __all__ = ["Worker"]
 
@@ -71,6 +76,7 @@ class Worker:
         self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._sources = Sources(self._admin, self.topics)
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin, self._commit, lambda: self.partitions, on_away=self._waiting
@@ -89,7 +95,6 @@ class Worker:
             on_conflicts=metrics.state_conflicts,
         )
         return Stages(
-            sources=Sources(self._admin, state, self._patience),
             decode=DecodeStage(
                 {topic.name: topic.decoder for topic in usecase.topics},
                 usecase.times,
@@ -127,14 +132,30 @@ class Worker:
                 if settings.feature_log_topic
                 else None,
             ),
-            publish=PublishStage(
+            publish=self._publishing(),
+            state=state,
+            commit=self._commit,
+        )
+
+    def _publishing(self) -> Publishing:
+        settings = self.settings
+        if settings.delivery == "at_least_once":
+            return PublishStage(
                 lambda: Producer(settings.producer_properties(), logger=_librdkafka),
                 self._patience,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
-            ),
-            state=state,
-            commit=self._commit,
+            )
+        instance = settings.group_instance_id or uuid.uuid4().hex
+        properties = settings.transaction_properties(self.application, instance)
+        group = Group(settings.consumer_properties(self.application))
+        return TransactionStage(
+            lambda: Producer(properties, logger=_librdkafka),
+            self._patience,
+            self._commit,
+            interval_seconds=settings.commit_interval_seconds,
+            group_metadata=lambda: self._connected.group_metadata(),
+            committed=group.committed,
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
@@ -166,6 +187,14 @@ class Worker:
             on_crash=on_crash,
             on_joined=lambda: self.health.ready(True),
             commit=self._commit,
+            positions=StartPositions(
+                self._admin,
+                self._sources,
+                self._patience,
+                starts_at=settings.starts_at,
+                on_gone=settings.on_gone,
+                on_gone_records=self.metrics.gone_by_retention,
+            ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
             linger_seconds=settings.linger_seconds,

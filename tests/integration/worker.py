@@ -287,15 +287,19 @@ class Cluster:
         assert not errors, errors[0]
         return [places[number] for number in range(count)]
 
-    def read(self, *topics: str) -> list[Out]:
-        """All records of topics, to their present ends, in offset order by partition."""
+    def read(self, *topics: str, uncommitted: bool = False) -> list[Out]:
+        """All records of topics, to their present ends, in offset order by partition.
+
+        `uncommitted`: those of open and aborted transactions, too.
+        """
+        isolation = "read_uncommitted" if uncommitted else "read_committed"
         ends = {tp: end for tp, end in self.ends(*topics).items() if end}
         if not ends:
             return []
         group = f"reader-{uuid.uuid4().hex}"
         consumer = Consumer(
             {**self._config, "group.id": group, "enable.partition.eof": True,
-             "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+             "enable.auto.commit": False, "fetch.wait.max.ms": 50, "isolation.level": isolation}
         )  # fmt: skip
         found: list[Out] = []
         open_ = set(ends)
@@ -310,7 +314,9 @@ class Cluster:
                     if error is None:
                         found.append(_out(message))
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        open_.discard(place)
+                        # Behind an open transaction there is more to come.
+                        if message.offset() >= ends[place]:
+                            open_.discard(place)
                     else:
                         raise KafkaException(error)
         finally:

@@ -378,7 +378,7 @@ def test_settings_become_librdkafkas_units() -> None:
     assert consumer["group.id"] == consumer["client.id"] == "group"
     assert consumer["session.timeout.ms"] == 6_500
     assert consumer["heartbeat.interval.ms"] < 6_500 / 2
-    assert consumer["auto.offset.reset"] == "latest"
+    assert consumer["auto.offset.reset"] == "error"
     assert consumer["group.instance.id"] == "w-0"
     assert consumer["queued.max.messages.kbytes"] * 1024 <= settings.held_bytes_total
     assert consumer["fetch.max.bytes"] <= settings.held_bytes_total

@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import StoppingError
+from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
-from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.publish import PublishStage
 from stream_app.records import Batch, Headers, Item, Outgoing, Served
 from tests.unit.stream_app.builders import NOW, batch, failed, item, partition
 
