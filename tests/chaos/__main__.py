@@ -67,7 +67,7 @@ def _summary(outcome: Outcome) -> str:
         f"{'equal' if result.state_equal else 'NOT equal'}; {result.worker_starts} starts, "
         f"{result.worker_exits} unwanted ends, {result.seconds:.0f} s"
     )
-    return "\n".join([first, *(f"  {problem}" for problem in outcome.problems)])
+    return "\n".join([first, *(f"  {each}" for each in (*outcome.problems, *outcome.exits))])
 
 
 def _keep(schedule: Schedule, outcome: Outcome) -> Path:

@@ -56,6 +56,8 @@ class Outcome:
     result: Result
     problems: tuple[str, ...]
     """Why it failed; empty: it did not."""
+    exits: tuple[str, ...]
+    """How workers ended that nobody had ended, with the last lines of their logs."""
     logs: tuple[str, ...]
     """What each worker wrote."""
 
@@ -100,8 +102,9 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 crew.stop()
             seconds = time.monotonic() - started
             result, more = _reckon(bed, schedule, mode, crew, traffic, seconds)
+            exits = tuple(crew.exits)
             logs = tuple(member.worker.log for member in crew.everybody if member.starts)
-    return Outcome(result, (*problems, *more), logs)
+    return Outcome(result, (*problems, *more), exits, logs)
 
 
 def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
