@@ -76,6 +76,7 @@ class CommitStage:
         with self._changed:
             for partition in partitions:
                 partition.revoked = True
+            self._changed.notify_all()
 
     def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
         """Next offset of each partition of these batches whose assignment has not ended."""
@@ -131,6 +132,12 @@ class CommitStage:
         """The broker keeps `offset` as the next one to read."""
         with self._changed:
             self._committed[partition] = offset
+            self._changed.notify_all()
+
+    def wait_until_known(self, partition: Partition) -> None:
+        """Return when the broker keeps an offset of the partition, or it is no longer ours."""
+        with self._changed:
+            self._changed.wait_for(lambda: partition in self._committed or partition.revoked)
 
     def next_offset(self, partition: Partition) -> int | None:
         """The offset the broker keeps for the group, as far as this worker knows."""

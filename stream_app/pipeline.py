@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from features.stores import StateLostError
 from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
@@ -32,7 +33,8 @@ from stream_app.enrich import EnrichStage
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
 from stream_app.publish import Publishing
-from stream_app.records import Batch, Chunk
+from stream_app.records import Batch, Chunk, Item
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.state import StateStage
 
@@ -50,6 +52,7 @@ class Stages:
     outgoing: OutgoingRecords
     publish: Publishing
     state: StateStage
+    recovery: Recovery
     commit: CommitStage
 
 
@@ -78,6 +81,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         stages.commit.hurry = self._hurry
+        stages.recovery.on_crash = self._crash_on_loop
 
     async def __call__(self, chunk: Chunk) -> None:
         """Take one chunk: return when all that it released is on its way to be delivered."""
@@ -98,18 +102,28 @@ class Pipeline:
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
         stages, timed = self._stages, self._metrics.stage
+        if chunk.revoked:
+            stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
-            stages.state.register(chunk.assigned)
+            stages.recovery.take(chunk.assigned)
         with timed("decode"):
             items = stages.decode(chunk.records)
         with timed("align"):
             stages.align.take(items, chunk)
         for released in stages.align.batches():
+            yield self._compute_batch(released)
+        if not chunk.records:
+            stages.recovery.look()
+
+    def _compute_batch(self, released: list[Item]) -> Batch:
+        stages, timed = self._stages, self._metrics.stage
+        while True:
             if stages.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
                 # and read it anew.
                 stages.commit.settle(None, timeout=None)
                 stages.state.forget_all()
+            stages.recovery.ready()
             mine, ends = stages.commit.admit(released)
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
@@ -119,10 +133,15 @@ class Pipeline:
                 with timed("score"):
                     stages.score(batch)
                 stages.outgoing(batch)
+            except StateLostError as error:
+                stages.commit.abandoned(batch)
+                stages.recovery.lost(error)
             except BaseException:
                 stages.commit.abandoned(batch)
                 raise
-            yield batch
+            else:
+                stages.recovery.admitted(mine)
+                return batch
 
     def _deliver(self, batch: Batch) -> None:
         stages, timed = self._stages, self._metrics.stage
@@ -132,12 +151,20 @@ class Pipeline:
         try:
             with timed("publish"):
                 stages.publish(batch)
-            with timed("state"):
+            with timed("state"), self._left_to_recovery():
                 stages.state.write(batch, stages.publish.suspend)
             self._finished(stages.publish.finish(batch))
         except BaseException:
             self._crash(batch)
             raise
+
+    @contextlib.contextmanager
+    def _left_to_recovery(self) -> Iterator[None]:
+        """What cannot be written since the store lost what it builds on is applied from the log."""
+        try:
+            yield
+        except StateLostError as error:
+            self._stages.recovery.lost(error)
 
     def _flush(self) -> None:
         if self._crashed:
@@ -182,6 +209,9 @@ class Pipeline:
             with contextlib.suppress(RuntimeError):  # it was shut down: nothing is put off
                 flushed = self._deliver_thread.submit(self._flush)
                 flushed.add_done_callback(self._on_loop(self._note))
+
+    def _crash_on_loop(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._on_crash, error)
 
     def _note(self, done: Future[None]) -> None:
         if (error := done.exception()) is not None:

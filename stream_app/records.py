@@ -34,8 +34,8 @@ class Partition:
     """
 
     __slots__ = (
-        "ended", "log_end", "log_start", "number", "rank", "revoked", "set_by_hand", "source",
-        "source_id", "start", "topic",
+        "applied", "ended", "is_new", "log_end", "log_start", "number", "rank", "revoked",
+        "set_by_hand", "source", "source_id", "start", "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -59,6 +59,10 @@ class Partition:
         """Offset after the last one the log held then."""
         self.set_by_hand = False
         """Whether somebody other than a worker committed the offset it is read from."""
+        self.is_new = False
+        """Whether the group had committed nothing of it when it was assigned."""
+        self.applied = -1
+        """Offset through which the state held its records when it was assigned."""
 
     @property
     def topic_id(self) -> str:
@@ -183,3 +187,6 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""
+    applied: dict[Partition, int] = field(default_factory=dict)
+    """The same for the partitions whose records update the state with this batch: all but those
+    whose state is being rebuilt."""

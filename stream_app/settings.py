@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     """In how many parts a hot entity's state is kept, so that workers that share it conflict less.
     Changing it needs a new `application`."""
 
+    while_rebuilding: Literal["fallback", "wait"] = "fallback"
+    """What becomes of records while the state is rebuilt from the log: served by a fallback with the
+    reason `state_rebuilding`, or they wait. Without a fallback they wait."""
+
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""
     batch_max_records: _Records = 4_096

@@ -5,20 +5,20 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from features.engine import FeatureEngine
-from features.stores import MemoryStore, Store
 from features.usecase import UseCase
 from stream_app import __version__
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
+from stream_app.assembly import decode_stage, make_rebuild
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
-from stream_app.decode import DecodeStage
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
@@ -32,10 +32,12 @@ from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
 from stream_app.records import Chunk, Partition
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.state_store import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
 from stream_app.transport.positions import StartPositions
@@ -87,19 +89,19 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
+        store = open_store(settings, usecase, self.application)
         state = StateStage(
             engine,
-            _open_store(settings, usecase, self.application),
+            store,
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
+        rebuilding: set[Partition] = set()
         return Stages(
-            decode=DecodeStage(
-                {topic.name: topic.decoder for topic in usecase.topics},
-                usecase.times,
-                max_value_bytes=settings.max_value_bytes,
-                clock_ahead_seconds=settings.clock_ahead_seconds,
+            decode=decode_stage(
+                settings,
+                usecase,
                 on_unknown_fields=metrics.unknown_fields,
                 on_clock_corrected=metrics.clock_corrected,
             ),
@@ -116,7 +118,7 @@ class Worker:
                 resume=lambda partitions: self._connected.resume(partitions),
                 on_gave_up=self._gave_up,
             ),
-            enrich=EnrichStage(engine, state, usecase.times),
+            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -134,6 +136,15 @@ class Worker:
             ),
             publish=self._publishing(),
             state=state,
+            recovery=Recovery(
+                state,
+                self._commit,
+                make_rebuild(settings, usecase, self.application, store, self._patience, metrics),
+                rebuilding,
+                mode=settings.while_rebuilding if fallbacks else "wait",
+                on_waiting=partial(self._waiting, "state"),
+                on_partitions=metrics.rebuilding,
+            ),
             commit=self._commit,
         )
 
@@ -247,6 +258,7 @@ class Worker:
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
         self._patience.stop()
+        self._stages.recovery.stop()
 
     def stop(self) -> None:
         """Stop serving metrics and health."""
@@ -263,19 +275,3 @@ class Worker:
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
         log.warning("%s delivers nothing; going on without it until it does", partition)
-
-
-def _open_store(settings: Settings, usecase: UseCase, application: str) -> Store:
-    """Redis, or nothing to connect to where no view is declared."""
-    if not usecase.features.views:
-        return MemoryStore(usecase.features)
-    from redis import Redis
-
-    from features.stores.redis import RedisStore
-
-    client = Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return RedisStore(client, usecase.features, application, buckets=settings.state_buckets)

@@ -72,6 +72,7 @@ class StartPositions:
         for partition, place in zip(partitions, committed, strict=True):
             topic_id = topic_id_of(place.metadata)
             if place.offset < 0:
+                partition.is_new = True
                 new[partition] = partition.start = partition.log_start
                 continue
             if topic_id is not None and topic_id != partition.topic_id:
@@ -79,6 +80,7 @@ class StartPositions:
                     "%s is another topic than the one whose offset %d was committed: it starts "
                     "at its beginning", partition, place.offset,
                 )  # fmt: skip
+                partition.is_new = True
                 new[partition] = partition.start = partition.log_start
                 continue
             partition.set_by_hand = topic_id is None

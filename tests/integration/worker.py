@@ -182,6 +182,10 @@ class Worker:
         self._process.signal(number)
         return self._process.wait(seconds)
 
+    def wait(self, seconds: float = 40.0) -> int | None:
+        """Return its exit status when it has ended by itself, or None if it still runs."""
+        return self._process.wait(seconds)
+
 
 @dataclass
 class Out:
@@ -348,6 +352,13 @@ class Cluster:
             known = self._groups[group] = Consumer({**self._config, "group.id": group})
         offsets = known.committed(partitions, timeout=20)
         return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
+
+    def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Set a group's offsets as a person does who has stopped its members."""
+        by_hand = Consumer({**self._config, "group.id": group, "enable.auto.commit": False})
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        by_hand.commit(offsets=places, asynchronous=False)
+        by_hand.close()
 
     def drained(self, usecase: UseCase) -> bool:
         """Whether the group of a use case has committed all there is."""
