@@ -12,7 +12,9 @@ from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from pydantic import SecretStr
 
+from stream_app.audit import audit
 from stream_app.settings import Settings
 from tests.chaos.crew import Crew
 from tests.chaos.faults import CATALOGUE, REBUILD, Fault, Scene
@@ -91,6 +93,7 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 traffic.start()
                 problems += _strike(schedule, Scene(grounds, crew, bed, traffic))
                 grounds.heal()
+                traffic.everywhere()
                 traffic.stop()
                 _drain(bed, crew)
                 crew.stop()
@@ -102,6 +105,7 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 crew.stop()
             seconds = time.monotonic() - started
             result, more = _reckon(bed, schedule, mode, crew, traffic, seconds)
+            more += _audit(bed, mode, result)
             exits = tuple(crew.exits)
             logs = tuple(member.worker.log for member in crew.everybody if member.starts)
     return Outcome(result, (*problems, *more), exits, logs)
@@ -243,3 +247,17 @@ def _reckon(
         seconds=round(seconds, 1),
     )
     return result, problems
+
+
+def _audit(bed: Bed, mode: str, result: Result) -> list[str]:
+    """Let `stream-app audit` account for the round as well: it must come to the same."""
+    settings = Settings(bootstrap_servers=bed.cluster.bootstrap, redis_url=SecretStr(bed.redis_url))
+    report = audit(settings, bed.usecase, recompute_state=True, doubles_fail=mode != MODES[0])
+    found = (
+        report.records, report.waiting, report.missing > 0, report.double > 0,
+        report.states_differ == 0,
+    )  # fmt: skip
+    expected = (result.records, 0, result.lost > 0, result.double > 0, result.state_equal)
+    if found == expected and not report.unproven:
+        return []
+    return [f"the audit comes to another end: {found}, not {expected}; {report.notes}"]

@@ -19,6 +19,7 @@ _TURN_SECONDS = 0.05
 _FLUSH_SECONDS = 60.0
 _POISON_ONE_IN = 100
 _BACKLOG_STEP_SECONDS = 5.0
+_BY_KEY = -1
 
 
 class Traffic(threading.Thread):
@@ -59,6 +60,15 @@ class Traffic(threading.Thread):
         """Records of now, more than are usual."""
         self._produce(count, time.time(), 0.0)
 
+    def everywhere(self) -> None:
+        """One record in each partition: no worker is left that could not have noticed a loss."""
+        for topic, partition in self._bed.cluster.ends(*self._bed.topics):
+            at = time.time()
+            events = regression.events(3, at, step=0.0, seed=self._random.randrange(2**32))
+            (event,) = [e for e in events if regression.topic_of(e, self._bed.usecase) == topic][:1]
+            key = str(event["meter"]).encode()
+            self._send(Sent(topic, _dumps(event), key, partition, at))
+
     def run(self) -> None:
         """Produce until `stop`."""
         last = time.time()
@@ -78,15 +88,19 @@ class Traffic(threading.Thread):
     def _produce(self, count: int, start: float, step: float) -> None:
         with self._lock:
             for sent in self._records(count, start, step):
-                self._producer.produce(
-                    sent.topic,
-                    sent.value,
-                    sent.key,
-                    timestamp=round((sent.timestamp or 0.0) * 1_000),
-                    headers=sent.headers,
-                    on_delivery=self._report,
-                )
-                self._producer.poll(0)
+                self._send(sent)
+
+    def _send(self, sent: Sent) -> None:
+        self._producer.produce(
+            sent.topic,
+            sent.value,
+            sent.key,
+            _BY_KEY if sent.partition is None else sent.partition,
+            timestamp=round((sent.timestamp or 0.0) * 1_000),
+            headers=sent.headers,
+            on_delivery=self._report,
+        )
+        self._producer.poll(0)
 
     def _records(self, count: int, start: float, step: float) -> Iterator[Sent]:
         rng = self._random
