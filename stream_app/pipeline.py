@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,13 +30,15 @@ from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
+from stream_app.isolation import CrashIsolation
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
 from stream_app.publish import Publishing
-from stream_app.records import Batch, Chunk, Item
+from stream_app.records import Batch, Chunk, Item, Record
 from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.state import StateStage
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Pipeline", "Stages"]
 
@@ -45,6 +47,7 @@ __all__ = ["Pipeline", "Stages"]
 class Stages:
     """One worker's stages."""
 
+    isolation: CrashIsolation
     decode: DecodeStage
     align: AlignStage
     enrich: EnrichStage
@@ -63,6 +66,7 @@ class Pipeline:
         self,
         stages: Stages,
         metrics: Metrics,
+        watchdog: Watchdog,
         *,
         depth: int,
         on_finished: Callable[[Batch], None],
@@ -71,6 +75,7 @@ class Pipeline:
         """`depth`: batches that may be under way at once. `on_crash` is called once, at most."""
         self._stages = stages
         self._metrics = metrics
+        self._watchdog = watchdog
         self._on_finished = on_finished
         self._on_crash = on_crash
         self._slots = asyncio.Semaphore(depth)
@@ -101,22 +106,22 @@ class Pipeline:
             delivered.add_done_callback(self._on_loop(self._delivered))
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         if chunk.revoked:
             stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
             stages.recovery.take(chunk.assigned)
-        with timed("decode"):
-            items = stages.decode(chunk.records)
-        with timed("align"):
+        with timed("decode", chunk.records):
+            items = stages.isolation.decode(chunk, stages.decode)
+        with timed("align", chunk.records):
             stages.align.take(items, chunk)
-        for released in stages.align.batches():
+        for released in stages.align.batches(stages.isolation.batch_limit):
             yield self._compute_batch(released)
         if not chunk.records:
             stages.recovery.look()
 
     def _compute_batch(self, released: list[Item]) -> Batch:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         while True:
             if stages.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
@@ -128,9 +133,9 @@ class Pipeline:
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
             try:
-                with timed("enrich"):
+                with timed("enrich", _records(batch)):
                     stages.enrich(batch)
-                with timed("score"):
+                with timed("score", _records(batch)):
                     stages.score(batch)
                 stages.outgoing(batch)
             except StateLostError as error:
@@ -143,17 +148,23 @@ class Pipeline:
                 stages.recovery.admitted(mine)
                 return batch
 
+    @contextlib.contextmanager
+    def _timed(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
+        with self._metrics.stage(stage), self._watchdog.work(stage, records):
+            yield
+
     def _deliver(self, batch: Batch) -> None:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         if self._crashed:
             stages.commit.abandoned(batch)
             return
         try:
-            with timed("publish"):
+            with timed("publish", _records(batch)):
                 stages.publish(batch)
-            with timed("state"), self._left_to_recovery():
+            with timed("state", _records(batch)), self._left_to_recovery():
                 stages.state.write(batch, stages.publish.suspend)
-            self._finished(stages.publish.finish(batch))
+            with self._watchdog.work("finish", _records(batch)):
+                self._finished(stages.publish.finish(batch))
         except BaseException:
             self._crash(batch)
             raise
@@ -170,7 +181,8 @@ class Pipeline:
         if self._crashed:
             return
         try:
-            self._finished(self._stages.publish.flush())
+            with self._watchdog.work("finish", ()):
+                self._finished(self._stages.publish.flush())
         except BaseException:
             self._crash()
             raise
@@ -228,3 +240,7 @@ class Pipeline:
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
         self._hurry()
         self._deliver_thread.shutdown(wait=False)
+
+
+def _records(batch: Batch) -> Iterator[Record]:
+    return (item.record for item in batch.items)

@@ -9,6 +9,7 @@ from typing import Any
 from features.engine import Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
+from stream_app.starts import StartCount
 
 __all__ = [
     "Batch",
@@ -35,7 +36,7 @@ class Partition:
 
     __slots__ = (
         "applied", "ended", "is_new", "log_end", "log_start", "number", "rank", "revoked",
-        "set_by_hand", "source", "source_id", "start", "topic",
+        "set_by_hand", "source", "source_id", "start", "starts", "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -57,6 +58,8 @@ class Partition:
         """First offset the log held when it was assigned."""
         self.log_end = 0
         """Offset after the last one the log held then."""
+        self.starts = StartCount()
+        """How often it was begun without getting anywhere."""
         self.set_by_hand = False
         """Whether somebody other than a worker committed the offset it is read from."""
         self.is_new = False

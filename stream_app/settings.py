@@ -177,6 +177,12 @@ class Settings(BaseSettings):
     long a prediction may wait for its transaction."""
     drain_seconds: _Seconds = 20.0
     """How long a stopping worker may take to finish what is in flight."""
+    work_deadline_seconds: _Waiting = 120.0
+    """How long a stage may be at work on a batch, waits for a service not counted. Past it the process
+    names the offsets and ends with status 1; liveness fails after as long without a sign of work."""
+    crash_isolation_starts: Annotated[int, Field(ge=1, le=1_000)] = 3
+    """After so many starts that ended without progress, records are first tried one by one in a child
+    process; one that kills it is dead-lettered as `process-crash`."""
 
     alignment: bool = True
     """Whether partitions are merged by record timestamp."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
@@ -14,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from features.engine import FeatureEngine
 from features.usecase import UseCase
 from stream_app import __version__
+from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
@@ -23,6 +23,7 @@ from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
+from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
@@ -41,6 +42,8 @@ from stream_app.state_store import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
 from stream_app.transport.positions import StartPositions
+from stream_app.trial import Trial
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Worker"]
 
@@ -50,6 +53,8 @@ _librdkafka = get_logger("librdkafka")
 
 _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
+_REGION_BATCHES: Final = 2
+"""How many batches' records of one partition a process that dies may have had in hand."""
 _LEAVE_SECONDS: Final = 15.0
 """How long the last commit and leaving the group may take."""
 
@@ -66,7 +71,9 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(settings.work_deadline_seconds)
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._absences = Absences(on_change=self._away)
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -99,6 +106,11 @@ class Worker:
         )
         rebuilding: set[Partition] = set()
         return Stages(
+            isolation=CrashIsolation(
+                Trial(settings, self._patience, on_progress=self._progress),
+                starts=settings.crash_isolation_starts,
+                region_records=_REGION_BATCHES * settings.batch_max_records,
+            ),
             decode=decode_stage(
                 settings,
                 usecase,
@@ -142,7 +154,7 @@ class Worker:
                 make_rebuild(settings, usecase, self.application, store, self._patience, metrics),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
-                on_waiting=partial(self._waiting, "state"),
+                on_waiting=self._waiting,
                 on_partitions=metrics.rebuilding,
             ),
             commit=self._commit,
@@ -180,6 +192,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
         self._end_offsets.start()
+        self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
         gc.collect()
@@ -222,6 +235,7 @@ class Worker:
         return Pipeline(
             self._stages,
             self.metrics,
+            self.watchdog,
             depth=self.settings.pipeline_depth,
             on_finished=lambda batch: account_for(batch, self.metrics),
             on_crash=on_crash,
@@ -260,12 +274,28 @@ class Worker:
         self._patience.stop()
         self._stages.recovery.stop()
 
+    def crashed(self) -> None:
+        """Something went wrong at work: let this start count as one that got nowhere."""
+        if self._client is not None:
+            self._client.crashed()
+
     def stop(self) -> None:
         """Stop serving metrics and health."""
+        self.watchdog.stop()
         self._end_offsets.stop()
         self._http.stop()
 
-    def _waiting(self, service: str, waiting: bool) -> None:
+    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
+        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
+        self.watchdog.waiting(service, waiting)
+        self._absences(service, waiting, why)
+
+    def _progress(self) -> None:
+        """Work that takes long got on."""
+        self.watchdog.progress()
+        self.health.beat()
+
+    def _away(self, service: str, waiting: bool) -> None:
         self.metrics.waiting(service, waiting)
         if waiting:
             self.health.waiting_for(service)

@@ -31,14 +31,19 @@ class Assignment:
         commit: CommitStage,
         metrics: Metrics,
         revoke_seconds: Callable[[], float],
+        in_order: Callable[[], bool],
     ) -> None:
-        """`revoke_seconds`: how long partitions being given away may take to finish."""
+        """`revoke_seconds`: how long partitions being given away may take to finish.
+
+        `in_order`: whether the worker ends its assignments because it was told to.
+        """
         self._topics = list(topics)
         self._cooperative = cooperative
         self._positions = positions
         self._commit = commit
         self._metrics = metrics
         self._revoke_seconds = revoke_seconds
+        self._in_order = in_order
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
         self._all_paused = False
@@ -77,12 +82,14 @@ class Assignment:
             Partition(tp.topic, tp.partition, rank(self._topics.index(tp.topic), tp.partition))
             for tp in partitions
         ]
-        uncommitted = self._positions.find(consumer, taken)
+        self._positions.find(consumer, taken)
         for partition in taken:
             self._held[partition.topic, partition.number] = partition
             self._assigned.append(partition)
-            self._commit.begin(partition, partition.start, committed=partition not in uncommitted)
-        # Told at once where it starts, a group that has offsets can be told from a new one.
+            # An offset that no worker committed is looked at first, by `recovery`.
+            known = not (partition.is_new or partition.set_by_hand)
+            self._commit.begin(partition, partition.start, known=known)
+        # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
@@ -99,6 +106,10 @@ class Assignment:
         leaving = self._leaving(partitions)
         self._metrics.rebalance("revoked", len(partitions))
         finished = self._commit.settle(leaving, self._revoke_seconds())
+        if finished and self._in_order():
+            for partition in leaving:
+                if partition.starts.leave_in_order():
+                    self._commit.give_back(partition, partition.start)
         self.commits.send(consumer, wait=True)
         self._forget(leaving)
         log.info(

@@ -82,6 +82,7 @@ class ClientThread(threading.Thread):
         self._space = threading.Condition()
         self._outstanding = 0
         self._stopping = threading.Event()
+        self._crashed = False
         self._assignment = Assignment(
             topics,
             cooperative=properties.get("group.protocol") == "consumer"
@@ -90,6 +91,7 @@ class ClientThread(threading.Thread):
             commit=commit,
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
+            in_order=lambda: not self._crashed,
         )
         self._metadata: Any = None
         self._chunk = Chunk()
@@ -128,6 +130,10 @@ class ClientThread(threading.Thread):
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch from them again."""
         self._wishes.append(lambda consumer: self._assignment.let_go(consumer, partitions))
+
+    def crashed(self) -> None:
+        """Let this start count as one that got nowhere, though the group is left in order."""
+        self._crashed = True
 
     def stop(self) -> None:
         """Consume no more, commit what is finished and leave the group."""
@@ -172,7 +178,7 @@ class ClientThread(threading.Thread):
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        if now >= self._next_commit:
+        if now >= self._next_commit or self._commit.urgent:
             self._assignment.commits.send(consumer)
             self._next_commit = now + self._commit_interval
         if self._has_space():
@@ -248,6 +254,10 @@ class ClientThread(threading.Thread):
                 chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
+            if partition.starts.at_end(offset):
+                self._commit.give_back(partition, partition.start)
+                # Waited for, lest it overtake what is committed further on by somebody else.
+                self._assignment.commits.send(consumer, wait=True)
         chunk.ended.extend(ended)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:

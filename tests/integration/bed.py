@@ -82,9 +82,11 @@ class Bed:
         """Topics of events."""
         return [topic.name for topic in self.usecase.topics]
 
-    def worker(self, **settings: object) -> Worker:
-        """A worker of it, not started."""
-        worker = Worker(self.spec, {**self.settings, **settings})
+    def worker(
+        self, *, command: Sequence[str] = ("-m", "stream_app", "run"), **settings: object
+    ) -> Worker:
+        """A worker of it, or another command, not started."""
+        worker = Worker(self.spec, {**self.settings, **settings}, command=command)
         return worker.environment(TEST_TOPIC_SUFFIX=self.suffix)
 
     # What is sent.

@@ -165,6 +165,12 @@ class Worker:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def cpu_seconds(self) -> float:
+        """CPU time it has used, in user and kernel mode."""
+        # Fields after the name, which may hold anything: see proc_pid_stat(5).
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """End it as `kill -9` does."""
         self._process.kill()

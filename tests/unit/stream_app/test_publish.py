@@ -215,7 +215,7 @@ class Publishing:
             on_waiting=self._note,
         )
 
-    def _note(self, service: str, waiting: bool) -> None:
+    def _note(self, service: str, waiting: bool, _why: str) -> None:
         self.waiting.append((service, waiting))
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
@@ -244,7 +244,7 @@ def test_only_what_was_refused_is_published_again(code: int) -> None:
     """Whether the refusal comes with the delivery or at once; the others are not doubled."""
     publish = Publishing(FakeProducer(None, code, None, code))
     assert publish(b"1", b"2", b"3") == [b"1", b"3", b"2"]
-    assert publish.waiting == [("kafka", True), ("kafka", False)]
+    assert publish.waiting == [("kafka", True), ("kafka", True), ("kafka", False)]
 
 
 def test_a_fatal_error_replaces_the_producer() -> None:
