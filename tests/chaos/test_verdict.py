@@ -37,22 +37,30 @@ def dead_letter(offset: int) -> Out:
     return Out("dead", 0, 0, 1.0, b"key", b"", [*sent])
 
 
-def judged(*predictions: Out, dead_letters: tuple[Out, ...] = (dead_letter(2),)) -> Any:
-    """The fates of two records that ask and one that is no event."""
-    return fates(10, ASKING, POISON, predictions, dead_letters)
+def judged(
+    *predictions: Out, dead_letters: tuple[Out, ...] = (dead_letter(2),), done: bool = True
+) -> Any:
+    """The fates of two records that ask and one that is no event; `done`: all are committed."""
+    return fates(10, ASKING, POISON, predictions, dead_letters, lambda _: done)
 
 
 def test_all_is_well() -> None:
     """One answer for each, and nothing else."""
     found = judged(prediction(1), prediction(4, 1))
     assert (found.lost, found.unexpected, found.contradicting) == ((), (), ())
-    assert (found.double, found.differing) == (0, 0)
+    assert (found.double, found.differing, found.waiting) == (0, 0, 0)
 
 
 def test_a_record_without_its_answer_is_lost() -> None:
     """A prediction that is missing, and a dead letter that is."""
     assert judged(prediction(1)).lost == (("in", 1, 4),)
     assert judged(prediction(1), prediction(4, 1), dead_letters=()).lost == (("in", 0, 2),)
+
+
+def test_a_record_that_is_not_committed_waits() -> None:
+    """It may still get its answer."""
+    found = judged(prediction(1), dead_letters=(), done=False)
+    assert (found.lost, found.waiting) == ((), 2)
 
 
 def test_an_answer_that_nobody_asked_for_is_unexpected() -> None:

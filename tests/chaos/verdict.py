@@ -24,7 +24,10 @@ class Fates:
 
     records: int
     lost: tuple[Place, ...]
-    """Predicted nowhere though they asked, or in no dead letter though they are no events."""
+    """Committed, and predicted nowhere though they asked, or in no dead letter though they are no
+    events."""
+    waiting: int
+    """The same, and not committed: none, once all is drained."""
     unexpected: tuple[Place, ...]
     """Predicted or dead-lettered though they should not have been."""
     double: int
@@ -38,14 +41,17 @@ class Fates:
 
 def fates(
     records: int, asking: set[Place], poison: set[Place], predictions: Sequence[Out],
-    dead_letters: Sequence[Out],
+    dead_letters: Sequence[Out], is_done: Callable[[Place], bool],
 ) -> Fates:  # fmt: skip
-    """Match what came out with what went in."""
+    """Match what came out with what went in; `is_done`: whether a record is committed."""
     predicted = _grouped(predictions, lambda out: out.source)
     buried = _grouped(dead_letters, _origin)
+    unanswered = (asking - predicted.keys()) | (poison - buried.keys())
+    lost = set(filter(is_done, unanswered))
     return Fates(
         records,
-        lost=tuple(sorted((asking - predicted.keys()) | (poison - buried.keys()))),
+        lost=tuple(sorted(lost)),
+        waiting=len(unanswered) - len(lost),
         unexpected=tuple(sorted((predicted.keys() - asking) | (buried.keys() - poison))),
         double=sum(len(copies) - 1 for found in (predicted, buried) for copies in found.values()),
         differing=sum(_differ(copies) for copies in predicted.values()),
