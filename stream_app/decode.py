@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from features.events import REASONS, Decoder, Event, InvalidEventError
 from features.usecase import TimeBounds
+from stream_app.origins import Headers, replayed_origin, was_applied
 from stream_app.records import Failure, Item, Record
 
 __all__ = ["Decode", "DecodeStage"]
@@ -61,7 +62,10 @@ class DecodeStage:
             if event.__pydantic_extra__:
                 topic = record.partition.topic
                 unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
-            items.append(Item(record, event, known_at))
+            item = Item(record, event, known_at)
+            if headers := record.headers:
+                _note_replay(item, dict(headers))
+            items.append(item)
         for topic, count in unknown.items():
             self._on_unknown_fields(topic, count)
         if corrected:
@@ -93,6 +97,11 @@ class DecodeStage:
             message = f"the value has {len(value)} bytes, max_value_bytes is {limit}"
             return Failure("decode", "value-too-large", message)
         return Failure("decode", reason, REASONS[reason])
+
+
+def _note_replay(item: Item, headers: Headers) -> None:
+    item.first_origin = replayed_origin(headers)
+    item.applied_before = item.first_origin is not None and was_applied(headers)
 
 
 def out_of_range(field: str) -> Failure:

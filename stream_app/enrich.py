@@ -69,6 +69,9 @@ class EnrichStage:
         wanted = self._engine.gather(items)
         if self._failures(items):
             wanted = self._engine.gather([item for item in items if item.failure is None])
+        for item in items:
+            if item.applied_before:
+                item.updates = (None,) * len(item.updates)
         return wanted
 
     def _failures(self, items: Sequence[Item]) -> bool:

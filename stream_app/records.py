@@ -9,6 +9,7 @@ from typing import Any
 from features.engine import Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
+from stream_app.origins import Origin
 from stream_app.starts import StartCount
 
 __all__ = [
@@ -150,7 +151,15 @@ class Served:
 class Item(Arrival):
     """A record on its way through the stages."""
 
-    __slots__ = ("degraded", "failure", "known_at", "record", "served")
+    __slots__ = (
+        "applied_before",
+        "degraded",
+        "failure",
+        "first_origin",
+        "known_at",
+        "record",
+        "served",
+    )
 
     def __init__(self, record: Record, event: Event | None, known_at: float) -> None:
         partition = record.partition
@@ -159,6 +168,10 @@ class Item(Arrival):
         self.record = record
         self.known_at = known_at
         """When the record became known: its timestamp, or the clock; seconds since the epoch."""
+        self.first_origin: Origin | None = None
+        """Of a replayed record: the record it was at first."""
+        self.applied_before = False
+        """Whether that one had updated the state, so that this one must not."""
         self.failure: Failure | None = None
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""

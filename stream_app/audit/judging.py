@@ -9,10 +9,10 @@ from confluent_kafka import Message
 from features.order import rank
 from features.usecase import UseCase
 from stream_app.audit.ledger import Kind, Ledger
-from stream_app.audit.origins import replayed_origin
 from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of
 from stream_app.decode import DecodeStage
+from stream_app.origins import replayed_origin
 from stream_app.records import Item, Partition, Record
 from stream_app.settings import Settings
 

@@ -10,9 +10,9 @@ from confluent_kafka import Message
 
 from stream_app.audit.brokers import Topic
 from stream_app.audit.ledger import Ledger
-from stream_app.audit.origins import Headers, origin_of, replayed_origin, text
 from stream_app.audit.places import Place
 from stream_app.dead_letters import PREFIX
+from stream_app.origins import Headers, origin_of, replayed_origin, text
 
 __all__ = ["OutputCounts", "Outputs"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from stream_app.audit.brokers import Topic
 from stream_app.audit.ledger import Fate, Kind, Ledger, Terms
-from stream_app.audit.origins import Origin, origin_of, replayed_origin
 from stream_app.audit.outputs import Outputs
 from stream_app.audit.places import Place
+from stream_app.origins import Origin, origin_of, replayed_origin
 
 TOPIC = Topic("events", "-id-with-hyphens-", "cluster", 2)
 PLACE = Place("events", 1)

@@ -1,11 +1,15 @@
-"""The name of a record for ever: topic id, partition, offset. Prediction ids are made of it."""
+"""The name of a record for ever: topic id, partition, offset. Prediction ids are made of it.
+
+A record that is replayed lies somewhere else, and says in its headers which record it was at first
+(`replay-of`) and whether that one had updated the state (`replay-state`: applied or not-applied).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["Headers", "Origin", "origin_of", "replayed_origin", "text"]
+__all__ = ["Headers", "Origin", "origin_of", "replayed_origin", "text", "was_applied"]
 
 Headers = Mapping[str, str | bytes | None]
 
@@ -16,6 +20,10 @@ class Origin(NamedTuple):
     topic_id: str
     partition: int
     offset: int
+
+    def __str__(self) -> str:
+        """The name that prediction ids and `replay-of` give it."""
+        return f"{self.topic_id}-{self.partition}-{self.offset}"
 
 
 def origin_of(named: str) -> Origin:
@@ -35,6 +43,14 @@ def replayed_origin(headers: Headers) -> Origin | None:
         return origin_of(text(headers, "replay-of"))
     except ValueError:
         return None
+
+
+def was_applied(headers: Headers) -> bool:
+    """Whether the first origin of a replayed record had updated the state."""
+    try:
+        return text(headers, "replay-state") == "applied"
+    except (KeyError, ValueError):
+        return False
 
 
 def text(headers: Headers, name: str) -> str:
