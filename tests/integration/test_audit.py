@@ -23,7 +23,7 @@ from stream_app.cli import main
 from stream_app.errors import ConfigurationError
 from stream_app.settings import Settings
 from tests.integration.bed import Bed
-from tests.integration.worker import Cluster, Sent
+from tests.integration.worker import Cluster, Sent, eventually
 from tests.services import Kafka
 
 #: What must come of a few records, and does.
@@ -380,6 +380,14 @@ def test_a_compacted_topic_of_outputs_is_refused(hand: Hand, which: str) -> None
     admin = AdminClient({"bootstrap.servers": hand.bed.cluster.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result()
+
+    def policy() -> str:
+        (future,) = admin.describe_configs(
+            [ConfigResource(ConfigResource.Type.TOPIC, name)]
+        ).values()
+        return str(future.result()["cleanup.policy"].value)
+
+    eventually("the broker knows its policy", lambda: "compact" in policy())
     with pytest.raises(ConfigurationError, match=rf"{name} is compacted"):
         run(hand.bed)
 
