@@ -20,8 +20,8 @@ from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
 from stream_app.metrics import Metrics
 from stream_app.models import load_model
+from stream_app.outgoing import OutgoingRecords
 from stream_app.patience import Patience
-from stream_app.publish import OutgoingRecords
 from stream_app.records import Batch, Chunk, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
@@ -62,7 +62,7 @@ def work_alone(
     ]
     metrics = Metrics()
     engine = FeatureEngine(usecase.features)
-    patience = Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=metrics.waiting)
+    patience = Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=lambda *_: None)
     state = StateStage(
         engine,
         MemoryStore(usecase.features),

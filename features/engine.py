@@ -76,8 +76,8 @@ class Arrival:
     """An event on its way through the engine."""
 
     __slots__ = (
-        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "row", "source",
-        "updates",
+        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "redelivered",
+        "row", "source", "updates",
     )  # fmt: skip
 
     def __init__(self, event: Event, source: int, rank: int, offset: int) -> None:
@@ -95,6 +95,8 @@ class Arrival:
         """Newest event time in the states its row was read from, in seconds."""
         self.ahead = False
         """Whether a state it touches already held this or a later record of its source."""
+        self.redelivered = False
+        """Whether the states may hold it already."""
         self.error: Exception | None = None
         """What a function of the declaration raised for it; then nothing was read or applied."""
         self.digest = 0

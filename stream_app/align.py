@@ -101,14 +101,18 @@ class AlignStage:
                 lane.waited_since = None
         self._hold_back()
 
-    def batches(self) -> Iterator[list[Item]]:
-        """Yield what may go on, in order, in batches bounded in records and bytes."""
+    def batches(self, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
+        """Yield what may go on, in order, in batches bounded in records and bytes.
+
+        `limit` says how many of the usual records a batch may have now.
+        """
+        most = limit(self._batch_records)
         ready = self._release()
         self._hold_back()
         start = size = 0
         for position, item in enumerate(ready):
             size += item.record.size
-            if position - start + 1 >= self._batch_records or size >= self._batch_bytes:
+            if position - start + 1 >= most or size >= self._batch_bytes:
                 yield ready[start : position + 1]
                 start, size = position + 1, 0
         if start < len(ready):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ class CommitStage:
     """Keeps account of what was consumed and what is finished; safe to share between threads."""
 
     def __init__(self) -> None:
+        self.hurry: Callable[[], None] = lambda: None
+        """Called when somebody waits for work to be finished: what is put off need not be."""
+        self.urgent = False
+        """Whether somebody waits for a commit."""
         self._changed = threading.Condition()
         self._in_flight: dict[Partition, int] = {}
         self._unfinished: dict[Partition, deque[Unfinished]] = {}
@@ -40,6 +44,23 @@ class CommitStage:
         self._kept: tuple[dict[Partition, Any], ...] = (
             self._unfinished, self._finished, self._ends, self._committed,
         )  # fmt: skip
+
+    def begin(self, partition: Partition, offset: int, *, known: bool) -> None:
+        """A partition is read from `offset`; `known`: a worker committed it."""
+        with self._changed:
+            self._finished[partition] = offset - 1
+            if known:
+                self._committed[partition] = self._committable[partition] = offset
+
+    def confirm(self, partition: Partition) -> None:
+        """Commit where the partition starts, and return when that is done or it is not ours.
+
+        Should the process die before it commits more, its successor must know that it was here.
+        """
+        with self._changed:
+            self._committable.setdefault(partition, partition.start)
+            self.urgent = True
+            self._changed.wait_for(lambda: partition in self._committed or partition.revoked)
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
@@ -68,14 +89,30 @@ class CommitStage:
         with self._changed:
             for partition in partitions:
                 partition.revoked = True
+            self._changed.notify_all()
 
-    def finished(self, batch: Batch) -> None:
-        """All of a batch is published, acknowledged and written."""
+    def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
+        """Next offset of each partition of these batches whose assignment has not ended."""
+        with self._changed:
+            return {
+                partition: end + 1
+                for batch in batches
+                for partition, end in batch.ends.items()
+                if not partition.ended
+            }
+
+    def finished(self, batch: Batch, *, committed: bool = False) -> None:
+        """All of a batch is published, acknowledged and written.
+
+        `committed`: its offsets are committed already, with its predictions.
+        """
         with self._changed:
             for partition, end in batch.ends.items():
                 self._leave(partition)
+                if partition.ended:
+                    continue
                 self._finished[partition] = end
-                self._committable[partition] = end + 1
+                (self._committed if committed else self._committable)[partition] = end + 1
                 unfinished = self._unfinished.get(partition)
                 while unfinished and unfinished[0].last_offset <= end:
                     unfinished.popleft()
@@ -100,7 +137,7 @@ class CommitStage:
         end = self._ends.get(partition)
         known = self._finished.get(partition)
         if end is not None and known is not None and not self._unfinished.get(partition):
-            if end > self._committable.get(partition, known + 1):
+            if end > max(known + 1, self._committable.get(partition, -1)):
                 self._committable[partition] = end
             del self._ends[partition]
 
@@ -108,6 +145,7 @@ class CommitStage:
         """The broker keeps `offset` as the next one to read."""
         with self._changed:
             self._committed[partition] = offset
+            self._changed.notify_all()
 
     def next_offset(self, partition: Partition) -> int | None:
         """The offset the broker keeps for the group, as far as this worker knows."""
@@ -118,18 +156,20 @@ class CommitStage:
         """What may be committed since the last call: next offset by partition."""
         with self._changed:
             taken, self._committable = self._committable, {}
+            self.urgent = False
             return taken
 
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""
         with self._changed:
-            if partition in self._finished:
+            if not partition.ended:
                 self._committable.setdefault(partition, offset)
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """The assignments ended."""
         with self._changed:
             for partition in partitions:
+                partition.ended = True
                 for kept in self._kept:
                     kept.pop(partition, None)
                 self._committable.pop(partition, None)
@@ -142,6 +182,7 @@ class CommitStage:
                 return not self._in_flight
             return not any(partition in self._in_flight for partition in partitions)
 
+        self.hurry()
         with self._changed:
             return self._changed.wait_for(settled, timeout)
 

@@ -9,7 +9,10 @@ from features.events import REASONS, Decoder, Event, InvalidEventError
 from features.usecase import TimeBounds
 from stream_app.records import Failure, Item, Record
 
-__all__ = ["DecodeStage"]
+__all__ = ["Decode", "DecodeStage"]
+
+#: Records to items, in the same order.
+Decode = Callable[[Sequence[Record]], list[Item]]
 
 _NO_EVENT = "the decoder gave something that is no features.events.Event"
 

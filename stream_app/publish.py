@@ -1,122 +1,59 @@
 """Stage publish: predictions and dead letters, written and acknowledged before anything else.
 
-Bytes are made once, when the batch is computed; a batch tried again publishes the same ones.
+Two ways to publish have one shape, `Publishing`: `PublishStage` here, at least once, and
+`stream_app.transactions.TransactionStage`, exactly once for consumers that read committed records.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from pydantic_core import to_json
 
-from stream_app.dead_letters import PREFIX, DeadLetters
+from stream_app.dead_letters import PREFIX
 from stream_app.errors import ServiceAwayError, StoppingError
 from stream_app.logs import get_logger
+from stream_app.outgoing import OURS
 from stream_app.patience import Patience
-from stream_app.records import Batch, Headers, Item, Outgoing
+from stream_app.records import Batch, Outgoing
 
-__all__ = ["FeatureLog", "OutgoingRecords", "PublishStage"]
+__all__ = ["PublishStage", "Publishing", "Refused", "produce", "shrunk"]
 
 log = get_logger(__name__)
 
-_CONTENT_TYPE = ("content-type", b"application/json")
-_OURS = frozenset(
-    {"prediction-id", "source-topic", "source-partition", "source-offset", "content-type"}
-    | {"state-ahead"}
-)
+#: A record that was refused, and why.
+Refused = list[tuple[Outgoing, KafkaError]]
 
 
-class FeatureLog:
-    """Publishes the row a prediction was made from, for a share of the predictions."""
+class Publishing(Protocol):
+    """What the pipeline asks of a way to publish; every call is made on the deliver thread."""
 
-    def __init__(self, topic: str, share: float, columns: Sequence[str]) -> None:
-        """`share` from 0 to 1; which ones is a function of the source offset alone."""
-        self._topic = topic
-        self._share = share
-        self._columns = columns
-
-    def __call__(self, item: Item, prediction_id: str) -> Outgoing | None:
-        """The logged row, or None for a prediction that is not sampled."""
-        # Shifted before it is divided: the highest hashes would round to 1.
-        if (item.digest >> 11) / 2**53 >= self._share:
-            return None
-        row = zip(self._columns, item.row or (), strict=True)
-        value = {
-            "prediction_id": prediction_id,
-            "event_id": item.event.event_id,
-            "columns": dict(row),
-        }
-        logged = to_json(value, inf_nan_mode="null")
-        return Outgoing(self._topic, item.record.key, logged, [_CONTENT_TYPE])
-
-
-class OutgoingRecords:
-    """Turns the items of a batch into the records to publish."""
-
-    def __init__(
-        self,
-        predictions_topic: str,
-        dead_letters: DeadLetters,
-        feature_log: FeatureLog | None = None,
-    ) -> None:
-        self._topic = predictions_topic
-        self._dead_letter = dead_letters
-        self._feature_log = feature_log
+    commits_offsets: bool
+    """Whether the offsets of a finished batch are committed already, with its predictions."""
 
     def __call__(self, batch: Batch) -> None:
-        """Fill `batch.outgoing`, in the order of the batch."""
-        outgoing = batch.outgoing
-        for item in batch.items:
-            if item.failure is not None:
-                outgoing.append(self._dead_letter(item))
-            elif item.served is not None:
-                prediction_id = _prediction_id(item)
-                outgoing.append(self._prediction(item, prediction_id))
-                if self._feature_log and (logged := self._feature_log(item, prediction_id)):
-                    outgoing.append(logged)
+        """Publish `batch.outgoing`; raises `StoppingError` if told to stop before the end."""
 
-    def _prediction(self, item: Item, prediction_id: str) -> Outgoing:
-        served, event, record = item.served, item.event, item.record
-        assert served is not None
-        fresh = event.event_time - item.newest if item.newest > -math.inf else None
-        value = to_json(
-            {
-                "prediction_id": prediction_id,
-                "event_id": event.event_id,
-                "event_time": event.event_time,
-                **served.fields,
-                "model": {"name": served.model, "version": served.version},
-                "served_by": served.served_by,
-                "degraded": served.degraded,
-                "state_freshness_seconds": fresh,
-            },
-            inf_nan_mode="null",
-        )
-        headers: Headers = [
-            ("prediction-id", prediction_id.encode()),
-            ("source-topic", record.partition.topic.encode()),
-            ("source-partition", b"%d" % record.partition.number),
-            ("source-offset", b"%d" % record.offset),
-            _CONTENT_TYPE,
-        ]
-        if item.ahead:
-            headers.append(("state-ahead", b"true"))
-        headers += [
-            header
-            for header in record.headers
-            if header[0] not in _OURS and not header[0].startswith(PREFIX)
-        ]
-        return Outgoing(self._topic, record.key, value, headers)
+    def finish(self, batch: Batch) -> list[Batch]:
+        """Take note that the batch's state is written; return the batches finished now."""
 
+    def flush(self) -> list[Batch]:
+        """Finish what `finish` put off; return the batches finished now."""
 
-def _prediction_id(item: Item) -> str:
-    source = item.record.partition.source
-    assert source is not None
-    return f"{source.topic_id}-{source.partition}-{item.record.offset}"
+    @property
+    def put_off_seconds(self) -> float | None:
+        """How long until `flush` is due; None where nothing was put off."""
+
+    def suspend(self) -> None:
+        """A wait for another service begins: leave nothing open meanwhile."""
+
+    def abandon(self) -> list[Batch]:
+        """Return the batches that were put off and will not be finished by this process."""
+
+    def close(self) -> None:
+        """Wait a moment for what is under way, then let go."""
 
 
 class PublishStage:
@@ -126,20 +63,21 @@ class PublishStage:
     while brokers are away librdkafka waits and goes on. What it does give up is tried again here.
     """
 
+    commits_offsets = False
+
     def __init__(
         self,
         make_producer: Callable[[], Producer],
         patience: Patience,
         *,
         stopping: Callable[[], bool],
-        on_waiting: Callable[[str, bool], None],
+        on_waiting: Callable[[str, bool, str], None],
     ) -> None:
         self._make_producer = make_producer
         self._producer = make_producer()
         self._patience = patience
         self._stopping = stopping
         self._on_waiting = on_waiting
-        self._failed: list[tuple[Outgoing, KafkaError]] = []
 
     def __call__(self, batch: Batch) -> None:
         """Publish `batch.outgoing`; raises `StoppingError` if told to stop before the end."""
@@ -149,34 +87,16 @@ class PublishStage:
             self._patience("kafka", partial(self._publish, list(pending)))
 
     def _publish(self, pending: list[Outgoing]) -> None:
-        self._failed.clear()
-        produce = self._producer.produce
-        for outgoing in pending:
-            while True:
-                try:
-                    produce(
-                        outgoing.topic,
-                        outgoing.value,
-                        outgoing.key,
-                        headers=outgoing.headers,
-                        on_delivery=partial(self._report, outgoing),
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)  # the queue is full: let it drain
-                except KafkaException as error:
-                    self._failed.append((outgoing, error.args[0]))
-                    break
+        refused: Refused = []
+        produce(self._producer, pending, refused)
         self._flush()
-        if self._failed:
-            pending[:] = self._again(self._failed)
-            if pending:
-                code = self._failed[0][1]
-                raise ServiceAwayError("kafka", f"{len(pending)} records refused: {code.str()}")
-
-    def _report(self, outgoing: Outgoing, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append((outgoing, error))
+        if refused:
+            if any(error.fatal() for _, error in refused):
+                # A fatal error ends an idempotent producer; its successor publishes the same bytes.
+                self._producer = self._make_producer()
+            pending[:] = [shrunk(outgoing, error) for outgoing, error in refused]
+            code = refused[0][1]
+            raise ServiceAwayError("kafka", f"{len(pending)} records refused: {code.str()}")
 
     def _flush(self) -> None:
         waited = False
@@ -185,32 +105,71 @@ class PublishStage:
                 raise StoppingError("stopped while waiting for acknowledgements")
             if not waited:
                 waited = True
-                self._on_waiting("kafka", True)
-                log.warning("waiting for kafka to acknowledge records")
+                self._on_waiting("kafka", True, "records are not acknowledged")
         if waited:
-            self._on_waiting("kafka", False)
-            log.info("kafka acknowledged")
+            self._on_waiting("kafka", False, "")
 
-    def _again(self, failed: Sequence[tuple[Outgoing, KafkaError]]) -> list[Outgoing]:
-        if any(error.fatal() for _, error in failed):
-            # A fatal error ends an idempotent producer; its successor publishes the same bytes.
-            self._producer = self._make_producer()
-        again = []
-        for outgoing, error in failed:
-            if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                again.append(outgoing)
-            elif outgoing.value is not None:
-                # Even its dead letter does not fit: say how much was left out, and go on.
-                size = str(len(outgoing.value)).encode()
-                headers = [*outgoing.headers, (f"{PREFIX}value-omitted-bytes", size)]
-                again.append(Outgoing(outgoing.topic, outgoing.key, None, headers))
-                log.error("a record for %s is too large; published without value", outgoing.topic)
-            else:
-                ours = [h for h in outgoing.headers if h[0].startswith(PREFIX) or h[0] in _OURS]
-                again.append(Outgoing(outgoing.topic, None, None, ours))
-                log.error("a record for %s is too large; published without headers", outgoing.topic)
-        return again
+    def finish(self, batch: Batch) -> list[Batch]:
+        """It is: nothing is put off."""
+        return [batch]
 
-    def close(self) -> Any:
+    def flush(self) -> list[Batch]:
+        """Nothing was put off."""
+        return []
+
+    @property
+    def put_off_seconds(self) -> float | None:
+        """None: nothing is put off."""
+        return None
+
+    def suspend(self) -> None:
+        """Nothing is open."""
+
+    def abandon(self) -> list[Batch]:
+        """Nothing was put off."""
+        return []
+
+    def close(self) -> None:
         """Wait a moment for what is under way, then let go."""
-        return self._producer.flush(1.0)
+        self._producer.flush(1.0)
+
+
+def produce(producer: Producer, pending: Sequence[Outgoing], refused: Refused) -> None:
+    """Hand records to a producer; `refused` gets those refused now or when they are reported on."""
+
+    def report(outgoing: Outgoing, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            refused.append((outgoing, error))
+
+    send: Any = producer.produce
+    for outgoing in pending:
+        while True:
+            try:
+                send(
+                    outgoing.topic,
+                    outgoing.value,
+                    outgoing.key,
+                    headers=outgoing.headers,
+                    on_delivery=partial(report, outgoing),
+                )
+                break
+            except BufferError:
+                producer.poll(0.1)  # the queue is full: let it drain
+            except KafkaException as error:
+                refused.append((outgoing, error.args[0]))
+                break
+
+
+def shrunk(outgoing: Outgoing, error: KafkaError) -> Outgoing:
+    """What to publish in place of a refused record: itself, or less of it if it was too large."""
+    if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+        return outgoing
+    if outgoing.value is not None:
+        # Even its dead letter does not fit: say how much was left out, and go on.
+        size = str(len(outgoing.value)).encode()
+        headers = [*outgoing.headers, (f"{PREFIX}value-omitted-bytes", size)]
+        log.error("a record for %s is too large; published without value", outgoing.topic)
+        return Outgoing(outgoing.topic, outgoing.key, None, headers, outgoing.source)
+    ours = [h for h in outgoing.headers if h[0].startswith(PREFIX) or h[0] in OURS]
+    log.error("a record for %s is too large; published without headers", outgoing.topic)
+    return Outgoing(outgoing.topic, None, None, ours, outgoing.source)

@@ -9,6 +9,7 @@ from typing import Any
 from features.engine import Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
+from stream_app.starts import StartCount
 
 __all__ = [
     "Batch",
@@ -33,7 +34,10 @@ class Partition:
     never be committed under a new one.
     """
 
-    __slots__ = ("number", "rank", "revoked", "source", "source_id", "topic")
+    __slots__ = (
+        "applied", "ended", "is_new", "log_end", "log_start", "number", "rank", "revoked",
+        "set_by_hand", "source", "source_id", "start", "starts", "topic",
+    )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
         self.topic = topic
@@ -45,7 +49,28 @@ class Partition:
         self.source_id = 0
         """The small integer its fences are kept under; 0 until registered."""
         self.revoked = False
-        """Whether the assignment has ended."""
+        """Whether it is being given away: nothing more of it begins its way."""
+        self.ended = False
+        """Whether the assignment has ended: nothing more of it may be committed."""
+        self.start = 0
+        """Offset it is read from."""
+        self.log_start = 0
+        """First offset the log held when it was assigned."""
+        self.log_end = 0
+        """Offset after the last one the log held then."""
+        self.starts = StartCount()
+        """How often it was begun without getting anywhere."""
+        self.set_by_hand = False
+        """Whether somebody other than a worker committed the offset it is read from."""
+        self.is_new = False
+        """Whether the group had committed nothing of it when it was assigned."""
+        self.applied = -1
+        """Offset through which the state held its records when it was assigned."""
+
+    @property
+    def topic_id(self) -> str:
+        """Id of the topic, as Kafka's tools print it; empty until the broker was asked."""
+        return self.source.topic_id if self.source is not None else ""
 
     def __repr__(self) -> str:
         """Name the partition as operators do."""
@@ -148,6 +173,8 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    source: Partition | None = None
+    """The partition of the record it came of."""
 
 
 @dataclass(slots=True)
@@ -163,3 +190,6 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""
+    applied: dict[Partition, int] = field(default_factory=dict)
+    """The same for the partitions whose records update the state with this batch: all but those
+    whose state is being rebuilt."""

@@ -123,7 +123,18 @@ class Settings(BaseSettings):
     sasl_password: SecretStr | None = Field(None, examples=["..."])
     """Shorthand for the property `sasl.password` of every client, over which it wins."""
     starts_at: Literal["beginning", "end"] = "beginning"
-    """Where a group without committed offsets starts."""
+    """Where a group starts that has committed nothing yet. Partitions added later start at their
+    beginning, whatever stands here."""
+    on_gone: Literal["continue", "stop"] = "continue"
+    """What to do where the brokers deleted records before they were read (retention): report them
+    and go on behind the gap, or stop."""
+    delivery: Literal["at_least_once", "exactly_once"] = "at_least_once"
+    """How predictions and dead letters are published. exactly_once: in transactions together with
+    the offsets, every `commit_interval_seconds`; a consumer that reads committed records sees each
+    once."""
+    transaction_timeout_seconds: Annotated[float, Field(ge=1.0, le=900.0)] = 10.0
+    """After how long the brokers abort a transaction whose worker is gone. Until then consumers of
+    the predictions that read committed records wait, unless `group_instance_id` is set."""
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Group protocol: classic (cooperative-sticky), or consumer (KIP-848, Kafka 4.0 and later)."""
     group_instance_id: _Name | None = Field(None, examples=["worker-0"])
@@ -134,13 +145,23 @@ class Settings(BaseSettings):
     less than their `group.min.session.timeout.ms`, 6 s unless changed."""
 
     redis_url: SecretStr = SecretStr("redis://localhost:6379/0")
-    """Where the state lives: redis://, rediss:// (TLS) or unix://. Not used by a use case without
-    views."""
+    """Where the state lives: redis://, rediss:// (TLS) or unix:///PATH; a Redis Cluster by some of
+    its nodes, redis+cluster://HOST:PORT,HOST:PORT or rediss+cluster:// (TLS). Not used by a use case
+    without views."""
     redis_timeout_seconds: _Waiting = 2.0
     """How long one Redis command or connect may take before Redis counts as away."""
-    state_buckets: Annotated[int, Field(ge=1, le=1_024)] = 1
-    """In how many parts a hot entity's state is kept, so that workers that share it conflict less.
-    Changing it needs a new `application`."""
+    state_buckets: Annotated[int, Field(ge=1, le=1_024)] | None = Field(None, examples=[16])
+    """Over how many hash slots the states are spread, so that the nodes of a Redis Cluster share the
+    load. Default: 1 on one server, 16 on a cluster. A batch costs one script call a bucket. Redis
+    remembers it, and another number is refused: changing it needs a new `application`."""
+    state_expiry: bool = True
+    """Whether Redis may forget a state of a view with `ttl_seconds` once it is older than that and
+    its records have left the topics as well. Needs DescribeConfigs on the topics; without, and where
+    a topic keeps its records for ever, nothing is forgotten."""
+
+    while_rebuilding: Literal["fallback", "wait"] = "fallback"
+    """What becomes of records while the state is rebuilt from the log: served by a fallback with the
+    reason `state_rebuilding`, or they wait. Without a fallback they wait."""
 
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""
@@ -158,9 +179,16 @@ class Settings(BaseSettings):
     max_value_bytes: _Bytes = _MIB
     """A larger value is dead-lettered as `value-too-large`."""
     commit_interval_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
-    """Shortest time between two commits; what a crash may have to do again."""
+    """Time between two commits: what a crash may have to do again, and with `exactly_once` how
+    long a prediction may wait for its transaction."""
     drain_seconds: _Seconds = 20.0
     """How long a stopping worker may take to finish what is in flight."""
+    work_deadline_seconds: _Waiting = 120.0
+    """How long a stage may be at work on a batch, waits for a service not counted. Past it the process
+    names the offsets and ends with status 1; liveness fails after as long without a sign of work."""
+    crash_isolation_starts: Annotated[int, Field(ge=1, le=1_000)] = 3
+    """After so many starts that ended without progress, records are first tried one by one in a child
+    process; one that kills it is dead-lettered as `process-crash`."""
 
     alignment: bool = True
     """Whether partitions are merged by record timestamp."""
@@ -220,19 +248,12 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _is_redis_url(cls, url: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(url.get_secret_value())
-            known = parts.scheme in {"redis", "rediss", "unix"}
-            if parts.scheme == "unix":
-                complete = bool(parts.path)
-            else:  # redis-py takes database 0 for a database that is no number
-                complete = bool(parts.hostname) and re.fullmatch(r"(/\d*)?", parts.path) is not None
-            _ = parts.port
-        except ValueError:
-            known = complete = False
-        if not known or not complete:
-            raise ValueError("expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix://PATH")
+    def _can_be_connected_to(cls, url: SecretStr) -> SecretStr:
+        if not _is_redis_url(url.get_secret_value()):
+            raise ValueError(
+                "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix://PATH or "
+                "redis+cluster://HOST:PORT,HOST:PORT"
+            )
         return url
 
     @field_validator("kafka", "consumer", "producer")
@@ -267,7 +288,8 @@ class Settings(BaseSettings):
             **kafka_properties.reveal(self.consumer),
             "group.id": group,
             "group.protocol": self.group_protocol,
-            "auto.offset.reset": "earliest" if self.starts_at == "beginning" else "latest",
+            # Where to start is decided in transport/positions.py; nothing is skipped unseen.
+            "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
@@ -300,6 +322,19 @@ class Settings(BaseSettings):
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": 0,
+        }
+
+    def transaction_properties(self, application: str, instance: str) -> dict[str, Any]:
+        """Return a transactional producer's properties, secrets in the clear. Never log them.
+
+        `instance` names the worker: its successor of the same name ends what it left open at once.
+        """
+        return {
+            **self.producer_properties(),
+            "transactional.id": f"{application}-{instance}",
+            "transaction.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
+            # A timeout of a record must not be longer than its transaction's.
+            "message.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
         }
 
     def admin_properties(self) -> dict[str, Any]:
@@ -348,3 +383,21 @@ class Settings(BaseSettings):
         for table in (self.kafka, self.consumer, self.producer):
             values += [value for value in table.values() if isinstance(value, SecretStr)]
         return [value.get_secret_value() for value in values if value is not None]
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return bool(parts.path)
+        if parts.scheme in {"redis+cluster", "rediss+cluster"}:
+            _, _, places = parts.netloc.rpartition("@")
+            hosts = [urlsplit(f"//{place}") for place in places.split(",")]
+            _ = [host.port for host in hosts]
+            return parts.path in {"", "/"} and all(host.hostname for host in hosts)
+        _ = parts.port
+        # redis-py takes database 0 for a database that is no number.
+        numbered = re.fullmatch(r"(/\d*)?", parts.path) is not None
+        return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and numbered
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""Who a partition is: the cluster's and the topic's ids, and the number its fences are kept under."""
+"""Who a partition is: the ids of its cluster and its topic, as the brokers tell them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
 from stream_app.errors import ServiceAwayError
-from stream_app.patience import Patience
 from stream_app.records import Partition
-from stream_app.state import StateStage
 
 __all__ = ["Sources"]
 
@@ -27,29 +25,41 @@ class Sources:
     tell them apart.
     """
 
-    def __init__(self, admin: AdminClient, state: StateStage, patience: Patience) -> None:
+    def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
+        """`topics`: those of the use case's events."""
         self._admin = admin
-        self._state = state
-        self._patience = patience
+        self._topics = list(topics)
+        self._cluster_id: str | None = None
 
     def identify(self, partitions: Sequence[Partition]) -> None:
-        """Set `source` and `source_id` of each partition; waits while Kafka or Redis is away."""
-        topics = sorted({partition.topic for partition in partitions})
-        cluster_id, topic_ids = self._patience("kafka", lambda: self._describe(topics))
+        """Set `source` of each partition; raises `ServiceAwayError`."""
+        described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
-            partition.source = Source(cluster_id, topic_ids[partition.topic], partition.number)
-        self._state.register(partitions)
+            topic_id = _as_kafka_shows_it(described[partition.topic].topic_id)
+            partition.source = Source(self._cluster(), topic_id, partition.number)
 
-    def _describe(self, topics: Sequence[str]) -> tuple[str, dict[str, str]]:
+    def partitions(self) -> dict[str, int]:
+        """How many partitions each topic of events has now; raises `ServiceAwayError`."""
+        described = self._describe(self._topics)
+        return {topic: len(description.partitions) for topic, description in described.items()}
+
+    def _cluster(self) -> str:
+        if self._cluster_id is None:
+            try:
+                described: Any = self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS)
+                self._cluster_id = str(described.result().cluster_id)
+            except KafkaException as error:
+                raise ServiceAwayError("kafka", error.args[0].str()) from error
+        return self._cluster_id
+
+    def _describe(self, topics: Sequence[str]) -> dict[str, Any]:
         try:
-            cluster: Any = self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS).result()
-            described = self._admin.describe_topics(
+            futures = self._admin.describe_topics(
                 TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS
             )
-            ids = {topic: _as_kafka_shows_it(f.result().topic_id) for topic, f in described.items()}
+            return {topic: future.result() for topic, future in futures.items()}
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
-        return str(cluster.cluster_id), ids
 
 
 def _as_kafka_shows_it(topic_id: object) -> str:

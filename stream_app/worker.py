@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -12,28 +13,37 @@ from confluent_kafka.admin import AdminClient
 from features.engine import FeatureEngine
 from features.usecase import UseCase
 from stream_app import __version__
+from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
+from stream_app.assembly import decode_stage, make_rebuild
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
-from stream_app.decode import DecodeStage
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
+from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
+from stream_app.offsets import Group
+from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
-from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.publish import Publishing, PublishStage
 from stream_app.records import Chunk, Partition
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
-from stream_app.state_store import open_store
+from stream_app.stores import open_store
+from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.positions import StartPositions
+from stream_app.trial import Trial
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Worker"]
 
@@ -43,7 +53,9 @@ _librdkafka = get_logger("librdkafka")
 
 _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
-_LEAVE_SECONDS: Final = 15.0
+_REGION_BATCHES: Final = 2
+"""How many batches' records of one partition a process that dies may have had in hand."""
+_LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 
 
@@ -59,7 +71,9 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(settings.work_deadline_seconds)
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._absences = Absences(on_change=self._away)
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -71,6 +85,7 @@ class Worker:
         self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._sources = Sources(self._admin, self.topics)
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin, self._commit, lambda: self.partitions, on_away=self._waiting
@@ -81,20 +96,24 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
+        store = open_store(settings, usecase, self.application, self._admin)
         state = StateStage(
             engine,
-            open_store(settings, usecase, self.application),
+            store,
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
+        rebuilding: set[Partition] = set()
         return Stages(
-            sources=Sources(self._admin, state, self._patience),
-            decode=DecodeStage(
-                {topic.name: topic.decoder for topic in usecase.topics},
-                usecase.times,
-                max_value_bytes=settings.max_value_bytes,
-                clock_ahead_seconds=settings.clock_ahead_seconds,
+            isolation=CrashIsolation(
+                Trial(settings, self._patience, on_progress=self._progress),
+                starts=settings.crash_isolation_starts,
+                region_records=_REGION_BATCHES * settings.batch_max_records,
+            ),
+            decode=decode_stage(
+                settings,
+                usecase,
                 on_unknown_fields=metrics.unknown_fields,
                 on_clock_corrected=metrics.clock_corrected,
             ),
@@ -111,7 +130,7 @@ class Worker:
                 resume=lambda partitions: self._connected.resume(partitions),
                 on_gave_up=self._gave_up,
             ),
-            enrich=EnrichStage(engine, state, usecase.times),
+            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -127,14 +146,47 @@ class Worker:
                 if settings.feature_log_topic
                 else None,
             ),
-            publish=PublishStage(
+            publish=self._publishing(),
+            state=state,
+            recovery=Recovery(
+                state,
+                self._commit,
+                make_rebuild(
+                    settings,
+                    usecase,
+                    self.application,
+                    store,
+                    self._patience,
+                    metrics,
+                    Trial(settings, self._patience),
+                ),
+                rebuilding,
+                mode=settings.while_rebuilding if fallbacks else "wait",
+                on_waiting=self._waiting,
+                on_partitions=metrics.rebuilding,
+            ),
+            commit=self._commit,
+        )
+
+    def _publishing(self) -> Publishing:
+        settings = self.settings
+        if settings.delivery == "at_least_once":
+            return PublishStage(
                 lambda: Producer(settings.producer_properties(), logger=_librdkafka),
                 self._patience,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
-            ),
-            state=state,
-            commit=self._commit,
+            )
+        instance = settings.group_instance_id or uuid.uuid4().hex
+        properties = settings.transaction_properties(self.application, instance)
+        group = Group(settings.consumer_properties(self.application))
+        return TransactionStage(
+            lambda: Producer(properties, logger=_librdkafka),
+            self._patience,
+            self._commit,
+            interval_seconds=settings.commit_interval_seconds,
+            group_metadata=lambda: self._connected.group_metadata(),
+            committed=group.committed,
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
@@ -148,6 +200,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
         self._end_offsets.start()
+        self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
         gc.collect()
@@ -166,6 +219,14 @@ class Worker:
             on_crash=on_crash,
             on_joined=lambda: self.health.ready(True),
             commit=self._commit,
+            positions=StartPositions(
+                self._admin,
+                self._sources,
+                self._patience,
+                starts_at=settings.starts_at,
+                on_gone=settings.on_gone,
+                on_gone_records=self.metrics.gone_by_retention,
+            ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
             linger_seconds=settings.linger_seconds,
@@ -182,6 +243,7 @@ class Worker:
         return Pipeline(
             self._stages,
             self.metrics,
+            self.watchdog,
             depth=self.settings.pipeline_depth,
             on_finished=lambda batch: account_for(batch, self.metrics),
             on_crash=on_crash,
@@ -218,13 +280,30 @@ class Worker:
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
         self._patience.stop()
+        self._stages.recovery.stop()
+
+    def crashed(self) -> None:
+        """Something went wrong at work: let this start count as one that got nowhere."""
+        if self._client is not None:
+            self._client.crashed()
 
     def stop(self) -> None:
         """Stop serving metrics and health."""
+        self.watchdog.stop()
         self._end_offsets.stop()
         self._http.stop()
 
-    def _waiting(self, service: str, waiting: bool) -> None:
+    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
+        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
+        self.watchdog.waiting(service, waiting)
+        self._absences(service, waiting, why)
+
+    def _progress(self) -> None:
+        """Work that takes long got on."""
+        self.watchdog.progress()
+        self.health.beat()
+
+    def _away(self, service: str, waiting: bool) -> None:
         self.metrics.waiting(service, waiting)
         if waiting:
             self.health.waiting_for(service)

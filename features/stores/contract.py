@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Source", "StateWrite", "Store", "StoreUnavailableError"]
+__all__ = [
+    "Progress",
+    "Source",
+    "StateLostError",
+    "StateWrite",
+    "Store",
+    "StoreMismatchError",
+    "StoreUnavailableError",
+]
 
 
 class StoreUnavailableError(Exception):
     """The store cannot be reached or cannot serve now; the same call may succeed later."""
+
+
+class StateLostError(Exception):
+    """The store holds less than it acknowledged, or another generation has become the current one.
+
+    What to do is the same: `reopen`, register the sources again, look at the `marks`, and apply
+    again what is missing. The message says what was found and what was expected.
+    """
+
+
+class StoreMismatchError(Exception):
+    """The store was filled with other options than it was opened with; a person has to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +61,86 @@ class StateWrite:
     packed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source is applied."""
+
+    source: int
+    expected: int
+    """The mark that the store is known to hold; -1 where it is not known to hold one."""
+    through: int
+    """Offset that the source is applied through with this write."""
+
+
 class Store(Protocol):
     """States by view and entity, the registry of sources, and progress marks.
 
-    Every method raises `StoreUnavailableError` when the store is away; calls are idempotent.
+    A mark says, for a view and a source, through which offset the states hold the source's records.
+    It is written after the states, never goes back, and fences them: `read` and `write` compare
+    the marks with those that the caller knows, on every node and in one step with the rest, and
+    raise `StateLostError` where the store holds less.
+
+    States and marks belong to a generation. One is the current one; `successor` begins the next
+    beside it, which can be filled while the current one serves, and `activate` switches over.
+    Sources belong to all generations.
+
+    Every method raises `StoreUnavailableError` when the store is away; calls may be repeated.
     """
 
+    @property
+    def generation(self) -> int:
+        """Number of the generation whose states this store reads and writes; the first is 0."""
+
     def register(self, sources: Sequence[Source]) -> list[int]:
-        """Give each source its small integer, the same for every worker and for ever."""
+        """Give each source its small integer, the same for every worker and for ever.
+
+        Raises `StoreMismatchError`.
+        """
 
     def first_version(self) -> int:
         """A version above every version given out before, for states that do not exist yet."""
 
-    def read(self, wanted: Sequence[Collection[str]]) -> list[list[tuple[str, bytes]]]:
-        """For each view, the (entity, packed state) pairs that exist among the wanted ones."""
+    def read(
+        self, wanted: Sequence[Collection[str]], progress: Sequence[Progress] = ()
+    ) -> list[list[tuple[str, bytes]]]:
+        """For each view, the (entity, packed state) pairs that exist among the wanted ones.
+
+        Raises `StateLostError` if a mark is behind what `progress` expects; then what was read may
+        lack what was acknowledged.
+        """
 
     def write(
-        self, writes: Sequence[StateWrite], progress: Mapping[int, int]
+        self, writes: Sequence[StateWrite], progress: Sequence[Progress]
     ) -> list[tuple[StateWrite, bytes | None]]:
         """Compare and set; then note for every view the offset each source is applied through.
 
-        Returns the writes that were lost, each with the present value. The progress is noted all
-        the same: until the lost ones are written again, the offsets are not committed, and a
-        crash in between reads those records again, whose fences are not there yet.
+        Returns the writes that were lost, each with the present value. On a node where one was
+        lost, the progress is not noted: it is with the call that writes the lost ones again.
+
+        Raises `StateLostError` if a mark is behind what `progress` expects; nothing was written on
+        the node that is behind.
         """
 
     def marks(self) -> list[dict[int, int]]:
-        """For each view, the offset each source is applied through."""
+        """For each view, the offset each source is applied through on every node."""
+
+    def reopen(self) -> None:
+        """Turn to the generation that is the current one now."""
+
+    def successor(self) -> Store:
+        """The generation after this one, emptied: a store that shares this one's connections.
+
+        Only one may be filled at a time.
+        """
+
+    def activate(self) -> None:
+        """Make this generation the current one; the stores of its predecessor lose their state.
+
+        Raises `StateLostError` if neither it nor its predecessor is the current one.
+        """
+
+    def drop(self) -> None:
+        """Delete this generation's states and marks; `ValueError` if it is the current one."""
 
     def close(self) -> None:
         """Let go of connections."""

@@ -4,63 +4,144 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from features.codec import version_bytes
-from features.stores.contract import Source, StateWrite
+from features.stores.contract import Progress, Source, StateLostError, StateWrite
 from features.views import FeatureSet
 
 __all__ = ["MemoryStore"]
+
+
+@dataclass
+class _Shared:
+    """What all generations of a store have in common."""
+
+    current: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    generations: dict[int, tuple[list[dict[str, bytes]], list[dict[int, int]]]] = field(
+        default_factory=dict
+    )
+    """States and marks of each generation, by view."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class MemoryStore:
     """A `Store` that lives and dies with its process; safe to share between threads."""
 
     def __init__(self, features: FeatureSet) -> None:
-        self._views = len(features.views)
-        self._states: list[dict[str, bytes]] = [{} for _ in features.views]
-        self._marks: list[dict[int, int]] = [{} for _ in features.views]
-        self._sources: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._features = features
+        self._shared = _Shared()
+        self._turn_to(0, predecessor=0)
+
+    def _turn_to(self, generation: int, predecessor: int) -> None:
+        self._generation = generation
+        self._expected_current = predecessor
+        empty: tuple[list[dict[str, bytes]], list[dict[int, int]]] = (
+            [{} for _ in self._features.views],
+            [{} for _ in self._features.views],
+        )
+        self._states, self._marks = self._shared.generations.setdefault(generation, empty)
+
+    @property
+    def generation(self) -> int:
+        """Number of this store's generation."""
+        return self._generation
 
     def register(self, sources: Sequence[Source]) -> list[int]:
         """Give each source its small integer."""
-        with self._lock:
-            return [self._sources.setdefault(str(s), len(self._sources) + 1) for s in sources]
+        known = self._shared.sources
+        with self._shared.lock:
+            return [known.setdefault(str(source), len(known) + 1) for source in sources]
 
     def first_version(self) -> int:
         """Microseconds since the epoch, as the Redis store takes them from Redis."""
         return time.time_ns() // 1000
 
-    def read(self, wanted: Sequence[Collection[str]]) -> list[list[tuple[str, bytes]]]:
+    def _check(self, progress: Sequence[Progress]) -> None:
+        if self._shared.current != self._expected_current:
+            raise StateLostError(
+                f"generation {self._shared.current} of the state is the current one, "
+                f"{self._expected_current} was expected"
+            )
+        marks = self._marks[0] if self._marks else {}
+        for each in progress:
+            found = marks.get(each.source, -1)
+            if found < each.expected:
+                raise StateLostError(
+                    f"source {each.source} is applied through offset {found}, {each.expected} was "
+                    "expected"
+                )
+
+    def read(
+        self, wanted: Sequence[Collection[str]], progress: Sequence[Progress] = ()
+    ) -> list[list[tuple[str, bytes]]]:
         """For each view, the pairs that exist among the wanted ones."""
-        with self._lock:
+        with self._shared.lock:
+            if progress:
+                self._check(progress)
             return [
                 [(entity, states[entity]) for entity in entities if entity in states]
                 for entities, states in zip(wanted, self._states, strict=True)
             ]
 
     def write(
-        self, writes: Sequence[StateWrite], progress: Mapping[int, int]
+        self, writes: Sequence[StateWrite], progress: Sequence[Progress]
     ) -> list[tuple[StateWrite, bytes | None]]:
         """Compare and set, then note the progress; return the writes that were lost."""
         lost: list[tuple[StateWrite, bytes | None]] = []
-        with self._lock:
+        with self._shared.lock:
+            if writes or progress:
+                self._check(progress)
             for write in writes:
                 present = self._states[write.view].get(write.entity)
                 (expected,) = version_bytes([write.expected])
-                if (present or b"")[:8] != expected and present != write.packed:
-                    lost.append((write, present))
-                else:
+                if (present or b"")[:8] == expected:
                     self._states[write.view][write.entity] = write.packed
-            for marks in self._marks:
-                marks.update(progress)
+                elif present != write.packed:
+                    lost.append((write, present))
+            for marks in self._marks if not lost else ():
+                for each in progress:
+                    if each.through > marks.get(each.source, -1):
+                        marks[each.source] = each.through
         return lost
 
     def marks(self) -> list[dict[int, int]]:
         """For each view, the offset each source is applied through."""
-        with self._lock:
+        with self._shared.lock:
             return [dict(marks) for marks in self._marks]
+
+    def reopen(self) -> None:
+        """Turn to the generation that is the current one now."""
+        with self._shared.lock:
+            self._turn_to(self._shared.current, predecessor=self._shared.current)
+
+    def successor(self) -> MemoryStore:
+        """The generation after this one, emptied."""
+        with self._shared.lock:
+            successor = MemoryStore(self._features)
+            successor._shared = self._shared
+            successor._turn_to(self._generation + 1, predecessor=self._generation)
+            successor.drop()
+            return successor
+
+    def activate(self) -> None:
+        """Make this generation the current one."""
+        with self._shared.lock:
+            if self._shared.current != self._generation:
+                self._check(())
+            self._shared.current = self._expected_current = self._generation
+
+    def drop(self) -> None:
+        """Delete this generation's states and marks."""
+        with self._shared.lock:
+            if self._generation == self._shared.current:
+                raise ValueError(f"generation {self._generation} of the state is the current one")
+            for states in self._states:
+                states.clear()
+            for marks in self._marks:
+                marks.clear()
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from features.order import rank
 from stream_app.commit import CommitStage
 from stream_app.errors import FatalError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition, Record
+from stream_app.transport.assignment import Assignment
+from stream_app.transport.positions import StartPositions
 
 __all__ = ["ClientThread"]
 
@@ -33,7 +34,27 @@ _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
-_COMMITTED_SECONDS = 5.0
+_PASSING = frozenset(
+    {
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+    }
+)
+"""What brokers say while they fail over or their disks do: librdkafka tries again by itself."""
 _PATIENCE_SECONDS = 1.0
 """How long a full hand-over is waited for before partitions are paused."""
 
@@ -50,6 +71,7 @@ class ClientThread(threading.Thread):
         on_crash: Callable[[BaseException], None],
         on_joined: Callable[[], None],
         commit: CommitStage,
+        positions: StartPositions,
         metrics: Metrics,
         poll_max_records: int,
         linger_seconds: float,
@@ -70,26 +92,33 @@ class ClientThread(threading.Thread):
         self._on_crash = on_crash
         self._on_joined = on_joined
         self._commit = commit
-        self._metrics = metrics
+        self._positions = positions
         self._poll_max_records = poll_max_records
         self._linger = linger_seconds
         self._commit_interval = commit_interval_seconds
         # No longer, or rebalances wait as well; no shorter, or the thread spins.
         self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
         self._chunk_buffer = chunk_buffer
-        self._revoke_seconds = revoke_seconds
         self._wishes: deque[Callable[[Consumer], None]] = deque()
         self._space = threading.Condition()
         self._outstanding = 0
         self._stopping = threading.Event()
-        self._assigned: dict[tuple[str, int], Partition] = {}
-        self._paused: set[Partition] = set()
-        self._all_paused = False
+        self._crashed = False
+        self._assignment = Assignment(
+            topics,
+            cooperative=properties.get("group.protocol") == "consumer"
+            or properties.get("partition.assignment.strategy") == "cooperative-sticky",
+            positions=positions,
+            commit=commit,
+            metrics=metrics,
+            revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
+            in_order=lambda: not self._crashed,
+        )
+        self._metadata: Any = None
         self._chunk = Chunk()
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
-        self._commit_started = 0.0
         self._tick = tick_seconds
         self._holding = False
 
@@ -98,7 +127,15 @@ class ClientThread(threading.Thread):
     @property
     def partitions(self) -> list[Partition]:
         """The partitions assigned now."""
-        return list(self._assigned.values())
+        return self._assignment.partitions
+
+    def group_metadata(self) -> Any:
+        """The group's generation of a moment ago, as a transaction needs it.
+
+        Kept here by each turn of the thread: asked for by another one, the client would answer
+        only when a rebalance that waits for that other thread's transaction is over.
+        """
+        return self._metadata
 
     def chunk_done(self, *, holding: bool) -> None:
         """Make room for another chunk; `holding`: records are held for their turn."""
@@ -109,11 +146,15 @@ class ClientThread(threading.Thread):
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
-        self._wishes.append(lambda consumer: self._hold(consumer, partitions))
+        self._wishes.append(lambda consumer: self._assignment.hold(consumer, partitions))
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch from them again."""
-        self._wishes.append(lambda consumer: self._let_go(consumer, partitions))
+        self._wishes.append(lambda consumer: self._assignment.let_go(consumer, partitions))
+
+    def crashed(self) -> None:
+        """Let this start count as one that got nowhere, though the group is left in order."""
+        self._crashed = True
 
     def stop(self) -> None:
         """Consume no more, commit what is finished and leave the group."""
@@ -125,16 +166,18 @@ class ClientThread(threading.Thread):
 
     def run(self) -> None:
         """Poll until stopped; then commit what is finished and leave the group."""
+        assignment = self._assignment
         try:
             consumer = Consumer(
-                {**self._properties, "on_commit": self._on_commit}, logger=get_logger("librdkafka")
+                {**self._properties, "on_commit": assignment.commits.answered},
+                logger=get_logger("librdkafka"),
             )
             try:
                 consumer.subscribe(
                     self._topics,
                     on_assign=self._on_assign,
                     on_revoke=self._on_revoke,
-                    on_lost=self._on_lost,
+                    on_lost=assignment.on_lost,
                 )
                 while not self._stopping.is_set():
                     self._turn(consumer)
@@ -143,26 +186,31 @@ class ClientThread(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
             self._on_crash(error)
 
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment.on_assign(consumer, partitions)
+        self._on_joined()
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._metadata = consumer.consumer_group_metadata()
+        self._assignment.on_revoke(consumer, partitions)
+
     def _turn(self, consumer: Consumer) -> None:
+        self._metadata = consumer.consumer_group_metadata()
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        if now >= self._next_commit:
-            self._commit_finished(consumer)
+        if now >= self._next_commit or self._commit.urgent:
+            self._assignment.commit(consumer)
             self._next_commit = now + self._commit_interval
         if self._has_space():
             self._full_since = None
-            if self._all_paused:
-                self._all_paused = False
-                self._resume(consumer, [p for p in self.partitions if p not in self._paused])
+            self._assignment.let_all_go(consumer)
             self._poll(consumer)
             self._hand_over()
         elif self._full_since is None:
             self._full_since = now
         elif now - self._full_since > _PATIENCE_SECONDS:
-            if not self._all_paused:
-                self._all_paused = True
-                consumer.pause([TopicPartition(p.topic, p.number) for p in self.partitions])
+            self._assignment.hold_all(consumer)
             self._poll(consumer)  # for the rebalances and commits it serves
 
     def _has_space(self) -> bool:
@@ -190,17 +238,13 @@ class ClientThread(threading.Thread):
         first: dict[Partition, Record] = {}
         last: dict[Partition, Record] = {}
         ended: dict[Partition, int] = {}
-        assigned = self._assigned
+        assigned: Callable[[str, int], Any] = self._assignment.get
         append = chunk.records.append
         for message in messages:
-            partition = assigned.get((message.topic(), message.partition()))
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    if partition is not None:
-                        ended[partition] = message.offset()
-                else:
-                    self._consume_error(error)
+            partition = assigned(message.topic(), message.partition())
+            if message.error() is not None:
+                if self._is_end(consumer, partition, message):
+                    ended[partition] = message.offset()
                 continue
             if partition is None:
                 continue
@@ -231,188 +275,47 @@ class ClientThread(threading.Thread):
                 chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
+            partition.starts.at_end(offset)
         chunk.ended.extend(ended)
 
-    def _consume_error(self, error: KafkaError) -> None:
-        if error.fatal() or not (error.retriable() or error.code() < 0):
-            # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
-            # member. They are configuration or operation, and a restart is their remedy.
-            raise FatalError(f"kafka refused to deliver: {error.str()}")
-        log.warning("kafka: %s", error.str())
+    def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
+        """Whether a partition of ours is at its end; other events are dealt with."""
+        error: KafkaError = message.error()
+        if error.code() == KafkaError._PARTITION_EOF:
+            return partition is not None
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+            _consume_error(error)
+        elif partition is not None:
+            # What was to be read next is no longer in the log.
+            found = self._positions.find_again(partition, message.offset())
+            consumer.seek(TopicPartition(partition.topic, partition.number, found))
+        return False
 
     def _hand_over(self) -> None:
         chunk = self._chunk
         now = time.monotonic()
-        empty = not (chunk.records or chunk.assigned or chunk.revoked or chunk.ended)
+        empty = not (chunk.records or chunk.ended or self._assignment.has_news)
         due = now - self._last_chunk >= (self._tick if self._holding else _HEARTBEAT_SECONDS)
         if empty and not due:
             return
         self._last_chunk = now
         self._chunk = Chunk()
+        self._assignment.tell(chunk)
         with self._space:
             self._outstanding += 1
         self._on_chunk(chunk)
 
-    # Commits.
-
-    def _commit_finished(self, consumer: Consumer, *, wait: bool = False) -> None:
-        offsets = {
-            partition: offset
-            for partition, offset in self._commit.take().items()
-            if self._assigned.get((partition.topic, partition.number)) is partition
-        }
-        if not offsets:
-            return
-        places = [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
-        self._commit_started = time.perf_counter()
-        try:
-            if wait:
-                consumer.commit(offsets=places, asynchronous=False)
-            else:
-                consumer.commit(offsets=places)
-        except KafkaException as error:
-            self._commit_failed(error.args[0], offsets)
-
-    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Note how a commit went; called by librdkafka inside poll and inside a waiting commit."""
-        self._metrics.commit(time.perf_counter() - self._commit_started)
-        ours = {
-            self._assigned[place.topic, place.partition]: place
-            for place in offsets
-            if (place.topic, place.partition) in self._assigned
-        }
-        failed = {p: place.offset for p, place in ours.items() if error or place.error}
-        for partition, place in ours.items():
-            if partition not in failed:
-                self._commit.committed(partition, place.offset)
-        if failed:
-            causes = [place.error for place in ours.values() if place.error]
-            self._commit_failed(error or causes[0], failed)
-
-    def _commit_failed(self, error: KafkaError, offsets: Mapping[Partition, int]) -> None:
-        # The records behind these offsets are published and written: should they be read again,
-        # they are recognised. Until then the offsets are tried again.
-        self._metrics.commit_failures()
-        log.warning("offsets were not committed: %s", error.str())
-        for partition, offset in offsets.items():
-            self._commit.give_back(partition, offset)
-
-    # Rebalances, inside poll.
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._on_joined()
-        if not partitions:
-            return
-        for tp in partitions:
-            place = rank(self._topics.index(tp.topic), tp.partition)
-            partition = Partition(tp.topic, tp.partition, place)
-            self._assigned[tp.topic, tp.partition] = partition
-            self._chunk.assigned.append(partition)
-        self._metrics.rebalance("assigned", len(partitions))
-        log.info("assigned %s", _names(partitions))
-        if self._cooperative:
-            consumer.incremental_assign(partitions)
-        else:
-            consumer.assign(partitions)
-        # librdkafka remembers a pause of an earlier assignment of the same partition.
-        (consumer.pause if self._all_paused else consumer.resume)(partitions)
-        self._note_committed(consumer, partitions)
-
-    def _note_committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        try:
-            committed = consumer.committed(partitions, timeout=_COMMITTED_SECONDS)
-        except KafkaException as error:
-            log.debug("committed offsets are unknown for now: %s", error)
-            return
-        for tp in committed:
-            if tp.offset >= 0:
-                self._commit.committed(self._assigned[tp.topic, tp.partition], tp.offset)
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Give partitions away once what is under way with them is finished, within a bound."""
-        revoked = self._end(partitions)
-        self._metrics.rebalance("revoked", len(partitions))
-        patience = 0.0 if self._stopping.is_set() else self._revoke_seconds
-        finished = self._commit.settle(revoked, patience)
-        for partition in revoked:
-            self._assigned[partition.topic, partition.number] = partition
-        self._commit_finished(consumer, wait=True)
-        for partition in revoked:
-            self._assigned.pop((partition.topic, partition.number), None)
-        self._commit.forget(revoked)
-        log.info(
-            "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
-        )
-        self._unassign(consumer, partitions)
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Partitions that already belong to others: nothing of them may be committed."""
-        revoked = self._end(partitions)
-        self._metrics.rebalance("lost", len(partitions))
-        self._commit.forget(revoked)
-        log.warning("lost %s: the group went on without this worker", _names(partitions))
-        self._unassign(consumer, partitions)
-
-    def _end(self, partitions: list[TopicPartition]) -> list[Partition]:
-        ended = []
-        for tp in partitions:
-            partition = self._assigned.pop((tp.topic, tp.partition), None)
-            if partition is not None:
-                self._paused.discard(partition)
-                if partition in self._chunk.assigned:
-                    # Nobody has heard of it yet: told of the end alone, align would wait for it.
-                    self._chunk.assigned.remove(partition)
-                else:
-                    self._chunk.revoked.append(partition)
-                ended.append(partition)
-        gone = set(ended)
-        self._commit.revoke(ended)
-        self._chunk.records = [r for r in self._chunk.records if r.partition not in gone]
-        return ended
-
-    @property
-    def _cooperative(self) -> bool:
-        return (
-            self._properties.get("group.protocol") == "consumer"
-            or self._properties.get("partition.assignment.strategy") == "cooperative-sticky"
-        )
-
-    def _unassign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._cooperative:
-            consumer.incremental_unassign(partitions)
-        else:
-            consumer.unassign()
-
-    # Pausing.
-
-    def _hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
-        mine = [p for p in partitions if not p.revoked]
-        self._paused.update(mine)
-        consumer.pause([TopicPartition(p.topic, p.number) for p in mine])
-
-    def _let_go(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
-        mine = [p for p in partitions if not p.revoked]
-        self._paused.difference_update(mine)
-        if not self._all_paused:
-            self._resume(consumer, mine)
-
-    def _resume(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
-        consumer.resume([TopicPartition(p.topic, p.number) for p in partitions])
-
-    # The end.
-
     def _leave(self, consumer: Consumer) -> None:
         try:
-            self._commit_finished(consumer, wait=True)
+            self._assignment.commits.send(consumer, wait=True)
         finally:
             consumer.close()
 
 
-def _names(partitions: Sequence[TopicPartition]) -> str:
-    by_topic: dict[str, list[int]] = {}
-    for tp in partitions:
-        by_topic.setdefault(tp.topic, []).append(tp.partition)
-    return ", ".join(
-        f"{topic}[{','.join(map(str, sorted(numbers)))}]"
-        for topic, numbers in sorted(by_topic.items())
-    )
+def _consume_error(error: KafkaError) -> None:
+    passing = error.retriable() or error.code() < 0 or error.code() in _PASSING
+    if error.fatal() or not passing:
+        # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
+        # member. They are configuration or operation, and a restart is their remedy.
+        raise FatalError(f"kafka refused to deliver: {error.str()}")
+    log.warning("kafka: %s", error.str())

@@ -165,6 +165,12 @@ class Worker:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def cpu_seconds(self) -> float:
+        """CPU time it has used, in user and kernel mode."""
+        # Fields after the name, which may hold anything: see proc_pid_stat(5).
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """End it as `kill -9` does."""
         self._process.kill()
@@ -180,6 +186,10 @@ class Worker:
     def stop(self, number: int = signal.SIGTERM, seconds: float = 40.0) -> int | None:
         """Tell it to stop; return its exit status, or None if it still runs afterwards."""
         self._process.signal(number)
+        return self._process.wait(seconds)
+
+    def wait(self, seconds: float = 40.0) -> int | None:
+        """Return its exit status when it has ended by itself, or None if it still runs."""
         return self._process.wait(seconds)
 
 
@@ -287,15 +297,19 @@ class Cluster:
         assert not errors, errors[0]
         return [places[number] for number in range(count)]
 
-    def read(self, *topics: str) -> list[Out]:
-        """All records of topics, to their present ends, in offset order by partition."""
+    def read(self, *topics: str, uncommitted: bool = False) -> list[Out]:
+        """All records of topics, to their present ends, in offset order by partition.
+
+        `uncommitted`: those of open and aborted transactions, too.
+        """
+        isolation = "read_uncommitted" if uncommitted else "read_committed"
         ends = {tp: end for tp, end in self.ends(*topics).items() if end}
         if not ends:
             return []
         group = f"reader-{uuid.uuid4().hex}"
         consumer = Consumer(
             {**self._config, "group.id": group, "enable.partition.eof": True,
-             "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+             "enable.auto.commit": False, "fetch.wait.max.ms": 50, "isolation.level": isolation}
         )  # fmt: skip
         found: list[Out] = []
         open_ = set(ends)
@@ -310,7 +324,9 @@ class Cluster:
                     if error is None:
                         found.append(_out(message))
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        open_.discard(place)
+                        # Behind an open transaction there is more to come.
+                        if message.offset() >= ends[place]:
+                            open_.discard(place)
                     else:
                         raise KafkaException(error)
         finally:
@@ -342,6 +358,13 @@ class Cluster:
             known = self._groups[group] = Consumer({**self._config, "group.id": group})
         offsets = known.committed(partitions, timeout=20)
         return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
+
+    def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Set a group's offsets as a person does who has stopped its members."""
+        by_hand = Consumer({**self._config, "group.id": group, "enable.auto.commit": False})
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        by_hand.commit(offsets=places, asynchronous=False)
+        by_hand.close()
 
     def drained(self, usecase: UseCase) -> bool:
         """Whether the group of a use case has committed all there is."""

@@ -149,6 +149,11 @@ def test_properties_of_file_and_environment_are_united_one_by_one(
         ("STREAM_APP_REDIS_URL", "rediss://:p@host/1?ssl_cert_reqs=required", None),
         ("STREAM_APP_REDIS_URL", "unix:///run/redis.sock?db=1", None),
         ("STREAM_APP_REDIS_URL", "redis://", "expected redis://HOST:PORT/DB"),
+        ("STREAM_APP_REDIS_URL", "redis+cluster://a:7000,b:7001,[::1]:7002", None),
+        ("STREAM_APP_REDIS_URL", "rediss+cluster://u:p@a,b/?ssl_cert_reqs=none", None),
+        ("STREAM_APP_REDIS_URL", "redis+cluster://a:7000,", "redis+cluster://HOST:PORT,HOST:PORT"),
+        ("STREAM_APP_REDIS_URL", "redis+cluster://a:7000/1", "redis+cluster://HOST:PORT,HOST:PORT"),
+        ("STREAM_APP_REDIS_URL", "redis+cluster://a:b", "redis+cluster://HOST:PORT,HOST:PORT"),
         ("STREAM_APP_KAFKA", "{not json", "the value is not JSON (character 1)"),
         ("STREAM_APP_KAFKA", "[1]", "expected a table"),
         ("STREAM_APP_KAFKA", '{"debug": ["all"]}', "the value of debug must be"),
@@ -378,7 +383,7 @@ def test_settings_become_librdkafkas_units() -> None:
     assert consumer["group.id"] == consumer["client.id"] == "group"
     assert consumer["session.timeout.ms"] == 6_500
     assert consumer["heartbeat.interval.ms"] < 6_500 / 2
-    assert consumer["auto.offset.reset"] == "latest"
+    assert consumer["auto.offset.reset"] == "error"
     assert consumer["group.instance.id"] == "w-0"
     assert consumer["queued.max.messages.kbytes"] * 1024 <= settings.held_bytes_total
     assert consumer["fetch.max.bytes"] <= settings.held_bytes_total

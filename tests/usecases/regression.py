@@ -276,7 +276,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         ),
         features_fingerprint=FEATURES.fingerprint(),
         outputs=(Output(name="kilowatts", dtype="float32"),),
-        decision={"peak_kilowatts": 2.5},
+        decision={"peak_kilowatts": 1.5},
         metrics={"mean_kilowatts": float(predicted.mean())},
     )
     log = [(topic_of(event, usecase), event) for event in events(30, START.timestamp(), meters=4)]

@@ -18,7 +18,7 @@ from features.events import Event
 from features.order import rank
 from features.replay import LoggedEvent
 from features.states import DecayedSums, LastValue, OpenItems
-from features.stores import MemoryStore, StateWrite, Store
+from features.stores import MemoryStore, Progress, StateWrite, Store
 from features.views import Column, Entity, FeatureSet, RowFeature, View
 
 #: Property tests run this many examples, so that the unit suite stays below its bound in time.
@@ -224,7 +224,8 @@ class Stored:
         if tables is None:
             tables = self.states(wanted)
         self.engine.advance(arrivals, tables, batch=1)
-        progress = {a.source: a.offset for a in arrivals}
+        ends = {a.source: a.offset for a in arrivals}
+        progress = [Progress(source, -1, offset) for source, offset in ends.items()]
         writes = [
             self.packed(view, entity, state)
             for view, table in enumerate(tables)

@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import StoppingError
+from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
-from stream_app.publish import FeatureLog, OutgoingRecords, PublishStage
+from stream_app.publish import PublishStage
 from stream_app.records import Batch, Headers, Item, Outgoing, Served
 from tests.unit.stream_app.builders import NOW, batch, failed, item, partition
 
@@ -214,7 +215,7 @@ class Publishing:
             on_waiting=self._note,
         )
 
-    def _note(self, service: str, waiting: bool) -> None:
+    def _note(self, service: str, waiting: bool, _why: str) -> None:
         self.waiting.append((service, waiting))
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
@@ -243,7 +244,7 @@ def test_only_what_was_refused_is_published_again(code: int) -> None:
     """Whether the refusal comes with the delivery or at once; the others are not doubled."""
     publish = Publishing(FakeProducer(None, code, None, code))
     assert publish(b"1", b"2", b"3") == [b"1", b"3", b"2"]
-    assert publish.waiting == [("kafka", True), ("kafka", False)]
+    assert publish.waiting == [("kafka", True), ("kafka", True), ("kafka", False)]
 
 
 def test_a_fatal_error_replaces_the_producer() -> None:

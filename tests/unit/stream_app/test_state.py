@@ -43,11 +43,11 @@ class Store(MemoryStore):
             self.away -= 1
             raise StoreUnavailableError("away")
 
-    def read(self, wanted: Any) -> list[list[tuple[str, bytes]]]:
+    def read(self, wanted: Any, progress: Any = ()) -> list[list[tuple[str, bytes]]]:
         """Note what was asked for."""
         self._answer()
         self.reads.append([set(keys) for keys in wanted])
-        return super().read(wanted)
+        return super().read(wanted, progress)
 
     def write(self, writes: Any, progress: Any) -> list[tuple[StateWrite, bytes | None]]:
         """As the store would, unless it is away."""

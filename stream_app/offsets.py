@@ -1,0 +1,71 @@
+"""Offsets as this worker commits them: each with a note of whose log it belongs to.
+
+A committed offset is a bare number that outlives its topic: a topic deleted and created again has
+the same name and other records, and a person may set a group's offsets to anything. So each offset
+is committed with the topic's id beside it, in the metadata that Kafka keeps with it (the `metadata`
+field of OffsetCommit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_app.errors import ServiceAwayError
+from stream_app.records import Partition
+
+__all__ = ["Group", "as_committed", "topic_id_of"]
+
+_REQUEST_SECONDS = 10.0
+_MARK = "stream-app/1 "
+
+
+def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    """The offsets to commit: for each partition the next one to read, with the topic's id."""
+    return [
+        TopicPartition(p.topic, p.number, offset, f"{_MARK}{p.topic_id}{p.starts.tag(offset)}")
+        for p, offset in offsets.items()
+    ]
+
+
+def topic_id_of(metadata: str | None) -> str | None:
+    """The topic id that an offset was committed with; None where somebody else committed it."""
+    if metadata is None or not metadata.startswith(_MARK):
+        return None
+    return metadata.removeprefix(_MARK).partition(" ")[0]
+
+
+class Group:
+    """Asks for a consumer group's offsets without being a member of it.
+
+    By a consumer that never subscribes: librdkafka's admin call for a group's offsets ends the
+    process when the group's coordinator has moved (seen with 2.16).
+    """
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        """`properties`: librdkafka's, of a consumer of the group."""
+        # As a static member of the group it would fence the real one.
+        member = {name: value for name, value in properties.items() if "instance" not in name}
+        self._properties = {**member, "log_level": 0}
+        self._consumer: Consumer | None = None
+
+    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The stable committed offset of each partition, where there is one.
+
+        Raises `ServiceAwayError`.
+        """
+        if self._consumer is None:
+            self._consumer = Consumer(self._properties)
+        places = [TopicPartition(p.topic, p.number) for p in partitions]
+        try:
+            answer = self._consumer.committed(places, timeout=_REQUEST_SECONDS)
+        except KafkaException as error:
+            raise ServiceAwayError("kafka", error.args[0].str()) from error
+        found = {(a.topic, a.partition): a.offset for a in answer if not a.error}
+        return {
+            p: found[p.topic, p.number]
+            for p in partitions
+            if found.get((p.topic, p.number), -1) >= 0
+        }

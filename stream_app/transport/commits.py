@@ -1,0 +1,77 @@
+"""Commits of offsets outside transactions: what is finished, at most every so often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream_app.commit import CommitStage
+from stream_app.logs import get_logger
+from stream_app.metrics import Metrics
+from stream_app.offsets import as_committed
+from stream_app.records import Partition
+
+__all__ = ["OffsetCommits"]
+
+log = get_logger(__name__)
+
+
+class OffsetCommits:
+    """Commits what the commit stage says is finished; every call is made on the client thread."""
+
+    def __init__(
+        self,
+        commit: CommitStage,
+        metrics: Metrics,
+        assigned: Callable[[str, int], Partition | None],
+    ) -> None:
+        """`assigned` gives the assignment that a partition is held under now."""
+        self._commit = commit
+        self._metrics = metrics
+        self._assigned = assigned
+        self._started = 0.0
+
+    def send(self, consumer: Consumer, *, wait: bool = False) -> None:
+        """Commit what is finished; `wait` for the answer."""
+        offsets = {
+            partition: offset
+            for partition, offset in self._commit.take().items()
+            if self._assigned(partition.topic, partition.number) is partition
+        }
+        if not offsets:
+            return
+        places = as_committed(offsets)
+        self._started = time.perf_counter()
+        try:
+            if wait:
+                self.answered(None, consumer.commit(offsets=places, asynchronous=False) or [])
+            else:
+                consumer.commit(offsets=places)
+        except KafkaException as error:
+            self._failed(error.args[0], offsets)
+
+    def answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Note how a commit went; of one that was not waited for, librdkafka tells inside poll."""
+        self._metrics.commit(time.perf_counter() - self._started)
+        ours: dict[Partition, TopicPartition] = {}
+        for place in offsets:
+            partition = self._assigned(place.topic, place.partition)
+            if partition is not None:
+                ours[partition] = place
+        failed = {p: place.offset for p, place in ours.items() if error or place.error}
+        for partition, place in ours.items():
+            if partition not in failed:
+                self._commit.committed(partition, place.offset)
+        if failed:
+            causes = [place.error for place in ours.values() if place.error]
+            self._failed(error or causes[0], failed)
+
+    def _failed(self, error: KafkaError, offsets: Mapping[Partition, int]) -> None:
+        # The records behind these offsets are published and written: should they be read again,
+        # they are recognised. Until then the offsets are tried again.
+        self._metrics.commit_failures()
+        log.warning("offsets were not committed: %s", error.str())
+        for partition, offset in offsets.items():
+            self._commit.give_back(partition, offset)

@@ -1,0 +1,172 @@
+"""Where an assigned partition is read from: decided here, never left to `auto.offset.reset`.
+
+- An offset of ours is gone on from. One that the log no longer reaches back to is reported with
+  the exact range, and the worker goes on behind the gap or stops, by setting.
+- A partition without a committed offset starts at its beginning: it may have been added while
+  nobody looked. Only a group that has committed nothing at all may start at the end, by setting.
+- An offset committed for an earlier topic of the same name means nothing.
+- An offset behind the end of the log means that the log lost records it had acknowledged; what
+  should become of that is for a person to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.logs import get_logger
+from stream_app.offsets import as_committed, topic_id_of
+from stream_app.patience import Patience
+from stream_app.records import Partition
+from stream_app.sources import Sources
+
+__all__ = ["StartPositions"]
+
+log = get_logger(__name__)
+
+_REQUEST_SECONDS = 10.0
+
+
+class StartPositions:
+    """Finds the position of partitions; every call is made on the client thread."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        sources: Sources,
+        patience: Patience,
+        *,
+        starts_at: Literal["beginning", "end"],
+        on_gone: Literal["continue", "stop"],
+        on_gone_records: Callable[[str, int, int], None],
+    ) -> None:
+        """`on_gone_records` is told topic, partition and number of records lost to retention."""
+        self._admin = admin
+        self._sources = sources
+        self._patience = patience
+        self._starts_at = starts_at
+        self._on_gone = on_gone
+        self._on_gone_records = on_gone_records
+
+    def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        """Set where each partition starts, and what is known of the offset it starts at.
+
+        Waits while Kafka is away. Raises `FatalError` where going on needs a person's word.
+        """
+        self._patience("kafka", lambda: self._find(consumer, partitions))
+
+    def find_again(self, partition: Partition, position: int) -> int:
+        """Where to go on when the log no longer holds `position`."""
+        self._patience("kafka", lambda: self._look_at_log([partition]))
+        return self._within_log(partition, position)
+
+    def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        self._sources.identify(partitions)
+        self._look_at_log(partitions)
+        committed = _committed(consumer, [TopicPartition(p.topic, p.number) for p in partitions])
+        for partition, place in zip(partitions, committed, strict=True):
+            topic_id = topic_id_of(place.metadata)
+            if place.offset < 0:
+                _begin_anew(partition, partition.log_start)
+                continue
+            if topic_id is not None and topic_id != partition.topic_id:
+                log.warning(
+                    "%s is another topic than the one whose offset %d was committed: it starts "
+                    "at its beginning", partition, place.offset,
+                )  # fmt: skip
+                _begin_anew(partition, partition.log_start)
+                continue
+            partition.set_by_hand = topic_id is None
+            partition.start = self._within_log(partition, place.offset)
+            moved = partition.start != place.offset
+            partition.starts.begin(partition.start, None if moved else place.metadata)
+        new = [partition for partition in partitions if partition.is_new]
+        if self._starts_at == "end" and new:
+            self._start_at_end(consumer, new)
+
+    def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
+        """Of a group that has committed nothing at all, commit the ends of all partitions.
+
+        All in one request, so that no other worker takes this one's first commit for a sign that
+        its own partitions were added later.
+        """
+        everywhere = [
+            TopicPartition(topic, number)
+            for topic, count in self._sources.partitions().items()
+            for number in range(count)
+        ]
+        if any(place.offset >= 0 for place in _committed(consumer, everywhere)):
+            return
+        ends = self._offsets(everywhere, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        everyone = {Partition(*place, 0): end for place, end in ends.items()}
+        self._sources.identify(list(everyone))
+        try:
+            consumer.commit(offsets=as_committed(everyone), asynchronous=False)
+        except KafkaException as error:
+            raise ServiceAwayError("kafka", error.args[0].str()) from error
+        for partition in new:
+            _begin_anew(partition, ends[partition.topic, partition.number])
+            partition.is_new = False
+        log.info("the group has committed nothing yet: it starts at the end of its topics")
+
+    def _within_log(self, partition: Partition, position: int) -> int:
+        if position > partition.log_end:
+            raise FatalError(
+                f"{partition} ends at offset {partition.log_end}, but the group is at {position}: "
+                "the brokers lost records they had acknowledged. Set the group's offset for it "
+                "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name."
+            )
+        if position >= partition.log_start:
+            return position
+        gone = partition.log_start - position
+        self._on_gone_records(partition.topic, partition.number, gone)
+        sentence = (
+            f"gone by retention: {partition} offsets {position} to {partition.log_start - 1} "
+            f"({gone}) were deleted before they were read"
+        )
+        if self._on_gone == "stop":
+            raise FatalError(
+                f"{sentence}. on_gone = continue goes on at offset {partition.log_start}."
+            )
+        log.error("%s; going on at offset %d", sentence, partition.log_start)
+        return partition.log_start
+
+    def _look_at_log(self, partitions: Sequence[Partition]) -> None:
+        places = [TopicPartition(p.topic, p.number) for p in partitions]
+        starts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        for partition in partitions:
+            partition.log_start = starts[partition.topic, partition.number]
+            partition.log_end = ends[partition.topic, partition.number]
+
+    def _offsets(
+        self, places: Sequence[TopicPartition], spec: OffsetSpec
+    ) -> dict[tuple[str, int], int]:
+        asked = dict.fromkeys(places, spec)
+        try:
+            answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
+            return {(p.topic, p.partition): f.result().offset for p, f in answers.items()}
+        except KafkaException as error:
+            raise ServiceAwayError("kafka", error.args[0].str()) from error
+
+
+def _begin_anew(partition: Partition, start: int) -> None:
+    partition.is_new = True
+    partition.start = start
+    partition.starts.begin(start, None)
+
+
+def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+    try:
+        answer = consumer.committed(places, timeout=_REQUEST_SECONDS)
+    except KafkaException as error:
+        raise ServiceAwayError("kafka", error.args[0].str()) from error
+    for place in answer:
+        if place.error is not None:
+            raise ServiceAwayError("kafka", place.error.str())
+    by_name = {(place.topic, place.partition): place for place in answer}
+    return [by_name[place.topic, place.partition] for place in places]

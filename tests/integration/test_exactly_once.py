@@ -1,0 +1,149 @@
+"""Exactly-once publishing: who reads committed records sees every prediction once, whatever breaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream_app.local import LocalKafka, LocalRedis
+from tests.integration.bed import Bed
+from tests.integration.test_rebalance import done, flowing
+from tests.integration.worker import Cluster, by_source
+from tests.services import choose
+from tests.usecases import regression
+
+EXACTLY_ONCE = {"delivery": "exactly_once", "transaction_timeout_seconds": 4}
+SMALL = {"batch_max_records": 30, "poll_max_records": 200}
+
+
+@pytest.fixture
+def local_only(request: pytest.FixtureRequest) -> None:
+    """Skip where services are not ours to kill."""
+    option = request.config.getoption("--services")
+    if choose(option) != "local":
+        pytest.skip(f"kills local services, and this run has --services={option}")
+
+
+@pytest.fixture
+def own_redis(local_only: None) -> Iterator[LocalRedis]:
+    """A Redis that the test may kill."""
+    with LocalRedis() as service:
+        yield service
+
+
+@pytest.fixture
+def own_kafka(local_only: None) -> Iterator[LocalKafka]:
+    """A broker that the test may kill."""
+    with LocalKafka() as service:
+        yield service
+
+
+def test_kill_9_in_a_backlog_shows_each_prediction_once(meters: Bed) -> None:
+    """Killed twice in a transaction: what it had published is aborted, and published once."""
+    meters.cluster.produce(meters.meters(9_000))
+    with meters.worker(**EXACTLY_ONCE, **SMALL) as worker:
+        for enough in (150, 1_000):
+            worker.until(
+                f"there are {enough} predictions",
+                lambda enough=enough: (
+                    meters.cluster.count(meters.usecase.predictions_topic) >= enough
+                ),
+            )
+            worker.kill()
+            assert not meters.drained(), "the backlog is too small for this test"
+            worker.start()
+        worker.until("the backlog is drained", meters.drained)
+    assert len(meters.check_nothing_lost(once=True)) >= 3_000
+    meters.check_each_counted_once()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_workers_that_join_and_leave_show_each_prediction_once(meters: Bed, protocol: str) -> None:
+    """Partitions are given away with their transaction committed, or taken without it."""
+    options = {**EXACTLY_ONCE, "group_protocol": protocol}
+    with meters.worker(**options) as first, meters.worker(**options) as second:
+        with flowing(meters):
+            first.until("the first works", lambda: done(first) > 100)
+            second.until("the second works", lambda: done(second) > 100)
+            assert second.stop() == 0, second.log
+            before = done(first)
+            first.until("the first works alone", lambda: done(first) > before + 100)
+        first.until("all is done", meters.drained)
+    meters.check_nothing_lost(once=True)
+    meters.check_each_counted_once(bits=False)
+
+
+def test_a_zombie_that_wakes_and_rejoins_publishes_nothing_twice(meters: Bed) -> None:
+    """Frozen in the middle of its batches, it wakes when others have done its work."""
+    meters.cluster.produce(meters.meters(6_000))
+    with meters.worker(**EXACTLY_ONCE, **SMALL) as zombie:
+        zombie.until(
+            "there are predictions",
+            lambda: meters.cluster.count(meters.usecase.predictions_topic) >= 150,
+        )
+        zombie.pause()
+        assert not meters.drained(), "the backlog is too small for this test"
+        with meters.worker(**EXACTLY_ONCE, **SMALL) as successor:
+            successor.until("the successor has done all", meters.drained)
+            zombie.resume()
+            before = done(zombie)
+            meters.cluster.produce(meters.meters(900, seed=8))
+            successor.until("the rest is done", meters.drained)
+            zombie.until("the zombie takes part again", lambda: done(zombie) > before)
+    meters.check_nothing_lost(once=True)
+    meters.check_each_counted_once(bits=False)
+
+
+def test_redis_away_for_longer_than_a_transaction_may_last(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    """Its transaction is aborted for the wait; afterwards the same bytes are published."""
+    bed = Bed(regression, tmp_path, cluster, own_redis.url, EXACTLY_ONCE)
+    cluster.produce(bed.meters(5_000))
+    slow = {"redis_timeout_seconds": 0.5, "commit_interval_seconds": 1.0}
+    with bed.worker(**SMALL, **slow, transaction_timeout_seconds=2) as worker:
+        worker.until(
+            "something is published",
+            lambda: cluster.count(bed.usecase.predictions_topic) > 200,
+        )
+        own_redis.kill()
+        worker.until("it waits for Redis", lambda: "redis" in worker.get("/readyz")[1])
+        # Twice as long as the brokers would let it stay open.
+        blocked = cluster.count(bed.usecase.predictions_topic)
+        with pytest.raises(AssertionError):
+            worker.until(
+                "more is published",
+                lambda: cluster.count(bed.usecase.predictions_topic) > blocked + 200,
+                seconds=4.0,
+            )
+        own_redis.start()
+        worker.until("the backlog is drained", bed.drained)
+        assert "replaced" not in worker.log, worker.tail()
+    bed.check_nothing_lost(once=True)
+    bed.check_each_counted_once()
+    everything = cluster.read(bed.usecase.predictions_topic, uncommitted=True)
+    again = [copies for copies in by_source(everything).values() if len(copies) > 1]
+    assert again, "nothing was published twice: this test hit nothing"
+    for copies in again:
+        assert len({copy.value for copy in copies}) == 1
+
+
+def test_a_broker_killed_in_a_transaction(
+    own_kafka: LocalKafka, redis_url: str, tmp_path: Path
+) -> None:
+    """The broker comes back after kill -9, and the worker goes on by itself."""
+    cluster = Cluster(own_kafka.bootstrap)
+    bed = Bed(regression, tmp_path, cluster, redis_url, EXACTLY_ONCE)
+    cluster.produce(bed.meters(5_000))
+    with bed.worker(**SMALL) as worker:
+        worker.until(
+            "something is published",
+            lambda: cluster.count(bed.usecase.predictions_topic) > 200,
+        )
+        own_kafka.kill()
+        worker.until("it waits for Kafka", lambda: "kafka" in worker.get("/readyz")[1])
+        own_kafka.start()
+        worker.until("the backlog is drained", bed.drained)
+    bed.check_nothing_lost(once=True)
+    bed.check_each_counted_once()
+    cluster.close()
