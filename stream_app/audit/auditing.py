@@ -20,7 +20,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from features.stores import Source, Store, StoreUnavailableError
+from features.stores import Source, Store, StoreMismatchError, StoreUnavailableError
 from features.usecase import UseCase
 from stream_app.audit.brokers import Brokers, Committed, Topic
 from stream_app.audit.judging import Judge
@@ -68,6 +68,8 @@ def audit(
         )
     except KafkaException as error:
         raise ServiceAwayError("kafka", f"Kafka: {error.args[0].str()}") from error
+    except StoreMismatchError as error:
+        raise ConfigurationError(str(error)) from error
     except StoreUnavailableError as error:
         raise ServiceAwayError("redis", str(error)) from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,13 +26,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from stream_app.audit.places import Place
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.logs import get_logger
+from stream_app.offsets import topic_id_of
 from stream_app.settings import Settings
 
 __all__ = ["Brokers", "Committed", "Topic"]
 
 _REQUEST_SECONDS: Final = 30.0
-_TAG: Final = "stream-app/1 "
-"""Begins the metadata of an offset that a worker committed; the topic's id follows."""
+_AGAIN_SECONDS: Final = 0.2
 
 _librdkafka = get_logger("librdkafka")
 
@@ -139,21 +140,26 @@ class Brokers:
 
         Offsets in transactions that are not decided are waited for.
         """
-        try:
-            answer = self._member.committed(
-                [TopicPartition(*place) for place in places], timeout=_REQUEST_SECONDS
-            )
-        except KafkaException as error:
-            raise _away(error) from error
         found = {}
-        for each in answer:
+        for each in self._ask_committed([TopicPartition(*place) for place in places]):
             if each.error is not None:
                 raise ServiceAwayError("kafka", f"Kafka: {each.error.str()}")
             if each.offset >= 0:
-                tag = each.metadata or ""
-                topic_id = tag.removeprefix(_TAG).strip() if tag.startswith(_TAG) else None
+                topic_id = topic_id_of(each.metadata)
                 found[Place(each.topic, each.partition)] = Committed(each.offset, topic_id)
         return found
+
+    def _ask_committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Ask until a coordinator is there: it may be about to move, or to load the group."""
+        deadline = time.monotonic() + _REQUEST_SECONDS
+        while True:
+            try:
+                left = max(_AGAIN_SECONDS, deadline - time.monotonic())
+                return self._member.committed(partitions, timeout=left)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise _away(error) from error
+            time.sleep(_AGAIN_SECONDS)
 
     def starts(self, places: Sequence[Place]) -> dict[Place, int]:
         """The first offset that each log still holds."""

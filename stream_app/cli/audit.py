@@ -120,7 +120,7 @@ def command(
     settings.check_kafka_properties()
     configure_logging("WARNING", settings.log_format)
     if exactly_once is None:
-        exactly_once = getattr(settings, "delivery", "at_least_once") == "exactly_once"
+        exactly_once = settings.delivery == "exactly_once"
     try:
         with Bar() as bar:
             report = audit(

@@ -23,7 +23,7 @@ from stream_app.cli import main
 from stream_app.errors import ConfigurationError
 from stream_app.settings import Settings
 from tests.integration.bed import Bed
-from tests.integration.worker import Cluster, Sent
+from tests.integration.worker import Cluster, Sent, eventually
 from tests.services import Kafka
 
 #: What must come of a few records, and does.
@@ -250,7 +250,7 @@ def test_an_offset_committed_for_an_earlier_topic_does_not_count(hand: Hand) -> 
     report = run(hand.bed)
     assert (report.waiting, report.missing) == (3, 0)
     assert any("earlier topic" in note for note in report.notes)
-    hand.commit(2, 0, metadata=f"stream-app/1 {hand.ids[hand.topic]}")
+    hand.commit(2, 0, metadata=f"stream-app/1 {hand.ids[hand.topic]} starts=2")
     assert run(hand.bed).missing == 2
 
 
@@ -380,6 +380,14 @@ def test_a_compacted_topic_of_outputs_is_refused(hand: Hand, which: str) -> None
     admin = AdminClient({"bootstrap.servers": hand.bed.cluster.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result()
+
+    def policy() -> str:
+        (future,) = admin.describe_configs(
+            [ConfigResource(ConfigResource.Type.TOPIC, name)]
+        ).values()
+        return str(future.result()["cleanup.policy"].value)
+
+    eventually("the broker knows its policy", lambda: "compact" in policy())
     with pytest.raises(ConfigurationError, match=rf"{name} is compacted"):
         run(hand.bed)
 
@@ -444,8 +452,8 @@ def test_an_account_holds_while_a_worker_drains_a_backlog(meters: Bed) -> None:
     waited = 0
     with meters.worker(batch_max_records=30, poll_max_records=200) as worker:
         worker.until(
-            "some is committed",
-            lambda: any(meters.cluster.committed(meters.usecase.name, *meters.topics).values()),
+            "some is predicted",
+            lambda: meters.cluster.count(meters.usecase.predictions_topic) > 200,
         )
         for _ in range(2):
             report = run(meters, recompute_state=True)
