@@ -47,7 +47,7 @@ class Absences:
             if waiting and wait is None:
                 self._waits[service] = _Wait(self._clock(), {thread})
                 self._on_change(service, True)
-                log.warning("waiting for %s%s", service, f", which is away: {why}" if why else "")
+                log.warning("waiting for %s%s", service, f": {why}" if why else "")
             elif wait is not None and waiting:
                 wait.threads.add(thread)
             elif wait is not None and thread in wait.threads:

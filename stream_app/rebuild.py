@@ -72,11 +72,14 @@ class Rebuild:
         self._changed = threading.Condition()
         self._batches = 0
 
-    def begin(self, partition: Partition, start: int, target: int) -> None:
-        """Apply the partition's records from `start` on, up to and without `target`."""
+    def begin(self, partition: Partition, start: int, target: int, *, applied: int) -> None:
+        """Apply the partition's records from `start` on, up to and without `target`.
+
+        `applied`: the mark that the store holds of it now; -1 for none.
+        """
         with self._changed:
             self._goals[partition] = _Goal(start, target)
-            self._state.expect(partition, start - 1)
+            self._state.expect(partition, applied)
             self._moved = True
             self._changed.notify_all()
 

@@ -53,7 +53,7 @@ class Recovery:
         rebuilding: set[Partition],
         *,
         mode: Literal["fallback", "wait"],
-        on_waiting: Callable[[bool], None],
+        on_waiting: Callable[[str, bool, str], None],
         on_partitions: Callable[[int], None],
     ) -> None:
         """`rebuilding` is shared with the stage that enriches; only this one changes it.
@@ -91,26 +91,20 @@ class Recovery:
 
         Raises `FatalError` where old records would be scored on a state that knows what followed.
         """
-        if not self._state.has_views:
+        if self._state.has_views:
+            self._state.register(partitions)
+            for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
+                self._positions[partition] = partition.start
+                partition.applied = applied
+                _check_origin(partition)
+        else:
             for partition in partitions:
                 partition.starts.rebuilding = False
-            return
-        self._state.register(partitions)
         for partition in partitions:
-            self._positions[partition] = partition.start
-            if partition.is_new:
-                # Should this process die now, its successor must know that the group was here.
-                self._commit.wait_until_known(partition)
-        for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
-            partition.applied = applied
-            if applied >= partition.start and (partition.set_by_hand or partition.is_new):
-                raise FatalError(
-                    f"{partition} is to be read from offset {partition.start}, which no worker "
-                    f"committed, but the state holds its records through {applied}: they would be "
-                    "scored on their own future. Give `application` another name to process them "
-                    "again, or set the group's offset to where it was."
-                )
-        self._look(partitions)
+            if partition.is_new or partition.set_by_hand:
+                self._commit.confirm(partition)
+        if self._state.has_views:
+            self._look(partitions)
 
     def give_up(self, partitions: Sequence[Partition]) -> None:
         """Partitions were revoked: their next owner looks after them."""
@@ -152,7 +146,7 @@ class Recovery:
 
     def _look(self, partitions: Sequence[Partition]) -> None:
         """Begin to rebuild what is behind; expect the marks of what is not."""
-        behind: list[tuple[Partition, int]] = []
+        behind: list[tuple[Partition, int, int]] = []
         for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
             position, start = self._positions[partition], applied + 1
             if start < partition.log_start < position:
@@ -162,25 +156,25 @@ class Recovery:
                 )  # fmt: skip
             start = max(start, partition.log_start)
             if start < position:
-                behind.append((partition, start))
+                behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
                 partition.starts.rebuilding = False
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
-        self._commit.settle([partition for partition, _ in behind], timeout=None)
-        records = sum(self._positions[partition] - start for partition, start in behind)
+        self._commit.settle([partition for partition, *_ in behind], timeout=None)
+        records = sum(self._positions[partition] - start for partition, start, _ in behind)
         log.warning(
             "the state of %d partitions is rebuilt from %d offsets of their logs; meanwhile %s",
             len(behind), records,
             "a fallback serves" if self._mode == "fallback" else "their records wait",
         )  # fmt: skip
-        for partition, start in behind:
+        for partition, start, applied in behind:
             self._rebuilding.add(partition)
             partition.starts.rebuilding = True
             self._state.expect_nothing([partition])
-            self._rebuild.begin(partition, start, self._positions[partition])
+            self._rebuild.begin(partition, start, self._positions[partition], applied=applied)
         self._on_partitions(len(self._rebuilding))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
@@ -197,7 +191,7 @@ class Recovery:
             if left and (self._mode == "wait" or left <= _CLOSE_RECORDS):
                 if not waiting:
                     waiting = True
-                    self._on_waiting(True)
+                    self._on_waiting("state", True, "it is rebuilt from the log")
                 if self._stopping.is_set():
                     raise StoppingError("stopped while the state is rebuilt")
                 if self._lost.is_set():
@@ -206,7 +200,7 @@ class Recovery:
                 continue
             break
         if waiting:
-            self._on_waiting(False)
+            self._on_waiting("state", False, "")
         if not left and self._rebuilding:
             # What is in memory was read beside the rebuilding.
             self._commit.settle(None, timeout=None)
@@ -239,3 +233,13 @@ class Recovery:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
             self.on_crash(error)
+
+
+def _check_origin(partition: Partition) -> None:
+    if partition.applied >= partition.start and (partition.set_by_hand or partition.is_new):
+        raise FatalError(
+            f"{partition} is to be read from offset {partition.start}, which no worker committed, "
+            f"but the state holds its records through {partition.applied}: they would be scored on "
+            "their own future. Give `application` another name to process them again, or set the "
+            "group's offset to where it was."
+        )

@@ -145,13 +145,19 @@ class Settings(BaseSettings):
     less than their `group.min.session.timeout.ms`, 6 s unless changed."""
 
     redis_url: SecretStr = SecretStr("redis://localhost:6379/0")
-    """Where the state lives: redis://, rediss:// (TLS) or unix://. Not used by a use case without
-    views."""
+    """Where the state lives: redis://, rediss:// (TLS) or unix:///PATH; a Redis Cluster by some of
+    its nodes, redis+cluster://HOST:PORT,HOST:PORT or rediss+cluster:// (TLS). Not used by a use case
+    without views."""
     redis_timeout_seconds: _Waiting = 2.0
     """How long one Redis command or connect may take before Redis counts as away."""
-    state_buckets: Annotated[int, Field(ge=1, le=1_024)] = 1
-    """In how many parts a hot entity's state is kept, so that workers that share it conflict less.
-    Changing it needs a new `application`."""
+    state_buckets: Annotated[int, Field(ge=1, le=1_024)] | None = Field(None, examples=[16])
+    """Over how many hash slots the states are spread, so that the nodes of a Redis Cluster share the
+    load. Default: 1 on one server, 16 on a cluster. A batch costs one script call a bucket. Redis
+    remembers it, and another number is refused: changing it needs a new `application`."""
+    state_expiry: bool = True
+    """Whether Redis may forget a state of a view with `ttl_seconds` once it is older than that and
+    its records have left the topics as well. Needs DescribeConfigs on the topics; without, and where
+    a topic keeps its records for ever, nothing is forgotten."""
 
     while_rebuilding: Literal["fallback", "wait"] = "fallback"
     """What becomes of records while the state is rebuilt from the log: served by a fallback with the
@@ -242,19 +248,12 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _is_redis_url(cls, url: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(url.get_secret_value())
-            known = parts.scheme in {"redis", "rediss", "unix"}
-            if parts.scheme == "unix":
-                complete = bool(parts.path)
-            else:  # redis-py takes database 0 for a database that is no number
-                complete = bool(parts.hostname) and re.fullmatch(r"(/\d*)?", parts.path) is not None
-            _ = parts.port
-        except ValueError:
-            known = complete = False
-        if not known or not complete:
-            raise ValueError("expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix://PATH")
+    def _can_be_connected_to(cls, url: SecretStr) -> SecretStr:
+        if not _is_redis_url(url.get_secret_value()):
+            raise ValueError(
+                "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix://PATH or "
+                "redis+cluster://HOST:PORT,HOST:PORT"
+            )
         return url
 
     @field_validator("kafka", "consumer", "producer")
@@ -384,3 +383,21 @@ class Settings(BaseSettings):
         for table in (self.kafka, self.consumer, self.producer):
             values += [value for value in table.values() if isinstance(value, SecretStr)]
         return [value.get_secret_value() for value in values if value is not None]
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return bool(parts.path)
+        if parts.scheme in {"redis+cluster", "rediss+cluster"}:
+            _, _, places = parts.netloc.rpartition("@")
+            hosts = [urlsplit(f"//{place}") for place in places.split(",")]
+            _ = [host.port for host in hosts]
+            return parts.path in {"", "/"} and all(host.hostname for host in hosts)
+        _ = parts.port
+        # redis-py takes database 0 for a database that is no number.
+        numbered = re.fullmatch(r"(/\d*)?", parts.path) is not None
+        return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and numbered
+    except ValueError:
+        return False

@@ -30,7 +30,7 @@ from stream_app.records import Batch, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.state import StateStage
-from stream_app.state_store import open_store
+from stream_app.stores import open_store
 from stream_app.trial import Given, told
 
 __all__ = ["main"]

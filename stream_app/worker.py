@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
@@ -39,7 +38,7 @@ from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
-from stream_app.state_store import open_store
+from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
 from stream_app.transport.positions import StartPositions
@@ -97,7 +96,7 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
-        store = open_store(settings, usecase, self.application)
+        store = open_store(settings, usecase, self.application, self._admin)
         state = StateStage(
             engine,
             store,
@@ -163,7 +162,7 @@ class Worker:
                 ),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
-                on_waiting=partial(self._waiting, "state"),
+                on_waiting=self._waiting,
                 on_partitions=metrics.rebuilding,
             ),
             commit=self._commit,

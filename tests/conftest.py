@@ -4,14 +4,16 @@ import pytest
 
 from tests.services import (
     SERVICES,
+    _redis_cluster,
     describe,
     kafka,
     redis,
+    redis_cluster,
     redis_url,
     topic_factory,
 )
 
-__all__ = ["kafka", "redis", "redis_url", "topic_factory"]
+__all__ = ["_redis_cluster", "kafka", "redis", "redis_cluster", "redis_url", "topic_factory"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

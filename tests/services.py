@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from redis import Redis
 
+    from tests.redis_cluster import LocalRedisCluster
+
 SERVICES = ("auto", "local", "containers", "none")
 
 KAFKA_IMAGE = "apache/kafka:4.1.0"
@@ -87,6 +89,28 @@ def redis(redis_url: str) -> Iterator["Redis"]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def _redis_cluster(request: pytest.FixtureRequest) -> Iterator["LocalRedisCluster"]:
+    """Run a Redis Cluster of three nodes for the session."""
+    if choose(request.config.getoption("--services")) == "none":
+        pytest.skip("needs a Redis Cluster, and --services=none was given")
+    with ExitStack() as stack:
+        try:
+            from tests.redis_cluster import LocalRedisCluster
+
+            cluster = stack.enter_context(LocalRedisCluster())
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
+            missing(f"Redis Cluster (local) cannot be started: {error}")
+        yield cluster
+
+
+@pytest.fixture
+def redis_cluster(_redis_cluster: "LocalRedisCluster") -> "LocalRedisCluster":
+    """Return a Redis Cluster of three nodes that hold nothing."""
+    _redis_cluster.flush()
+    return _redis_cluster
 
 
 @pytest.fixture(scope="session")

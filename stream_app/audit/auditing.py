@@ -34,7 +34,7 @@ from stream_app.audit.resolving import resolve
 from stream_app.audit.scope import Scope
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.settings import Settings
-from stream_app.state_store import open_store
+from stream_app.stores import open_store
 
 __all__ = ["audit"]
 

@@ -72,9 +72,10 @@ class Brokers:
             **settings.consumer_properties(application),
             "group.protocol": "classic",
             "auto.offset.reset": "error",
-            # Small answers and a short queue: an audit reads a lot and must hold little.
-            "fetch.max.bytes": 4 * 2**20,
-            "max.partition.fetch.bytes": 2**20,
+            # Small answers and a short queue: an audit reads a lot and must hold little. What an
+            # answer unpacks to, ten times its size or more, is not counted in any of these.
+            "fetch.max.bytes": 2**20,
+            "max.partition.fetch.bytes": 256 * 1024,
             "queued.max.messages.kbytes": 8 * 1024,
             # How long an answer waits for records at the end of a log.
             "fetch.wait.max.ms": 50,

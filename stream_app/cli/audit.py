@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 
 import click
-from pydantic import TypeAdapter, ValidationError
 
-from features.events import Moment
 from stream_app.audit import Place, Report, Scope, audit
 from stream_app.audit.wording import lines
+from stream_app.cli.bar import Bar
 from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.cli.times import Time
 from stream_app.errors import ServiceAwayError
 from stream_app.logs import configure_logging
 from stream_app.settings import Settings
@@ -21,22 +20,6 @@ from stream_app.settings import Settings
 __all__ = ["command"]
 
 _AWAY = 3
-_REDRAW_SECONDS = 0.2
-
-
-class _Time(click.ParamType):
-    """A time as RFC 3339 with an offset; seconds since the epoch in Python."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Read it."""
-        try:
-            return float(TypeAdapter[float](Moment).validate_python(value))
-        except (ValidationError, IndexError):
-            self.fail("expected a time such as 2026-03-01T08:00:00Z", param, ctx)
 
 
 class _Partition(click.ParamType):
@@ -77,8 +60,8 @@ class _Offsets(click.ParamType):
 
 @click.command("audit", short_help="Account for every record: lost, double, waiting, gone.")
 @usecase_argument
-@click.option("--since", type=_Time(), metavar="TIME", help="Records from this timestamp on.")
-@click.option("--until", type=_Time(), metavar="TIME", help="Records before this timestamp.")
+@click.option("--since", type=Time(), metavar="TIME", help="Records from this timestamp on.")
+@click.option("--until", type=Time(), metavar="TIME", help="Records before this timestamp.")
 @click.option(
     "--partition",
     "partitions",
@@ -139,7 +122,7 @@ def command(
     if exactly_once is None:
         exactly_once = getattr(settings, "delivery", "at_least_once") == "exactly_once"
     try:
-        with _Bar() as bar:
+        with Bar() as bar:
             report = audit(
                 settings,
                 chosen_usecase(settings),
@@ -162,28 +145,3 @@ def _show(report: Report, as_json: bool) -> None:
     else:
         for line in lines(report):
             click.echo(line)
-
-
-class _Bar:
-    """A line on stderr that says how far it is; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-        self._next = 0.0
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown and self._next:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Draw it, a few times a second."""
-        if not self._shown or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _REDRAW_SECONDS
-        share = done / total if total else 1.0
-        filled = "#" * round(30 * share)
-        text = f"\r{what:<7} [{filled:<30}] {share:4.0%}  {done:,} of {total:,} offsets\x1b[K"
-        click.echo(text, nl=False, err=True)

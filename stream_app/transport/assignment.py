@@ -95,9 +95,10 @@ class Assignment:
         for partition in taken:
             self._held[partition.topic, partition.number] = partition
             self._assigned.append(partition)
-            self._commit.begin(partition, partition.start, committed=False)
-        # Told at once where it starts, a group that has offsets can be told from a new one, and
-        # this start is counted before it can get anywhere.
+            # An offset that no worker committed is looked at first, by `recovery`.
+            known = not (partition.is_new or partition.set_by_hand)
+            self._commit.begin(partition, partition.start, known=known)
+        # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))

@@ -199,7 +199,7 @@ class ClientThread(threading.Thread):
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        if now >= self._next_commit:
+        if now >= self._next_commit or self._commit.urgent:
             self._assignment.commit(consumer)
             self._next_commit = now + self._commit_interval
         if self._has_space():

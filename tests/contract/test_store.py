@@ -22,9 +22,10 @@ from features.stores import (
     StoreMismatchError,
     StoreUnavailableError,
 )
-from features.stores.redis import RedisStore
+from features.stores.redis import RedisStore, client_of, default_buckets
 from features.views import FeatureSet
 from stream_app.local.ports import free_ports
+from tests.redis_cluster import LocalRedisCluster
 from tests.unit.features.builders import (
     FEATURES,
     MASK,
@@ -72,7 +73,7 @@ class _Memory:
 
 @dataclass
 class _Redis:
-    client: Redis
+    client: Any
     buckets: int
 
     def __call__(self, application: str = "app", features: FeatureSet = FEATURES) -> Store:
@@ -90,12 +91,31 @@ class _Redis:
                 self.client.hset(key, field_, to)
 
 
-@pytest.fixture(params=["memory", "redis", "redis in 4 buckets"])
-def open_store(request: pytest.FixtureRequest) -> Open:
+class _Cluster(_Redis):
+    """A client of a whole cluster is as good as one of a server."""
+
+    def __init__(self, cluster: LocalRedisCluster) -> None:
+        connect = client_of(cluster.url, timeout_seconds=5.0)
+        assert callable(connect)
+        super().__init__(connect(), default_buckets(cluster.url))
+        self.cluster = cluster
+
+    def lose_everything(self) -> None:
+        self.cluster.flush()
+
+
+@pytest.fixture(params=["memory", "redis", "redis in 4 buckets", "redis cluster"])
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Open stores of each kind, empty at first."""
     if request.param == "memory":
-        return _Memory()
-    return _Redis(request.getfixturevalue("redis"), 4 if "buckets" in request.param else 1)
+        yield _Memory()
+        return
+    if request.param == "redis cluster":
+        cluster = _Cluster(request.getfixturevalue("redis_cluster"))
+        yield cluster
+        cluster.client.close()
+        return
+    yield _Redis(request.getfixturevalue("redis"), 4 if "buckets" in request.param else 1)
 
 
 @pytest.fixture
@@ -634,6 +654,55 @@ def test_states_expire_only_where_it_is_asked_for(redis: Redis) -> None:
         assert expiring.endswith(b":last:a")
         assert 900 < left <= 1_000
         redis.persist(expiring)
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_states_with_and_without_expiry_are_told_apart(redis: Redis, buckets: int) -> None:
+    """In one write, more than a script takes at once: losers, and what expires when."""
+    expiry = {"orders": 500, "last": 1_000}
+    store = RedisStore(redis, FEATURES, "app", buckets=buckets, expiry_seconds=lambda: expiry)
+    entities = [f"e{n}" for n in range(2_500)]
+    put(store, *(f"e{n}" for n in range(0, 2_500, 500)), view=1, version=7)
+    writes = [StateWrite(n % 3, entity, 0, value(1)) for entity in entities for n in range(3)]
+    lost = store.write(writes, through({1: 1}))
+    assert {(write.view, write.entity) for write, _ in lost} == {
+        (1, f"e{n}") for n in range(0, 2_500, 500)
+    }
+    assert store.marks() == [{}, {}, {}]
+    store.write([], through({1: 1}))
+    for name, seconds in (("orders", 500), ("last", 1_000)):
+        for key in redis.scan_iter(match=f"*:{name}:*", count=1_000):
+            assert seconds - 60 < redis.ttl(key) <= seconds
+    assert all(redis.ttl(key) == -1 for key in redis.scan_iter(match="*:open:*", count=1_000))
+    assert all(redis.ttl(key) == -1 for key in redis.scan_iter(match="*:marks"))
+
+
+def test_a_server_that_deletes_keys_is_warned_of_once(
+    redis: Redis, configured: Callable[[str, str], None]
+) -> None:
+    """When the store is opened; it says which policy, and what to set."""
+    told: list[str] = []
+    RedisStore(redis, FEATURES, "app", on_warning=told.append).marks()
+    assert told == []
+    configured("maxmemory-policy", "allkeys-lru")
+    store = RedisStore(redis, FEATURES, "app", buckets=3, on_warning=told.append)
+    for _ in range(2):
+        store.reopen()
+    (sentence,) = told
+    assert "allkeys-lru" in sentence
+    assert "noeviction" in sentence
+
+
+def test_who_may_not_ask_for_the_configuration_is_served(redis: Redis, redis_url: str) -> None:
+    """A managed Redis often forbids CONFIG."""
+    redis.acl_setuser("app", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
+    told: list[str] = []
+    client = Redis.from_url(redis_url, username="app", password="any")
+    store = RedisStore(client, FEATURES, "app", on_warning=told.append)
+    put(store, "a")
+    assert told == []
+    client.close()
+    redis.acl_deluser("app")
 
 
 def test_all_keys_of_a_bucket_share_a_slot(redis: Redis) -> None:

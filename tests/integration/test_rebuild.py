@@ -121,3 +121,25 @@ def test_offsets_set_back_by_hand_are_refused(meters: Bed) -> None:
         assert "scored on their own future" in worker.log
         assert "Traceback" not in worker.log
     assert len(meters.predictions()) == 300
+
+
+def test_the_state_is_rebuilt_beside_the_one_that_serves(
+    harmed: Bed, own_redis: LocalRedis
+) -> None:
+    """By `stream-app state rebuild`, under load: workers turn to it, and nothing else is left."""
+    with harmed.worker() as worker, Redis.from_url(own_redis.url) as redis:
+        with flowing(harmed):
+            worker.until("it works", lambda: done(worker) > 500)
+            command = harmed.worker(command=("-m", "stream_app", "state", "rebuild"))
+            with command:
+                assert command.wait() == 0, command.log
+            assert "generation 1 of the state serves" in command.log
+            worker.until("it turned to the new state", lambda: REBUILT in worker.log)
+            before = done(worker)
+            worker.until("it goes on", lambda: done(worker) > before + 200)
+        worker.until("all is done", harmed.drained)
+        keys = [key.decode() for key in redis.scan_iter("*")]
+    harmed.check_nothing_lost(once=True)
+    harmed.check_each_counted_once(bits=False)
+    old = f"{{{harmed.usecase.name}:0}}:0:"
+    assert [key for key in keys if key.startswith(old)] == []

@@ -1,5 +1,6 @@
 """States in Redis (or Valkey), on one server or on a cluster."""
 
+from features.stores.redis.clients import client_of, default_buckets
 from features.stores.redis.store import RedisStore
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisStore", "client_of", "default_buckets"]

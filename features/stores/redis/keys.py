@@ -37,16 +37,16 @@ class Keys:
         self.generation = generation
         self.buckets = buckets
         self._application = application
-        self._tags = [f"{{{application}:{bucket}}}" for bucket in range(buckets)]
-        self._owners = {tag.encode(): bucket for bucket, tag in enumerate(self._tags)}
+        self.tags = [f"{{{application}:{bucket}}}" for bucket in range(buckets)]
+        self._owners = {tag.encode(): bucket for bucket, tag in enumerate(self.tags)}
         self.names = [f"{layout_of(view)}:{view.name}" for view in views]
         """What the marks of a view begin with, but for the last colon."""
-        self.states = [[f"{tag}:{generation}:{name}:" for name in self.names] for tag in self._tags]
+        self.states = [[f"{tag}:{generation}:{name}:" for name in self.names] for tag in self.tags]
         """What the states of a view begin with, by bucket and view."""
-        self.marks = [f"{tag}:{generation}:marks" for tag in self._tags]
-        self.current = [f"{tag}:generation" for tag in self._tags]
-        self.sources = [f"{tag}:sources" for tag in self._tags]
-        self.sizes = [f"{tag}:buckets" for tag in self._tags]
+        self.marks = [f"{tag}:{generation}:marks" for tag in self.tags]
+        self.current = [f"{tag}:generation" for tag in self.tags]
+        self.sources = [f"{tag}:sources" for tag in self.tags]
+        self.sizes = [f"{tag}:buckets" for tag in self.tags]
 
     def bucket(self, entity: str) -> int:
         """The bucket that an entity's states are in."""

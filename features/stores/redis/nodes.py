@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from hiredis import pack_command
@@ -17,6 +18,7 @@ from redis.exceptions import (
     AskError,
     BusyLoadingError,
     ClusterDownError,
+    MasterDownError,
     MovedError,
     NoScriptError,
     OutOfMemoryError,
@@ -35,21 +37,21 @@ from redis.exceptions import (
 
 from features.stores.contract import StateLostError, StoreMismatchError, StoreUnavailableError
 
-__all__ = ["Command", "Nodes", "OneNode", "Script"]
+__all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script"]
 
 Command = tuple[str | bytes | int, ...]
 
-_AWAY = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,
+_AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, RedisClusterException)
+_REFUSES = (
+    AskError,  # of which a move is one
+    ClusterDownError,
+    MasterDownError,
     OutOfMemoryError,
-    ClusterDownError,  # and MasterDownError, which is one
+    ReadOnlyError,
     TryAgainError,
-    RedisClusterException,
 )
-_AWAY_CODES = (
+# redis-py has no class for these, and leaves the code in the message.
+_REFUSAL_CODES = (
     "MISCONF",
     "NOREPLICAS",
     "UNBLOCKED",
@@ -59,7 +61,7 @@ _AWAY_CODES = (
 #: How often a command is sent in one round trip while nodes point elsewhere.
 _ATTEMPTS: Final = 5
 
-_KEYS_A_SCAN: Final = 1_000
+KEYS_A_SCAN: Final = 1_000
 
 
 class Script:
@@ -84,12 +86,16 @@ class Nodes(ABC):
     def _pool(self, bucket: int) -> Any:
         """The connection pool of the node that has the bucket."""
 
-    def _asked(self, error: AskError) -> Any:
-        """The connection pool of the node that an answer points at for once."""
-        raise error
+    def _pool_of(self, redirection: AskError) -> Any:
+        """The connection pool of the node that an answer points at for this once."""
+        raise redirection
 
-    def _moved(self) -> None:  # noqa: B027  a single node has nowhere to move to
-        """Take note that buckets are elsewhere than they were."""
+    def _follow(self, redirection: MovedError) -> None:
+        """Remember where a slot has moved to."""
+        raise redirection
+
+    def _doubt(self) -> None:  # noqa: B027  a single node is where it is
+        """Ask again, before the next round trip, which node has what."""
 
     @abstractmethod
     def scan(self, pattern: str) -> Iterator[bytes]:
@@ -108,19 +114,25 @@ class Nodes(ABC):
             return []
         replies: list[Any] = [None] * len(commands)
         sendings = [(index, bucket, command) for index, (bucket, command) in enumerate(commands)]
-        try:
+        with self._reaching():
             for _ in range(_ATTEMPTS):
                 self._exchange(self._by_pool(sendings), replies)
                 sendings = self._again(sendings, replies)
                 if not sendings:
                     break
             return [_checked(reply) for reply in replies]
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn what waiting may heal into `StoreUnavailableError`."""
+        try:
+            yield
         except _AWAY as error:
-            self._moved()
+            self._doubt()
             raise StoreUnavailableError(f"Redis is away: {error}") from error
         except RedisError as error:
-            if isinstance(error, MovedError | AskError) or str(error).startswith(_AWAY_CODES):
-                self._moved()
+            if isinstance(error, _REFUSES) or str(error).startswith(_REFUSAL_CODES):
+                self._doubt()
                 raise StoreUnavailableError(f"Redis cannot serve: {error}") from error
             raise
 
@@ -166,16 +178,16 @@ class Nodes(ABC):
             if isinstance(reply, NoScriptError):
                 # The server was restarted or its scripts were flushed.
                 again.append((index, bucket, ("EVAL", self._texts[str(command[1])], *command[2:])))
+            elif isinstance(reply, MovedError):
+                self._follow(reply)
+                again.append((index, bucket, command))
             elif isinstance(reply, AskError):
-                asking: list[Any] = [None, None]
-                # The bucket is about to move: this command alone is served by the next owner.
-                self._exchange({self._asked(reply): [(0, ("ASKING",)), (1, command)]}, asking)
-                replies[index] = asking[1]
-                if isinstance(asking[1], NoScriptError):
-                    again.append((index, bucket, command))
-            elif isinstance(reply, MovedError | ClusterDownError):
-                self._moved()
-                if isinstance(reply, MovedError):
+                # The slot is about to move: this command alone is served by the next owner.
+                asked: list[Any] = [None, None]
+                pool = self._pool_of(reply)
+                self._exchange({pool: [(0, ("ASKING",)), (1, command)]}, asked)
+                replies[index] = asked[1]
+                if isinstance(asked[1], NoScriptError):
                     again.append((index, bucket, command))
         return again
 
@@ -192,7 +204,8 @@ class OneNode(Nodes):
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """Keys that match the pattern."""
-        yield from self._client.scan_iter(match=pattern, count=_KEYS_A_SCAN)
+        with self._reaching():
+            yield from self._client.scan_iter(match=pattern, count=KEYS_A_SCAN)
 
     def close(self) -> None:
         """Close all connections."""

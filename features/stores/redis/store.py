@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+from redis import Redis
+from redis.cluster import RedisCluster
+from redis.exceptions import ResponseError
+
 from features.codec import version_bytes
 from features.stores.contract import Progress, Source, StateWrite
+from features.stores.redis.cluster import ClusterNodes
 from features.stores.redis.keys import Keys
-from features.stores.redis.nodes import Command, Nodes, OneNode, Script
+from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script
 from features.views import FeatureSet
 
 __all__ = ["RedisStore"]
 
 _KEYS_A_READ: Final = 8_192
-_KEYS_AN_UNLINK: Final = 1_000
 
 
 def _script(name: str) -> Script:
@@ -33,28 +37,41 @@ _SCRIPTS: Final = (_COMPARE_AND_SET, _REGISTER, _POINT)
 
 
 class RedisStore:
-    """A `Store` in Redis; a client of redis-py is handed in, standalone or cluster."""
+    """A `Store` in Redis; a client of redis-py is handed in, see `clients`."""
 
     def __init__(
         self,
-        client: Any,
+        client: Redis | RedisCluster | Callable[[], RedisCluster],
         features: FeatureSet,
         application: str,
         *,
         buckets: int = 1,
-        expiry_seconds: Mapping[str, int] | None = None,
+        expiry_seconds: Mapping[str, int] | Callable[[], Mapping[str, int]] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        """`expiry_seconds` by view name: when Redis may collect a state as garbage."""
-        self._nodes: Nodes = OneNode(client, _SCRIPTS)
-        self._owns_nodes = True
+        """`expiry_seconds` by view name: when Redis may collect a state as garbage.
+
+        A function is asked whenever the store is opened. `on_warning` is told, once, what about the
+        servers puts states at risk.
+        """
         self._features = features
         self._application = application
         self._buckets = buckets
-        expiries = expiry_seconds or {}
-        self._expiry = [expiries.get(view.name, 0) for view in features.views]
-        self._expires = any(self._expiry)
+        self._nodes = self._nodes_of(client)
+        self._owns_nodes = True
+        self._expiry_seconds = expiry_seconds or {}
+        self._expiry: list[int] = []
+        self._on_warning = on_warning
         self._names: dict[int, str] = {}
         self._opened: tuple[Keys, int] | None = None
+
+    def _nodes_of(self, client: Redis | RedisCluster | Callable[[], RedisCluster]) -> Nodes:
+        if isinstance(client, Redis):
+            return OneNode(client, _SCRIPTS)
+        tags = self._keys_of(0).tags
+        return ClusterNodes(
+            (lambda: client) if isinstance(client, RedisCluster) else client, _SCRIPTS, tags
+        )
 
     def _keys_of(self, generation: int) -> Keys:
         return Keys(self._application, self._features.views, self._buckets, generation)
@@ -76,6 +93,11 @@ class RedisStore:
                 if found < generation
             ]
         )
+        expiry = self._expiry_seconds() if callable(self._expiry_seconds) else self._expiry_seconds
+        self._expiry = [expiry.get(view.name, 0) for view in self._features.views]
+        if self._on_warning is not None:
+            self._warn(self._on_warning)
+            self._on_warning = None
         self._opened = self._keys_of(generation), generation
         return self._opened
 
@@ -83,6 +105,20 @@ class RedisStore:
         """The current generation as each bucket has it."""
         gets: list[tuple[int, Command]] = [(b, ("GET", key)) for b, key in enumerate(keys.current)]
         return [int(reply or 0) for reply in self._nodes.round_trip(gets)]
+
+    def _warn(self, warn: Callable[[str], None]) -> None:
+        """Say what happens to states when a server's memory is full."""
+        ask: Command = ("CONFIG", "GET", "maxmemory-policy")
+        try:
+            replies = self._nodes.round_trip([(bucket, ask) for bucket in range(self._buckets)])
+        except ResponseError:  # CONFIG is not for everyone
+            return
+        policies = {dict(_pairs(reply)).get(b"maxmemory-policy", b"").decode() for reply in replies}
+        for policy in sorted(policies - {"", "noeviction"}):
+            warn(
+                f"Redis deletes keys when its memory is full (maxmemory-policy {policy}), and states "
+                "with them: set maxmemory-policy noeviction"
+            )
 
     @property
     def generation(self) -> int:
@@ -181,7 +217,7 @@ class RedisStore:
         """Compare and set, then note the progress; one script call a bucket."""
         keys, current = self._open()
         groups: list[dict[int, list[StateWrite]]] = [{} for _ in range(self._buckets)]
-        if self._buckets == 1 and not self._expires:
+        if self._buckets == 1 and not any(self._expiry):
             groups[0] = {0: list(writes)} if writes else {}
         else:
             for write in writes:
@@ -253,13 +289,7 @@ class RedisStore:
             [(bucket, ("HGETALL", key)) for bucket, key in enumerate(keys.marks)]
         ):
             found: dict[str, dict[int, int]] = {name: {} for name in keys.names}
-            # RESP3 has maps, RESP2 lists.
-            pairs = (
-                reply
-                if isinstance(reply, dict)
-                else dict(zip(reply[::2], reply[1::2], strict=True))
-            )
-            for field, offset in pairs.items():
+            for field, offset in _pairs(reply):
                 name, _, source = field.decode().rpartition(":")
                 if name in found:
                     found[name][int(source)] = int(offset)
@@ -309,7 +339,7 @@ class RedisStore:
             if bucket is None:
                 continue
             doomed[bucket].append(key)
-            if len(doomed[bucket]) == _KEYS_AN_UNLINK:
+            if len(doomed[bucket]) == KEYS_A_SCAN:
                 self._nodes.round_trip([(bucket, ("UNLINK", *doomed[bucket]))])
                 doomed[bucket] = []
         self._nodes.round_trip([(b, ("UNLINK", *group)) for b, group in enumerate(doomed) if group])
@@ -318,3 +348,8 @@ class RedisStore:
         """Close the connections, unless they are another store's."""
         if self._owns_nodes:
             self._nodes.close()
+
+
+def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    """What a command with a map for an answer says: RESP3 has maps, RESP2 lists."""
+    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)

@@ -38,7 +38,7 @@ def test_a_wait_is_told_when_it_begins_and_when_it_is_over(
         absences("redis", False)
     assert changes == [("redis", True), ("redis", False)]
     assert [record.message for record in caplog.records] == [
-        "waiting for redis, which is away: connection refused",
+        "waiting for redis: connection refused",
         "redis is back after 0.0 s",
     ]
 
