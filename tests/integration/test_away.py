@@ -90,6 +90,8 @@ def check_waits_and_goes_on(
         worker.until("the backlog is drained", bed.drained)
         worker.until("it is ready again", lambda: worker.get("/readyz")[0] == 200)
         assert worker.metric("stream_app_waiting", service=service) == 0
+        if service == "redis":
+            assert worker.metric("stream_app_rebalances_total") == 1, "it kept its membership"
         assert worker.log.count(f"waiting for {service}: ") == 1, worker.log
         assert worker.log.count(f"{service} is back after ") == 1, worker.log
         assert "Traceback" not in worker.log
