@@ -171,7 +171,7 @@ def test_redis_loads_its_data(cluster: Cluster, tmp_path: Path) -> None:
     """While it does, it answers LOADING to everything."""
     with LocalRedis(settings={"enable-debug-command": "local"}) as redis:
         bed = Bed(regression, tmp_path, cluster, redis.url)
-        with Redis.from_url(redis.url, retry=Retry(NoBackoff(), 0)) as client:
+        with Redis.from_url(redis.url, socket_timeout=60.0) as client:
             client.mset({f"something else {number}": "" for number in range(4_000)})
             client.config_set("key-load-delay", 2_500)  # microseconds a key
             client.config_set("loading-process-events-interval-bytes", 1_024)
