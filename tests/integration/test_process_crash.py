@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from redis import Redis
 
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.worker import Cluster, Sent, Worker, by_source
-from tests.usecases import hostile
+from tests.usecases import hostile, hostile_meters
 
 #: What a worker may be started, until it is past one record that kills: see crash_isolation_starts.
 STARTS = 3
@@ -151,3 +152,32 @@ def test_an_orderly_stop_is_no_crash(cluster: Cluster, tmp_path: Path) -> None:
         send(bed, ["thanks"])
         worker.until("all is done", bed.drained)
         assert "got nowhere" not in worker.log
+
+
+def test_a_state_is_rebuilt_past_such_a_record(
+    cluster: Cluster, redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """Isolated once, it is read again when the state is lost, and must not end the worker for ever."""
+    bed = Bed(hostile_meters, tmp_path, cluster, redis_url)
+    sent = bed.meters(300)
+    sent[100].value = (sent[100].value or b"").replace(b'"meter": "m', b'"meter": "abort", "x": "m')
+    cluster.produce(sent)
+    with bed.worker(crash_isolation_starts=2) as worker:
+        assert restarted_until_drained(bed, worker, most=2) == 2
+        assert worker.stop() == 0, worker.tail()
+        redis.flushall()
+        worker.start()
+        deadline = time.monotonic() + 120.0
+        ends = 0
+        while "the state is rebuilt: " not in worker.log:
+            assert time.monotonic() < deadline, worker.tail()
+            if not worker.is_running:
+                ends += 1
+                worker.start()
+            time.sleep(0.1)
+        assert ends == 2, worker.tail()
+        assert worker.stop() == 0, worker.tail()
+    assert len(bed.dead_letters()) == 1
+    assert len(by_source(bed.predictions())) == sum(s.topic == bed.topics[1] for s in sent) - (
+        sent[100].topic == bed.topics[1]
+    )
