@@ -73,8 +73,8 @@ class Member:
 
     @property
     def _is_new(self) -> bool:
-        """Whether it has not come to saying a word, and so not to minding signals either."""
-        return len(self.worker.log) == self._wrote
+        """Whether it has not come to taking records, and so perhaps not to minding signals."""
+        return " assigned " not in self.worker.log[self._wrote :]
 
     def _note(self, what: str) -> None:
         self.exits.append(f"worker {self.number} {what}:\n{self.worker.tail(12)}")

@@ -261,6 +261,7 @@ def _audit(bed: Bed, mode: str, result: Result) -> list[str]:
     report = audit(settings, bed.usecase, recompute_state=True, doubles_fail=mode != MODES[0])
     found = (report.records, report.missing, report.double > 0)
     expected = (result.records, result.lost, result.double > 0)
-    if found == expected and report.failed == (result.lost > 0 or not result.state_equal):
+    fails = bool(result.lost or not result.state_equal or (report.doubles_fail and result.double))
+    if found == expected and report.failed == fails:
         return []
     return [f"the audit comes to another end: {found}, not {expected}; {report.as_json()}"]
