@@ -185,6 +185,7 @@ class Worker:
             self._patience,
             self._commit,
             interval_seconds=settings.commit_interval_seconds,
+            timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
         )
