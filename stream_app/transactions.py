@@ -176,9 +176,7 @@ class TransactionStage:
         producer.flush(self._timeout)
         self._check_refused()
         places = as_committed(offsets)
-        self._in_time(
-            lambda: producer.send_offsets_to_transaction(places, metadata, self._timeout)
-        )
+        self._in_time(lambda: producer.send_offsets_to_transaction(places, metadata, self._timeout))
         self._unsure = True
         self._end(producer)
 
