@@ -55,24 +55,30 @@ class Producer:
             raise self.log.raises[name].pop(0)
 
     def init_transactions(self, _timeout: float) -> None:
+        """As librdkafka does."""
         self._called("init")
 
     def begin_transaction(self) -> None:
+        """Open one."""
         self._called("begin")
 
     def produce(self, _topic: str, value: bytes, _key: object, **_: object) -> None:
+        """Put a record into it."""
         self.values.append(value)
 
     def flush(self, _timeout: float) -> int:
+        """Nothing is left."""
         return 0
 
     def send_offsets_to_transaction(
         self, places: Sequence[Any], _metadata: object, _timeout: float
     ) -> None:
+        """Put offsets into it."""
         self._called("offsets")
         self.offsets |= {(place.topic, place.partition): place.offset for place in places}
 
     def commit_transaction(self, _timeout: float) -> None:
+        """Keep what is in it; the answer may be lost."""
         if self.log.lost_answers:
             self.log.lost_answers -= 1
             self._end()
@@ -85,6 +91,7 @@ class Producer:
         self.values, self.offsets = [], {}
 
     def abort_transaction(self, _timeout: float) -> None:
+        """Forget what is in it."""
         self._called("abort")
         self.values, self.offsets = [], {}
 
@@ -135,6 +142,7 @@ class Scene:
 
 @pytest.fixture
 def scene() -> Scene:
+    """A stage of its own."""
     return Scene()
 
 
