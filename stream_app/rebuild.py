@@ -8,7 +8,7 @@ they already hold, and the marks say how far each source is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -100,7 +100,7 @@ class Rebuild:
             self._moved = True
             self._changed.notify_all()
 
-    def remaining(self, partitions: Sequence[Partition]) -> int:
+    def remaining(self, partitions: Iterable[Partition]) -> int:
         """Offsets between what is applied and the targets, of these partitions together."""
         with self._changed:
             goals = [self._goals[p] for p in partitions if p in self._goals]

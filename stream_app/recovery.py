@@ -127,17 +127,23 @@ class Recovery:
 
     def ready(self) -> None:
         """Return when the next batch may begin: states are as they should be, or a fallback serves."""
-        if self._lost.is_set():
-            self._commit.settle(None, timeout=None)
-            self._state.forget_all()
-            self._lost.clear()
-            self._state.reopen()
-            held = [partition for partition in self._positions if not partition.revoked]
-            self._state.register(held)
-            self._forget(held)
-            self._look(held)
-        if self._rebuilding:
-            self._follow()
+        while True:
+            if self._lost.is_set():
+                self._look_again()
+            if self._rebuilding:
+                self._follow()
+            if not self._lost.is_set():
+                return
+
+    def _look_again(self) -> None:
+        self._commit.settle(None, timeout=None)
+        self._state.forget_all()
+        self._lost.clear()
+        self._state.reopen()
+        held = [partition for partition in self._positions if not partition.revoked]
+        self._state.register(held)
+        self._forget(held)
+        self._look(held)
 
     def admitted(self, items: Sequence[Item]) -> None:
         """Records have begun their way."""
@@ -183,22 +189,15 @@ class Recovery:
     def _follow(self) -> None:
         """Let the rebuilding come up to where the partitions are; take over what has arrived."""
         waiting = False
-        while True:
-            self._forget([partition for partition in self._rebuilding if partition.revoked])
-            for partition in self._rebuilding:
-                self._rebuild.extend(partition, self._positions[partition])
-            left = self._rebuild.remaining(list(self._rebuilding))
-            if left and (self._mode == "wait" or left <= _CLOSE_RECORDS):
-                if not waiting:
-                    waiting = True
-                    self._on_waiting("state", True, "it is rebuilt from the log")
-                if self._stopping.is_set():
-                    raise StoppingError("stopped while the state is rebuilt")
-                if self._lost.is_set():
-                    break
-                self._rebuild.wait(_WAIT_SECONDS)
-                continue
-            break
+        while left := self._left():
+            if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
+                break
+            if not waiting:
+                waiting = True
+                self._on_waiting("state", True, "it is rebuilt from the log")
+            if self._stopping.is_set():
+                raise StoppingError("stopped while the state is rebuilt")
+            self._rebuild.wait(_WAIT_SECONDS)
         if waiting:
             self._on_waiting("state", False, "")
         if not left and self._rebuilding:
@@ -210,6 +209,13 @@ class Recovery:
             for partition in arrived:
                 self._state.expect(partition, self._positions[partition] - 1)
             log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
+
+    def _left(self) -> int:
+        """How many offsets the rebuilding is behind the partitions, those given away left out."""
+        self._forget([partition for partition in self._rebuilding if partition.revoked])
+        for partition in self._rebuilding:
+            self._rebuild.extend(partition, self._positions[partition])
+        return self._rebuild.remaining(self._rebuilding)
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         mine = [partition for partition in partitions if partition in self._rebuilding]
