@@ -264,6 +264,15 @@ class Cluster:
         topics |= dict.fromkeys(out, usecase.output_partitions)
         create_topics(self.bootstrap, topics, client=self._config)
 
+    def create_events(self, usecase: UseCase) -> None:
+        """Make the topics of its events alone, as soon as their names are free."""
+        topics = {topic.name: topic.partitions for topic in usecase.topics}
+        eventually(
+            "the old topics are gone",
+            lambda: not topics.keys() & self._admin.list_topics(timeout=20).topics.keys(),
+        )
+        create_topics(self.bootstrap, topics, client=self._config)
+
     def create_topic(self, name: str) -> None:
         """Make one topic."""
         create_topics(self.bootstrap, {name: 1}, client=self._config)
@@ -359,10 +368,12 @@ class Cluster:
         offsets = known.committed(partitions, timeout=20)
         return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
 
-    def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+    def set_committed(
+        self, group: str, offsets: Mapping[tuple[str, int], int], metadata: str = ""
+    ) -> None:
         """Set a group's offsets as a person does who has stopped its members."""
         by_hand = Consumer({**self._config, "group.id": group, "enable.auto.commit": False})
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        places = [TopicPartition(*place, offset, metadata) for place, offset in offsets.items()]
         by_hand.commit(offsets=places, asynchronous=False)
         by_hand.close()
 
