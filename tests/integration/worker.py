@@ -350,8 +350,16 @@ class Cluster:
             for topic in topics
             for number in known[topic].partitions
         }
-        answers = self._admin.list_offsets(asked, request_timeout=20)
-        return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            answers = self._admin.list_offsets(asked, request_timeout=20)
+            try:
+                return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+            except KafkaException as error:
+                # Of a topic just made or a broker just back, the leader may not know yet.
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PROBE_SECONDS)
 
     def count(self, topic: str) -> int:
         """Records in a topic."""
