@@ -45,7 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             if schedule.brokers not in grounds:
                 grounds[schedule.brokers] = stack.enter_context(Grounds(schedule.brokers))
-            outcome = play(schedule, chosen.mode, grounds[schedule.brokers])
+            try:
+                outcome = play(schedule, chosen.mode, grounds[schedule.brokers])
+            except Exception:  # the other rounds are still worth playing
+                logging.getLogger(__name__).exception("the round could not be played to its end")
+                failed.append(seed)
+                continue
             append(outcome.result, chosen.results)
             _say(_summary(outcome))
             if outcome.problems:
