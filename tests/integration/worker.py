@@ -35,6 +35,13 @@ __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "heade
 ROOT = Path(__file__).parents[2]
 _SECONDS = 60.0
 _PROBE_SECONDS = 0.05
+_UNSETTLED = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 T = TypeVar("T")
 
@@ -357,7 +364,7 @@ class Cluster:
                 return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
             except KafkaException as error:
                 # Of a topic just made or a broker just back, the leader may not know yet.
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+                if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
                     raise
                 time.sleep(_PROBE_SECONDS)
 
