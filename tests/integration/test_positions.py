@@ -8,16 +8,25 @@ from tests.integration.bed import Bed
 from tests.integration.worker import eventually
 
 
-def admin(bed: Bed) -> AdminClient:
-    """An admin client of the bed's broker."""
-    return AdminClient({"bootstrap.servers": bed.cluster.bootstrap, "log_level": 0})
-
-
 def delete_records(bed: Bed, topic: str, number: int, before: int) -> None:
     """Do what retention does: remove a partition's records before an offset."""
-    futures = admin(bed).delete_records([TopicPartition(topic, number, before)])
-    for future in futures.values():
-        future.result()
+    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    for future in admin.delete_records([TopicPartition(topic, number, before)]).values():
+        future.result(30)
+
+
+def add_partitions(bed: Bed, topic: str, count: int) -> None:
+    """Give a topic so many partitions."""
+    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin.create_partitions([NewPartitions(topic, count)])[topic].result(30)
+    eventually("there are more", lambda: len(bed.cluster.ends(topic)) == count)
+
+
+def delete_topics(bed: Bed) -> None:
+    """Delete the topics of events."""
+    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    for future in admin.delete_topics(bed.topics).values():
+        future.result(30)
 
 
 def finish_once(bed: Bed, count: int, **settings: object) -> None:
@@ -45,8 +54,7 @@ def test_partitions_added_later_start_at_their_beginning(tickets: Bed) -> None:
     before = len(tickets.cluster.ends(topic))
     finish_once(tickets, 100, starts_at="end")
     seen = len(tickets.predictions())
-    admin(tickets).create_partitions([NewPartitions(topic, before + 2)])[topic].result()
-    eventually("there are more", lambda: len(tickets.cluster.ends(topic)) == before + 2)
+    add_partitions(tickets, topic, before + 2)
     added = tickets.tickets(200)
     for number, sent in enumerate(added):
         sent.partition = before + number % 2
@@ -136,9 +144,7 @@ def test_a_topic_made_anew_is_another_topic(meters: Bed, delivery: str) -> None:
     first = {out.header("prediction-id") for out in meters.predictions()}
     counts = {key: account[0] for key, account in meters.account().items()}
     offsets = meters.cluster.committed(meters.usecase.name, *meters.topics)
-    futures = admin(meters).delete_topics(meters.topics)
-    for future in futures.values():
-        future.result()
+    delete_topics(meters)
     meters.cluster.create_events(meters.usecase)
     # A worker that lived on may commit the offsets of the old topic for the new one.
     tagged = {place: offset for place, offset in offsets.items() if offset}
