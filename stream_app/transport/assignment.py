@@ -155,6 +155,14 @@ class Assignment:
         else:
             consumer.unassign()
 
+    def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""
+        place = TopicPartition(partition.topic, partition.number, offset)
+        consumer.incremental_unassign([place])
+        consumer.incremental_assign([place])
+        if partition in self._paused or self._all_paused:
+            consumer.pause([place])
+
     # Pausing.
 
     def hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:

@@ -288,7 +288,7 @@ class ClientThread(threading.Thread):
         elif partition is not None:
             # What was to be read next is no longer in the log.
             found = self._positions.find_again(partition, message.offset())
-            consumer.seek(TopicPartition(partition.topic, partition.number, found))
+            self._assignment.begin_again(consumer, partition, found)
         return False
 
     def _hand_over(self) -> None:
