@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from features.engine import Arrival
+from features.engine import NEVER, Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
 from stream_app.origins import Origin
@@ -134,8 +134,7 @@ class Failure:
     """`poison`: the record's fault; `bug`: ours or the use case's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """A model's answer for one record."""
 
     fields: Mapping[str, Any]
@@ -163,8 +162,17 @@ class Item(Arrival):
 
     def __init__(self, record: Record, event: Event | None, known_at: float) -> None:
         partition = record.partition
+        # As `Arrival` sets them, without the call: one is made of every record.
         # A record that is no event carries None and a failure; no stage after decode looks at it.
-        super().__init__(event, partition.source_id, partition.rank, record.offset)  # type: ignore[arg-type]
+        self.event = event  # type: ignore[assignment]
+        self.source = partition.source_id
+        self.rank = partition.rank
+        self.offset = record.offset
+        self.keys = self.updates = ()
+        self.row = self.error = None
+        self.newest = NEVER
+        self.ahead = self.redelivered = False
+        self.digest = 0
         self.record = record
         self.known_at = known_at
         """When the record became known: its timestamp, or the clock; seconds since the epoch."""

@@ -198,10 +198,12 @@ class Settings(BaseSettings):
     """Longest wait for a partition that delivers nothing and is not known to be at its end."""
     clock_ahead_seconds: _Seconds = 60.0
     """A record timestamp further ahead of the worker's clock than this counts as now."""
-    held_bytes_per_partition: _Bytes = 8 * _MIB
-    """Most bytes of records that wait for another partition; above it the partition is paused."""
-    held_bytes_total: _Bytes = 64 * _MIB
-    """Most bytes of records waiting, of all partitions; half of it is librdkafka's queue."""
+    held_bytes_per_partition: _Bytes = 16 * _MIB
+    """Most memory for records that wait for another partition; above it the partition is paused. A
+    record counts with its bytes and 2,304 more for its objects."""
+    held_bytes_total: _Bytes = 128 * _MIB
+    """The same for all partitions together; an eighth of it is librdkafka's queue. What the brokers
+    had sent when it was reached comes on top: up to 256 KiB of records a partition."""
 
     feature_log_topic: _Topic | None = Field(None, examples=["flights.features"])
     """Topic for the feature vectors that were scored. Default: none are published."""
@@ -274,13 +276,23 @@ class Settings(BaseSettings):
                 raise ValueError(f"{low} must not be greater than {high}")
         return self
 
+    @property
+    def queue_bytes(self) -> int:
+        """Most bytes in librdkafka's queue: its part of `held_bytes_total`."""
+        return self.held_bytes_total // 8
+
     def consumer_properties(self, group: str) -> dict[str, Any]:
         """Return the consumer's librdkafka properties, secrets in the clear. Never log them."""
-        queue_bytes = self.held_bytes_total // 2
+        queue_bytes = self.queue_bytes
         properties: dict[str, Any] = {
             **self._client_properties(group),
             # By default librdkafka waits a second before it fetches again after a full queue.
             "fetch.queue.backoff.ms": 10,
+            # A partition that is resumed waits for the fetch under way, which waits for news of all
+            # others: half a second by default.
+            "fetch.wait.max.ms": 100,
+            # With less of each partition in an answer, fewer records wait for another partition.
+            "max.partition.fetch.bytes": 256 * _KIB,
             # An answer of a broker overshoots the queue's bound, so it is bounded as well.
             "fetch.max.bytes": max(_MIB, min(50 * _MIB, queue_bytes)),
             **kafka_properties.reveal(self.kafka),

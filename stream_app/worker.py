@@ -122,8 +122,7 @@ class Worker:
                 grace_seconds=settings.alignment_grace_seconds,
                 wait_seconds=settings.alignment_wait_seconds,
                 held_bytes_per_partition=settings.held_bytes_per_partition,
-                # The other half may lie in librdkafka's queue, see `Settings`.
-                held_bytes_total=settings.held_bytes_total // 2,
+                held_bytes_total=settings.held_bytes_total - settings.queue_bytes,
                 batch_max_records=settings.batch_max_records,
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda partitions: self._connected.pause(partitions),
