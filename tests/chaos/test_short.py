@@ -13,17 +13,12 @@ from tests.services import choose
 _SECONDS = 600
 
 
-@pytest.fixture(autouse=True)
-def local_only(request: pytest.FixtureRequest) -> None:
-    """Skip where services are not ours to kill."""
+@pytest.fixture(scope="module", params=[1, 3], ids=["one broker", "three brokers"])
+def grounds(request: pytest.FixtureRequest) -> Iterator[Grounds]:
+    """Brokers and a Redis that are ours to kill."""
     option = request.config.getoption("--services")
     if choose(option) != "local":
         pytest.skip(f"kills local services, and this run has --services={option}")
-
-
-@pytest.fixture(scope="module", params=[1, 3], ids=["one broker", "three brokers"])
-def grounds(request: pytest.FixtureRequest) -> Iterator[Grounds]:
-    """Brokers and a Redis for the rounds of this module."""
     with Grounds(request.param) as grounds:
         yield grounds
 
