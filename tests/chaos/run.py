@@ -154,8 +154,9 @@ def _answer(ask: Callable[[], T]) -> T:
         except KafkaException:
             return None
 
-    (answer,) = eventually("the brokers answer", look) or ()
-    return answer
+    answer = eventually("the brokers answer", look)
+    assert answer is not None
+    return answer[0]
 
 
 def _drain(bed: Bed, crew: Crew) -> None:
