@@ -5,6 +5,9 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 ARGS ?=
+ROUNDS ?= 5
+SEED ?= 1
+MODE ?= at_least_once
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
 # A Python that exists, has the right version and can make virtual environments.
@@ -12,7 +15,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < 
 UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo test test-unit lint format train docs bench lock clean
+.PHONY: help demo test test-unit chaos lint format train docs bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,6 +47,10 @@ test: .venv/.installed ## every test, with a real Kafka and a real Redis
 
 test-unit: .venv/.installed ## the tests that need no service
 	@$(PY) -m pytest tests/unit $(ARGS)
+
+# Round n has the seed SEED + n - 1. MODE: at_least_once, exactly_once.
+chaos: .venv/.installed ## faults against real workers, brokers and Redis: ROUNDS=5 SEED=1 MODE=at_least_once
+	@exec $(PY) -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --mode $(MODE) $(ARGS)
 
 lint: .venv/.installed ## style, format, types, and which layer may import which
 	@$(PY) -m ruff check .

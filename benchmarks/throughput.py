@@ -1,10 +1,12 @@
 """The worker with everything on, beside the in-process work alone, in one run.
 
-    python -m benchmarks.throughput --events 200000 --rounds 3
+    python -m benchmarks --events 200000 --rounds 3
+    python -m benchmarks --compare alignment
 
 The worker drains a backlog from a real Kafka, with its state in a real Redis; it is timed from the
-first record to the last committed offset, its start apart. CPU seconds are the worker process's
-own; brokers, Redis and this program are not in them.
+first record to the last one finished, its start apart. CPU seconds are the worker process's own;
+brokers, Redis and this program are not in them. Contenders take turns, so that a machine that
+slows down slows all of them; read the ratios.
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
+from typing import Final
 
 from benchmarks.in_process import Work, work_alone
 from benchmarks.workload import load, publish
@@ -27,27 +32,133 @@ from demo.worker import ROOT, Worker
 from features.flights import usecase
 from stream_app.local import LocalServices
 
-_DEADLINE_SECONDS = 600.0
+_DEADLINE_SECONDS: Final = 600.0
+
+_USECASE: Final = "features.flights:usecase"
+_UNFENCED: Final = "benchmarks.unfenced:usecase"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A worker with its settings."""
+
+    usecase: str = _USECASE
+    settings: Mapping[str, str] | None = None
+
+
+#: What may be compared: name to contenders; the first is what the others are measured against.
+COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
+    "alignment": {
+        "aligned": Contender(),
+        "not aligned": Contender(settings={"alignment": "false"}),
+    },
+    "delivery": {
+        "at least once": Contender(settings={"delivery": "at_least_once"}),
+        "exactly once": Contender(settings={"delivery": "exactly_once"}),
+    },
+    "fence": {
+        "fenced": Contender(),
+        "plain MSET": Contender(_UNFENCED),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What a worker took to drain the backlog."""
+
+    rate: float
+    """Records a second."""
+    cpu_us: float
+    """CPU time a record, in microseconds."""
+    first_seconds: float
+    """From the launch to the first records finished."""
+    rss_begin_mib: float
+    rss_mib: float
+    """Resident memory with the first records and with the last."""
 
 
 def main() -> None:
     """Run the contenders in turn and print medians and ratios."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0]
+    )
     arguments.add_argument("--events", type=int, default=200_000)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument(
+        "--compare",
+        choices=COMPARISONS,
+        help="compare the worker with two settings instead of with the work alone",
+    )
     options = arguments.parse_args()
     workload = load(options.events)
     event_topics = {topic.name: topic.partitions for topic in usecase.topics}
     outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    alone: list[Work] = []
-    workers: list[dict[str, float]] = []
     with LocalServices(topics=event_topics | outputs) as services:
         publish(services.kafka, workload)
-        for number in range(options.rounds):
-            alone.append(_in_own_process(options.events))
-            workers.append(_drain(services, f"bench-{number}", options.events))
-            _say(alone[-1], workers[-1])
-    _summarise(alone, workers)
+        del workload
+        if options.compare:
+            result = _compare(services, COMPARISONS[options.compare], options)
+        else:
+            result = _against_work_alone(services, options)
+    print(json.dumps(result | _circumstances()))
+
+
+def _against_work_alone(
+    services: LocalServices, options: argparse.Namespace
+) -> dict[str, float | str]:
+    alone: list[Work] = []
+    workers: list[Drained] = []
+    for number in range(options.rounds):
+        alone.append(_in_own_process(options.events))
+        workers.append(_drain(services, f"bench-{number}", options.events, Contender()))
+        _say("work alone", f"{alone[-1].rate:,.0f} events/s, {alone[-1].cpu_microseconds:.1f} us")
+        _say("worker", _told(workers[-1]))
+        _say("ratio", f"{workers[-1].rate / alone[-1].rate:.2f}")
+    return {
+        "alone_events_per_second": _median([a.rate for a in alone]),
+        "alone_cpu_seconds_per_million": _median([a.cpu_microseconds for a in alone]),
+        "worker_events_per_second": _median([w.rate for w in workers]),
+        "worker_cpu_seconds_per_million": _median([w.cpu_us for w in workers]),
+        "first_seconds": _median([w.first_seconds for w in workers]),
+        "ratio": _median([w.rate / a.rate for a, w in zip(alone, workers, strict=True)]),
+    }
+
+
+def _compare(
+    services: LocalServices, contenders: Mapping[str, Contender], options: argparse.Namespace
+) -> dict[str, float | str]:
+    rounds: list[dict[str, Drained]] = []
+    for number in range(options.rounds):
+        drained = {}
+        # Every other round begins with the other contender.
+        for name in list(contenders)[:: 1 if number % 2 == 0 else -1]:
+            application = f"bench-{number}-{name.replace(' ', '-')}"
+            drained[name] = _drain(services, application, options.events, contenders[name])
+            _say(name, _told(drained[name]))
+        rounds.append(drained)
+    first, *others = contenders
+    result: dict[str, float | str] = {}
+    for name in contenders:
+        medians = {
+            key: _median([asdict(drained[name])[key] for drained in rounds])
+            for key in asdict(rounds[0][name])
+        }
+        result |= {f"{name}: {key}": value for key, value in medians.items()}
+    for other in others:
+        for key, ratio in (("rate", _rate_ratio), ("cpu", _cpu_ratio)):
+            result[f"{other} / {first}: {key}"] = _median(
+                [ratio(drained[other], drained[first]) for drained in rounds]
+            )
+    return result
+
+
+def _rate_ratio(other: Drained, first: Drained) -> float:
+    return other.rate / first.rate
+
+
+def _cpu_ratio(other: Drained, first: Drained) -> float:
+    return other.cpu_us / first.cpu_us
 
 
 def _alone(events: int) -> Work:
@@ -59,16 +170,17 @@ def _in_own_process(events: int) -> Work:
         return pool.submit(_alone, events).result()
 
 
-def _drain(services: LocalServices, application: str, events: int) -> dict[str, float]:
+def _drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
     offsets = Offsets(services.kafka, application)
     partitions = [Partition(t.name, n) for t in usecase.topics for n in range(t.partitions)]
     ends = offsets.ends(partitions)
     launched = time.perf_counter()
     with Worker(
-        "features.flights:usecase",
+        contender.usecase,
         application=application,
         bootstrap_servers=services.kafka,
         redis_url=services.redis,
+        **(contender.settings or {}),
     ) as worker:
         worker.start()
         begun = _wait(worker, lambda m: m["records"] > 0)
@@ -81,16 +193,16 @@ def _drain(services: LocalServices, application: str, events: int) -> dict[str, 
             time.sleep(0.05)
         worker.stop()
     count = finished["records"] - done
-    return {
-        "rate": count / wall,
-        "cpu_us": (finished["cpu"] - cpu) / count * 1e6,
-        "first_seconds": first_seconds,
-        "rss_mib": finished["rss"] / 2**20,
-        "rss_begin_mib": begun["rss"] / 2**20,
-    }
+    return Drained(
+        rate=count / wall,
+        cpu_us=(finished["cpu"] - cpu) / count * 1e6,
+        first_seconds=first_seconds,
+        rss_begin_mib=begun["rss"] / 2**20,
+        rss_mib=finished["rss"] / 2**20,
+    )
 
 
-def _wait(worker: Worker, reached) -> dict[str, float]:  # type: ignore[no-untyped-def]
+def _wait(worker: Worker, reached: Callable[[dict[str, float]], bool]) -> dict[str, float]:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while time.monotonic() < deadline:
         worker.check()
@@ -119,39 +231,31 @@ def _metrics(address: str) -> dict[str, float] | None:
     return found
 
 
-def _say(alone: Work, worker: dict[str, float]) -> None:
-    print(
-        f"work alone {alone.rate:,.0f} events/s, {alone.cpu_microseconds:.1f} us CPU an event; "
-        f"worker {worker['rate']:,.0f} events/s, {worker['cpu_us']:.1f} us; "
-        f"ratio {worker['rate'] / alone.rate:.2f}; first record {worker['first_seconds']:.1f} s "
-        f"after launch; memory {worker['rss_begin_mib']:.0f} -> {worker['rss_mib']:.0f} MiB",
-        flush=True,
+def _told(drained: Drained) -> str:
+    return (
+        f"{drained.rate:,.0f} events/s, {drained.cpu_us:.1f} us CPU an event; first record "
+        f"{drained.first_seconds:.1f} s after launch; memory {drained.rss_begin_mib:.0f} -> "
+        f"{drained.rss_mib:.0f} MiB"
     )
 
 
-def _summarise(alone: list[Work], workers: list[dict[str, float]]) -> None:
-    def median(values: list[float]) -> float:
-        return round(statistics.median(values), 3)
+def _say(name: str, text: str) -> None:
+    print(f"{name}: {text}", flush=True)
 
-    print(
-        json.dumps(
-            {
-                "alone_events_per_second": median([a.rate for a in alone]),
-                "alone_cpu_seconds_per_million": median([a.cpu_microseconds for a in alone]),
-                "worker_events_per_second": median([w["rate"] for w in workers]),
-                "worker_cpu_seconds_per_million": median([w["cpu_us"] for w in workers]),
-                "ratio": median([w["rate"] / a.rate for a, w in zip(alone, workers, strict=True)]),
-                "cores": os.cpu_count(),
-                "python": sys.version.split()[0],
-                "commit": subprocess.run(
-                    ["git", "rev-parse", "--short", "HEAD"],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                ).stdout.strip(),
-            }
-        )
+
+def _median(values: list[float]) -> float:
+    return round(statistics.median(values), 3)
+
+
+def _circumstances() -> dict[str, float | str]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
+    return {
+        "cores": os.cpu_count() or 0,
+        "python": sys.version.split()[0],
+        "commit": commit.stdout.strip(),
+    }
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ def publish(bootstrap: str, workload: list[Record]) -> None:
             "bootstrap.servers": bootstrap,
             "acks": "all",
             "linger.ms": 20,
+            # A backlog comes of records that were sent as they happened, not of one burst: left to
+            # itself librdkafka would write thousands of one partition in a row.
+            "batch.size": 65_536,
             "queue.buffering.max.messages": 500_000,
         }
     )

@@ -29,28 +29,34 @@ class StateCodec:
     """Packs and unpacks the states of one view."""
 
     def __init__(self, view: View) -> None:
-        self._prefix = Struct("<QQQd" + view.state.format)
-        self._fences: dict[int, Struct] = {}
+        self._format = "<QQQd" + view.state.format
+        self._prefix = Struct(self._format)
+        self._whole: dict[int, Struct] = {}
 
     def unpack(self, packed: Sequence[bytes]) -> list[EntityState]:
         """Unpack states, all in one pass over their fixed part."""
         width = self._prefix.size
         prefixes = self._prefix.iter_unpack(b"".join([value[:width] for value in packed]))
         return [
-            EntityState(head[0], head[1], head[2], head[3], list(head[4:]), tail)
-            for head, tail in zip(prefixes, [value[width:] for value in packed], strict=True)
+            EntityState(head[0], head[1], head[2], head[3], list(head[4:]), value[width:])
+            for head, value in zip(prefixes, packed, strict=True)
         ]
 
     def pack(self, state: EntityState) -> bytes:
         """Pack a state with the version it carries."""
         fences = state.fences
-        count = len(fences)
-        layout = self._fences.get(count)
-        if layout is None:
-            layout = self._fences[count] = Struct("<" + "Iq" * count)
-        return self._prefix.pack(
-            state.version, state.count, state.digest & _MASK, state.newest, *state.values
-        ) + layout.pack(*chain.from_iterable(fences.items()))
+        whole = self._whole.get(len(fences))
+        if whole is None:
+            layout = self._format + "Iq" * len(fences)
+            whole = self._whole[len(fences)] = Struct(layout)
+        return whole.pack(
+            state.version,
+            state.count,
+            state.digest & _MASK,
+            state.newest,
+            *state.values,
+            *chain.from_iterable(fences.items()),
+        )
 
 
 def layout_of(view: View) -> str:

@@ -13,17 +13,21 @@ It works on a batch of arrivals in two steps, so that a store can be asked once 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from features.events import Event
-from features.states import Read, State, Update, Values
+from features.plans import Plan
+from features.states import Update, Values
 from features.views import FeatureSet
 
-__all__ = ["FENCE", "Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
+__all__ = ["FENCE", "NEVER", "Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
+
+#: Before every time.
+NEVER: Final = -math.inf
 
 #: A fence as stores keep it: source id, last offset applied.
 FENCE = Struct("<Iq")
@@ -76,8 +80,8 @@ class Arrival:
     """An event on its way through the engine."""
 
     __slots__ = (
-        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "row", "source",
-        "updates",
+        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "redelivered",
+        "row", "source", "updates",
     )  # fmt: skip
 
     def __init__(self, event: Event, source: int, rank: int, offset: int) -> None:
@@ -91,10 +95,13 @@ class Arrival:
         self.updates: Sequence[Update | None] = ()
         self.row: list[Any] | None = None
         """Values of `FeatureSet.columns` if it is a trigger, else None."""
-        self.newest = -math.inf
+        self.newest = NEVER
         """Newest event time in the states its row was read from, in seconds."""
         self.ahead = False
         """Whether a state it touches already held this or a later record of its source."""
+        self.redelivered = False
+        """Whether it may have been applied before: set for records at or below the mark that their
+        source had when its partition was assigned. Then the states it reads are looked at too."""
         self.error: Exception | None = None
         """What a function of the declaration raised for it; then nothing was read or applied."""
         self.digest = 0
@@ -115,43 +122,12 @@ def account_hashes(sources: Sequence[int], offsets: Sequence[int]) -> list[int]:
     return x.tolist()  # type: ignore[no-any-return]
 
 
-class _Plan:
-    """What one event type reads and updates."""
-
-    __slots__ = ("keys", "reads", "row", "touches", "trigger", "updates")
-
-    def __init__(self, features: FeatureSet, event: type[Event]) -> None:
-        self.trigger = event in features.triggers
-        entities = []
-        self.reads: list[tuple[int, int, float, tuple[Read, ...]]] = []
-        self.updates: list[tuple[int, int, Callable[[Any], Update | None], State]] = []
-        for position, view in enumerate(features.views):
-            updates = next((u for kind, u in view.on.items() if issubclass(event, kind)), None)
-            if updates is None and not self.trigger:
-                continue
-            if view.entity not in entities:
-                entities.append(view.entity)
-            key = entities.index(view.entity)
-            if self.trigger:
-                ttl = math.inf if view.ttl_seconds is None else view.ttl_seconds
-                reads = tuple(column.read for column in view.columns)
-                self.reads.append((position, key, ttl, reads))
-            if updates is not None:
-                self.updates.append((position, key, updates, view.state))
-        self.keys = [entity.key for entity in entities]
-        self.touches = sorted(
-            {(view, key) for view, key, *_ in self.reads}
-            | {(view, key) for view, key, *_ in self.updates}
-        )
-        self.row = [f.compute for f in features.row_features] if self.trigger else []
-
-
 class FeatureEngine:
     """Executes a feature set over states held in `Tables`."""
 
     def __init__(self, features: FeatureSet) -> None:
         self.features = features
-        self._plans: dict[type[Event], _Plan] = {}
+        self._plans: dict[type[Event], Plan] = {}
 
     def tables(self) -> Tables:
         """Empty tables, one a view."""
@@ -159,12 +135,12 @@ class FeatureEngine:
 
     def absent(self, view: int) -> EntityState:
         """The state of an entity of which nothing is known."""
-        return EntityState(0, 0, 0, -math.inf, self.features.views[view].state.empty())
+        return EntityState(0, 0, 0, NEVER, self.features.views[view].state.empty())
 
-    def _plan(self, event: type[Event]) -> _Plan:
+    def _plan(self, event: type[Event]) -> Plan:
         plan = self._plans.get(event)
         if plan is None:
-            plan = self._plans[event] = _Plan(self.features, event)
+            plan = self._plans[event] = Plan(self.features, event, self.absent)
         return plan
 
     def gather(self, arrivals: Collection[Arrival]) -> list[set[str]]:
@@ -183,8 +159,9 @@ class FeatureEngine:
             except Exception:  # noqa: BLE001 - any function of the declaration may raise anything
                 group = _good(plan, group)
                 columns = _evaluate(plan, group)
+            distinct = [set(column) for column in columns]
             for view, key in plan.touches:
-                wanted[view].update(columns[key])  # type: ignore[arg-type]
+                wanted[view] |= distinct[key]  # type: ignore[arg-type]
         for keys in wanted:
             keys.discard(None)
         ordered = [a for a in arrivals if a.error is None]
@@ -193,9 +170,7 @@ class FeatureEngine:
             arrival.digest = digest
         return wanted
 
-    def advance(  # noqa: C901 - the hot loop: calls would cost more than the work
-        self, arrivals: Iterable[Arrival], tables: Tables, batch: int = 0
-    ) -> None:
+    def advance(self, arrivals: Iterable[Arrival], tables: Tables, batch: int = 0) -> None:
         """Read the rows of triggers and apply the updates, in the order of `arrivals`.
 
         `tables` holds the states that `gather` asked for (absent ones are left out) and keeps the
@@ -206,43 +181,13 @@ class FeatureEngine:
             if arrival.error is not None:
                 continue
             plan = plans[type(arrival.event)]
-            keys = arrival.keys
             if plan.trigger:
-                at = arrival.event.event_time
-                row: list[Any] = []
-                newest = -math.inf
-                for view, key, ttl, reads in plan.reads:
-                    held = tables[view].get(keys[key])  # type: ignore[arg-type]
-                    if held is None or at - held.newest > ttl:
-                        values = None
-                    else:
-                        values = held.values
-                        if held.newest > newest:
-                            newest = held.newest
-                    row += [read(values, at) for read in reads]
+                row, arrival.newest = plan.read(tables, arrival.keys, arrival.event.event_time)
                 row += arrival.row  # type: ignore[arg-type]
                 arrival.row = row
-                arrival.newest = newest
-            source, offset, rank = arrival.source, arrival.offset, arrival.rank
-            digest, event_time = arrival.digest, arrival.event.event_time
-            for (view, key, _, state), update in zip(plan.updates, arrival.updates, strict=True):
-                entity = keys[key]
-                if update is None or entity is None:
-                    continue
-                held = tables[view].get(entity)
-                if held is None:
-                    held = tables[view][entity] = EntityState(0, 0, 0, -math.inf, state.empty())
-                fences = held.fences
-                if fences.get(source, -1) >= offset:
+                if arrival.redelivered and _is_ahead(plan, arrival, tables):
                     arrival.ahead = True
-                    continue
-                state.apply(held.values, update, rank, offset)
-                fences[source] = offset
-                held.count += 1
-                held.digest += digest
-                if event_time > held.newest:
-                    held.newest = event_time
-                held.batch = batch
+            plan.update(arrival, tables, batch, True)
 
     def reapply(self, arrivals: Iterable[Arrival], tables: Tables) -> None:
         """Apply to `tables`, and only to the keys present there, the updates above their fences.
@@ -251,30 +196,23 @@ class FeatureEngine:
         only what they do not contain yet is added.
         """
         for arrival in arrivals:
-            if arrival.error is not None:
-                continue
-            plan = self._plans[type(arrival.event)]
-            for (view, key, _, state), update in zip(plan.updates, arrival.updates, strict=True):
-                entity = arrival.keys[key]
-                if update is None or entity is None:
-                    continue
-                held = tables[view].get(entity)
-                if held is None or held.fences.get(arrival.source, -1) >= arrival.offset:
-                    continue
-                state.apply(held.values, update, arrival.rank, arrival.offset)
-                held.fences[arrival.source] = arrival.offset
-                held.count += 1
-                held.digest += arrival.digest
-                held.newest = max(held.newest, arrival.event.event_time)
+            if arrival.error is None:
+                self._plans[type(arrival.event)].update(arrival, tables, -1, False)
 
 
-def _evaluate(plan: _Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
+def _is_ahead(plan: Plan, arrival: Arrival, tables: Tables) -> bool:
+    """Whether a state that a trigger reads already holds its own or a later record's update."""
+    states = (tables[view].get(arrival.keys[key]) for view, key in plan.reads)  # type: ignore[arg-type]
+    return any(s is not None and s.fences.get(arrival.source, -1) >= arrival.offset for s in states)
+
+
+def _evaluate(plan: Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
     """Set keys, updates and row features of the arrivals; return the keys, one list an entity."""
     events = [arrival.event for arrival in group]
     columns = [list(map(key, events)) for key in plan.keys]
     updates = []
     evaluated: dict[Any, list[Update | None]] = {}
-    for _, _, update, state in plan.updates:
+    for update, state in plan.updates:
         # Views that differ in their entity alone share the function of their updates.
         column = evaluated.get((update, state.width))
         if column is None:
@@ -295,7 +233,7 @@ def _evaluate(plan: _Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
     return columns
 
 
-def _good(plan: _Plan, group: Sequence[Arrival]) -> list[Arrival]:
+def _good(plan: Plan, group: Sequence[Arrival]) -> list[Arrival]:
     """Mark the arrivals whose functions raise; return the others."""
     good = []
     for arrival in group:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationError
@@ -21,6 +22,8 @@ _NOT_A_MOMENT = PydanticCustomError(
 )
 
 
+# Times of a stream repeat: many events fall into the same instant of their clock.
+@lru_cache(maxsize=4_096)
 def _seconds(text: str) -> float:
     # pydantic's own parser takes bare numbers, padded digits and dates, and its zones make
     # `timestamp` slow; the standard library's takes a few forms more than RFC 3339 has.

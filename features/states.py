@@ -16,9 +16,12 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import exp2
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["DecayedSums", "LastValue", "OpenItems", "Read", "State", "Update"]
+__all__ = [
+    "EXPRESSION_NAMES", "DecayedSums", "Formula", "LastValue", "OpenItems", "Read", "State",
+    "Update",
+]  # fmt: skip
 
 #: A state in memory.
 Values = list[Any]
@@ -29,7 +32,29 @@ Update = tuple[Any, ...]
 #: Reads one column of a state at a moment: (state or None, seconds) -> value.
 Read = Callable[[Values | None, float], float]
 
-_MISSING = math.nan
+#: What the expression of a `Formula` may name besides ``v`` and ``at``.
+EXPRESSION_NAMES: Final[dict[str, Any]] = {"exp2": exp2, "nan": math.nan}
+
+
+class Formula:
+    """A column as a Python expression over ``v``, the state's numbers, and ``at``, seconds.
+
+    It is a `Read` like any function. As an expression the engine can write it into the function
+    it compiles for an event type, where a call a column would cost more than the arithmetic.
+    """
+
+    __slots__ = ("_present", "absent", "expression")
+
+    def __init__(self, expression: str, *, absent: str) -> None:
+        """`absent`: the value where nothing is known, as an expression as well."""
+        self.expression = expression
+        self.absent = absent
+        text = f"lambda v, at: {absent} if v is None else {expression}"
+        self._present: Read = eval(text, dict(EXPRESSION_NAMES))  # noqa: S307  our own text
+
+    def __call__(self, state: Values | None, at: float) -> float:
+        """The column's value."""
+        return self._present(state, at)
 
 
 class State(Protocol):
@@ -54,6 +79,11 @@ class State(Protocol):
 
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
         """Take one update in, in place. `rank` and `offset` break ties of `LastValue`."""
+
+
+_NO_VALUE: Final = (-1.0, -1.0, math.nan)
+
+_AGE: Final = Formula("float(at - v[0]) if at > v[0] else 0.0", absent="nan")
 
 
 @dataclass(frozen=True)
@@ -101,46 +131,30 @@ class DecayedSums:
         """Take ``(time, addend, ...)`` in; time in seconds."""
         half_lives = (update[0] - state[0]) / self.half_life_seconds
         if half_lives >= 0.0:
-            keep, weight = exp2(-half_lives), 1.0
+            keep = exp2(-half_lives)
             state[0] = update[0]
+            state[1] = state[1] * keep + 1.0
+            for at, addend in enumerate(update[1:], 2):
+                state[at] = state[at] * keep + addend
         else:
-            keep, weight = 1.0, exp2(half_lives)
-        state[1] = state[1] * keep + weight
-        at = 2
-        for addend in update[1:]:
-            state[at] = state[at] * keep + addend * weight
-            at += 1
+            weight = exp2(half_lives)
+            state[1] += weight
+            for at, addend in enumerate(update[1:], 2):
+                state[at] += addend * weight
 
     def count(self) -> Read:
         """Decayed number of updates; 0 where nothing is known."""
-        half_life = self.half_life_seconds
-
-        def read(state: Values | None, at: float) -> float:
-            if state is None:
-                return 0.0
-            age = at - state[0]
-            return float(state[1] * exp2(-age / half_life)) if age > 0.0 else float(state[1])
-
-        return read
+        decayed = f"v[1] * exp2(-(at - v[0]) / {float(self.half_life_seconds)!r})"
+        return Formula(f"{decayed} if at > v[0] else v[1]", absent="0.0")
 
     def mean(self, name: str) -> Read:
         """Decayed mean of a sum; missing where nothing is known. Decay cancels out."""
         index = 2 + self.sums.index(name)
-
-        def read(state: Values | None, at: float) -> float:  # noqa: ARG001
-            if state is None or state[1] <= 0.0:
-                return _MISSING
-            return float(state[index] / state[1])
-
-        return read
+        return Formula(f"v[{index}] / v[1] if v[1] > 0.0 else nan", absent="nan")
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""
-
-        def read(state: Values | None, at: float) -> float:
-            return _MISSING if state is None else max(0.0, float(at - state[0]))
-
-        return read
+        return _AGE
 
 
 @dataclass(frozen=True)
@@ -170,7 +184,7 @@ class LastValue:
 
     def empty(self) -> Values:
         """No updates yet: t is minus infinity."""
-        return [-math.inf, *([-1.0, -1.0, _MISSING] * len(self.fields))]
+        return [-math.inf, *(_NO_VALUE * len(self.fields))]
 
     def check(self, updates: Iterable[Update | None]) -> None:
         """Raise `ValueError` unless each update has a time and a number or None a field."""
@@ -181,34 +195,25 @@ class LastValue:
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
         """Take ``(time, value or None, ...)`` in; time in seconds."""
         time = update[0]
-        if time < state[0]:
-            return
         if time > state[0]:
-            state[:] = self.empty()
-            state[0] = time
-        for i, value in enumerate(update[1:]):
-            if value is None:
-                continue
-            at = 1 + 3 * i
-            if (rank, offset) > (state[at], state[at + 1]):
-                state[at : at + 3] = (float(rank), float(offset), float(value))
+            place = (float(rank), float(offset))
+            newer = [time]
+            for value in update[1:]:
+                newer += _NO_VALUE if value is None else (*place, float(value))
+            state[:] = newer
+        elif time == state[0]:
+            for i, value in enumerate(update[1:]):
+                at = 1 + 3 * i
+                if value is not None and (rank, offset) > (state[at], state[at + 1]):
+                    state[at : at + 3] = (float(rank), float(offset), float(value))
 
     def value(self, name: str) -> Read:
         """The field's newest value; missing where nothing is known."""
-        index = 3 + 3 * self.fields.index(name)
-
-        def read(state: Values | None, at: float) -> float:  # noqa: ARG001
-            return _MISSING if state is None else float(state[index])
-
-        return read
+        return Formula(f"v[{3 + 3 * self.fields.index(name)}]", absent="nan")
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""
-
-        def read(state: Values | None, at: float) -> float:
-            return _MISSING if state is None else max(0.0, float(at - state[0]))
-
-        return read
+        return _AGE
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,16 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from features.order import OrderKey, PartitionOrder
 from stream_app.records import Chunk, Item, Partition
 
-__all__ = ["AlignStage"]
+__all__ = ["RECORD_OVERHEAD_BYTES", "AlignStage"]
+
+RECORD_OVERHEAD_BYTES: Final = 2_304
+"""What a held record takes besides the bytes of its key and value: its objects, the decoded event
+with its fields foremost. Measured for events of a dozen fields."""
 
 
 class _Lane:
@@ -75,44 +80,58 @@ class AlignStage:
         """Take in what one chunk brought: items, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)
         for partition in chunk.revoked:
-            lane = self._lanes.pop(partition, None)
-            if lane is not None:
-                self.held_records -= len(lane.held)
-                self.held_bytes -= lane.bytes
+            gone = self._lanes.pop(partition, None)
+            if gone is not None:
+                self.held_records -= len(gone.held)
+                self.held_bytes -= gone.bytes
         for partition in chunk.assigned:
             self._lanes[partition] = _Lane(partition)
+        lane: _Lane | None = None
+        at: Partition | None = None
         for item in items:
             record = item.record
-            lane = self._lanes.get(record.partition)
+            if record.partition is not at:
+                at = record.partition
+                lane = self._lanes.get(at)
+                if lane is not None:
+                    lane.at_end = lane.given_up = False
+                    lane.waited_since = None
             if lane is None:
                 continue  # revoked meanwhile: its next owner reads it again
-            event_time = -math.inf if item.failure else item.event.event_time
-            key = lane.order.key(item.known_at, event_time, record.offset)
+            event_time = item.event.event_time if item.failure is None else -math.inf
+            key = lane.order.key(item.known_at, event_time, item.offset)
             lane.held.append((key, item))
-            lane.at_end = lane.given_up = False
-            lane.waited_since = None
-            size = record.size
-            lane.bytes += size
-            self.held_bytes += size
+            taken = record.size + RECORD_OVERHEAD_BYTES
+            lane.bytes += taken
+            self.held_bytes += taken
             self.held_records += 1
         for partition in chunk.ended:
-            if (lane := self._lanes.get(partition)) is not None:
-                lane.at_end = True
-                lane.waited_since = None
-        self._hold_back()
+            if (ended := self._lanes.get(partition)) is not None:
+                ended.at_end = True
+                ended.waited_since = None
 
-    def batches(self) -> Iterator[list[Item]]:
-        """Yield what may go on, in order, in batches bounded in records and bytes."""
+    def batches(self, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
+        """Yield what may go on, in order, in batches bounded in records and bytes.
+
+        `limit` says how many of the usual records a batch may have now. What is released and not yet yielded is still held: a backlog that waited for one partition
+        is released at once and takes its memory until it is worked off.
+        """
+        most = limit(self._batch_records)
         ready = self._release()
-        self._hold_back()
-        start = size = 0
-        for position, item in enumerate(ready):
-            size += item.record.size
-            if position - start + 1 >= self._batch_records or size >= self._batch_bytes:
-                yield ready[start : position + 1]
-                start, size = position + 1, 0
-        if start < len(ready):
-            yield ready[start:]
+        self._hold_back(released=len(ready))
+        while ready:
+            count = size = 0
+            for item in ready:
+                count += 1
+                size += item.record.size
+                if count >= most or size >= self._batch_bytes:
+                    break
+            batch = ready[:count]
+            del ready[:count]
+            self.held_records -= count
+            self.held_bytes -= size + count * RECORD_OVERHEAD_BYTES
+            self._hold_back(released=len(ready))
+            yield batch
 
     def _release(self) -> list[Item]:
         limit = self._limit()
@@ -121,14 +140,11 @@ class AlignStage:
             held = lane.held
             while held and held[0][0] < limit:
                 pair = held.popleft()
-                lane.bytes -= pair[1].record.size
+                lane.bytes -= pair[1].record.size + RECORD_OVERHEAD_BYTES
                 released.append(pair)
         # Keys are unique, so items are never compared; lanes are sorted runs, which sort merges.
         released.sort()
-        items = [item for _, item in released]
-        self.held_records -= len(items)
-        self.held_bytes -= sum(item.record.size for item in items)
-        return items
+        return [item for _, item in released]
 
     def _limit(self) -> OrderKey:
         """Keys below it may go."""
@@ -155,7 +171,8 @@ class AlignStage:
             limit = min(limit, lane.order.bound)
         return limit
 
-    def _hold_back(self) -> None:
+    def _hold_back(self, released: int) -> None:
+        """Pause and resume partitions; `released` records are still to be worked off."""
         pause, resume = [], []
         full = self.held_bytes > self._bytes_total
         half_empty = self.held_bytes < self._bytes_total // 2
@@ -165,7 +182,10 @@ class AlignStage:
                 if lane.bytes > self._bytes_per_partition or (full and lane.bytes > share):
                     lane.paused = True
                     pause.append(partition)
-            elif lane.bytes < self._bytes_per_partition // 2 and (half_empty or not lane.bytes):
+            elif lane.bytes < self._bytes_per_partition // 2 and (
+                # A lane that is empty may be the one that all others wait for.
+                half_empty or not (lane.bytes or released)
+            ):
                 lane.paused = False
                 resume.append(partition)
         if pause:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import signal
 from typing import Any
 
 import faust
@@ -13,11 +15,15 @@ from features.usecase import UseCase
 from stream_app.errors import FatalError, StoppingError
 from stream_app.logs import configure_logging, get_logger
 from stream_app.settings import Settings
+from stream_app.watchdog import end_process
 from stream_app.worker import Worker
 
 __all__ = ["StreamApp", "create_app", "run"]
 
 log = get_logger(__name__)
+
+_LAST_SECONDS = 5.0
+"""How long threads may take to notice that the worker has stopped."""
 
 
 class _ChunkSchema(Schema):  # type: ignore[misc]
@@ -41,6 +47,17 @@ class _Boot(faust.App.BootStrategy):  # type: ignore[misc]
 
     def tables(self) -> list[Any]:
         return []
+
+
+class _Process(faust.Worker):  # type: ignore[misc]
+    """The process: a first signal stops it in order, a second one at once."""
+
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        if self._signal_stop_time:
+            what = f"{number.name} while stopping: the process ends, and what is unfinished is read again"
+            end_process(what, 128 + number)
+        log.info("%s: finishing what is in flight; a second signal stops at once", number.name)
+        super()._schedule_shutdown(number)
 
 
 class StreamApp(faust.App):  # type: ignore[misc]
@@ -67,6 +84,8 @@ class StreamApp(faust.App):  # type: ignore[misc]
         self.error = error
         known = isinstance(error, FatalError)
         log.critical("cannot go on: %s", error, exc_info=None if known else error)
+        if not known:
+            self.worker.crashed()
         self.worker.give_up_waiting()
         self._crashing = asyncio.ensure_future(self.crash(error))
 
@@ -83,6 +102,7 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
         topic_disable_leader=True,
         stream_buffer_maxsize=1,
         stream_wait_empty=False,
+        Worker=_Process,
     )
     app.worker = worker
     events = app.topic(*worker.topics, schema=_ChunkSchema())
@@ -108,11 +128,13 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
 def run(settings: Settings, usecase: UseCase) -> int:
     """Run a worker until it is told to stop; returns the process's exit status.
 
-    0 after an orderly stop, 1 after a failure. Raises `ConfigurationError` before it has begun.
+    0 after an orderly stop, 1 after a failure. Does not return, but ends the process, where a thread
+    is stuck or a second signal asks for it (128 and the signal's number). Raises `ConfigurationError` before it has begun.
     """
     app = create_app(settings, usecase)
     app.worker.start()
-    runner = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    faulthandler.enable()  # where a native crash happened is in the log
+    runner = _Process(app, override_logging=False, redirect_stdouts=False, quiet=True)
     runner.spinner = None  # its control characters would end up in log files
     try:
         runner.execute_from_commandline()
@@ -121,6 +143,9 @@ def run(settings: Settings, usecase: UseCase) -> int:
     except Exception as error:
         if error is not app.error:
             raise
+    if stuck := app.worker.watchdog.unfinished(_LAST_SECONDS):
+        # The interpreter would wait for its threads before it ends.
+        end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
     return 1 if app.error else 0
 
 

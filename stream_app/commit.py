@@ -32,6 +32,8 @@ class CommitStage:
     def __init__(self) -> None:
         self.hurry: Callable[[], None] = lambda: None
         """Called when somebody waits for work to be finished: what is put off need not be."""
+        self.urgent = False
+        """Whether somebody waits for a commit."""
         self._changed = threading.Condition()
         self._in_flight: dict[Partition, int] = {}
         self._unfinished: dict[Partition, deque[Unfinished]] = {}
@@ -43,11 +45,22 @@ class CommitStage:
             self._unfinished, self._finished, self._ends, self._committed,
         )  # fmt: skip
 
-    def begin(self, partition: Partition, offset: int, *, committed: bool) -> None:
-        """A partition is read from `offset`, which the broker keeps or is still to be told."""
+    def begin(self, partition: Partition, offset: int, *, known: bool) -> None:
+        """A partition is read from `offset`; `known`: a worker committed it."""
         with self._changed:
-            (self._committed if committed else self._committable)[partition] = offset
             self._finished[partition] = offset - 1
+            if known:
+                self._committed[partition] = self._committable[partition] = offset
+
+    def confirm(self, partition: Partition) -> None:
+        """Commit where the partition starts, and return when that is done or it is not ours.
+
+        Should the process die before it commits more, its successor must know that it was here.
+        """
+        with self._changed:
+            self._committable.setdefault(partition, partition.start)
+            self.urgent = True
+            self._changed.wait_for(lambda: partition in self._committed or partition.revoked)
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
@@ -76,6 +89,7 @@ class CommitStage:
         with self._changed:
             for partition in partitions:
                 partition.revoked = True
+            self._changed.notify_all()
 
     def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
         """Next offset of each partition of these batches whose assignment has not ended."""
@@ -131,6 +145,7 @@ class CommitStage:
         """The broker keeps `offset` as the next one to read."""
         with self._changed:
             self._committed[partition] = offset
+            self._changed.notify_all()
 
     def next_offset(self, partition: Partition) -> int | None:
         """The offset the broker keeps for the group, as far as this worker knows."""
@@ -141,6 +156,7 @@ class CommitStage:
         """What may be committed since the last call: next offset by partition."""
         with self._changed:
             taken, self._committable = self._committable, {}
+            self.urgent = False
             return taken
 
     def give_back(self, partition: Partition, offset: int) -> None:

@@ -60,7 +60,7 @@ class DeadLetters:
             "code-version": self._code_version,
             "model-version": self._model_version,
             "failed-at": _rfc3339(self._clock()),
-            "state": "applied" if failure.stage == "score" else "not-applied",
+            "state": "applied" if failure.stage == "score" and item.event else "not-applied",
         }
         ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
         return Outgoing(self._topic, record.key, record.value, came + ours, record.partition)

@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from features.events import REASONS, Decoder, Event, InvalidEventError
 from features.usecase import TimeBounds
+from stream_app.origins import Headers, replayed_origin, was_applied
 from stream_app.records import Failure, Item, Record
 
-__all__ = ["DecodeStage"]
+__all__ = ["Decode", "DecodeStage"]
+
+#: Records to items, in the same order.
+Decode = Callable[[Sequence[Record]], list[Item]]
 
 _NO_EVENT = "the decoder gave something that is no features.events.Event"
 
@@ -36,49 +40,62 @@ class DecodeStage:
         self._clock = clock
         self._on_unknown_fields = on_unknown_fields
         self._on_clock_corrected = on_clock_corrected
+        self._events: set[type[Event]] = set()
 
-    def __call__(self, records: Sequence[Record]) -> list[Item]:
+    def __call__(  # noqa: C901 - the hot loop: calls would cost more than the work
+        self, records: Sequence[Record]
+    ) -> list[Item]:
         """An item for each record, in the same order."""
         now = self._clock()
         latest = now + self._clock_ahead
         corrected = 0
         unknown: dict[str, int] = {}
         items = []
+        decoders, limit = self._decoders, self._max_value_bytes
+        known, range_at = self._events, self._times.range_at
         for record in records:
             known_at = record.timestamp
             if known_at is None or known_at > latest:
                 known_at = now
                 corrected += 1
-            event = self._event(record, known_at)
-            if isinstance(event, Failure):
-                item = Item(record, None, known_at)
-                item.failure = event
-                items.append(item)
+            value = record.value
+            topic = record.partition.topic
+            event: Event | None = None
+            failure: Failure | None = None
+            if value and len(value) <= limit:
+                try:
+                    event = decoders[topic](value)
+                except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
+                    failure = _refused(error)
+                else:
+                    low, high = range_at(known_at)
+                    if type(event) not in known or not low <= event.event_time <= high:
+                        failure = self._doubt(event, low, high)
+            else:
+                failure = self._no_value(value)
+            item = Item(record, event, known_at)
+            items.append(item)
+            if failure is not None:
+                item.event, item.failure = None, failure  # type: ignore[assignment]
                 continue
-            if event.__pydantic_extra__:
-                topic = record.partition.topic
-                unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
-            items.append(Item(record, event, known_at))
+            if event.__pydantic_extra__:  # type: ignore[union-attr]
+                extra = len(event.__pydantic_extra__)  # type: ignore[union-attr]
+                unknown[topic] = unknown.get(topic, 0) + extra
+            if headers := record.headers:
+                _note_replay(item, dict(headers))
         for topic, count in unknown.items():
             self._on_unknown_fields(topic, count)
         if corrected:
             self._on_clock_corrected(corrected)
         return items
 
-    def _event(self, record: Record, known_at: float) -> Event | Failure:
-        value = record.value
-        if not value or len(value) > self._max_value_bytes:
-            return self._no_value(value)
-        try:
-            event = self._decoders[record.partition.topic](value)
-        except InvalidEventError as error:
-            return Failure("decode", error.reason, str(error), error.field)
-        except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
-            return Failure("decode", "decoder-error", _name(error), disposition="bug")
+    def _doubt(self, event: object, low: float, high: float) -> Failure | None:
+        """Why what a decoder gave cannot be believed, or None if it can."""
+        # pydantic's isinstance costs as much as validating a field: once a type is enough.
         if not isinstance(event, Event):
             return Failure("decode", "decoder-error", _NO_EVENT, disposition="bug")
-        low, high = self._times.range_at(known_at)
-        return event if low <= event.event_time <= high else out_of_range("event_time")
+        self._events.add(type(event))
+        return None if low <= event.event_time <= high else out_of_range("event_time")
 
     def _no_value(self, value: bytes | None) -> Failure:
         if value is None:
@@ -92,11 +109,20 @@ class DecodeStage:
         return Failure("decode", reason, REASONS[reason])
 
 
+def _refused(error: Exception) -> Failure:
+    """The failure of a record that its decoder did not take."""
+    if isinstance(error, InvalidEventError):
+        return Failure("decode", error.reason, str(error), error.field)
+    # The text of a foreign exception may quote the payload; its type does not.
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return Failure("decode", "decoder-error", name, disposition="bug")
+
+
+def _note_replay(item: Item, headers: Headers) -> None:
+    item.first_origin = replayed_origin(headers)
+    item.applied_before = item.first_origin is not None and was_applied(headers)
+
+
 def out_of_range(field: str) -> Failure:
     """The failure of a record with a time that cannot be believed."""
     return Failure("decode", "time-out-of-range", REASONS["time-out-of-range"], field)
-
-
-def _name(error: Exception) -> str:
-    # The text of a foreign exception may quote the payload; its type does not.
-    return f"{type(error).__module__}.{type(error).__qualname__}"

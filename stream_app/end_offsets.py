@@ -16,12 +16,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from stream_app.commit import CommitStage
 from stream_app.lag import PartitionLag
-from stream_app.logs import get_logger
 from stream_app.records import Partition
 
 __all__ = ["EndOffsets"]
-
-log = get_logger(__name__)
 
 _REQUEST_SECONDS = 5.0
 
@@ -35,7 +32,7 @@ class EndOffsets:
         commit: CommitStage,
         partitions: Callable[[], Sequence[Partition]],
         *,
-        on_away: Callable[[str, bool], None],
+        on_away: Callable[[str, bool, str], None],
         interval_seconds: float = 1.0,
     ) -> None:
         """`on_away` is told when the brokers stop and when they start to answer."""
@@ -103,11 +100,7 @@ class EndOffsets:
     def _note(self, *, away: bool, why: str = "") -> None:
         if away != self._away:
             self._away = away
-            self._on_away("kafka", away)
-            if away:
-                log.warning("kafka does not answer: %s", why)
-            else:
-                log.info("kafka answers again")
+            self._on_away("kafka", away, why)
 
     def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         if not partitions:

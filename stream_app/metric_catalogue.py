@@ -168,6 +168,16 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "Redelivered records whose state already held their own or a later update.",
     ),
     MetricSpec(
+        "stream_app_rebuilding_partitions",
+        "gauge",
+        "Partitions whose state is being rebuilt from the log; 0 when all is well.",
+    ),
+    MetricSpec(
+        "stream_app_rebuilt_records",
+        "counter",
+        "Records read again to rebuild the state; nothing was published for them.",
+    ),
+    MetricSpec(
         "stream_app_build",
         "info",
         "Version of the application and of the model that it serves by.",

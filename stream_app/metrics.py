@@ -150,6 +150,14 @@ class Metrics:
         """Count redelivered records whose state was ahead of them."""
         self._metrics["state_ahead"].inc(count)
 
+    def rebuilding(self, partitions: int) -> None:
+        """Say of how many partitions the state is being rebuilt now."""
+        self._metrics["rebuilding_partitions"].set(partitions)
+
+    def rebuilt_records(self, count: int) -> None:
+        """Count records that were read again to rebuild the state."""
+        self._metrics["rebuilt_records"].inc(count)
+
     def alignment_gave_up(self, count: int = 1) -> None:
         """Count waits for a partition that ran out."""
         self._metrics["alignment_gave_up"].inc(count)

@@ -25,7 +25,7 @@ _MARK = "stream-app/1 "
 def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
     """The offsets to commit: for each partition the next one to read, with the topic's id."""
     return [
-        TopicPartition(p.topic, p.number, offset, f"{_MARK}{p.topic_id}")
+        TopicPartition(p.topic, p.number, offset, f"{_MARK}{p.topic_id}{p.starts.tag(offset)}")
         for p, offset in offsets.items()
     ]
 

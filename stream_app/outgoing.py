@@ -109,6 +109,8 @@ class OutgoingRecords:
 
 
 def _prediction_id(item: Item) -> str:
+    if item.first_origin is not None:
+        return str(item.first_origin)
     source = item.record.partition.source
     assert source is not None
     return f"{source.topic_id}-{source.partition}-{item.record.offset}"

@@ -9,13 +9,10 @@ from typing import TypeVar
 
 from features.stores import StoreUnavailableError
 from stream_app.errors import ServiceAwayError, StoppingError
-from stream_app.logs import get_logger
 
 __all__ = ["Patience"]
 
 _T = TypeVar("_T")
-
-log = get_logger(__name__)
 
 
 class Patience:
@@ -26,9 +23,13 @@ class Patience:
         *,
         initial_seconds: float,
         max_seconds: float,
-        on_waiting: Callable[[str, bool], None],
+        on_waiting: Callable[[str, bool, str], None],
     ) -> None:
-        """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter."""
+        """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter.
+
+        `on_waiting` is told service, whether it is waited for, and why: at each failure, and
+        once when it is over.
+        """
         self._initial = initial_seconds
         self._max = max_seconds
         self._on_waiting = on_waiting
@@ -55,16 +56,14 @@ class Patience:
             try:
                 result = call()
             except (ServiceAwayError, StoreUnavailableError) as error:
+                self._on_waiting(service, True, str(error))
                 if not waiting:
                     waiting = True
-                    self._on_waiting(service, True)
-                    log.warning("waiting for %s: %s", service, error)
                     if before_waiting is not None:
                         before_waiting()
             else:
                 if waiting:
-                    self._on_waiting(service, False)
-                    log.info("%s is back", service)
+                    self._on_waiting(service, False, "")
                 return result
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
             if self._stopping.wait(random.uniform(self._initial / 2, wait)):

@@ -21,20 +21,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from features.stores import StateLostError
 from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
+from stream_app.isolation import CrashIsolation
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
 from stream_app.publish import Publishing
-from stream_app.records import Batch, Chunk
+from stream_app.records import Batch, Chunk, Item, Record
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.state import StateStage
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Pipeline", "Stages"]
 
@@ -43,6 +47,7 @@ __all__ = ["Pipeline", "Stages"]
 class Stages:
     """One worker's stages."""
 
+    isolation: CrashIsolation
     decode: DecodeStage
     align: AlignStage
     enrich: EnrichStage
@@ -50,6 +55,7 @@ class Stages:
     outgoing: OutgoingRecords
     publish: Publishing
     state: StateStage
+    recovery: Recovery
     commit: CommitStage
 
 
@@ -60,6 +66,7 @@ class Pipeline:
         self,
         stages: Stages,
         metrics: Metrics,
+        watchdog: Watchdog,
         *,
         depth: int,
         on_finished: Callable[[Batch], None],
@@ -68,6 +75,7 @@ class Pipeline:
         """`depth`: batches that may be under way at once. `on_crash` is called once, at most."""
         self._stages = stages
         self._metrics = metrics
+        self._watchdog = watchdog
         self._on_finished = on_finished
         self._on_crash = on_crash
         self._slots = asyncio.Semaphore(depth)
@@ -78,6 +86,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         stages.commit.hurry = self._hurry
+        stages.recovery.on_crash = self._crash_on_loop
 
     async def __call__(self, chunk: Chunk) -> None:
         """Take one chunk: return when all that it released is on its way to be delivered."""
@@ -97,53 +106,83 @@ class Pipeline:
             delivered.add_done_callback(self._on_loop(self._delivered))
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
+        if chunk.revoked:
+            stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
-            stages.state.register(chunk.assigned)
-        with timed("decode"):
-            items = stages.decode(chunk.records)
-        with timed("align"):
+            stages.recovery.take(chunk.assigned)
+        with timed("decode", chunk.records):
+            items = stages.isolation.decode(chunk, stages.decode)
+        with timed("align", chunk.records):
             stages.align.take(items, chunk)
-        for released in stages.align.batches():
+        for released in stages.align.batches(stages.isolation.batch_limit):
+            yield self._compute_batch(released)
+        if not chunk.records:
+            stages.recovery.look()
+
+    def _compute_batch(self, released: list[Item]) -> Batch:
+        stages, timed = self._stages, self._timed
+        while True:
             if stages.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
                 # and read it anew.
                 stages.commit.settle(None, timeout=None)
                 stages.state.forget_all()
+            stages.recovery.ready()
             mine, ends = stages.commit.admit(released)
             self._batches += 1
             batch = Batch(self._batches, mine, ends=ends)
             try:
-                with timed("enrich"):
+                with timed("enrich", _records(batch)):
                     stages.enrich(batch)
-                with timed("score"):
+                with timed("score", _records(batch)):
                     stages.score(batch)
                 stages.outgoing(batch)
+            except StateLostError as error:
+                stages.commit.abandoned(batch)
+                stages.recovery.lost(error)
             except BaseException:
                 stages.commit.abandoned(batch)
                 raise
-            yield batch
+            else:
+                stages.recovery.admitted(mine)
+                return batch
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
+        with self._metrics.stage(stage), self._watchdog.work(stage, records):
+            yield
 
     def _deliver(self, batch: Batch) -> None:
-        stages, timed = self._stages, self._metrics.stage
+        stages, timed = self._stages, self._timed
         if self._crashed:
             stages.commit.abandoned(batch)
             return
         try:
-            with timed("publish"):
+            with timed("publish", _records(batch)):
                 stages.publish(batch)
-            with timed("state"):
+            with timed("state", _records(batch)), self._left_to_recovery():
                 stages.state.write(batch, stages.publish.suspend)
-            self._finished(stages.publish.finish(batch))
+            with self._watchdog.work("finish", _records(batch)):
+                self._finished(stages.publish.finish(batch))
         except BaseException:
             self._crash(batch)
             raise
+
+    @contextlib.contextmanager
+    def _left_to_recovery(self) -> Iterator[None]:
+        """What cannot be written since the store lost what it builds on is applied from the log."""
+        try:
+            yield
+        except StateLostError as error:
+            self._stages.recovery.lost(error)
 
     def _flush(self) -> None:
         if self._crashed:
             return
         try:
-            self._finished(self._stages.publish.flush())
+            with self._watchdog.work("finish", ()):
+                self._finished(self._stages.publish.flush())
         except BaseException:
             self._crash()
             raise
@@ -183,6 +222,9 @@ class Pipeline:
                 flushed = self._deliver_thread.submit(self._flush)
                 flushed.add_done_callback(self._on_loop(self._note))
 
+    def _crash_on_loop(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._on_crash, error)
+
     def _note(self, done: Future[None]) -> None:
         if (error := done.exception()) is not None:
             self._on_crash(error)
@@ -198,3 +240,7 @@ class Pipeline:
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
         self._hurry()
         self._deliver_thread.shutdown(wait=False)
+
+
+def _records(batch: Batch) -> Iterator[Record]:
+    return (item.record for item in batch.items)

@@ -71,7 +71,7 @@ class PublishStage:
         patience: Patience,
         *,
         stopping: Callable[[], bool],
-        on_waiting: Callable[[str, bool], None],
+        on_waiting: Callable[[str, bool, str], None],
     ) -> None:
         self._make_producer = make_producer
         self._producer = make_producer()
@@ -105,11 +105,9 @@ class PublishStage:
                 raise StoppingError("stopped while waiting for acknowledgements")
             if not waited:
                 waited = True
-                self._on_waiting("kafka", True)
-                log.warning("waiting for kafka to acknowledge records")
+                self._on_waiting("kafka", True, "records are not acknowledged")
         if waited:
-            self._on_waiting("kafka", False)
-            log.info("kafka acknowledged")
+            self._on_waiting("kafka", False, "")
 
     def finish(self, batch: Batch) -> list[Batch]:
         """It is: nothing is put off."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from features.engine import Arrival
+from features.engine import NEVER, Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
+from stream_app.origins import Origin
+from stream_app.starts import StartCount
 
 __all__ = [
     "Batch",
@@ -34,8 +36,8 @@ class Partition:
     """
 
     __slots__ = (
-        "ended", "log_end", "log_start", "number", "rank", "revoked", "set_by_hand", "source",
-        "source_id", "start", "topic",
+        "applied", "ended", "is_new", "log_end", "log_start", "number", "rank", "revoked",
+        "set_by_hand", "source", "source_id", "start", "starts", "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -57,8 +59,14 @@ class Partition:
         """First offset the log held when it was assigned."""
         self.log_end = 0
         """Offset after the last one the log held then."""
+        self.starts = StartCount()
+        """How often it was begun without getting anywhere."""
         self.set_by_hand = False
         """Whether somebody other than a worker committed the offset it is read from."""
+        self.is_new = False
+        """Whether the group had committed nothing of it when it was assigned."""
+        self.applied = -1
+        """Offset through which the state held its records when it was assigned."""
 
     @property
     def topic_id(self) -> str:
@@ -126,8 +134,7 @@ class Failure:
     """`poison`: the record's fault; `bug`: ours or the use case's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """A model's answer for one record."""
 
     fields: Mapping[str, Any]
@@ -143,15 +150,36 @@ class Served:
 class Item(Arrival):
     """A record on its way through the stages."""
 
-    __slots__ = ("degraded", "failure", "known_at", "record", "served")
+    __slots__ = (
+        "applied_before",
+        "degraded",
+        "failure",
+        "first_origin",
+        "known_at",
+        "record",
+        "served",
+    )
 
     def __init__(self, record: Record, event: Event | None, known_at: float) -> None:
         partition = record.partition
+        # As `Arrival` sets them, without the call: one is made of every record.
         # A record that is no event carries None and a failure; no stage after decode looks at it.
-        super().__init__(event, partition.source_id, partition.rank, record.offset)  # type: ignore[arg-type]
+        self.event = event  # type: ignore[assignment]
+        self.source = partition.source_id
+        self.rank = partition.rank
+        self.offset = record.offset
+        self.keys = self.updates = ()
+        self.row = self.error = None
+        self.newest = NEVER
+        self.ahead = self.redelivered = False
+        self.digest = 0
         self.record = record
         self.known_at = known_at
         """When the record became known: its timestamp, or the clock; seconds since the epoch."""
+        self.first_origin: Origin | None = None
+        """Of a replayed record: the record it was at first."""
+        self.applied_before = False
+        """Whether that one had updated the state, so that this one must not."""
         self.failure: Failure | None = None
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""
@@ -183,3 +211,6 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""
+    applied: dict[Partition, int] = field(default_factory=dict)
+    """The same for the partitions whose records update the state with this batch: all but those
+    whose state is being rebuilt."""

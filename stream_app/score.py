@@ -24,10 +24,15 @@ class ScoreStage:
     def __call__(self, batch: Batch) -> None:
         """Score the batch's triggers; a record no model can answer for gets a failure."""
         unserved = [item for item in batch.items if item.row is not None and item.failure is None]
+        # What has a reason against the champion already is for the fallbacks.
+        barred = [item for item in unserved if item.degraded is not None]
+        if barred:
+            unserved = [item for item in unserved if item.degraded is None]
         for name, model in self._ladder:
-            if not unserved:
-                return
-            unserved = self._serve(model, name, unserved)
+            if unserved:
+                unserved = self._serve(model, name, unserved)
+            if barred:
+                unserved, barred = [*unserved, *barred], []
         for item in unserved:
             message = "neither the champion nor a fallback gave a finite answer"
             item.failure = Failure("score", "unscorable", message, disposition="bug")

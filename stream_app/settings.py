@@ -159,6 +159,10 @@ class Settings(BaseSettings):
     its records have left the topics as well. Needs DescribeConfigs on the topics; without, and where
     a topic keeps its records for ever, nothing is forgotten."""
 
+    while_rebuilding: Literal["fallback", "wait"] = "fallback"
+    """What becomes of records while the state is rebuilt from the log: served by a fallback with the
+    reason `state_rebuilding`, or they wait. Without a fallback they wait."""
+
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""
     batch_max_records: _Records = 4_096
@@ -179,6 +183,12 @@ class Settings(BaseSettings):
     long a prediction may wait for its transaction."""
     drain_seconds: _Seconds = 20.0
     """How long a stopping worker may take to finish what is in flight."""
+    work_deadline_seconds: _Waiting = 120.0
+    """How long a stage may be at work on a batch, waits for a service not counted. Past it the process
+    names the offsets and ends with status 1; liveness fails after as long without a sign of work."""
+    crash_isolation_starts: Annotated[int, Field(ge=1, le=1_000)] = 3
+    """After so many starts that ended without progress, records are first tried one by one in a child
+    process; one that kills it is dead-lettered as `process-crash`."""
 
     alignment: bool = True
     """Whether partitions are merged by record timestamp."""
@@ -188,10 +198,12 @@ class Settings(BaseSettings):
     """Longest wait for a partition that delivers nothing and is not known to be at its end."""
     clock_ahead_seconds: _Seconds = 60.0
     """A record timestamp further ahead of the worker's clock than this counts as now."""
-    held_bytes_per_partition: _Bytes = 8 * _MIB
-    """Most bytes of records that wait for another partition; above it the partition is paused."""
-    held_bytes_total: _Bytes = 64 * _MIB
-    """Most bytes of records waiting, of all partitions; half of it is librdkafka's queue."""
+    held_bytes_per_partition: _Bytes = 16 * _MIB
+    """Most memory for records that wait for another partition; above it the partition is paused. A
+    record counts with its bytes and 2,304 more for its objects."""
+    held_bytes_total: _Bytes = 128 * _MIB
+    """The same for all partitions together; an eighth of it is librdkafka's queue. What the brokers
+    had sent when it was reached comes on top: up to 256 KiB of records a partition."""
 
     feature_log_topic: _Topic | None = Field(None, examples=["flights.features"])
     """Topic for the feature vectors that were scored. Default: none are published."""
@@ -264,13 +276,23 @@ class Settings(BaseSettings):
                 raise ValueError(f"{low} must not be greater than {high}")
         return self
 
+    @property
+    def queue_bytes(self) -> int:
+        """Most bytes in librdkafka's queue: its part of `held_bytes_total`."""
+        return self.held_bytes_total // 8
+
     def consumer_properties(self, group: str) -> dict[str, Any]:
         """Return the consumer's librdkafka properties, secrets in the clear. Never log them."""
-        queue_bytes = self.held_bytes_total // 2
+        queue_bytes = self.queue_bytes
         properties: dict[str, Any] = {
             **self._client_properties(group),
             # By default librdkafka waits a second before it fetches again after a full queue.
             "fetch.queue.backoff.ms": 10,
+            # A partition that is resumed waits for the fetch under way, which waits for news of all
+            # others: half a second by default.
+            "fetch.wait.max.ms": 100,
+            # With less of each partition in an answer, fewer records wait for another partition.
+            "max.partition.fetch.bytes": 256 * _KIB,
             # An answer of a broker overshoots the queue's bound, so it is bounded as well.
             "fetch.max.bytes": max(_MIB, min(50 * _MIB, queue_bytes)),
             **kafka_properties.reveal(self.kafka),

@@ -3,6 +3,10 @@
 A batch that overlaps an unfinished one reads the entities that one updates from memory, where they
 already are, and everything else from the store. Its own updates are packed when it is enriched and
 written, by compare-and-set, when its predictions are acknowledged.
+
+The store keeps a mark a source: the offset through which its records are applied. Every read and
+every write says which marks it expects; where the store holds less, it lost what it acknowledged,
+and `recovery` builds it again.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from features.codec import StateCodec
@@ -26,7 +30,7 @@ __all__ = ["StateStage"]
 class StateStage:
     """Reads, stages and writes states.
 
-    `read`, `stage` and `settle` belong to the thread that enriches, `write` to the one that
+    `read`, `stage` and `forget_all` belong to the thread that enriches, `write` to the one that
     delivers.
     """
 
@@ -47,10 +51,16 @@ class StateStage:
         self._codecs = [StateCodec(view) for view in engine.features.views]
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
+        self._marks: dict[Partition, Progress] = {}
         self._clock_ahead_ns = 0
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
         next batch has to be enriched after all others finished."""
+
+    @property
+    def has_views(self) -> bool:
+        """Whether there is any state to keep."""
+        return bool(self._codecs)
 
     def register(self, partitions: Sequence[Partition]) -> None:
         """Give partitions the ids their fences are kept under."""
@@ -64,21 +74,51 @@ class StateStage:
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
 
+    def applied(self, partitions: Sequence[Partition]) -> list[int]:
+        """For each partition the offset that every view has it applied through; -1 for none."""
+        marks = self._patience("redis", self._store.marks)
+        return [min(view.get(p.source_id, -1) for view in marks) for p in partitions]
+
+    def reopen(self) -> None:
+        """Turn to the generation of states that is the current one."""
+        self._patience("redis", self._store.reopen)
+
+    def expect(self, partition: Partition, applied: int) -> None:
+        """From now on the store has to hold the partition's records through `applied`."""
+        self._marks[partition] = Progress(partition.source_id, applied, applied)
+
+    def expect_nothing(self, partitions: Iterable[Partition]) -> None:
+        """Nothing is known about the store's marks of these partitions."""
+        for partition in partitions:
+            self._marks.pop(partition, None)
+
     def read(self, wanted: Sequence[set[str]]) -> Tables:
-        """Tables that hold the wanted states, from memory or from the store; one round trip."""
+        """Tables that hold the wanted states, from memory or from the store; one round trip.
+
+        Raises `StateLostError`.
+        """
         if not self._codecs:
             return self._tables
         self._forget_finished()
         missing = [keys.difference(table) for keys, table in zip(wanted, self._tables, strict=True)]
         if any(missing):
             started = time.perf_counter()
-            found = self._patience("redis", lambda: self._store.read(missing))
+            # As one object: the other thread may note progress meanwhile.
+            marks = list(self._marks.copy().values())
+            found = self._patience("redis", lambda: self._store.read(missing, marks))
             self._on_seconds("read", time.perf_counter() - started)
             for table, codec, pairs in zip(self._tables, self._codecs, found, strict=True):
                 states = codec.unpack([packed for _, packed in pairs])
                 for (entity, _), state in zip(pairs, states, strict=True):
                     table[entity] = state
         return self._tables
+
+    def check(self) -> None:
+        """Raise `StateLostError` if the store lost something, although nothing is read now."""
+        if self._marks:
+            marks = list(self._marks.copy().values())
+            nothing: list[set[str]] = [set() for _ in self._codecs]
+            self._patience("redis", lambda: self._store.read(nothing, marks))
 
     def stage(self, wanted: Sequence[set[str]], number: int) -> list[StateWrite]:
         """Pack what batch `number` updated; let go of what was only read."""
@@ -112,21 +152,31 @@ class StateStage:
     def write(self, batch: Batch, before_waiting: Callable[[], None] | None = None) -> None:
         """Write the batch's states by compare-and-set, then the progress marks.
 
-        `before_waiting` is called before a wait for the store begins.
+        Raises `StateLostError` where the store lost what these states were made from: the records
+        are applied when the state is built again. `before_waiting` is called before a wait for the
+        store begins.
         """
         if not self._codecs:
             return
         started = time.perf_counter()
-        progress = [Progress(p.source_id, -1, end) for p, end in batch.ends.items()]
+        progress = {p: self._progress(p, end) for p, end in batch.applied.items()}
         writes: Sequence[StateWrite] = batch.writes
-        while lost := self._patience(
-            "redis", partial(self._store.write, writes, progress), before_waiting
+        while conflicts := self._patience(
+            "redis", partial(self._store.write, writes, list(progress.values())), before_waiting
         ):
             self.conflicted.set()
-            self._on_conflicts(len(lost))
-            writes = self._reapply(batch, lost)
+            self._on_conflicts(len(conflicts))
+            writes = self._reapply(batch, conflicts)
         self._on_seconds("write", time.perf_counter() - started)
+        for partition, written in progress.items():
+            if partition in self._marks:
+                applied = max(written.expected, written.through)
+                self._marks[partition] = Progress(partition.source_id, applied, applied)
         self._written.append(batch)
+
+    def _progress(self, partition: Partition, end: int) -> Progress:
+        known = self._marks.get(partition)
+        return Progress(partition.source_id, known.expected if known else -1, end)
 
     def _reapply(
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]

@@ -22,8 +22,10 @@ keep a record that is read again from being counted twice.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -40,7 +42,7 @@ __all__ = ["TransactionStage"]
 
 log = get_logger(__name__)
 
-_REQUEST_SECONDS = 10.0
+_GRACE_SECONDS = 1.0
 _REFUSED_FOR_EVER = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -65,16 +67,21 @@ class TransactionStage:
         commit: CommitStage,
         *,
         interval_seconds: float,
+        timeout_seconds: float,
         group_metadata: Callable[[], Any],
         committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`committed` asks the brokers for the group's offsets; raises `ServiceAwayError`."""
+        """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
+
+        `committed` asks the brokers for the group's offsets; raises `ServiceAwayError`.
+        """
         self._make_producer = make_producer
         self._producer: Producer | None = None
         self._patience = patience
         self._commit = commit
         self._interval = interval_seconds
+        self._timeout = timeout_seconds
         self._group_metadata = group_metadata
         self._committed = committed
         self._monotonic = monotonic
@@ -166,19 +173,21 @@ class TransactionStage:
         offsets = self._commit.still_ours(self._open)
         if self._leave_out_what_ended():
             raise ServiceAwayError("kafka", "partitions were given away; publishing without them")
-        producer.flush(_REQUEST_SECONDS)
+        producer.flush(self._timeout)
         self._check_refused()
-        producer.send_offsets_to_transaction(as_committed(offsets), metadata, _REQUEST_SECONDS)
+        places = as_committed(offsets)
+        self._in_time(lambda: producer.send_offsets_to_transaction(places, metadata, self._timeout))
         self._unsure = True
         self._end(producer)
 
     def _end(self, producer: Producer) -> None:
-        producer.commit_transaction(_REQUEST_SECONDS)
+        self._in_time(lambda: producer.commit_transaction(self._timeout))
         self._begun = self._unsure = False
 
     def _abort(self) -> None:
-        if self._begun and self._producer is not None:
-            self._producer.abort_transaction(_REQUEST_SECONDS)
+        producer = self._producer
+        if self._begun and producer is not None:
+            self._in_time(lambda: producer.abort_transaction(self._timeout))
         self._begun = self._must_abort = self._unsure = False
         self._produced = 0
         self._refused = []  # reports on what was aborted may still come, into the old one
@@ -220,9 +229,43 @@ class TransactionStage:
     def _ready_producer(self) -> Producer:
         if self._producer is None:
             producer = self._make_producer()
-            producer.init_transactions(_REQUEST_SECONDS)
+            self._in_time(lambda: producer.init_transactions(self._timeout))
             self._producer = producer
         return self._producer
+
+    def _in_time(self, call: Callable[[], object]) -> None:
+        """Make a call that librdkafka does not always return from in the time it is given.
+
+        Where the coordinator goes away, `send_offsets_to_transaction` may wait for ever (librdkafka
+        issues 5456 and 5511). What takes longer than a transaction may last has nothing left to
+        commit, so the producer is left to the call, and a new one takes its place.
+        """
+        answer: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                answer.set_exception(error)
+            else:
+                answer.set_result(None)
+
+        threading.Thread(target=run, name="transaction", daemon=True).start()
+        try:
+            answer.result(self._timeout + _GRACE_SECONDS)
+        except TimeoutError:
+            self._replace_producer("it does not answer")
+            raise ServiceAwayError(
+                "kafka", "the transaction's coordinator does not answer"
+            ) from None
+
+    def _replace_producer(self, why: str) -> None:
+        """A new producer ends what this one left open, and publishes the same bytes."""
+        log.warning("the producer is replaced: %s", why)
+        self._producer = None
+        self._begun = self._must_abort = False
+        self._produced = 0
+        self._refused = []
 
     def _attempt(self, step: Callable[[], Any]) -> None:
         """Take a step; raise `ServiceAwayError` where it may be taken again."""
@@ -235,11 +278,6 @@ class TransactionStage:
             if error.txn_requires_abort():
                 self._must_abort = True
             elif not error.retriable():
-                # A fatal error, or a state we did not foresee: a new producer, which ends what
-                # this one left open, publishes the same bytes.
-                log.warning("the producer is replaced: %s", error.str())
-                self._producer = None
-                self._begun = self._must_abort = False
-                self._produced = 0
-                self._refused = []
+                # A fatal error, or a state that was not foreseen.
+                self._replace_producer(error.str())
             raise ServiceAwayError("kafka", error.str()) from failure

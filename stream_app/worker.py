@@ -13,15 +13,17 @@ from confluent_kafka.admin import AdminClient
 from features.engine import FeatureEngine
 from features.usecase import UseCase
 from stream_app import __version__
+from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
+from stream_app.assembly import decode_stage, make_rebuild
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
-from stream_app.decode import DecodeStage
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
+from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
@@ -31,6 +33,7 @@ from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
 from stream_app.records import Chunk, Partition
+from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
@@ -39,6 +42,8 @@ from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
 from stream_app.transport.positions import StartPositions
+from stream_app.trial import Trial
+from stream_app.watchdog import Watchdog
 
 __all__ = ["Worker"]
 
@@ -48,7 +53,9 @@ _librdkafka = get_logger("librdkafka")
 
 _GC_THRESHOLD: Final = 100_000
 """Allocations between two collections of the youngest generation."""
-_LEAVE_SECONDS: Final = 15.0
+_REGION_BATCHES: Final = 2
+"""How many batches' records of one partition a process that dies may have had in hand."""
+_LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 
 
@@ -64,7 +71,9 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(settings.work_deadline_seconds)
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._absences = Absences(on_change=self._away)
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -87,19 +96,24 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
+        store = open_store(settings, usecase, self.application, self._admin)
         state = StateStage(
             engine,
-            open_store(settings, usecase, self.application, self._admin),
+            store,
             self._patience,
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
+        rebuilding: set[Partition] = set()
         return Stages(
-            decode=DecodeStage(
-                {topic.name: topic.decoder for topic in usecase.topics},
-                usecase.times,
-                max_value_bytes=settings.max_value_bytes,
-                clock_ahead_seconds=settings.clock_ahead_seconds,
+            isolation=CrashIsolation(
+                Trial(settings, self._patience, on_progress=self._progress),
+                starts=settings.crash_isolation_starts,
+                region_records=_REGION_BATCHES * settings.batch_max_records,
+            ),
+            decode=decode_stage(
+                settings,
+                usecase,
                 on_unknown_fields=metrics.unknown_fields,
                 on_clock_corrected=metrics.clock_corrected,
             ),
@@ -108,15 +122,14 @@ class Worker:
                 grace_seconds=settings.alignment_grace_seconds,
                 wait_seconds=settings.alignment_wait_seconds,
                 held_bytes_per_partition=settings.held_bytes_per_partition,
-                # The other half may lie in librdkafka's queue, see `Settings`.
-                held_bytes_total=settings.held_bytes_total // 2,
+                held_bytes_total=settings.held_bytes_total - settings.queue_bytes,
                 batch_max_records=settings.batch_max_records,
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda partitions: self._connected.pause(partitions),
                 resume=lambda partitions: self._connected.resume(partitions),
                 on_gave_up=self._gave_up,
             ),
-            enrich=EnrichStage(engine, state, usecase.times),
+            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -134,6 +147,23 @@ class Worker:
             ),
             publish=self._publishing(),
             state=state,
+            recovery=Recovery(
+                state,
+                self._commit,
+                make_rebuild(
+                    settings,
+                    usecase,
+                    self.application,
+                    store,
+                    self._patience,
+                    metrics,
+                    Trial(settings, self._patience),
+                ),
+                rebuilding,
+                mode=settings.while_rebuilding if fallbacks else "wait",
+                on_waiting=self._waiting,
+                on_partitions=metrics.rebuilding,
+            ),
             commit=self._commit,
         )
 
@@ -154,6 +184,7 @@ class Worker:
             self._patience,
             self._commit,
             interval_seconds=settings.commit_interval_seconds,
+            timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
         )
@@ -169,6 +200,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
         self._end_offsets.start()
+        self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
         gc.collect()
@@ -211,6 +243,7 @@ class Worker:
         return Pipeline(
             self._stages,
             self.metrics,
+            self.watchdog,
             depth=self.settings.pipeline_depth,
             on_finished=lambda batch: account_for(batch, self.metrics),
             on_crash=on_crash,
@@ -247,13 +280,30 @@ class Worker:
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
         self._patience.stop()
+        self._stages.recovery.stop()
+
+    def crashed(self) -> None:
+        """Something went wrong at work: let this start count as one that got nowhere."""
+        if self._client is not None:
+            self._client.crashed()
 
     def stop(self) -> None:
         """Stop serving metrics and health."""
+        self.watchdog.stop()
         self._end_offsets.stop()
         self._http.stop()
 
-    def _waiting(self, service: str, waiting: bool) -> None:
+    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
+        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
+        self.watchdog.waiting(service, waiting)
+        self._absences(service, waiting, why)
+
+    def _progress(self) -> None:
+        """Work that takes long got on."""
+        self.watchdog.progress()
+        self.health.beat()
+
+    def _away(self, service: str, waiting: bool) -> None:
         self.metrics.waiting(service, waiting)
         if waiting:
             self.health.waiting_for(service)

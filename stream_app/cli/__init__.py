@@ -19,6 +19,8 @@ __all__ = ["main"]
 _COMMANDS = {
     "run": ("stream_app.cli.run", "Run the worker."),
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
+    "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
+    "state": ("stream_app.cli.state", "Rebuild the state from the log."),
     "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),
 }
 

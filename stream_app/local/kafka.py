@@ -1,9 +1,13 @@
-"""A real Apache Kafka broker as a child process: one node, broker and controller in one (KRaft)."""
+"""A real Apache Kafka broker as a child process: broker and controller in one (KRaft).
+
+One of them is a cluster by itself, unless it is given a `Membership`, see `cluster.py`.
+"""
 
 import base64
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -21,11 +25,9 @@ from .topics import ClientConfig, create_topics
 _FORMAT_SECONDS = 60.0
 _RECORD_SECONDS = 120.0
 _USE_SECONDS = 10.0
-_NODE = 1
 
 _PROPERTIES = {
     "process.roles": "broker,controller",
-    "node.id": str(_NODE),
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "INTERNAL",
     # One node: everything is kept once.
@@ -53,11 +55,27 @@ _PROPERTIES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A node's place in a cluster."""
+
+    node: int
+    cluster_id: str
+    voters: Mapping[int, int]
+    """Controller port of every node, this one's included."""
+
+    @classmethod
+    def alone(cls) -> "Membership":
+        """A cluster of one."""
+        return cls(1, new_cluster_id(), {1: free_ports(1)[0]})
+
+
 class LocalKafka(LocalService):
     """A Kafka broker on 127.0.0.1 with `topics` (name to number of partitions).
 
     `properties` are broker settings that replace or add to ours. `security` makes the listener for
-    clients SASL_SSL; `client_config` returns what a client needs then.
+    clients SASL_SSL; `client_config` returns what a client needs then. `advertised` is the HOST:PORT
+    that the broker tells clients to reach it by, where something stands between.
     """
 
     name = "kafka"
@@ -70,21 +88,35 @@ class LocalKafka(LocalService):
         properties: Mapping[str, str] | None = None,
         heap_megabytes: int = 512,
         security: SaslSsl | None = None,
+        advertised: str | None = None,
+        membership: Membership | None = None,
         start_seconds: float = 120.0,
     ) -> None:
         super().__init__(port=port, start_seconds=start_seconds)
+        self._member = Membership.alone() if membership is None else membership
+        self._advertised = self.address if advertised is None else advertised
         self._topics = dict(topics or {})
         self._overrides = dict(properties or {})
         self._heap_megabytes = heap_megabytes
         self._security = security
         self._class_path = ""
         self._start_options: list[str] = []
-        self._internal_port, self._controller_port = free_ports(2)
+        (self._internal_port,) = free_ports(1)
+
+    @property
+    def node(self) -> int:
+        """Its number in the cluster."""
+        return self._member.node
 
     @property
     def bootstrap(self) -> str:
         """Bootstrap servers for clients."""
         return self.address
+
+    @property
+    def internal(self) -> str:
+        """Bootstrap servers without security, and directly wherever `advertised` leads."""
+        return f"{HOST}:{self._internal_port}"
 
     def client_config(self, user: str | None = None) -> ClientConfig:
         """Return librdkafka settings that reach this broker, as `user` if it has security."""
@@ -97,7 +129,7 @@ class LocalKafka(LocalService):
         self, topics: Mapping[str, int], config: Mapping[str, str] | None = None
     ) -> None:
         """Create topics (name to number of partitions); see `stream_app.local.create_topics`."""
-        create_topics(self.bootstrap, topics, config, client=self.client_config())
+        create_topics(self.internal, topics, config)
 
     def _prepare(self, process: SupervisedProcess) -> None:
         self._class_path = class_path()
@@ -114,7 +146,7 @@ class LocalKafka(LocalService):
                 "kafka.tools.StorageTool",
                 "format",
                 "--cluster-id",
-                _cluster_id(),
+                self._member.cluster_id,
                 "--config",
                 str(properties_file),
                 *scram,
@@ -134,8 +166,8 @@ class LocalKafka(LocalService):
         except OSError:
             return False
         try:
-            admin = AdminClient({**self.client_config(), "log_level": 0})
-            return bool(admin.list_topics(timeout=2.0).brokers)
+            admin = AdminClient({"bootstrap.servers": self.internal, "log_level": 0})
+            return self.node in admin.list_topics(timeout=2.0).brokers
         except KafkaException:
             return False
 
@@ -152,18 +184,21 @@ class LocalKafka(LocalService):
         listeners = {
             "CLIENTS": self.port,
             "INTERNAL": self._internal_port,
-            "CONTROLLER": self._controller_port,
+            "CONTROLLER": self._member.voters[self.node],
         }
         addresses = {name: f"{name}://{HOST}:{port}" for name, port in listeners.items()}
         security = {} if self._security is None else self._security.properties(directory)
         return {
             **_PROPERTIES,
+            "node.id": str(self.node),
             "listeners": ",".join(addresses.values()),
-            "advertised.listeners": f"{addresses['CLIENTS']},{addresses['INTERNAL']}",
+            "advertised.listeners": f"CLIENTS://{self._advertised},{addresses['INTERNAL']}",
             "listener.security.protocol.map": (
                 f"CLIENTS:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
             ),
-            "controller.quorum.voters": f"{_NODE}@{HOST}:{self._controller_port}",
+            "controller.quorum.voters": ",".join(
+                f"{node}@{HOST}:{port}" for node, port in self._member.voters.items()
+            ),
             "log.dirs": str(directory / "data"),
             **security,
             **self._overrides,
@@ -225,7 +260,7 @@ def _use(broker: LocalKafka) -> None:
         consumer.close()
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """Return a random UUID as Kafka writes it, not beginning as an option of a command would."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -10,6 +10,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 
 from .errors import LocalServiceError
 
+_AS_THE_BROKERS_SAY = -1
+
 ClientConfig = dict[str, str | int | float | bool]
 """librdkafka settings, as confluent-kafka's clients take them."""
 
@@ -20,13 +22,12 @@ def create_topics(
     config: Mapping[str, str] | None = None,
     *,
     client: ClientConfig | None = None,
-    replication_factor: int = 1,
     timeout_seconds: float = 30.0,
 ) -> None:
     """Create each topic with its number of partitions and return when they can be used.
 
     A topic that exists is left as it is. `config` are topic settings, `client` further settings of
-    the connection (security).
+    the connection (security). How often each is kept is the brokers' own default.
     """
     if not topics:
         return
@@ -36,7 +37,7 @@ def create_topics(
         NewTopic(
             name,
             num_partitions=partitions,
-            replication_factor=replication_factor,
+            replication_factor=_AS_THE_BROKERS_SAY,
             config=dict(config or {}),
         )
         for name, partitions in topics.items()

@@ -31,14 +31,19 @@ class Assignment:
         commit: CommitStage,
         metrics: Metrics,
         revoke_seconds: Callable[[], float],
+        in_order: Callable[[], bool],
     ) -> None:
-        """`revoke_seconds`: how long partitions being given away may take to finish."""
+        """`revoke_seconds`: how long partitions being given away may take to finish.
+
+        `in_order`: whether the worker ends its assignments because it was told to.
+        """
         self._topics = list(topics)
         self._cooperative = cooperative
         self._positions = positions
         self._commit = commit
         self._metrics = metrics
         self._revoke_seconds = revoke_seconds
+        self._in_order = in_order
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
         self._all_paused = False
@@ -67,6 +72,15 @@ class Assignment:
         if chunk.revoked:
             chunk.records = [r for r in chunk.records if not r.partition.revoked]
 
+    def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
+        """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
+        for partition in self._held.values():
+            if partition.starts.must_be_told():
+                self._commit.give_back(partition, partition.start)
+                # Lest it overtake what a transaction commits further on.
+                wait = True
+        self.commits.send(consumer, wait=wait)
+
     # Called by librdkafka, inside poll.
 
     def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -77,12 +91,14 @@ class Assignment:
             Partition(tp.topic, tp.partition, rank(self._topics.index(tp.topic), tp.partition))
             for tp in partitions
         ]
-        uncommitted = self._positions.find(consumer, taken)
+        self._positions.find(consumer, taken)
         for partition in taken:
             self._held[partition.topic, partition.number] = partition
             self._assigned.append(partition)
-            self._commit.begin(partition, partition.start, committed=partition not in uncommitted)
-        # Told at once where it starts, a group that has offsets can be told from a new one.
+            # An offset that no worker committed is looked at first, by `recovery`.
+            known = not (partition.is_new or partition.set_by_hand)
+            self._commit.begin(partition, partition.start, known=known)
+        # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
@@ -99,7 +115,10 @@ class Assignment:
         leaving = self._leaving(partitions)
         self._metrics.rebalance("revoked", len(partitions))
         finished = self._commit.settle(leaving, self._revoke_seconds())
-        self.commits.send(consumer, wait=True)
+        if finished and self._in_order():
+            for partition in leaving:
+                partition.starts.leave_in_order()
+        self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
             "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
@@ -135,6 +154,14 @@ class Assignment:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
+
+    def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""
+        place = TopicPartition(partition.topic, partition.number, offset)
+        consumer.incremental_unassign([place])
+        consumer.incremental_assign([place])
+        if partition in self._paused or self._all_paused:
+            consumer.pause([place])
 
     # Pausing.
 

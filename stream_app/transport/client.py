@@ -34,6 +34,27 @@ _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
+_PASSING = frozenset(
+    {
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+    }
+)
+"""What brokers say while they fail over or their disks do: librdkafka tries again by itself."""
 _PATIENCE_SECONDS = 1.0
 """How long a full hand-over is waited for before partitions are paused."""
 
@@ -82,6 +103,7 @@ class ClientThread(threading.Thread):
         self._space = threading.Condition()
         self._outstanding = 0
         self._stopping = threading.Event()
+        self._crashed = False
         self._assignment = Assignment(
             topics,
             cooperative=properties.get("group.protocol") == "consumer"
@@ -90,6 +112,7 @@ class ClientThread(threading.Thread):
             commit=commit,
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
+            in_order=lambda: not self._crashed,
         )
         self._metadata: Any = None
         self._chunk = Chunk()
@@ -128,6 +151,10 @@ class ClientThread(threading.Thread):
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch from them again."""
         self._wishes.append(lambda consumer: self._assignment.let_go(consumer, partitions))
+
+    def crashed(self) -> None:
+        """Let this start count as one that got nowhere, though the group is left in order."""
+        self._crashed = True
 
     def stop(self) -> None:
         """Consume no more, commit what is finished and leave the group."""
@@ -172,8 +199,8 @@ class ClientThread(threading.Thread):
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        if now >= self._next_commit:
-            self._assignment.commits.send(consumer)
+        if now >= self._next_commit or self._commit.urgent:
+            self._assignment.commit(consumer)
             self._next_commit = now + self._commit_interval
         if self._has_space():
             self._full_since = None
@@ -248,6 +275,7 @@ class ClientThread(threading.Thread):
                 chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
+            partition.starts.at_end(offset)
         chunk.ended.extend(ended)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
@@ -260,7 +288,7 @@ class ClientThread(threading.Thread):
         elif partition is not None:
             # What was to be read next is no longer in the log.
             found = self._positions.find_again(partition, message.offset())
-            consumer.seek(TopicPartition(partition.topic, partition.number, found))
+            self._assignment.begin_again(consumer, partition, found)
         return False
 
     def _hand_over(self) -> None:
@@ -285,7 +313,8 @@ class ClientThread(threading.Thread):
 
 
 def _consume_error(error: KafkaError) -> None:
-    if error.fatal() or not (error.retriable() or error.code() < 0):
+    passing = error.retriable() or error.code() < 0 or error.code() in _PASSING
+    if error.fatal() or not passing:
         # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
         # member. They are configuration or operation, and a restart is their remedy.
         raise FatalError(f"kafka refused to deliver: {error.str()}")

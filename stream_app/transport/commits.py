@@ -46,14 +46,14 @@ class OffsetCommits:
         self._started = time.perf_counter()
         try:
             if wait:
-                consumer.commit(offsets=places, asynchronous=False)
+                self.answered(None, consumer.commit(offsets=places, asynchronous=False) or [])
             else:
                 consumer.commit(offsets=places)
         except KafkaException as error:
             self._failed(error.args[0], offsets)
 
     def answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Note how a commit went; called by librdkafka inside poll and inside a waiting commit."""
+        """Note how a commit went; of one that was not waited for, librdkafka tells inside poll."""
         self._metrics.commit(time.perf_counter() - self._started)
         ours: dict[Partition, TopicPartition] = {}
         for place in offsets:

@@ -52,44 +52,43 @@ class StartPositions:
         self._on_gone = on_gone
         self._on_gone_records = on_gone_records
 
-    def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """Set where each partition starts; return the positions that are not committed yet.
+    def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        """Set where each partition starts, and what is known of the offset it starts at.
 
         Waits while Kafka is away. Raises `FatalError` where going on needs a person's word.
         """
-        return self._patience("kafka", lambda: self._find(consumer, partitions))
+        self._patience("kafka", lambda: self._find(consumer, partitions))
 
     def find_again(self, partition: Partition, position: int) -> int:
         """Where to go on when the log no longer holds `position`."""
         self._patience("kafka", lambda: self._look_at_log([partition]))
         return self._within_log(partition, position)
 
-    def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         self._sources.identify(partitions)
         self._look_at_log(partitions)
         committed = _committed(consumer, [TopicPartition(p.topic, p.number) for p in partitions])
-        new: dict[Partition, int] = {}
         for partition, place in zip(partitions, committed, strict=True):
             topic_id = topic_id_of(place.metadata)
             if place.offset < 0:
-                new[partition] = partition.start = partition.log_start
+                _begin_anew(partition, partition.log_start)
                 continue
             if topic_id is not None and topic_id != partition.topic_id:
                 log.warning(
                     "%s is another topic than the one whose offset %d was committed: it starts "
                     "at its beginning", partition, place.offset,
                 )  # fmt: skip
-                new[partition] = partition.start = partition.log_start
+                _begin_anew(partition, partition.log_start)
                 continue
             partition.set_by_hand = topic_id is None
             partition.start = self._within_log(partition, place.offset)
-            if partition.start != place.offset:
-                new[partition] = partition.start
+            moved = partition.start != place.offset
+            partition.starts.begin(partition.start, None if moved else place.metadata)
+        new = [partition for partition in partitions if partition.is_new]
         if self._starts_at == "end" and new:
             self._start_at_end(consumer, new)
-        return new
 
-    def _start_at_end(self, consumer: Consumer, new: dict[Partition, int]) -> None:
+    def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
         """Of a group that has committed nothing at all, commit the ends of all partitions.
 
         All in one request, so that no other worker takes this one's first commit for a sign that
@@ -109,9 +108,9 @@ class StartPositions:
             consumer.commit(offsets=as_committed(everyone), asynchronous=False)
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
-        for partition in list(new):
-            partition.start = ends[partition.topic, partition.number]
-            del new[partition]
+        for partition in new:
+            _begin_anew(partition, ends[partition.topic, partition.number])
+            partition.is_new = False
         log.info("the group has committed nothing yet: it starts at the end of its topics")
 
     def _within_log(self, partition: Partition, position: int) -> int:
@@ -153,6 +152,12 @@ class StartPositions:
             return {(p.topic, p.partition): f.result().offset for p, f in answers.items()}
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
+
+
+def _begin_anew(partition: Partition, start: int) -> None:
+    partition.is_new = True
+    partition.start = start
+    partition.starts.begin(start, None)
 
 
 def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:

@@ -13,7 +13,7 @@ from stream_app.contracts import contracts
 from stream_app.dead_letters import DeadLetters
 from stream_app.models import Model, load_model
 from stream_app.models.samples import golden_row
-from stream_app.publish import OutgoingRecords
+from stream_app.outgoing import OutgoingRecords
 from stream_app.records import Item
 from stream_app.score import ScoreStage
 from tests.unit.stream_app.builders import NOW, batch, item, partition

@@ -295,7 +295,7 @@ def test_a_mark_waits_for_the_states(store: Store) -> None:
     )
     assert store.marks() == [{1: 3}] * 3
     assert present == value(5, b"a")
-    again = replace(write, expected=5)
+    again = write._replace(expected=5)
     assert store.write([again], through({1: 7}, expected=3)) == []
     assert store.marks() == [{1: 7}] * 3
 

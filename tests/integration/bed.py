@@ -8,7 +8,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from stream_app.models import load_model
 from tests.integration.worker import Cluster, Out, Sent, Worker, by_source, headers_of
 from tests.usecases import regression, text
 
-__all__ = ["Account", "Bed", "Expected"]
+__all__ = ["Account", "Bed", "Expected", "Place"]
 
 #: Topic, partition and offset of a record.
 Place = tuple[str, int, int]
@@ -82,9 +82,11 @@ class Bed:
         """Topics of events."""
         return [topic.name for topic in self.usecase.topics]
 
-    def worker(self, **settings: object) -> Worker:
-        """A worker of it, not started."""
-        worker = Worker(self.spec, {**self.settings, **settings})
+    def worker(
+        self, *, command: Sequence[str] = ("-m", "stream_app", "run"), **settings: object
+    ) -> Worker:
+        """A worker of it, or another command, not started."""
+        worker = Worker(self.spec, {**self.settings, **settings}, command=command)
         return worker.environment(TEST_TOPIC_SUFFIX=self.suffix)
 
     # What is sent.
@@ -126,11 +128,14 @@ class Bed:
 
     # What must come of it.
 
-    def log(self) -> Iterator[tuple[Out, int, Event]]:
-        """Valid events of the topics with their ranks, in the order they take effect."""
+    def log(self, records: Iterable[Out] | None = None) -> Iterator[tuple[Out, int, Event]]:
+        """Valid events of the topics with their ranks, in the order they take effect.
+
+        `records`: what was read of the topics, if it was.
+        """
         merged: list[tuple[OrderKey, Out, Event]] = []
         orders: dict[int, PartitionOrder] = {}
-        for out in self.cluster.read(*self.topics):
+        for out in self.cluster.read(*self.topics) if records is None else records:
             place = self.topics.index(out.topic)
             where = rank(place, out.partition)
             order = orders.setdefault(where, PartitionOrder(where))
@@ -165,9 +170,9 @@ class Bed:
             for (out, event), row, own in zip(asking, rows, fields, strict=True)
         }
 
-    def expected_account(self) -> Account:
+    def expected_account(self, log: Sequence[tuple[Out, int, Event]] | None = None) -> Account:
         """The states after every valid event was applied once, offline."""
-        log = list(self.log())
+        log = list(self.log()) if log is None else log
         ids = self._source_ids()
         engine = FeatureEngine(self.usecase.features)
         arrivals = [
@@ -185,11 +190,11 @@ class Bed:
             for entity, state in table.items()
         }  # fmt: skip
 
-    def account(self) -> Account:
+    def account(self, expected: Account | None = None) -> Account:
         """The states in Redis, of every entity that the events name."""
         features = self.usecase.features
         wanted: list[set[str]] = [set() for _ in features.views]
-        for view, entity in self.expected_account():
+        for view, entity in self.expected_account() if expected is None else expected:
             wanted[[v.name for v in features.views].index(view)].add(entity)
         found: Account = {}
         with _redis(self.redis_url) as client:
@@ -249,7 +254,8 @@ class Bed:
 
     def check_each_counted_once(self, *, bits: bool = True) -> None:
         """The states in Redis hold each event once; `bits`: in the merge's order, too."""
-        expected, found = self.expected_account(), self.account()
+        expected = self.expected_account()
+        found = self.account(expected)
         assert found.keys() == expected.keys()
         for key, (count, digest, newest, values) in expected.items():
             assert found[key][:3] == (count, digest, newest), key

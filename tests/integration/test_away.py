@@ -1,16 +1,30 @@
 """A service is away for a while: the worker waits, says so, and goes on by itself."""
 
+import re
+import resource
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from stream_app.local import LocalKafka, LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, Worker
 from tests.services import choose
 from tests.usecases import regression
+
+QUIET_SECONDS = 5.0
+"""How long a waiting worker is looked at."""
+MOST_CPU = 0.15
+"""Share of a core: 0.05 is aimed at, and other tests may run beside this one."""
+MOST_LINES = 10
+"""Of the log; librdkafka may tell each of its kinds of message once in ten seconds."""
 
 SMALL = {"batch_max_records": 30, "poll_max_records": 200}
 
@@ -37,10 +51,22 @@ def own_kafka() -> Iterator[LocalKafka]:
         yield service
 
 
+def check_is_quiet(worker: Worker) -> None:
+    """While it waits it neither spins nor floods its log."""
+    lines, used, began = worker.log.count("\n"), worker.cpu_seconds(), time.monotonic()
+    until = began + QUIET_SECONDS
+    worker.until("some time has passed", lambda: time.monotonic() > until)
+    share = (worker.cpu_seconds() - used) / (time.monotonic() - began)
+    written = worker.log.count("\n") - lines
+    print(f"QUIET share={share:.4f} lines={written}")
+    assert share < MOST_CPU, f"it uses {share:.0%} of a core while it waits"
+    assert written <= MOST_LINES, worker.log
+
+
 def check_waits_and_goes_on(
     bed: Bed, service: str, away: Callable[[], None], back: Callable[[], None]
-) -> Worker:
-    """In the middle of a backlog `service` goes away and comes back."""
+) -> str:
+    """In the middle of a backlog `service` goes away and comes back; returns the worker's log."""
     bed.cluster.produce(bed.meters(5_000))
     with bed.worker(**SMALL, redis_timeout_seconds=1.0) as worker:
         worker.ready().until(
@@ -58,14 +84,19 @@ def check_waits_and_goes_on(
             status, why = worker.get("/livez")
             assert status == 200, why
             assert worker.metric("stream_app_waiting", service=service) == 1
+            check_is_quiet(worker)
         finally:
             back()
         worker.until("the backlog is drained", bed.drained)
         worker.until("it is ready again", lambda: worker.get("/readyz")[0] == 200)
         assert worker.metric("stream_app_waiting", service=service) == 0
-        assert f"waiting for {service}" in worker.log or f"{service} does not answer" in worker.log
+        if service == "redis":
+            assert worker.metric("stream_app_rebalances_total") == 1, "it kept its membership"
+        assert worker.log.count(f"waiting for {service}: ") == 1, worker.log
+        assert worker.log.count(f"{service} is back after ") == 1, worker.log
+        assert "Traceback" not in worker.log
         assert worker.stop() == 0, worker.log
-        return worker
+        return worker.log
 
 
 @pytest.mark.parametrize("end", ["kill", "freeze"])
@@ -80,6 +111,79 @@ def test_redis_away(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, end
     bed.check_each_counted_once()
 
 
+def redis_refuses(redis: LocalRedis, wrong: dict[str, str]) -> tuple[Callable[[], None], ...]:
+    """What sets Redis wrong and cuts connections, and what sets it right."""
+    client = Redis.from_url(redis.url, retry=Retry(NoBackoff(), 0))
+    right = {name: client.config_get(name)[name] for name in wrong}
+
+    def away() -> None:
+        for name, value in wrong.items():
+            client.config_set(name, value)
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def back() -> None:
+        for name, value in right.items():
+            client.config_set(name, value)
+        client.close()
+
+    return away, back
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"maxclients": "1"}, "max number of clients"),
+        ({"requirepass": "secret"}, "authenticat"),
+        ({"maxmemory": "1"}, "OOM|used memory"),
+    ],
+    ids=["too many clients", "a password it did not have", "out of memory"],
+)
+def test_redis_refuses(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, wrong: dict[str, str], told: str
+) -> None:
+    """It is waited for like one that is gone, and the log says what it said."""
+    bed = Bed(regression, tmp_path, cluster, own_redis.url)
+    log = check_waits_and_goes_on(bed, "redis", *redis_refuses(own_redis, wrong))
+    assert re.search(f"(waiting for redis|redis is still away): .*({told})", log, re.IGNORECASE), (
+        log
+    )
+    bed.check_nothing_lost(once=True)
+    bed.check_each_counted_once()
+
+
+@pytest.mark.parametrize("stale", ["yes", "no"], ids=["READONLY", "MASTERDOWN"])
+def test_redis_fails_over(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, stale: str
+) -> None:
+    """A node that is a replica now, with its master gone, is waited for until it is the master."""
+    bed = Bed(regression, tmp_path, cluster, own_redis.url)
+    with Redis.from_url(own_redis.url) as client:
+        client.config_set("replica-serve-stale-data", stale)
+        check_waits_and_goes_on(
+            bed,
+            "redis",
+            lambda: client.replicaof("127.0.0.1", "1"),
+            lambda: client.replicaof("NO", "ONE"),
+        )
+    bed.check_nothing_lost(once=True)
+    bed.check_each_counted_once()
+
+
+def test_redis_loads_its_data(cluster: Cluster, tmp_path: Path) -> None:
+    """While it does, it answers LOADING to everything."""
+    with LocalRedis(settings={"enable-debug-command": "local"}) as redis:
+        bed = Bed(regression, tmp_path, cluster, redis.url)
+        with Redis.from_url(redis.url, socket_timeout=60.0) as client:
+            client.mset({f"something else {number}": "" for number in range(4_000)})
+            client.config_set("key-load-delay", 2_500)  # microseconds a key
+            client.config_set("loading-process-events-interval-bytes", 1_024)
+            loading = Thread(target=client.execute_command, args=("DEBUG", "RELOAD"))
+            log = check_waits_and_goes_on(bed, "redis", loading.start, loading.join)
+        assert "loading the dataset" in log, log
+        bed.check_nothing_lost(once=True)
+        bed.check_each_counted_once()
+
+
 @pytest.mark.parametrize("end", ["kill", "freeze"])
 def test_kafka_away(own_kafka: LocalKafka, redis_url: str, tmp_path: Path, end: str) -> None:
     """No request is lost or dead-lettered, and the offsets are committed in the end."""
@@ -90,6 +194,79 @@ def test_kafka_away(own_kafka: LocalKafka, redis_url: str, tmp_path: Path, end: 
     check_waits_and_goes_on(bed, "kafka", away, back)
     bed.check_nothing_lost()
     bed.check_each_counted_once(bits=False)
+
+
+def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) -> None:
+    """One that answers only now and then is no reason to lose a partition or a record."""
+    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    bed.cluster.produce(bed.meters(2_000))
+    done = threading.Event()
+
+    def falter() -> None:
+        while not done.is_set():
+            own_kafka.pause()
+            done.wait(0.4)
+            own_kafka.resume()
+            done.wait(0.1)
+
+    with bed.worker(**SMALL, session_timeout_seconds=10) as worker:
+        worker.ready()
+        faltering = Thread(target=falter)
+        faltering.start()
+        try:
+            worker.until(
+                "all is finished", lambda: worker.metric("stream_app_records_total") == 2_000
+            )
+        finally:
+            done.set()
+            faltering.join()
+        worker.until("the offsets are committed", bed.drained)
+        assert worker.metric("stream_app_rebalances_total", kind="lost") == 0
+        assert worker.stop() == 0, worker.log
+    bed.check_nothing_lost(once=True)
+    bed.check_each_counted_once()
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_worker_told_to_stop_while_kafka_is_away_stops(
+    own_kafka: LocalKafka, redis_url: str, tmp_path: Path, delivery: str
+) -> None:
+    """It cannot leave its group, but waits no longer for it than it was told to."""
+    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    bed.cluster.produce(bed.meters(5_000))
+    with bed.worker(**SMALL, drain_seconds=2.0, delivery=delivery) as worker:
+        worker.ready().until(
+            "there are predictions",
+            lambda: bed.cluster.count(bed.usecase.predictions_topic) >= 100,
+        )
+        own_kafka.pause()
+        try:
+            worker.until("it waits for kafka", lambda: "kafka" in worker.get("/readyz")[1])
+            began = time.monotonic()
+            assert worker.stop(seconds=60.0) in (0, 1), worker.tail()
+            took = time.monotonic() - began
+            print(f"STOP took {took:.1f} s")
+            assert took < 15.0, worker.log
+        finally:
+            own_kafka.resume()
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
+    bed.check_nothing_lost()
+
+
+def test_a_full_disk_at_the_broker(redis_url: str, tmp_path: Path) -> None:
+    """The broker gives up; when it is back with room on its disk, the worker goes on."""
+    with LocalKafka() as kafka:
+        bed = Bed(regression, tmp_path, Cluster(kafka.bootstrap), redis_url)
+
+        def fill() -> None:
+            # What a full disk does: no file grows any more.
+            assert kafka.pid is not None
+            resource.prlimit(kafka.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+        check_waits_and_goes_on(bed, "kafka", fill, kafka.restart)
+        bed.check_nothing_lost()
+        bed.check_each_counted_once(bits=False)
 
 
 def test_a_worker_started_while_both_are_away_begins_when_they_come(

@@ -35,6 +35,13 @@ __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "heade
 ROOT = Path(__file__).parents[2]
 _SECONDS = 60.0
 _PROBE_SECONDS = 0.05
+_UNSETTLED = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 T = TypeVar("T")
 
@@ -165,6 +172,12 @@ class Worker:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def cpu_seconds(self) -> float:
+        """CPU time it has used, in user and kernel mode."""
+        # Fields after the name, which may hold anything: see proc_pid_stat(5).
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """End it as `kill -9` does."""
         self._process.kill()
@@ -180,6 +193,10 @@ class Worker:
     def stop(self, number: int = signal.SIGTERM, seconds: float = 40.0) -> int | None:
         """Tell it to stop; return its exit status, or None if it still runs afterwards."""
         self._process.signal(number)
+        return self._process.wait(seconds)
+
+    def wait(self, seconds: float = 40.0) -> int | None:
+        """Return its exit status when it has ended by itself, or None if it still runs."""
         return self._process.wait(seconds)
 
 
@@ -252,6 +269,15 @@ class Cluster:
         topics = {topic.name: topic.partitions for topic in usecase.topics}
         out = (usecase.predictions_topic, usecase.dead_letters_topic)
         topics |= dict.fromkeys(out, usecase.output_partitions)
+        create_topics(self.bootstrap, topics, client=self._config)
+
+    def create_events(self, usecase: UseCase) -> None:
+        """Make the topics of its events alone, as soon as their names are free."""
+        topics = {topic.name: topic.partitions for topic in usecase.topics}
+        eventually(
+            "the old topics are gone",
+            lambda: not topics.keys() & self._admin.list_topics(timeout=20).topics.keys(),
+        )
         create_topics(self.bootstrap, topics, client=self._config)
 
     def create_topic(self, name: str) -> None:
@@ -331,8 +357,16 @@ class Cluster:
             for topic in topics
             for number in known[topic].partitions
         }
-        answers = self._admin.list_offsets(asked, request_timeout=20)
-        return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            answers = self._admin.list_offsets(asked, request_timeout=20)
+            try:
+                return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+            except KafkaException as error:
+                # Of a topic just made or a broker just back, the leader may not know yet.
+                if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PROBE_SECONDS)
 
     def count(self, topic: str) -> int:
         """Records in a topic."""
@@ -348,6 +382,15 @@ class Cluster:
             known = self._groups[group] = Consumer({**self._config, "group.id": group})
         offsets = known.committed(partitions, timeout=20)
         return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
+
+    def set_committed(
+        self, group: str, offsets: Mapping[tuple[str, int], int], metadata: str = ""
+    ) -> None:
+        """Set a group's offsets as a person does who has stopped its members."""
+        by_hand = Consumer({**self._config, "group.id": group, "enable.auto.commit": False})
+        places = [TopicPartition(*place, offset, metadata) for place, offset in offsets.items()]
+        by_hand.commit(offsets=places, asynchronous=False)
+        by_hand.close()
 
     def drained(self, usecase: UseCase) -> bool:
         """Whether the group of a use case has committed all there is."""

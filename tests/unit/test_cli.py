@@ -17,7 +17,7 @@ from stream_app.cli.local import topics_of
 from stream_app.errors import ConfigurationError
 from stream_app.settings import Settings
 
-COMMANDS = ("run", "local", "config")
+COMMANDS = ("run", "local", "audit", "config")
 
 USECASE = """
 from features.events import Event, JsonDecoder

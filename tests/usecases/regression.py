@@ -21,7 +21,7 @@ from features.events import Event, JsonDecoder
 from features.golden import GoldenVector, record, to_cell
 from features.manifest import Output, Tensor
 from features.replay import in_sequence, replay
-from features.states import DecayedSums, LastValue
+from features.states import DecayedSums, LastValue, OpenItems
 from features.usecase import InputTopic, Outputs, Prediction, UseCase
 from features.versions import write_version
 from features.views import Column, Entity, FeatureSet, RowFeature, View
@@ -65,6 +65,7 @@ LOAD = DecayedSums(6 * 3600.0, ("kilowatts",))
 ASKED = DecayedSums(3600.0)
 SHOWN = LastValue(("kilowatts", "volts"))
 AREA_LOAD = DecayedSums(3600.0, ("kilowatts", "squared"))
+DUE = OpenItems(6 * 3600.0, slot_seconds=360.0)
 
 METER = Entity("meter", lambda event: event.meter)
 AREA = Entity("area", lambda event: event.area)
@@ -111,6 +112,17 @@ FEATURES = FeatureSet(
             state=ASKED,
             on={Request: lambda e: (e.event_time,)},
             columns=(Column("requests", ASKED.count(), "requests", "Decayed requests before."),),
+        ),
+        View(
+            name="area_due",
+            entity=AREA,
+            state=DUE,
+            # A reading is taken for an answer to whoever asked for its time.
+            on={
+                Request: lambda e: (e.event_time + 60.0 * e.minutes_ahead, 1),
+                Reading: lambda e: (e.event_time, -1),
+            },
+            columns=(Column("due", DUE.overdue(3600.0), "requests", "Asked for an hour before."),),
         ),
     ),
     row_features=(

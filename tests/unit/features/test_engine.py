@@ -202,6 +202,52 @@ def test_a_state_older_than_its_ttl_reads_as_absent_and_stays() -> None:
     assert memory.tables[0]["north"].count == 4
 
 
+def _asking(columns: tuple[Column, ...]) -> FeatureSet:
+    """Orders ask and update nothing; deliveries update what they read."""
+    view = View(
+        name="deliveries", entity=Entity("shop", lambda event: event.shop), state=SUMS,
+        on={Delivered: lambda event: (event.event_time, 1.0)}, columns=columns,
+    )  # fmt: skip
+    return FeatureSet(views=(view,), triggers=(Ordered,))
+
+
+@pytest.mark.parametrize("redelivered", [False, True])
+def test_a_redelivered_trigger_that_updates_nothing_looks_at_the_states_it_reads(
+    redelivered: bool,
+) -> None:
+    """It is ahead where a state holds a later record of its own partition, and only there."""
+    memory = InMemory(_asking((Column("count", SUMS.count(), "", "Deliveries."),)))
+    memory.take([logged(delivered(6.0, "north"), 0, 5), logged(delivered(6.0, "south"), 1, 5)])
+    places = [("north", 0, 4), ("north", 0, 6), ("north", 1, 4), ("south", 0, 4), (None, 0, 4)]
+    asked = [arrival(logged(ordered(7.0, shop), p, offset)) for shop, p, offset in places]
+    for each in asked:
+        each.redelivered = redelivered
+    memory.batch(asked)
+    assert [each.ahead for each in asked] == [redelivered, False, False, False, False]
+
+
+def test_a_column_may_be_read_by_any_function() -> None:
+    """It is given the state's numbers, or None where nothing is known, and the event's time."""
+    seen: list[Any] = []
+
+    def read(state: list[Any] | None, at: float) -> float:
+        seen.append((state and list(state), at))
+        return 7.0
+
+    memory = InMemory(_asking((Column("own", read, "", "Whatever it gives."),)))
+    log = [logged(ordered(5.0), 0, 0), logged(delivered(6.0), 0, 1), logged(ordered(8.0), 0, 2)]
+    assert memory.take(log) == [[7.0], [7.0]]
+    assert seen == [(None, 5.0), ([6.0, 1.0, 1.0], 8.0)]
+
+
+def test_a_view_without_columns_is_updated() -> None:
+    """It may be there for what another feature set will read."""
+    memory = InMemory(_asking(()))
+    assert memory.take([logged(delivered(5.0), 0, 0), logged(ordered(6.0), 0, 1)]) == [[]]
+    assert memory.tables[0]["north"].count == 1
+    assert memory.arrivals[1].newest == 5.0
+
+
 def _raise(event: Any) -> Any:
     if event.shop == "raise":
         raise LookupError(event.shop)

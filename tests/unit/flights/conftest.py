@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from itertools import takewhile
 
 import pytest
 
 from features.events import Event
+from features.flights import year
 from features.flights.clock import local_midnight
 from features.flights.year import DECEMBER, Record, events, known_at, records
 
 DAY = 86_400.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _decompressed_once() -> Iterator[None]:
+    """The year is read by many tests and takes a third of a second to decompress."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(year, "_lines", cache(year._lines))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from itertools import takewhile
 
 import numpy as np
 import pytest
 
+from features.events import Event
 from features.flights import usecase
 from features.flights.clock import local_midnight
 from features.flights.matrix import Matrix, build_matrix
-from features.flights.year import DECEMBER, events, known_at
+from features.flights.year import DECEMBER
 
 try:
     import lightgbm  # noqa: F401
@@ -26,11 +26,9 @@ THRESHOLD_FROM = local_midnight(DECEMBER) + 2 * DAY
 
 
 @pytest.fixture(scope="module")
-def rows() -> Matrix:
+def rows(three_days: list[Event]) -> Matrix:
     """The labelled rows of three days."""
-    end = local_midnight(DECEMBER) + 3 * DAY
-    log = takewhile(lambda event: known_at(event) < end, events(DECEMBER))
-    matrix = build_matrix(usecase, log)
+    matrix = build_matrix(usecase, three_days)
     return matrix.take(~np.isnan(matrix.labels))
 
 

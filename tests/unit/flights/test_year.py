@@ -30,7 +30,7 @@ def test_records_are_in_order(december: list[Record]) -> None:
 
 def test_records_decode_to_the_events_used_for_training(december: list[Record]) -> None:
     """The way through JSON changes no bit, so training and serving see the same numbers."""
-    for record, event in zip(december, events(DECEMBER), strict=False):
+    for record, event in zip(december[:8_000], events(DECEMBER, count=8_000), strict=True):
         decoded = DECODERS[record.topic](record.value)
         assert decoded == event
         assert decoded.event_time == record.event_time

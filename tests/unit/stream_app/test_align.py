@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.order import PartitionOrder
-from stream_app.align import AlignStage
+from stream_app.align import RECORD_OVERHEAD_BYTES, AlignStage
 from stream_app.records import Item, Partition
 from tests.unit.features.builders import examples
 from tests.unit.stream_app.builders import chunk, failed, item, partition
@@ -193,13 +193,15 @@ def test_a_failed_record_keeps_its_place() -> None:
 def test_a_partition_above_its_bound_is_paused_and_resumed_below_half() -> None:
     """The one that holds the others back goes on being read."""
     p, q = partition(0), partition(1)
-    aligned = Aligned(p, q, held_bytes_per_partition=100, wait_seconds=math.inf)
+    bound = 100 + 10 * RECORD_OVERHEAD_BYTES
+    aligned = Aligned(p, q, held_bytes_per_partition=bound, wait_seconds=math.inf)
     aligned.take(*(item(p, n, known_at=float(n), size=10) for n in range(10)))
     assert aligned.paused == set()
     aligned.take(item(p, 10, known_at=10.0, size=10))
     assert aligned.paused == {p}
-    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (11, 110)
-    aligned.take(item(q, 0, known_at=5.5, size=1))  # releases 0 to 5: 50 bytes are left
+    held = 110 + 11 * RECORD_OVERHEAD_BYTES
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (11, held)
+    aligned.take(item(q, 0, known_at=5.5, size=1))  # releases 0 to 5: five of ten are left
     assert aligned.paused == {p}
     aligned.take(item(q, 1, known_at=6.5, size=1))
     assert aligned.paused == set()
@@ -209,14 +211,27 @@ def test_a_partition_above_its_bound_is_paused_and_resumed_below_half() -> None:
 def test_above_the_total_bound_the_large_ones_are_paused() -> None:
     """Each that holds more than its share; the one that delivers nothing is not."""
     p, q, r = partition(0), partition(1), partition(2)
-    aligned = Aligned(p, q, r, held_bytes_total=90, wait_seconds=math.inf)
-    aligned.take(item(p, 0, size=60), item(q, 0, size=20))
+    bound = 90 + 3 * RECORD_OVERHEAD_BYTES
+    aligned = Aligned(p, q, r, held_bytes_total=bound, wait_seconds=math.inf)
+    aligned.take(item(p, 0), item(p, 1), item(q, 0))
     assert aligned.paused == set()
-    aligned.take(item(q, 1, size=20))
+    aligned.take(item(q, 1))
     assert aligned.paused == {p, q}
     aligned.take(ended=[r, p, q])
     assert aligned.paused == set()
     assert aligned.stage.held_bytes == 0
+
+
+def test_what_is_released_is_held_until_it_is_yielded() -> None:
+    """A backlog released at once takes its memory until it is worked off, and so nothing resumes."""
+    p, q = partition(0), partition(1)
+    bound = 4 * RECORD_OVERHEAD_BYTES
+    aligned = Aligned(p, q, batch_max_records=2, held_bytes_total=bound, wait_seconds=math.inf)
+    aligned.take(*(item(p, n, known_at=float(n)) for n in range(6)))
+    assert aligned.paused == {p}
+    aligned.stage.take([], chunk(ended=[p, q]))
+    seen = [(aligned.stage.held_records, set(aligned.paused)) for _ in aligned.stage.batches()]
+    assert seen == [(4, {p}), (2, {p}), (0, set())]
 
 
 def test_a_revoked_partition_is_dropped() -> None:

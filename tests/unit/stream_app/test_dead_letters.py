@@ -2,6 +2,7 @@
 
 import pytest
 
+from features.events import Event
 from stream_app.dead_letters import DeadLetters
 from stream_app.records import Failure, Headers, Item, Outgoing, Partition, Record
 from tests.unit.stream_app.builders import NOW, Message, partition, record
@@ -14,7 +15,8 @@ FAILURE = Failure("decode", "wrong-type", "field amount: not a number", "amount"
 
 def letter(consumed: Record, failure: Failure = FAILURE) -> Outgoing:
     """The dead letter of a record that failed."""
-    item = Item(consumed, None, NOW)
+    event = None if failure.stage == "decode" else Event.model_construct(event_id="e")
+    item = Item(consumed, event, NOW)
     item.failure = failure
     return WRITE(item)
 
@@ -97,6 +99,13 @@ def test_a_record_that_failed_after_its_updates_says_so() -> None:
     assert ours(scored)["disposition"] == "bug"
     assert ours(scored)["field"] == ""
     assert ours(letter(record(partition()), Failure("enrich", "x", "y")))["state"] == "not-applied"
+
+
+def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
+    """It died in stage score, but never became an event here: see `stream_app.isolation`."""
+    item = Item(record(partition()), None, NOW)
+    item.failure = Failure("score", "process-crash", "it died", disposition="bug")
+    assert ours(WRITE(item))["state"] == "not-applied"
 
 
 def test_a_partition_that_was_never_identified_has_no_topic_id() -> None:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import StoppingError
+from stream_app.origins import Origin
 from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.publish import PublishStage
@@ -215,7 +216,7 @@ class Publishing:
             on_waiting=self._note,
         )
 
-    def _note(self, service: str, waiting: bool) -> None:
+    def _note(self, service: str, waiting: bool, _why: str) -> None:
         self.waiting.append((service, waiting))
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
@@ -244,7 +245,7 @@ def test_only_what_was_refused_is_published_again(code: int) -> None:
     """Whether the refusal comes with the delivery or at once; the others are not doubled."""
     publish = Publishing(FakeProducer(None, code, None, code))
     assert publish(b"1", b"2", b"3") == [b"1", b"3", b"2"]
-    assert publish.waiting == [("kafka", True), ("kafka", False)]
+    assert publish.waiting == [("kafka", True), ("kafka", True), ("kafka", False)]
 
 
 def test_a_fatal_error_replaces_the_producer() -> None:
@@ -283,3 +284,13 @@ def test_nothing_to_publish_asks_nothing_of_the_producer() -> None:
     producer = FakeProducer(unflushed=[1])
     assert Publishing(producer)() == []
     assert producer.unflushed == [1]
+
+
+def test_a_replayed_record_keeps_the_id_of_its_first_origin() -> None:
+    """Replayed twice it yields one id; the headers tell where this copy of it lies."""
+    replayed = served(9)
+    replayed.first_origin = Origin("first-topic-id", 3, 41)
+    (prediction,) = outgoing(replayed)
+    assert ("prediction-id", b"first-topic-id-3-41") in prediction.headers
+    assert ("source-offset", b"9") in prediction.headers
+    assert json.loads(prediction.value or b"")["prediction_id"] == "first-topic-id-3-41"

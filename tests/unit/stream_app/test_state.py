@@ -362,3 +362,15 @@ def test_the_bytes_of_a_batch_are_made_once() -> None:
     assert one.writes == before
     worker.state.write(one)
     assert worker.conflicts == []
+
+
+def test_a_replayed_record_whose_first_origin_updated_the_state_updates_nothing() -> None:
+    """It is read and may be predicted; one that had not updated does so now."""
+    worker = Worker()
+    before, after = order(P, 0, amount=4.0), order(P, 1, 11.0, amount=6.0)
+    before.applied_before = True
+    worker.finish(before)
+    assert worker.stored("north") == [{}, {}, {}]
+    worker.finish(after)
+    (state,) = worker.stored("north")[0].values()
+    assert state.count == 1

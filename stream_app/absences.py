@@ -1,0 +1,66 @@
+"""Services that are away: told once when the first thread begins to wait, once when the last ends.
+
+Several threads may wait for one service, each for what it needs of it. A person wants one line in
+the log when that begins and one when it is over, and a probe wants to know whether anybody waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stream_app.logs import get_logger
+
+__all__ = ["Absences"]
+
+log = get_logger(__name__)
+
+_REASONS = 3
+"""Most reasons that are told of one wait."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    since: float
+    threads: set[int]
+    reasons: set[str]
+
+
+class Absences:
+    """Counts the threads that wait, by service."""
+
+    def __init__(
+        self,
+        *,
+        on_change: Callable[[str, bool], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_change` is told when the first begins to wait for a service and when the last ends."""
+        self._on_change = on_change
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waits: dict[str, _Wait] = {}
+
+    def __call__(self, service: str, waiting: bool, why: str = "") -> None:
+        """The calling thread waits for a service, or (`waiting` false) does not any more."""
+        thread = threading.get_ident()
+        with self._lock:
+            wait = self._waits.get(service)
+            if waiting and wait is None:
+                self._waits[service] = _Wait(self._clock(), {thread}, {why})
+                self._on_change(service, True)
+                log.warning("waiting for %s%s", service, f": {why}" if why else "")
+            elif wait is not None and waiting:
+                wait.threads.add(thread)
+                if why not in wait.reasons and len(wait.reasons) < _REASONS:
+                    # At first it is a connection that broke; why there is no new one comes later.
+                    wait.reasons.add(why)
+                    log.warning("%s is still away: %s", service, why)
+            elif wait is not None and thread in wait.threads:
+                wait.threads.remove(thread)
+                if not wait.threads:
+                    del self._waits[service]
+                    self._on_change(service, False)
+                    log.info("%s is back after %.1f s", service, self._clock() - wait.since)

@@ -1,0 +1,68 @@
+"""Parts that more than one program is made of: the worker, and the command that rebuilds state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from features.engine import FeatureEngine
+from features.stores import Store
+from features.usecase import UseCase
+from stream_app.decode import DecodeStage
+from stream_app.enrich import EnrichStage
+from stream_app.isolation import Attempt, guarded
+from stream_app.metrics import Metrics
+from stream_app.patience import Patience
+from stream_app.rebuild import Rebuild
+from stream_app.settings import Settings
+from stream_app.state import StateStage
+
+__all__ = ["decode_stage", "make_rebuild"]
+
+
+def decode_stage(
+    settings: Settings,
+    usecase: UseCase,
+    *,
+    on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
+    on_clock_corrected: Callable[[int], None] = lambda _: None,
+) -> DecodeStage:
+    """The stage that decodes a use case's events."""
+    return DecodeStage(
+        {topic.name: topic.decoder for topic in usecase.topics},
+        usecase.times,
+        max_value_bytes=settings.max_value_bytes,
+        clock_ahead_seconds=settings.clock_ahead_seconds,
+        on_unknown_fields=on_unknown_fields,
+        on_clock_corrected=on_clock_corrected,
+    )
+
+
+def make_rebuild(
+    settings: Settings,
+    usecase: UseCase,
+    application: str,
+    store: Store,
+    patience: Patience,
+    metrics: Metrics,
+    attempt: Attempt | None = None,
+) -> Rebuild:
+    """What re-reads the log into a store; it shares no state in memory with anybody.
+
+    `attempt` tries records that may end the process.
+    """
+    engine = FeatureEngine(usecase.features)
+    state = StateStage(
+        engine,
+        store,
+        patience,
+        on_seconds=metrics.redis_seconds,
+        on_conflicts=metrics.state_conflicts,
+    )
+    decode = decode_stage(settings, usecase)
+    return Rebuild(
+        settings.consumer_properties(application),
+        decode if attempt is None else guarded(decode, attempt, settings.crash_isolation_starts),
+        EnrichStage(engine, state, usecase.times),
+        state,
+        on_records=metrics.rebuilt_records,
+    )

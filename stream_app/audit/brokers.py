@@ -1,0 +1,199 @@
+"""What the brokers say of topics and of the group: ids, policies, offsets. Nothing is written."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
+
+from stream_app.audit.places import Place
+from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.logs import get_logger
+from stream_app.offsets import topic_id_of
+from stream_app.settings import Settings
+
+__all__ = ["Brokers", "Committed", "Topic"]
+
+_REQUEST_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 0.2
+
+_librdkafka = get_logger("librdkafka")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is now."""
+
+    name: str
+    topic_id: str
+    """As Kafka's own tools print it."""
+    cluster_id: str
+    partitions: int
+
+    @property
+    def places(self) -> list[Place]:
+        """Its partitions."""
+        return [Place(self.name, number) for number in range(self.partitions)]
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a group has committed for a partition."""
+
+    offset: int
+    topic_id: str | None
+    """The incarnation of the topic it was committed for; None where a person set it."""
+
+
+class Brokers:
+    """Asks the brokers; every method raises `ServiceAwayError` where they do not answer."""
+
+    def __init__(self, settings: Settings, application: str) -> None:
+        self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
+        # It never joins the group. The admin client's own call for a group's offsets ends the
+        # process (seen with librdkafka 2.16: a client without a group is asked for its group).
+        self._properties = {
+            **settings.consumer_properties(application),
+            "group.protocol": "classic",
+            "auto.offset.reset": "error",
+            # Small answers and a short queue: an audit reads a lot and must hold little. What an
+            # answer unpacks to, ten times its size or more, is not counted in any of these.
+            "fetch.max.bytes": 2**20,
+            "max.partition.fetch.bytes": 256 * 1024,
+            "queued.max.messages.kbytes": 8 * 1024,
+            # How long an answer waits for records at the end of a log.
+            "fetch.wait.max.ms": 50,
+        }
+        self._properties.pop("group.instance.id", None)
+        self._member = self.consumer()
+
+    def consumer(self) -> Consumer:
+        """A consumer that reads what is committed and joins no group."""
+        return Consumer(self._properties, logger=_librdkafka)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._member.close()
+
+    def topics(self, names: Sequence[str]) -> dict[str, Topic]:
+        """Describe topics; raises `ConfigurationError` for one that does not exist."""
+        try:
+            cluster: Any = self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS).result()
+            futures = self._admin.describe_topics(
+                TopicCollection(list(dict.fromkeys(names))), request_timeout=_REQUEST_SECONDS
+            )
+        except KafkaException as error:
+            raise _away(error) from error
+        found = {}
+        for name, future in futures.items():
+            try:
+                described = future.result()
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise ConfigurationError(f"The topic {name} does not exist.") from None
+                raise _away(error) from error
+            topic_id = str(described.topic_id).replace("+", "-").replace("/", "_")
+            partitions = len(described.partitions)
+            found[name] = Topic(name, topic_id, str(cluster.cluster_id), partitions)
+        return found
+
+    def refuse_compacted(self, names: Collection[str]) -> None:
+        """Raise `ConfigurationError` if compaction may remove records of one of the topics."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
+        for resource, future in futures.items():
+            try:
+                policy = str(future.result()["cleanup.policy"].value)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise ConfigurationError(
+                        f"The cleanup policy of the topic {resource.name} must be known, and "
+                        "brokers do not tell it: allow DescribeConfigs on it."
+                    ) from None
+                raise _away(error) from error
+            if "compact" in policy:
+                raise ConfigurationError(
+                    f"The topic {resource.name} is compacted (cleanup.policy={policy}): compaction "
+                    "removes predictions and dead letters, so nothing can be proven. Set "
+                    "cleanup.policy=delete, and audit what was written since."
+                )
+
+    def committed(self, places: Sequence[Place]) -> dict[Place, Committed]:
+        """What the group has committed; partitions without a commit are left out.
+
+        Offsets in transactions that are not decided are waited for.
+        """
+        found = {}
+        for each in self._ask_committed([TopicPartition(*place) for place in places]):
+            if each.error is not None:
+                raise ServiceAwayError("kafka", f"Kafka: {each.error.str()}")
+            if each.offset >= 0:
+                topic_id = topic_id_of(each.metadata)
+                found[Place(each.topic, each.partition)] = Committed(each.offset, topic_id)
+        return found
+
+    def _ask_committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Ask until a coordinator is there: it may be about to move, or to load the group."""
+        deadline = time.monotonic() + _REQUEST_SECONDS
+        while True:
+            try:
+                left = max(_AGAIN_SECONDS, deadline - time.monotonic())
+                return self._member.committed(partitions, timeout=left)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise _away(error) from error
+            time.sleep(_AGAIN_SECONDS)
+
+    def starts(self, places: Sequence[Place]) -> dict[Place, int]:
+        """The first offset that each log still holds."""
+        return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def ends(self, places: Sequence[Place], *, decided: bool) -> dict[Place, int]:
+        """The end offset of each log; `decided`: before the first open transaction."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(places, latest, decided=decided)
+
+    def first_at(self, places: Sequence[Place], seconds: float) -> dict[Place, int | None]:
+        """The offset of the first record with this timestamp or a later one, or None."""
+        spec = OffsetSpec.for_timestamp(math.ceil(seconds * 1_000))
+        found = self._offsets(places, spec)
+        return {place: None if offset < 0 else offset for place, offset in found.items()}
+
+    def _offsets(
+        self, places: Sequence[Place], spec: OffsetSpec, *, decided: bool = True
+    ) -> dict[Place, int]:
+        if not places:
+            return {}
+        asked: Mapping[TopicPartition, Any] = {TopicPartition(*place): spec for place in places}
+        isolation = IsolationLevel.READ_COMMITTED if decided else IsolationLevel.READ_UNCOMMITTED
+        try:
+            futures = self._admin.list_offsets(
+                dict(asked), isolation_level=isolation, request_timeout=_REQUEST_SECONDS
+            )
+            return {
+                Place(asked.topic, asked.partition): future.result().offset
+                for asked, future in futures.items()
+            }
+        except KafkaException as error:
+            raise _away(error) from error
+
+
+def _away(error: KafkaException) -> ServiceAwayError:
+    return ServiceAwayError("kafka", f"Kafka does not answer: {error.args[0].str()}")

@@ -1,0 +1,266 @@
+"""States recomputed from the log, and compared with those in the store.
+
+Each state says by its fences through which offset of each source it was updated, so what it must
+hold is exact even while workers go on: the updates of the log up to its fences, no more and no
+less, and all those below the committed offsets. Counts, digests, last values and rings must be
+equal; decayed sums, whose last bits depend on the order, within 1e-9 relative.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from confluent_kafka import Message
+
+from features.codec import StateCodec
+from features.engine import EntityState, account_hashes
+from features.states import DecayedSums, State
+from features.stores import Store
+from features.usecase import UseCase
+from features.views import View
+from stream_app.audit.brokers import Brokers
+from stream_app.audit.judging import Judge
+from stream_app.audit.ledger import Ledger
+from stream_app.audit.places import Place
+from stream_app.audit.reading import Progress, place_of, read
+from stream_app.audit.report import RecomputeReport, StateDifference
+from stream_app.audit.updates import StateUpdate, Updates
+from stream_app.errors import ConfigurationError
+from stream_app.records import Item
+
+__all__ = ["recompute", "same_values"]
+
+_LISTED: Final = 100
+"""Differences that are listed; all are counted."""
+_MASK: Final = 2**64 - 1
+_RELATIVE: Final = 1e-9
+_ABSOLUTE: Final = 1e-12
+"""For sums of which little is left because their addends cancelled out."""
+
+
+def recompute(
+    brokers: Brokers,
+    store: Store,
+    usecase: UseCase,
+    judge: Judge,
+    ledgers: Mapping[Place, Ledger],
+    ids: Mapping[Place, int],
+    committed: Mapping[Place, int],
+    progress: Progress,
+) -> RecomputeReport:
+    """Read the log again, apply its updates, and compare every state it names."""
+    states = _States(store, usecase, ids, committed)
+    first = {place: (ledger.first, ledger.end) for place, ledger in ledgers.items()}
+    for messages in read(brokers, first, progress, _refuse):
+        states.load(states.updates(judge, messages, ledgers))
+    # A state read from the store late may hold records from beyond the range: up to here.
+    ends = brokers.ends(list(ledgers), decided=True)
+    more = {place: (ledger.end, ends[place]) for place, ledger in ledgers.items()}
+    for messages in read(brokers, more, progress, _refuse):
+        states.apply(states.updates(judge, messages, {}))
+    return states.compare()
+
+
+def _refuse(place: Place, first: int, end: int) -> None:
+    raise ConfigurationError(
+        f"Retention removed {place} {first}-{end - 1} while states were recomputed: the log is "
+        "not complete any more."
+    )
+
+
+@dataclass(slots=True)
+class _Compared:
+    """A state as the store holds it, beside what the log makes of it."""
+
+    stored: EntityState | None
+    values: list[Any]
+    count: int = 0
+    digest: int = 0
+    newest: float = -math.inf
+    lacking: int = 0
+    """Committed updates above the fences of the stored state."""
+    known_at: float = -math.inf
+
+
+@dataclass(slots=True)
+class _Change:
+    """The updates of one record."""
+
+    source: int
+    rank: int
+    offset: int
+    digest: int
+    event_time: float
+    known_at: float
+    committed: bool
+    updates: Sequence[StateUpdate] = field(default_factory=list)
+
+
+class _States:
+    def __init__(
+        self,
+        store: Store,
+        usecase: UseCase,
+        ids: Mapping[Place, int],
+        committed: Mapping[Place, int],
+    ) -> None:
+        self._store = store
+        self._views: Sequence[View] = usecase.features.views
+        self._codecs = [StateCodec(view) for view in self._views]
+        self._updates = Updates(usecase.features, usecase.times)
+        self._ids = ids
+        self._committed = committed
+        self._tables: list[dict[str, _Compared]] = [{} for _ in self._views]
+        self._report = RecomputeReport()
+
+    def updates(
+        self, judge: Judge, messages: Sequence[Message], ledgers: Mapping[Place, Ledger]
+    ) -> list[_Change]:
+        """What records change, those left out that changed nothing when they were processed."""
+        changes = []
+        for item, message in zip(judge.decode(messages), messages, strict=True):
+            place = place_of(message)
+            if item.failure is not None or _already_applied(message):
+                continue
+            ledger = ledgers.get(place)
+            if ledger is not None and ledger.changed_no_state(item.offset):
+                continue
+            updates = self._updates(item.event, item.known_at)
+            if updates:
+                changes.append(self._change(item, place, updates))
+        hashes = account_hashes([c.source for c in changes], [c.offset for c in changes])
+        for change, digest in zip(changes, hashes, strict=True):
+            change.digest = digest
+        return changes
+
+    def _change(self, item: Item, place: Place, updates: Sequence[StateUpdate]) -> _Change:
+        return _Change(
+            self._ids[place],
+            item.rank,
+            item.offset,
+            0,
+            item.event.event_time,
+            item.known_at,
+            item.offset < self._committed.get(place, 0),
+            updates,
+        )
+
+    def load(self, changes: Sequence[_Change]) -> None:
+        """Apply changes, after the states they name were read from the store."""
+        wanted: list[set[str]] = [set() for _ in self._views]
+        for change in changes:
+            for update in change.updates:
+                if update.entity not in self._tables[update.view]:
+                    wanted[update.view].add(update.entity)
+        if any(wanted):
+            found = self._store.read(wanted)
+            for view, codec, table, pairs, entities in zip(
+                self._views, self._codecs, self._tables, found, wanted, strict=True
+            ):
+                stored = codec.unpack([packed for _, packed in pairs])
+                there = dict(zip((entity for entity, _ in pairs), stored, strict=True))
+                for entity in entities:
+                    table[entity] = _Compared(there.get(entity), view.state.empty())
+        self.apply(changes)
+
+    def apply(self, changes: Sequence[_Change]) -> None:
+        """Apply changes to the states that were read, up to their fences."""
+        report = self._report
+        for change in changes:
+            for view, entity, update in change.updates:
+                held = self._tables[view].get(entity)
+                if held is None:
+                    continue
+                stored = held.stored
+                through = -1 if stored is None else stored.fences.get(change.source, -1)
+                if change.offset > through:
+                    if change.committed:
+                        held.lacking += 1
+                    else:
+                        report.pending_updates += 1
+                        continue
+                elif not change.committed:
+                    report.uncommitted_updates += 1
+                self._views[view].state.apply(held.values, update, change.rank, change.offset)
+                held.count += 1
+                held.digest += change.digest
+                held.newest = max(held.newest, change.event_time)
+                held.known_at = max(held.known_at, change.known_at)
+
+    def compare(self) -> RecomputeReport:
+        """Compare every state that was read."""
+        report, known = self._report, set(self._ids.values())
+        now = time.time()
+        for view, table in zip(self._views, self._tables, strict=True):
+            for entity, held in table.items():
+                if not held.count and held.stored is None:
+                    continue  # its updates are in flight
+                report.states += 1
+                strangers = held.stored.fences.keys() - known if held.stored else ()
+                if strangers:
+                    report.not_comparable += 1
+                    if len(report.incomparable) < _LISTED:
+                        what = (
+                            f"it holds updates of {len(strangers)} sources that are no partitions "
+                            "of the event topics now, so the log cannot tell what it must be"
+                        )
+                        report.incomparable.append(StateDifference(view.name, entity, what))
+                elif held.stored is None and _may_have_expired(view, now - held.known_at):
+                    report.expired += 1
+                elif what := _difference(view.state, held):
+                    report.different += 1
+                    if len(report.differences) < _LISTED:
+                        report.differences.append(StateDifference(view.name, entity, what))
+                else:
+                    report.equal += 1
+        return report
+
+
+def _already_applied(message: Message) -> bool:
+    """Whether a replay says that its first origin changed the state already."""
+    return ("replay-state", b"applied") in (message.headers() or ())
+
+
+def _may_have_expired(view: View, idle_seconds: float) -> bool:
+    return view.ttl_seconds is not None and idle_seconds > view.ttl_seconds
+
+
+def _difference(state: State, held: _Compared) -> str:
+    """What is wrong with a stored state, as a sentence; empty if nothing is."""
+    stored = held.stored
+    if stored is None:
+        return f"it is not in the store; the log has {held.count} updates of it"
+    if held.lacking:
+        return (
+            f"it lacks {held.lacking} updates of committed records; the log has {held.count} "
+            f"updates of it and the store counts {stored.count}"
+        )
+    if stored.count != held.count:
+        return f"the store counts {stored.count} updates and the log has {held.count}"
+    if stored.digest != held.digest & _MASK:
+        return f"of its {held.count} updates some are of other records than those of the log"
+    if stored.newest != held.newest:
+        return f"its newest event time is {stored.newest!r} and should be {held.newest!r}"
+    if not same_values(state, stored.values, held.values):
+        return f"it holds {_short(stored.values)} and should hold {_short(held.values)}"
+    return ""
+
+
+def same_values(state: State, stored: Sequence[Any], expected: Sequence[Any]) -> bool:
+    """Whether a state's own numbers are those expected, as exactly as its kind allows."""
+    exact = 1 if isinstance(state, DecayedSums) else len(expected)
+    return len(stored) == len(expected) and all(
+        left == right
+        or (math.isnan(left) and math.isnan(right))
+        or (position >= exact and math.isclose(left, right, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE))
+        for position, (left, right) in enumerate(zip(stored, expected, strict=True))
+    )
+
+
+def _short(values: Sequence[Any]) -> str:
+    shown = ", ".join(f"{value!r}" for value in values[:8])
+    return f"[{shown}{', ...' if len(values) > 8 else ''}]"

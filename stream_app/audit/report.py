@@ -1,0 +1,266 @@
+"""What an audit found: as numbers, as ranges of offsets, as sentences, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream_app.audit.ledger import Fate, Fates
+from stream_app.audit.outputs import OutputCounts
+from stream_app.audit.places import OffsetRange, Place, Ranges
+
+__all__ = ["PartitionReport", "RecomputeReport", "Report", "StateDifference"]
+
+_DOUBLE = (
+    Fate.PREDICTED_AGAIN, Fate.DEAD_LETTERED_AGAIN, Fate.PREDICTED_AND_DEAD_LETTERED,
+)  # fmt: skip
+_MISSING = (Fate.WITHOUT_OUTPUT, Fate.WITHOUT_STATE)
+
+
+@dataclass
+class PartitionReport:
+    """One partition of an event topic."""
+
+    place: Place
+    first: int
+    """First offset of the range."""
+    end: int
+    """End of the range: the first offset that is not in it any more."""
+    log_start: int
+    committed: int | None
+    mark: int | None
+    """The state is applied through this offset; None: there is no state."""
+    fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
+    gone: int = 0
+    """Offsets of the range that the log no longer holds."""
+    gone_unread: int = 0
+    """Those of them that the group had not committed."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The partition as JSON has it."""
+        return {
+            "topic": self.place.topic,
+            "partition": self.place.partition,
+            "first": self.first,
+            "end": self.end,
+            "log_start": self.log_start,
+            "committed": self.committed,
+            "mark": self.mark,
+            **_counts(self.fates),
+            "gone": self.gone,
+            "gone_unread": self.gone_unread,
+        }
+
+
+@dataclass(frozen=True)
+class StateDifference:
+    """A state that is not what the log says."""
+
+    view: str
+    entity: str
+    what: str
+    """A sentence."""
+
+    def __str__(self) -> str:
+        """View, entity and sentence."""
+        return f"{self.view} of {self.entity!r}: {self.what}"
+
+    def as_json(self) -> dict[str, str]:
+        """The difference as JSON has it."""
+        return {"view": self.view, "entity": self.entity, "what": self.what}
+
+
+@dataclass
+class RecomputeReport:
+    """The states in the store, compared with those that the log leads to."""
+
+    states: int = 0
+    """Compared: every view and entity that the log names."""
+    equal: int = 0
+    uncommitted_updates: int = 0
+    """Updates above the committed offsets that states hold already: they are in flight, and the
+    comparison counts them on both sides."""
+    pending_updates: int = 0
+    """Updates above the committed offsets that states do not hold yet."""
+    not_comparable: int = 0
+    """States that hold what the log no longer does, which is no difference."""
+    incomparable: list[StateDifference] = field(default_factory=list)
+    """The first of those."""
+    expired: int = 0
+    """States that the store may have let go of by their time to live."""
+    different: int = 0
+    differences: list[StateDifference] = field(default_factory=list)
+    """The first of those that differ."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as JSON has it."""
+        return {
+            "states": self.states,
+            "equal": self.equal,
+            "different": self.different,
+            "not_comparable": self.not_comparable,
+            "expired": self.expired,
+            "uncommitted_updates": self.uncommitted_updates,
+            "pending_updates": self.pending_updates,
+            "differences": [each.as_json() for each in self.differences],
+            "incomparable": [each.as_json() for each in self.incomparable],
+        }
+
+
+class Report:
+    """The account of every record of the range."""
+
+    def __init__(self, application: str, *, doubles_fail: bool) -> None:
+        """`doubles_fail`: whether more than one outcome of a record is a failure."""
+        self.application = application
+        self.doubles_fail = doubles_fail
+        self.partitions: list[PartitionReport] = []
+        self.outputs = OutputCounts()
+        self.waiting_with_output = 0
+        self.above_marks = 0
+        """Committed records that the state does not hold, whatever their fate."""
+        self.repeated_by_replay = 0
+        """Records predicted more than once only because they were replayed."""
+        self.unasked = 0
+        """Records that asked for no prediction, by the decoders of today, and have one."""
+        self.no_record = 0
+        """Offsets of which there are outputs, and no record."""
+        self.ranges: dict[str, Ranges] = {
+            name: Ranges()
+            for name in ("missing", "double", "gone", "gone_unread", "unproven", "unasked",
+                         "no_record")
+        }  # fmt: skip
+        self.notes: list[str] = []
+        """What a reader must know to read the figures rightly, a sentence each."""
+        self.recomputed: RecomputeReport | None = None
+
+    def add(self, partition: PartitionReport, judged: Iterator[Fates]) -> None:
+        """Take in the fates of a partition."""
+        place = partition.place
+        for part in judged:
+            for fate in Fate:
+                partition.fates[fate] += int((part.fates == fate).sum())
+            for name, fates in (
+                ("missing", _MISSING), ("double", _DOUBLE), ("unproven", (Fate.UNPROVEN,)),
+            ):  # fmt: skip
+                chosen = sum((part.fates == fate) for fate in fates)
+                self.ranges[name].add(place, part.offsets[chosen.astype(bool)])
+            self.ranges["unasked"].add(place, part.unasked)
+            self.ranges["no_record"].add(place, part.no_record)
+            self.unasked += len(part.unasked)
+            self.no_record += len(part.no_record)
+            self.waiting_with_output += part.waiting_with_output
+            self.above_marks += part.above_mark
+            self.repeated_by_replay += part.repeated_by_replay
+        self.partitions.append(partition)
+
+    def add_gone(self, partition: PartitionReport, first: int, end: int) -> None:
+        """Note that the log no longer holds the offsets from `first` up to `end`."""
+        if first >= end:
+            return
+        place, committed = partition.place, partition.committed or 0
+        partition.gone += end - first
+        self.ranges["gone"].add_range(OffsetRange(*place, first, end - 1))
+        if end > committed:
+            unread = max(first, committed)
+            partition.gone_unread += end - unread
+            self.ranges["gone_unread"].add_range(OffsetRange(*place, unread, end - 1))
+
+    def count(self, *fates: Fate) -> int:
+        """Records with one of these fates."""
+        return sum(partition.fates[fate] for partition in self.partitions for fate in fates)
+
+    @property
+    def records(self) -> int:
+        """Records of the range; each has one fate."""
+        return self.count(*(fate for fate in Fate if fate != Fate.NO_RECORD))
+
+    @property
+    def missing(self) -> int:
+        """Records that nothing became of although something must have."""
+        return self.count(*_MISSING)
+
+    @property
+    def double(self) -> int:
+        """Records with more than one outcome."""
+        return self.count(*_DOUBLE)
+
+    @property
+    def waiting(self) -> int:
+        """Records at or above the committed offsets."""
+        return self.count(Fate.WAITING)
+
+    @property
+    def unproven(self) -> int:
+        """Records whose output retention may have removed."""
+        return self.count(Fate.UNPROVEN)
+
+    @property
+    def gone(self) -> int:
+        """Offsets of the range that the logs no longer hold."""
+        return sum(partition.gone for partition in self.partitions)
+
+    @property
+    def gone_unread(self) -> int:
+        """Those of them that were never committed."""
+        return sum(partition.gone_unread for partition in self.partitions)
+
+    @property
+    def states_differ(self) -> int:
+        """States that are not what the log says; 0 where they were not recomputed."""
+        return self.recomputed.different if self.recomputed else 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is missing, a state differs, or doubles count and there are some."""
+        return bool(self.missing or self.states_differ or (self.doubles_fail and self.double))
+
+    @property
+    def exit_status(self) -> int:
+        """0: all is accounted for; 1: it failed; 2: not failed, and not proven either."""
+        return 1 if self.failed else 2 if self.unproven else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        fates = {fate: self.count(fate) for fate in Fate}
+        return {
+            "application": self.application,
+            "ok": self.exit_status == 0,
+            "records": self.records,
+            **_counts(fates),
+            "gone": self.gone,
+            "gone_unread": self.gone_unread,
+            "waiting_with_output": self.waiting_with_output,
+            "above_marks": self.above_marks,
+            "repeated_by_replay": self.repeated_by_replay,
+            "unasked": self.unasked,
+            "no_record": self.no_record,
+            "doubles_fail": self.doubles_fail,
+            "ranges": {
+                name: {"kept": [r.as_json() for r in each.kept], "left_out": each.left_out}
+                for name, each in self.ranges.items()
+            },
+            "outputs": vars(self.outputs),
+            "partitions": [partition.as_json() for partition in self.partitions],
+            "recomputed": self.recomputed.as_json() if self.recomputed else None,
+            "notes": self.notes,
+        }
+
+
+def _counts(fates: dict[Fate, int]) -> dict[str, int]:
+    return {
+        "predicted_once": fates[Fate.PREDICTED],
+        "dead_lettered_once": fates[Fate.DEAD_LETTERED],
+        "state_only": fates[Fate.STATE_ONLY],
+        "waiting": fates[Fate.WAITING],
+        "replays": fates[Fate.REPLAYED],
+        "predicted_more_than_once": fates[Fate.PREDICTED_AGAIN],
+        "dead_lettered_more_than_once": fates[Fate.DEAD_LETTERED_AGAIN],
+        "predicted_and_dead_lettered": fates[Fate.PREDICTED_AND_DEAD_LETTERED],
+        "double": sum(fates[fate] for fate in _DOUBLE),
+        "missing": sum(fates[fate] for fate in _MISSING),
+        "missing_output": fates[Fate.WITHOUT_OUTPUT],
+        "missing_state": fates[Fate.WITHOUT_STATE],
+        "unproven": fates[Fate.UNPROVEN],
+    }

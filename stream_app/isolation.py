@@ -1,0 +1,157 @@
+"""A record that kills the process does not kill it for ever.
+
+Starts that got nowhere are counted (`starts`). With each of them batches are halved, for memory may
+be what runs out. From a number of them on, the records of the region are first tried in a child
+process, one by one (`trial`). One that kills the child is dead-lettered and its neighbours pass; the
+region then begins anew behind it, for such records seldom come alone. Past the region all is as
+usual.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from stream_app.decode import Decode
+from stream_app.logs import get_logger
+from stream_app.records import Chunk, Failure, Item, Partition, Record
+
+__all__ = ["Attempt", "CrashIsolation", "guarded"]
+
+log = get_logger(__name__)
+
+
+class Attempt(Protocol):
+    """Tries records in a child process."""
+
+    def __call__(self, record: Record) -> Failure | None:
+        """Return why the record kills, or None where the child survived it."""
+
+    def close(self) -> None:
+        """No more records are to be tried for now."""
+
+
+class CrashIsolation:
+    """Tries records before the worker does; every call is made on the compute thread."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        starts: int,
+        region_records: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`starts`: after so many that got nowhere, records are tried.
+
+        `region_records`: how far behind a partition's committed offset the records lie that a
+        process may have had in hand.
+        """
+        self._attempt = attempt
+        self._starts = starts
+        self._region = region_records
+        self._clock = clock
+        self._suspects: dict[Partition, int] = {}
+        """Next offset to be decoded of partitions whose earlier starts got nowhere."""
+
+    def batch_limit(self, records: int) -> int:
+        """How many of the usual `records` a batch may have now."""
+        worst = max((partition.starts.found for partition in self._suspects), default=0)
+        # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
+        return max(1, records >> worst) if worst <= self._starts else 1
+
+    def decode(self, chunk: Chunk, decode: Decode) -> list[Item]:
+        """Decode a chunk's records, those that kill left out: they get a failure and no event."""
+        for partition in chunk.assigned:
+            self._look_at(partition)
+        if not self._suspects:
+            return decode(chunk.records)
+        items = _decode_but(chunk.records, self._try, decode, self._clock)
+        self._forget_the_past(chunk.records)
+        return items
+
+    def _look_at(self, partition: Partition) -> None:
+        starts = partition.starts
+        if not starts.found:
+            return
+        self._suspects[partition] = starts.start
+        starts.region(starts.start + self._region)
+        log.warning(
+            "%s: %d starts in a row got nowhere from offset %d on; for a while batches are smaller%s",
+            partition,
+            starts.found,
+            starts.start,
+            ", and records are first tried in a child process" if self._is_tried(partition) else "",
+        )
+
+    def _is_tried(self, partition: Partition) -> bool:
+        return partition.starts.found >= self._starts
+
+    def _try(self, record: Record) -> Failure | None:
+        partition = record.partition
+        if (
+            not self._is_tried(partition)
+            or record.offset >= partition.starts.until
+            or partition.revoked
+        ):
+            return None
+        failure = self._attempt(record)
+        if failure is not None:
+            partition.starts.region(record.offset + 1 + self._region)
+            log.error(
+                "%s %d is isolated, stage %s: %s",
+                partition,
+                record.offset,
+                failure.stage,
+                failure.message,
+            )
+        return failure
+
+    def _forget_the_past(self, records: Sequence[Record]) -> None:
+        """Suspect no partition any more that has come to the end of its region."""
+        self._suspects |= {
+            record.partition: record.offset + 1
+            for record in records
+            if record.partition in self._suspects
+        }
+        for partition, reached in list(self._suspects.items()):
+            if partition.revoked or reached >= partition.starts.until:
+                del self._suspects[partition]
+                log.info("%s: past the records that earlier starts may have died of", partition)
+        if not any(map(self._is_tried, self._suspects)):
+            self._attempt.close()
+
+
+def guarded(decode: Decode, attempt: Attempt, starts: int) -> Decode:
+    """A stage that decodes what is read again to rebuild a state.
+
+    Records of a partition whose earlier starts got nowhere are tried, all of them: it may be the
+    rebuilding that ended these, with a record that was isolated long ago.
+    """
+
+    def tried(record: Record) -> Failure | None:
+        return attempt(record) if record.partition.starts.found >= starts else None
+
+    return lambda records: _decode_but(records, tried, decode, time.time)
+
+
+def _decode_but(
+    records: Sequence[Record],
+    fails: Callable[[Record], Failure | None],
+    decode: Decode,
+    clock: Callable[[], float],
+) -> list[Item]:
+    """Decode records, and give those that fail before their failure."""
+    failures = {record: failure for record in records if (failure := fails(record))}
+    items = iter(decode([record for record in records if record not in failures]))
+    return [
+        _isolated(record, failures[record], clock()) if record in failures else next(items)
+        for record in records
+    ]
+
+
+def _isolated(record: Record, failure: Failure, now: float) -> Item:
+    item = Item(record, None, now if record.timestamp is None else min(now, record.timestamp))
+    item.failure = failure
+    return item

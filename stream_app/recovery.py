@@ -1,0 +1,251 @@
+"""Stage recovery: no record is scored on a state that lacks what came before it.
+
+Beside the state the store keeps, for each source, the offset through which its records are applied
+(its mark). A mark behind the offset that a partition is read from means that the store lost what it
+had acknowledged: a failover to a replica that was behind, an append-only file cut short, FLUSHALL.
+An absent one means an empty store or a view that is new or has changed. Either way the records in
+between are read again and only applied (`rebuild`), and until that has caught up a fallback serves
+with the reason `state_rebuilding`, or records wait, by setting.
+
+While a partition is rebuilt its records update nothing by themselves: a state takes the records of
+a source in order, so a later one must not come first. The rebuilding follows up to where the
+partition is, and takes over from there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from features.stores import StateLostError
+from stream_app.commit import CommitStage
+from stream_app.errors import FatalError, StoppingError
+from stream_app.logs import get_logger
+from stream_app.rebuild import Rebuild
+from stream_app.records import Item, Partition
+from stream_app.state import StateStage
+
+__all__ = ["Recovery"]
+
+log = get_logger(__name__)
+
+_CLOSE_RECORDS = 2_000
+"""A rebuilding this close to its end is waited for: chased for ever, it might never arrive."""
+_WAIT_SECONDS = 0.2
+_LOOK_SECONDS = 0.5
+"""How often an idle worker looks."""
+
+
+class Recovery:
+    """Watches over the state of the partitions held.
+
+    `rebuild` runs on a thread of its own; `lost` and `stop` may be called by any thread, everything
+    else by the one that computes.
+    """
+
+    def __init__(
+        self,
+        state: StateStage,
+        commit: CommitStage,
+        rebuild: Rebuild,
+        rebuilding: set[Partition],
+        *,
+        mode: Literal["fallback", "wait"],
+        on_waiting: Callable[[str, bool, str], None],
+        on_partitions: Callable[[int], None],
+    ) -> None:
+        """`rebuilding` is shared with the stage that enriches; only this one changes it.
+
+        `on_partitions` is told how many partitions are being rebuilt.
+        """
+        self._state = state
+        self._commit = commit
+        self._rebuild = rebuild
+        self._rebuilding = rebuilding
+        self._mode = mode
+        self._on_waiting = on_waiting
+        self._on_partitions = on_partitions
+        self.on_crash: Callable[[BaseException], None] = lambda _: None
+        """Called by the thread that rebuilds, when it cannot go on."""
+        self._positions: dict[Partition, int] = {}
+        """Next offset of each partition held that has not begun its way."""
+        self._looked_at = 0.0
+        self._lost = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def lost(self, error: StateLostError) -> None:
+        """The store lost something: look before the next batch."""
+        if not self._lost.is_set():
+            log.warning("the state is behind its log: %s", error)
+        self._lost.set()
+
+    def stop(self) -> None:
+        """End every wait and the rebuilding."""
+        self._stopping.set()
+
+    def take(self, partitions: Sequence[Partition]) -> None:
+        """Partitions were assigned: look whether the state is where they are read from.
+
+        Raises `FatalError` where old records would be scored on a state that knows what followed.
+        """
+        if self._state.has_views:
+            self._state.register(partitions)
+            for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
+                self._positions[partition] = partition.start
+                partition.applied = applied
+                _check_origin(partition)
+        else:
+            for partition in partitions:
+                partition.starts.rebuilding = False
+        for partition in partitions:
+            if partition.is_new or partition.set_by_hand:
+                self._commit.confirm(partition)
+        if self._state.has_views:
+            self._look(partitions)
+
+    def give_up(self, partitions: Sequence[Partition]) -> None:
+        """Partitions were revoked: their next owner looks after them."""
+        for partition in partitions:
+            self._positions.pop(partition, None)
+        self._state.expect_nothing(partitions)
+        self._forget(partitions)
+
+    def look(self) -> None:
+        """Nothing is to be done now: see whether the store still holds what it acknowledged."""
+        now = time.monotonic()
+        if not self._state.has_views or now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        try:
+            self._state.check()
+        except StateLostError as error:
+            self.lost(error)
+        self.ready()
+
+    def ready(self) -> None:
+        """Return when the next batch may begin: states are as they should be, or a fallback serves."""
+        while True:
+            if self._lost.is_set():
+                self._look_again()
+            if self._rebuilding:
+                self._follow()
+            if not self._lost.is_set():
+                return
+
+    def _look_again(self) -> None:
+        self._commit.settle(None, timeout=None)
+        self._state.forget_all()
+        self._lost.clear()
+        self._state.reopen()
+        held = [partition for partition in self._positions if not partition.revoked]
+        self._state.register(held)
+        self._forget(held)
+        self._look(held)
+
+    def admitted(self, items: Sequence[Item]) -> None:
+        """Records have begun their way."""
+        for item in items:
+            self._positions[item.record.partition] = item.offset + 1
+
+    def _look(self, partitions: Sequence[Partition]) -> None:
+        """Begin to rebuild what is behind; expect the marks of what is not."""
+        behind: list[tuple[Partition, int, int]] = []
+        for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
+            position, start = self._positions[partition], applied + 1
+            if start < partition.log_start < position:
+                log.error(
+                    "gone by retention: the state lacks offsets %d to %d of %s",
+                    start, partition.log_start - 1, partition,
+                )  # fmt: skip
+            start = max(start, partition.log_start)
+            if start < position:
+                behind.append((partition, start, applied))
+            else:
+                self._state.expect(partition, applied)
+                partition.starts.rebuilding = False
+        if not behind:
+            return
+        # What is under way of these partitions was enriched with the state they had.
+        self._commit.settle([partition for partition, *_ in behind], timeout=None)
+        records = sum(self._positions[partition] - start for partition, start, _ in behind)
+        log.warning(
+            "the state of %d partitions is rebuilt from %d offsets of their logs; meanwhile %s",
+            len(behind), records,
+            "a fallback serves" if self._mode == "fallback" else "their records wait",
+        )  # fmt: skip
+        for partition, start, applied in behind:
+            self._rebuilding.add(partition)
+            partition.starts.rebuilding = True
+            self._state.expect_nothing([partition])
+            self._rebuild.begin(partition, start, self._positions[partition], applied=applied)
+        self._on_partitions(len(self._rebuilding))
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
+            self._thread.start()
+
+    def _follow(self) -> None:
+        """Let the rebuilding come up to where the partitions are; take over what has arrived."""
+        waiting = False
+        while left := self._left():
+            if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
+                break
+            if not waiting:
+                waiting = True
+                self._on_waiting("state", True, "it is rebuilt from the log")
+            if self._stopping.is_set():
+                raise StoppingError("stopped while the state is rebuilt")
+            self._rebuild.wait(_WAIT_SECONDS)
+        if waiting:
+            self._on_waiting("state", False, "")
+        if not left and self._rebuilding:
+            # What is in memory was read beside the rebuilding.
+            self._commit.settle(None, timeout=None)
+            self._state.forget_all()
+            arrived = list(self._rebuilding)
+            self._forget(arrived)
+            for partition in arrived:
+                self._state.expect(partition, self._positions[partition] - 1)
+            log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
+
+    def _left(self) -> int:
+        """How many offsets the rebuilding is behind the partitions, those given away left out."""
+        self._forget([partition for partition in self._rebuilding if partition.revoked])
+        for partition in self._rebuilding:
+            self._rebuild.extend(partition, self._positions[partition])
+        return self._rebuild.remaining(self._rebuilding)
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        mine = [partition for partition in partitions if partition in self._rebuilding]
+        if mine:
+            self._rebuild.end(mine)
+            self._rebuilding.difference_update(mine)
+            for partition in mine:
+                partition.starts.rebuilding = False
+            self._on_partitions(len(self._rebuilding))
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    if not self._rebuild.step():
+                        self._rebuild.wait(_WAIT_SECONDS)
+                except StateLostError as error:
+                    self.lost(error)
+                    self._rebuild.wait(_WAIT_SECONDS)
+        except StoppingError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
+            self.on_crash(error)
+
+
+def _check_origin(partition: Partition) -> None:
+    if partition.applied >= partition.start and (partition.set_by_hand or partition.is_new):
+        raise FatalError(
+            f"{partition} is to be read from offset {partition.start}, which no worker committed, "
+            f"but the state holds its records through {partition.applied}: they would be scored on "
+            "their own future. Give `application` another name to process them again, or set the "
+            "group's offset to where it was."
+        )

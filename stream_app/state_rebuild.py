@@ -1,0 +1,127 @@
+"""Builds the state of an application anew from its log, beside the one that serves.
+
+It fills the generation after the current one, and when that has come up to the ends of the topics,
+switches over. Workers notice with their next read or write, find the marks of the new generation a
+little behind where they are, and apply what is between (`recovery`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka.admin import AdminClient
+
+from features.order import rank
+from features.stores import Source
+from features.usecase import UseCase
+from stream_app.assembly import make_rebuild
+from stream_app.audit.brokers import Brokers
+from stream_app.audit.places import Place
+from stream_app.errors import ConfigurationError
+from stream_app.logs import get_logger
+from stream_app.metrics import Metrics
+from stream_app.patience import Patience
+from stream_app.records import Partition
+from stream_app.settings import Settings
+from stream_app.stores import open_store
+
+__all__ = ["Rebuilt", "rebuild_state"]
+
+_librdkafka = get_logger("librdkafka")
+
+_CLOSE_RECORDS = 1_000
+_ROUNDS = 10
+"""After so many the workers' own recovery closes the gap, however wide it is."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What was done."""
+
+    application: str
+    generation: int
+    """The generation that serves now."""
+    partitions: int
+    offsets: int
+    """Offsets read again."""
+    gone: dict[str, int]
+    """First offset there is, of partitions whose log no longer begins at 0."""
+
+
+def rebuild_state(
+    settings: Settings,
+    usecase: UseCase,
+    *,
+    since: float | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_waiting: Callable[[str, bool, str], None] = lambda *_: None,
+) -> Rebuilt:
+    """Rebuild and switch over; raises `ConfigurationError` where there is no state to rebuild.
+
+    `since`: from records of this timestamp on (seconds since the epoch), None: all there are.
+    `progress` is told offsets read and offsets in all.
+    """
+    if not usecase.features.views:
+        raise ConfigurationError(f"{usecase.name} declares no views: it has no state")
+    application = settings.application or usecase.name
+    patience = Patience(
+        initial_seconds=settings.backoff_initial_seconds,
+        max_seconds=settings.backoff_max_seconds,
+        on_waiting=on_waiting,
+    )
+    brokers = Brokers(settings, application)
+    store = open_store(
+        settings, usecase, application, AdminClient(settings.admin_properties(), logger=_librdkafka)
+    )
+    try:
+        names = [topic.name for topic in usecase.topics]
+        partitions = _partitions(brokers, names)
+        places = list(partitions)
+        log_starts = brokers.starts(places)
+        ends = brokers.ends(places, decided=True)
+        starts = dict(log_starts)
+        if since is not None:
+            found = brokers.first_at(places, since)
+            starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
+        ids = store.register([p.source for p in partitions.values() if p.source is not None])
+        for partition, source_id in zip(partitions.values(), ids, strict=True):
+            partition.source_id = source_id
+        successor = store.successor()
+        rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
+        for place, partition in partitions.items():
+            rebuild.begin(partition, starts[place], ends[place], applied=-1)
+        everything = list(partitions.values())
+        for _ in range(_ROUNDS):
+            total = sum(ends[place] - starts[place] for place in places)
+            while rebuild.step():
+                progress(total - rebuild.remaining(everything), total)
+            ends = brokers.ends(places, decided=True)
+            for place, partition in partitions.items():
+                rebuild.extend(partition, ends[place])
+            if rebuild.remaining(everything) <= _CLOSE_RECORDS:
+                break
+        successor.activate()
+        store.drop()
+        return Rebuilt(
+            application,
+            successor.generation,
+            len(places),
+            sum(ends[place] - starts[place] for place in places),
+            {f"{place}": start for place, start in log_starts.items() if start},
+        )
+    finally:
+        store.close()
+        brokers.close()
+
+
+def _partitions(brokers: Brokers, names: list[str]) -> dict[Place, Partition]:
+    topics = brokers.topics(names)
+    partitions = {}
+    for position, name in enumerate(names):
+        topic = topics[name]
+        for place in topic.places:
+            partition = Partition(name, place.partition, rank(position, place.partition))
+            partition.source = Source(topic.cluster_id, topic.topic_id, place.partition)
+            partitions[place] = partition
+    return partitions

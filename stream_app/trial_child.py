@@ -1,0 +1,124 @@
+"""The child process in which records are tried: `python -m stream_app.trial_child DESCRIPTOR`.
+
+It does to one record at a time what the worker does to a batch, up to the score: nothing is
+published or written. It says before each stage that it begins, so that the last words tell where it
+died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import sys
+from collections.abc import Callable
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from features.engine import FeatureEngine
+from features.stores import StateLostError
+from features.usecase import UseCase
+from stream_app.assembly import decode_stage
+from stream_app.enrich import EnrichStage
+from stream_app.errors import StoppingError
+from stream_app.loading import load_usecase
+from stream_app.logs import configure_logging
+from stream_app.models import load_model
+from stream_app.patience import Patience
+from stream_app.records import Batch, Partition, Record
+from stream_app.score import ScoreStage
+from stream_app.settings import Settings
+from stream_app.state import StateStage
+from stream_app.stores import open_store
+from stream_app.trial import Given, told
+
+__all__ = ["main"]
+
+_IDLE_SECONDS = 60.0
+"""Without a record for so long, the child ends; it is started again when there is one."""
+_FIRST_TO_GO = "1000"
+"""Should memory run out, the kernel ends this process rather than the worker."""
+
+
+class _NoMessage:
+    def headers(self) -> None:
+        """A trial needs none."""
+
+
+class _Stages:
+    """The stages up to the score, which wait for nothing and change nothing outside."""
+
+    def __init__(self, settings: Settings, usecase: UseCase, say: Callable[..., None]) -> None:
+        self._say = say
+        self._numbers = count(1)
+        impatient = Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+        impatient.stop()
+        engine = FeatureEngine(usecase.features)
+        self._state = StateStage(
+            engine,
+            open_store(settings, usecase, settings.application or usecase.name),
+            impatient,
+            on_seconds=lambda *_: None,
+            on_conflicts=lambda *_: None,
+        )
+        self._decode = decode_stage(settings, usecase)
+        self._enrich = EnrichStage(engine, self._state, usecase.times)
+        models = [
+            load_model(settings.artifacts / name, usecase.features, usecase.topics)
+            for name in usecase.models
+        ]
+        self._score = ScoreStage(models[0], models[1:], usecase.fields)
+
+    def __call__(self, given: Given) -> None:
+        partition = Partition(given.topic, given.number, given.rank)
+        partition.source_id = given.source_id
+        record = Record(
+            partition, given.offset, given.timestamp, given.key, given.value, _NoMessage()
+        )
+        self._say("stage", "decode")
+        items = self._decode([record])
+        batch = Batch(next(self._numbers), items, ends={partition: given.offset})
+        self._say("stage", "enrich")
+        try:
+            self._enrich(batch)
+            self._say("stage", "score")
+            self._score(batch)
+        finally:
+            self._state.forget_all()
+
+
+def main(descriptor: int) -> None:
+    """Try records until the worker closes its end, or has none for a while."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # meant for the worker, which ends this process
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    faulthandler.enable()
+    with contextlib.suppress(EOFError), Connection(descriptor) as connection:
+
+        def say(what: str, detail: str = "") -> None:
+            connection.send(told(what, detail))
+
+        settings: Settings = connection.recv()
+        configure_logging("ERROR", settings.log_format)
+        stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
+        say("ready")
+        while connection.poll(_IDLE_SECONDS):
+            given = Given(*connection.recv())
+            # The worker ends what takes too long; this is for when the worker is gone.
+            faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
+            try:
+                stages(given)
+            except (StoppingError, StateLostError) as error:
+                say("away", str(error))
+            except Exception as error:  # noqa: BLE001 - it would end the worker
+                kind = type(error)
+                say("raised", f"{kind.__module__}.{kind.__qualname__}")
+            else:
+                say("survived")
+            faulthandler.cancel_dump_traceback_later()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,94 @@
+"""`python -m tests.chaos`: rounds of faults, one seed after the other."""
+
+import argparse
+import logging
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.chaos.faults import CATALOGUE
+from tests.chaos.grounds import Grounds
+from tests.chaos.results import PAGE, RESULTS, ROOT, append, read, table, write
+from tests.chaos.run import MODES, Outcome, available_faults, available_modes, play
+from tests.chaos.schedule import Schedule, draw
+
+_FAILURES = ROOT / ".stream-app" / "chaos"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play the rounds; return 1 if any failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=1, help="how many (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first; the next is one higher")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0])
+    parser.add_argument("--faults", metavar="KIND,...", help="these kinds only: "
+                        + ", ".join(CATALOGUE))  # fmt: skip
+    parser.add_argument("--brokers", type=int, choices=(1, 3), help="default: as the seed says")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where a line is added")
+    parser.add_argument("--show", action="store_true", help="print the schedules and end")
+    chosen = parser.parse_args(arguments)
+    if chosen.mode not in available_modes():
+        parser.error(f"the worker knows no {chosen.mode} yet")
+    kinds = chosen.faults.split(",") if chosen.faults else available_faults()
+    if unknown := set(kinds) - CATALOGUE.keys():
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    seeds = range(chosen.seed, chosen.seed + chosen.rounds)
+    failed = []
+    with ExitStack() as stack:
+        grounds: dict[int, Grounds] = {}
+        for seed in seeds:
+            schedule = draw(seed, kinds, brokers=chosen.brokers)
+            _say(f"\n{schedule}")
+            if chosen.show:
+                continue
+            if schedule.brokers not in grounds:
+                grounds[schedule.brokers] = stack.enter_context(Grounds(schedule.brokers))
+            try:
+                outcome = play(schedule, chosen.mode, grounds[schedule.brokers])
+            except Exception:  # the other rounds are still worth playing
+                logging.getLogger(__name__).exception("the round could not be played to its end")
+                failed.append(seed)
+                continue
+            append(outcome.result, chosen.results)
+            _say(_summary(outcome))
+            if outcome.problems:
+                failed.append(seed)
+                _say(f"its logs are in {_keep(schedule, outcome)}")
+    if chosen.results == RESULTS and not chosen.show:
+        write(PAGE, table(read(RESULTS)))
+    if failed:
+        again = f"python -m tests.chaos --mode {chosen.mode} --seed {failed[0]}"
+        _say(f"\nfailed: {', '.join(map(str, failed))}; to play one again: {again}")
+    return bool(failed)
+
+
+def _summary(outcome: Outcome) -> str:
+    result = outcome.result
+    first = (
+        f"{'FAILED' if outcome.problems else 'passed'}: {result.records} records, "
+        f"{result.lost} lost, {result.double} double ({result.differing} differ), state "
+        f"{'equal' if result.state_equal else 'NOT equal'}; {result.worker_starts} starts, "
+        f"{result.worker_exits} unwanted ends, {result.seconds:.0f} s"
+    )
+    return "\n".join([first, *(f"  {each}" for each in (*outcome.problems, *outcome.exits))])
+
+
+def _keep(schedule: Schedule, outcome: Outcome) -> Path:
+    """Keep the schedule and the workers' logs of a failed round."""
+    name = f"{outcome.result.mode}-{schedule.seed}-{time.strftime('%Y%m%dT%H%M%S')}"
+    folder = _FAILURES / name
+    folder.mkdir(parents=True)
+    (folder / "round.txt").write_text(f"{schedule}\n\n{_summary(outcome)}\n")
+    for number, text in enumerate(outcome.logs):
+        (folder / f"worker-{number}.log").write_text(text)
+    return folder
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""A seed decides everything about a round."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.chaos.faults import CATALOGUE, REBUILD
+from tests.chaos.schedule import draw
+
+SEEDS = range(200)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 123_456])
+def test_the_same_seed_gives_the_same_round(seed: int) -> None:
+    """And the order in which kinds are named does not matter."""
+    assert draw(seed, CATALOGUE) == draw(seed, list(reversed(CATALOGUE)))
+
+
+def test_seeds_give_different_rounds() -> None:
+    """Each of two hundred is its own."""
+    assert len({str(draw(seed, CATALOGUE)) for seed in SEEDS}) == len(SEEDS)
+
+
+def test_every_kind_comes_up() -> None:
+    """In two hundred rounds, and nothing that was not asked for."""
+    asked = set(CATALOGUE) - REBUILD
+    found = {fault.kind for seed in SEEDS for fault in draw(seed, asked).faults}
+    assert found == asked
+
+
+def test_a_leader_is_killed_only_where_another_can_lead() -> None:
+    """A single broker's leader is killed as a broker."""
+    for seed in SEEDS:
+        drawn = draw(seed, CATALOGUE)
+        if drawn.brokers == 1:
+            assert "leader-killed" not in drawn.kinds
+
+
+def test_nobody_is_struck_while_another_fault_has_him() -> None:
+    """Faults of one target follow each other; those of others overlap."""
+    overlaps = 0
+    for seed in SEEDS:
+        drawn = draw(seed, CATALOGUE)
+        by_target: dict[str, list[tuple[float, float]]] = {}
+        for fault in drawn.faults:
+            whom = fault.whom(fault.choice, drawn.workers)
+            end = fault.at_seconds + fault.lasts_seconds
+            by_target.setdefault(whom, []).append((fault.at_seconds, end))
+        for spans in by_target.values():
+            assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+        overlaps += sum(
+            first.at_seconds + first.lasts_seconds > second.at_seconds
+            for first, second in pairwise(drawn.faults)
+        )
+    assert overlaps > len(SEEDS)
+
+
+def test_the_number_of_brokers_can_be_overruled() -> None:
+    """And the rest of the round stays as the seed says, but for what needs three."""
+    kinds = {"worker-killed", "redis-killed"}
+    alone, together = draw(5, kinds, brokers=1), draw(5, kinds, brokers=3)
+    assert (alone.brokers, together.brokers) == (1, 3)
+    assert alone.faults == together.faults

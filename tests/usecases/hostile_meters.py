@@ -1,0 +1,41 @@
+"""The regression with state, whose decoder ends the process for the meter `abort`."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from features.events import Event, JsonDecoder
+from features.usecase import InputTopic, UseCase
+from tests.usecases import regression
+
+__all__ = ["events", "make_usecase", "topic_of", "train", "usecase"]
+
+
+class _Decoder(JsonDecoder):
+    def __call__(self, value: bytes) -> Event:
+        event = super().__call__(value)
+        if getattr(event, "meter", None) == "abort":
+            os.abort()
+        return event
+
+
+def make_usecase(suffix: str = "") -> UseCase:
+    """The use case, on topics whose names end in `suffix`."""
+    plain = regression.make_usecase(suffix)
+    models = (regression.Reading, regression.Request)
+    topics = tuple(
+        InputTopic(topic.name, _Decoder(model), topic.partitions)
+        for topic, model in zip(plain.topics, models, strict=True)
+    )
+    return replace(plain, topics=topics)
+
+
+usecase = make_usecase(os.environ.get("TEST_TOPIC_SUFFIX", ""))
+
+
+def train(artifacts: Path, usecase: UseCase = usecase) -> None:
+    """Write the model version that `usecase` serves: the regression's."""
+    regression.train(artifacts, usecase)
+
+
+events, topic_of = regression.events, regression.topic_of
