@@ -76,6 +76,11 @@ class AlignStage:
         self.held_records = 0
         self.held_bytes = 0
 
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the bound on what may be held is reached."""
+        return self.held_bytes > self._bytes_total // 2
+
     def take(self, items: Iterable[Item], chunk: Chunk) -> None:
         """Take in what one chunk brought: items, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)

@@ -252,7 +252,7 @@ class Worker:
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
-        self._connected.chunk_done(holding=align.held_records > 0)
+        self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self.health.beat()
         self.metrics.held(align.held_records, align.held_bytes)
 

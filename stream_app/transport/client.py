@@ -55,6 +55,8 @@ _PASSING = frozenset(
     }
 )
 """What brokers say while they fail over or their disks do: librdkafka tries again by itself."""
+_CROWDED = 16
+"""How much smaller chunks are while many records are held for their turn."""
 _PATIENCE_SECONDS = 1.0
 """How long a full hand-over is waited for before partitions are paused."""
 
@@ -121,6 +123,7 @@ class ClientThread(threading.Thread):
         self._next_commit = 0.0
         self._tick = tick_seconds
         self._holding = False
+        self._crowded = False
 
     # Called by other threads.
 
@@ -137,10 +140,16 @@ class ClientThread(threading.Thread):
         """
         return self._metadata
 
-    def chunk_done(self, *, holding: bool) -> None:
-        """Make room for another chunk; `holding`: records are held for their turn."""
+    def chunk_done(self, *, holding: bool, crowded: bool) -> None:
+        """Make room for another chunk.
+
+        `holding`: records are held for their turn. `crowded`: so many that partitions are about to
+        be paused; then chunks are smaller, since all that is in one may be of a partition that the
+        others do not wait for.
+        """
         with self._space:
             self._holding = holding
+            self._crowded = crowded
             self._outstanding -= 1
             self._space.notify_all()
 
@@ -227,8 +236,11 @@ class ClientThread(threading.Thread):
             if self._linger:
                 time.sleep(self._linger)
             seen_at = time.time()
-            rest = consumer.consume(self._poll_max_records - 1, 0)
-            if len(rest) == self._poll_max_records - 1:
+            most = self._poll_max_records
+            if self._crowded:
+                most = max(1, most // _CROWDED)
+            rest = consumer.consume(most - 1, 0)
+            if len(rest) == most - 1:
                 seen_at = self._chunk.seen_at  # there may be more
             self._take(consumer, [first, *rest])
         self._chunk.seen_at = seen_at

@@ -234,6 +234,17 @@ def test_what_is_released_is_held_until_it_is_yielded() -> None:
     assert seen == [(4, {p}), (2, {p}), (0, set())]
 
 
+def test_it_is_crowded_above_half_of_the_bound() -> None:
+    """So that the transport hands over less at once before partitions have to be paused."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, held_bytes_total=4 * RECORD_OVERHEAD_BYTES, wait_seconds=math.inf)
+    aligned.take(item(p, 0))
+    assert not aligned.stage.crowded
+    aligned.take(item(p, 1))
+    assert aligned.stage.crowded
+    assert aligned.paused == set()
+
+
 def test_a_revoked_partition_is_dropped() -> None:
     """Its records are its next owner's; it holds nobody back and no memory."""
     p, q = partition(0), partition(1)
