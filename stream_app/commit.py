@@ -162,8 +162,9 @@ class CommitStage:
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""
         with self._changed:
-            if not partition.ended:
-                self._committable.setdefault(partition, offset)
+            due = max(self._committable.get(partition, -1), self._committed.get(partition, -1))
+            if not partition.ended and offset > due:
+                self._committable[partition] = offset
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """The assignments ended."""

@@ -277,3 +277,24 @@ def test_nothing_is_ever_committed_past_a_record_that_is_not_finished(steps: lis
     for p, offset in last_record.items():
         assert offset <= drill.committed[p] <= drill.next_offset[p]
         assert drill.stage.oldest_unfinished(p) is None
+
+
+def test_of_commits_that_failed_the_latest_is_tried_again() -> None:
+    """Several may be under way at once, and be answered in any order."""
+    for first, second in ((0, 5), (5, 0)):
+        p = partition(0)
+        stage = CommitStage()
+        stage.give_back(p, first)
+        assert stage.take() == {p: first}
+        stage.give_back(p, first)
+        stage.give_back(p, second)
+        assert stage.take() == {p: 5}
+
+
+def test_a_failed_commit_does_not_go_back_behind_a_later_one() -> None:
+    """What the broker keeps already covers it."""
+    p = partition(0)
+    stage = CommitStage()
+    stage.committed(p, 5)
+    stage.give_back(p, 3)
+    assert stage.take() == {}
