@@ -146,7 +146,11 @@ def run(settings: Settings, usecase: UseCase) -> int:
     if stuck := app.worker.watchdog.unfinished(_LAST_SECONDS):
         # The interpreter would wait for its threads before it ends.
         end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
-    return 1 if app.error else 0
+    status = 1 if app.error else 0
+    if app.worker.is_leaving:
+        # The interpreter must not be taken down under a thread that is inside librdkafka.
+        end_process("the brokers did not answer while the group was left", status)
+    return status
 
 
 def __getattr__(name: str) -> Any:

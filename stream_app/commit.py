@@ -162,8 +162,13 @@ class CommitStage:
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""
         with self._changed:
-            due = max(self._committable.get(partition, -1), self._committed.get(partition, -1))
-            if not partition.ended and offset > due:
+            due = self._committable.get(partition, -1)
+            # The one that the broker keeps may be committed again: what stands beside it changes.
+            if (
+                not partition.ended
+                and offset > due
+                and offset >= self._committed.get(partition, -1)
+            ):
                 self._committable[partition] = offset
 
     def forget(self, partitions: Collection[Partition]) -> None:

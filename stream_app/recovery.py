@@ -86,6 +86,11 @@ class Recovery:
         """End every wait and the rebuilding."""
         self._stopping.set()
 
+    def join(self, seconds: float) -> None:
+        """Wait until the rebuilding has ended, not longer than so many seconds."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def take(self, partitions: Sequence[Partition]) -> None:
         """Partitions were assigned: look whether the state is where they are read from.
 

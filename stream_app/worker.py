@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -275,12 +276,19 @@ class Worker:
         if self._client is not None:
             self._client.stop()
             self._client.join(_LEAVE_SECONDS)
+        self._stages.recovery.join(_LEAVE_SECONDS)
         self._stages.publish.close()
 
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
         self._patience.stop()
         self._stages.recovery.stop()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a thread is still inside a call to the brokers, though all was stopped."""
+        inside = {"kafka-client", "transaction", "rebuild"}
+        return any(thread.name in inside for thread in threading.enumerate())
 
     def crashed(self) -> None:
         """Something went wrong at work: let this start count as one that got nowhere."""
