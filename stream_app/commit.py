@@ -52,15 +52,20 @@ class CommitStage:
             if known:
                 self._committed[partition] = self._committable[partition] = offset
 
-    def confirm(self, partition: Partition) -> None:
-        """Commit where the partition starts, and return when that is done or it is not ours.
+    def confirm(self, partitions: Sequence[Partition]) -> None:
+        """Commit where partitions start, and return when that is done or they are not ours.
 
         Should the process die before it commits more, its successor must know that it was here.
         """
+
+        def known() -> bool:
+            return all(p in self._committed or p.revoked for p in partitions)
+
         with self._changed:
-            self._committable.setdefault(partition, partition.start)
-            self.urgent = True
-            self._changed.wait_for(lambda: partition in self._committed or partition.revoked)
+            for partition in partitions:
+                self._committable.setdefault(partition, partition.start)
+            self.urgent = bool(partitions)
+            self._changed.wait_for(known)
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""

@@ -105,9 +105,7 @@ class Recovery:
         else:
             for partition in partitions:
                 partition.starts.rebuilding = False
-        for partition in partitions:
-            if partition.is_new or partition.set_by_hand:
-                self._commit.confirm(partition)
+        self._commit.confirm([p for p in partitions if p.is_new or p.set_by_hand])
         if self._state.has_views:
             self._look(partitions)
 

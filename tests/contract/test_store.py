@@ -501,6 +501,31 @@ def test_a_changed_view_starts_from_nothing(redis: Redis, buckets: int) -> None:
     before.write([], through({1: 5}))
     assert [len(pairs) for pairs in after.read([["a"], ["a"], []])] == [0, 1, 0]
     assert after.marks() == [{}, {1: 5}, {1: 5}]
+    put(after, "a", view=0, version=9)
+    after.write([], through({1: 7}))
+    assert before.read([["a"], ["a"], []])[0] == [("a", value(1, b"a"))]
+    assert before.marks() == [{1: 5}, {1: 7}, {1: 7}]
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_what_a_changed_view_leaves_behind_goes_with_its_generation(
+    redis: Redis, buckets: int
+) -> None:
+    """The next generation has only what is declared now, and the one before goes as a whole."""
+    open_store = _Redis(redis, buckets)
+    before = open_store()
+    put(before, *(f"e{n}" for n in range(20)))
+    before.write([], through({1: 5}))
+    after = open_store(features=replace(FEATURES, views=FEATURES.views[1:]))
+    put(after, "a")
+    successor = after.successor()
+    put(successor, "a")
+    successor.write([], through({1: 5}))
+    successor.activate()
+    after.drop()
+    states = {key for key in redis.scan_iter() if b":generation" not in key}
+    assert {key.split(b"}:")[1][:2] for key in states} == {b"1:"}
+    assert not any(b":orders:" in key for key in states)
 
 
 def test_a_writer_that_lost_merges_its_updates(open_store: Open) -> None:

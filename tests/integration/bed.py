@@ -9,11 +9,10 @@ import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from redis import Redis
 
 from features.codec import StateCodec
 from features.engine import Arrival, FeatureEngine
@@ -21,7 +20,7 @@ from features.events import Event, InvalidEventError
 from features.order import OrderKey, PartitionOrder, rank
 from features.replay import LoggedEvent, replay
 from features.stores import Source
-from features.stores.redis import RedisStore
+from features.stores.redis import RedisStore, client_of, default_buckets
 from features.usecase import UseCase
 from stream_app.models import load_model
 from tests.integration.worker import Cluster, Out, Sent, Worker, by_source, headers_of
@@ -197,20 +196,28 @@ class Bed:
         for view, entity in self.expected_account() if expected is None else expected:
             wanted[[v.name for v in features.views].index(view)].add(entity)
         found: Account = {}
-        with _redis(self.redis_url) as client:
-            stored = RedisStore(client, features, self.usecase.name).read(wanted)
+        with self._store() as store:
+            stored = store.read(wanted)
         for view, pairs in zip(features.views, stored, strict=True):
             states = StateCodec(view).unpack([packed for _, packed in pairs])
             for (entity, _), state in zip(pairs, states, strict=True):
                 found[view.name, entity] = (state.count, state.digest, state.newest, state.values)
         return found
 
+    @contextmanager
+    def _store(self) -> Iterator[RedisStore]:
+        url = self.redis_url
+        store = RedisStore(
+            client_of(url), self.usecase.features, self.usecase.name, buckets=default_buckets(url)
+        )
+        yield store
+        store.close()
+
     def _source_ids(self) -> dict[tuple[str, int], int]:
         cluster_id, topic_ids = self.cluster.topic_ids(*self.topics)
         places = list(self.cluster.ends(*self.topics))
         sources = [Source(cluster_id, topic_ids[topic], number) for topic, number in places]
-        with _redis(self.redis_url) as client:
-            store = RedisStore(client, self.usecase.features, self.usecase.name)
+        with self._store() as store:
             return dict(zip(places, store.register(sources), strict=True))
 
     # What came of it.
@@ -278,7 +285,3 @@ def _close(left: list[Any], right: list[Any]) -> bool:
 
 def _dumps(value: Any) -> bytes:
     return json.dumps(value).encode()
-
-
-def _redis(url: str) -> Redis:
-    return Redis.from_url(url)

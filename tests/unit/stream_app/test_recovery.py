@@ -67,7 +67,7 @@ class Scene:
     def __init__(self, mode: str = "wait") -> None:
         self.store = MemoryStore(FEATURES)
         self.commit = CommitStage()
-        self.commit.confirm = self.confirmed.append  # type: ignore[attr-defined,method-assign]
+        self.commit.confirm = self.confirmed.extend  # type: ignore[attr-defined,method-assign]
         self.rebuild = Rebuild()
         self.rebuilding: set[Partition] = set()
         self.told: list[int] = []
