@@ -17,11 +17,15 @@ __all__ = ["Absences"]
 
 log = get_logger(__name__)
 
+_REASONS = 3
+"""Most reasons that are told of one wait."""
+
 
 @dataclass(slots=True)
 class _Wait:
     since: float
     threads: set[int]
+    reasons: set[str]
 
 
 class Absences:
@@ -45,11 +49,15 @@ class Absences:
         with self._lock:
             wait = self._waits.get(service)
             if waiting and wait is None:
-                self._waits[service] = _Wait(self._clock(), {thread})
+                self._waits[service] = _Wait(self._clock(), {thread}, {why})
                 self._on_change(service, True)
                 log.warning("waiting for %s%s", service, f": {why}" if why else "")
             elif wait is not None and waiting:
                 wait.threads.add(thread)
+                if why not in wait.reasons and len(wait.reasons) < _REASONS:
+                    # At first it is a connection that broke; why there is no new one comes later.
+                    wait.reasons.add(why)
+                    log.warning("%s is still away: %s", service, why)
             elif wait is not None and thread in wait.threads:
                 wait.threads.remove(thread)
                 if not wait.threads:

@@ -19,12 +19,16 @@ from functools import partial
 
 from features.codec import StateCodec
 from features.engine import EntityState, FeatureEngine, Tables
+from features.fences import prune_fences
 from features.stores import Progress, StateWrite, Store, StoreMismatchError
 from stream_app.errors import FatalError
 from stream_app.patience import Patience
-from stream_app.records import Batch, Partition
+from stream_app.records import Batch, Item, Partition
 
 __all__ = ["StateStage"]
+
+_FEW_FENCES = 16
+"""So many are kept without a look at which of them are still needed: it would cost more."""
 
 
 class StateStage:
@@ -52,6 +56,8 @@ class StateStage:
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
         self._marks: dict[Partition, Progress] = {}
+        self._log_starts: dict[int, int] = {}
+        """By source, the first offset its log held when its partition was assigned."""
         self._clock_ahead_ns = 0
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
@@ -73,6 +79,7 @@ class StateStage:
             raise FatalError(f"state_buckets: {error}") from error
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
+            self._log_starts[source_id] = partition.log_start
 
     def applied(self, partitions: Sequence[Partition]) -> list[int]:
         """For each partition the offset that every view has it applied through; -1 for none."""
@@ -136,6 +143,12 @@ class StateStage:
 
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that takes a state one version further."""
+        fences = state.fences
+        if len(fences) > _FEW_FENCES:
+            kept = prune_fences(fences, self._log_starts)
+            if kept is not fences:
+                fences.clear()
+                fences.update(kept)
         expected = state.version
         state.version = expected + 1 if expected else self._new_version()
         return StateWrite(view, entity, expected, self._codecs[view].pack(state))
@@ -189,7 +202,7 @@ class StateStage:
                 if present is None
                 else self._codecs[write.view].unpack([present])[0]
             )
-        self._engine.reapply([i for i in batch.items if i.failure is None], tables)
+        self._engine.reapply([item for item in batch.items if _updates(item, batch)], tables)
         return [
             self._next_write(write.view, write.entity, tables[write.view][write.entity])
             for write, _ in lost
@@ -210,3 +223,9 @@ class StateStage:
         self.conflicted.clear()
         for table in self._tables:
             table.clear()
+
+
+def _updates(item: Item, batch: Batch) -> bool:
+    """Whether the batch applies the item's updates, failed or not (`dead-letter.state`)."""
+    applied = item.failure is None or item.failure.stage == "score"
+    return applied and item.record.partition in batch.applied

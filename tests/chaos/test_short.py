@@ -12,18 +12,16 @@ from tests.services import choose
 #: A round takes 20 to 40 s on two cores; on a slow machine several times that.
 _SECONDS = 600
 
-
-@pytest.fixture(autouse=True)
-def local_only(request: pytest.FixtureRequest) -> None:
-    """Skip where services are not ours to kill."""
-    option = request.config.getoption("--services")
-    if choose(option) != "local":
-        pytest.skip(f"kills local services, and this run has --services={option}")
+#: By number of brokers: rounds that have faults of many kinds.
+_SEEDS = {1: 2018, 3: 1276}
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one broker", "three brokers"])
 def grounds(request: pytest.FixtureRequest) -> Iterator[Grounds]:
-    """Brokers and a Redis for the rounds of this module."""
+    """Brokers and a Redis that are ours to kill."""
+    option = request.config.getoption("--services")
+    if choose(option) != "local":
+        pytest.skip(f"kills local services, and this run has --services={option}")
     with Grounds(request.param) as grounds:
         yield grounds
 
@@ -42,7 +40,3 @@ def test_a_round_of_faults_loses_nothing(grounds: Grounds, mode: str) -> None:
     outcome = play(schedule, mode, grounds)
     logs = "\n\n".join(outcome.logs) if outcome.problems else ""
     assert not outcome.problems, f"{outcome.problems}\n{schedule}\n{logs}"
-
-
-#: By number of brokers: rounds that have faults of many kinds.
-_SEEDS = {1: 2018, 3: 1276}

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -11,8 +13,11 @@ from tests.integration.worker import Worker
 
 
 @contextmanager
-def flowing(bed: Bed) -> Iterator[None]:
-    """Produce a few hundred records a second for as long as the block takes."""
+def flowing(bed: Bed, *, now: bool = False) -> Iterator[None]:
+    """Produce a few hundred records a second for as long as the block takes.
+
+    `now`: with the time of producing as timestamp, so that it tells how long a record waited.
+    """
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -21,7 +26,10 @@ def flowing(bed: Bed) -> Iterator[None]:
         try:
             while not stop.wait(0.1):
                 seed += 1
-                bed.cluster.produce(bed.meters(60, seed=seed))
+                records = bed.meters(60, seed=seed)
+                if now:
+                    records = [replace(record, timestamp=None) for record in records]
+                bed.cluster.produce(records)
         except BaseException as error:  # noqa: BLE001 - raised in the test below
             failures.append(error)
 
@@ -60,3 +68,45 @@ def test_a_worker_joins_and_leaves_while_records_flow(meters: Bed, protocol: str
         first.until("all is done", meters.drained)
     meters.check_nothing_lost()
     meters.check_each_counted_once(bits=False)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "static"), [("classic", False), ("classic", True), ("consumer", False)]
+)
+def test_a_rolling_restart_of_three_workers_loses_nothing(
+    meters: Bed, protocol: str, static: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, while records flow; the longest pause is measured and printed."""
+    workers = [
+        meters.worker(
+            group_protocol=protocol,
+            session_timeout_seconds=10,
+            **({"group_instance_id": f"worker-{number}"} if static else {}),
+        )
+        for number in range(3)
+    ]
+    with ExitStack() as stack:
+        for worker in workers:
+            stack.enter_context(worker)
+        with flowing(meters, now=True):
+            for worker in workers:
+                worker.until("it works", lambda w=worker: done(w) > 50)
+            for worker in workers:
+                assert worker.stop() == 0, worker.log
+                worker.start()
+                worker.until("it works again", lambda w=worker: done(w) > 50)
+        workers[0].until("all is done", meters.drained)
+    predictions = meters.check_nothing_lost()
+    meters.check_each_counted_once(bits=False)
+    produced = {
+        (out.topic, out.partition, out.offset): out.timestamp
+        for out in meters.cluster.read(*meters.topics)
+    }
+    waits = [out.timestamp - produced[out.source] for out in predictions]
+    with capsys.disabled():
+        kind = f"{protocol}{', static members' if static else ''}"
+        print(
+            f"\nrolling restart ({kind}): {len(predictions)} predictions, "
+            f"longest wait {max(waits):.1f} s, median {median(waits):.2f} s"
+        )
+    assert max(waits) < 60.0

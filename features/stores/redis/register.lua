@@ -11,6 +11,8 @@
 local buckets = redis.call('GET', KEYS[2])
 if not buckets then
   redis.call('SET', KEYS[2], ARGV[1])
+  -- A field longer than 64 bytes makes a small hash a table, see compare_and_set.lua.
+  redis.call('HSET', KEYS[1], 'number of each <cluster>/<topic>/<partition>; this makes it a table', 0)
 elseif buckets ~= ARGV[1] then
   return redis.error_reply('BUCKETS ' .. buckets .. ' ' .. ARGV[1])
 end

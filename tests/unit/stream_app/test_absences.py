@@ -43,6 +43,19 @@ def test_a_wait_is_told_when_it_begins_and_when_it_is_over(
     ]
 
 
+def test_a_reason_that_changes_is_told_as_well(
+    absences: Absences, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection breaks before the next one is refused; but reasons are no flood."""
+    for why in ("closed", "no password", "closed", "no password", "three", "four", "five"):
+        absences("redis", True, why)
+    assert [record.message for record in caplog.records] == [
+        "waiting for redis: closed",
+        "redis is still away: no password",
+        "redis is still away: three",
+    ]
+
+
 def test_it_is_over_when_nobody_waits(absences: Absences, changes: list[tuple[str, bool]]) -> None:
     """One thread that got what it wanted says nothing of the others."""
     absences("redis", True)

@@ -191,3 +191,24 @@ def test_nothing_to_decode() -> None:
     stage = Stage()
     assert stage.decode([]) == []
     assert stage.unknown == stage.corrected == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "origin", "applied"),
+    [
+        (
+            [("replay-of", b"a-topic-id-3-41"), ("replay-state", b"applied")],
+            "a-topic-id-3-41",
+            True,
+        ),
+        ([("replay-of", b"id-3-41"), ("replay-state", b"not-applied")], "id-3-41", False),
+        ([("replay-of", b"id-3-41")], "id-3-41", False),
+        ([("replay-of", b"nonsense"), ("replay-state", b"applied")], "None", False),
+        ([("replay-of", None)], "None", False),
+        ([("replay-state", b"applied")], "None", False),
+    ],
+)
+def test_a_replay_names_its_first_origin(headers: Any, origin: str, applied: bool) -> None:
+    """Anybody may write such a header: one that names no record is a header like any other."""
+    (made,) = Stage().decode([record(PAYMENTS, 7, valid(), headers=headers)])
+    assert (str(made.first_origin), made.applied_before) == (origin, applied)

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import StoppingError
+from stream_app.origins import Origin
 from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.publish import PublishStage
@@ -283,3 +284,13 @@ def test_nothing_to_publish_asks_nothing_of_the_producer() -> None:
     producer = FakeProducer(unflushed=[1])
     assert Publishing(producer)() == []
     assert producer.unflushed == [1]
+
+
+def test_a_replayed_record_keeps_the_id_of_its_first_origin() -> None:
+    """Replayed twice it yields one id; the headers tell where this copy of it lies."""
+    replayed = served(9)
+    replayed.first_origin = Origin("first-topic-id", 3, 41)
+    (prediction,) = outgoing(replayed)
+    assert ("prediction-id", b"first-topic-id-3-41") in prediction.headers
+    assert ("source-offset", b"9") in prediction.headers
+    assert json.loads(prediction.value or b"")["prediction_id"] == "first-topic-id-3-41"

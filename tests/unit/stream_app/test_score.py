@@ -138,3 +138,18 @@ def test_only_triggers_that_have_not_failed_are_scored() -> None:
     assert champion.calls == []
     assert [each.served for each in items] == [None, None]
     assert bad.failure is failure
+
+
+def test_a_record_whose_state_is_rebuilt_is_for_the_fallback() -> None:
+    """The champion answers for the others of its batch."""
+    champion, static = FakeModel(), FakeModel("static")
+    rebuilt, usual = item(partition(), 0), item(partition(), 1)
+    for each in (rebuilt, usual):
+        each.row = [0.25]
+    rebuilt.degraded = "state_rebuilding"
+    stage = ScoreStage(champion, [static], fields)
+    stage(batch(1, [rebuilt, usual]))
+    assert rebuilt.served is not None
+    assert usual.served is not None
+    assert (rebuilt.served.served_by, rebuilt.served.degraded) == ("static", "state_rebuilding")
+    assert (usual.served.served_by, usual.served.degraded) == ("champion", None)

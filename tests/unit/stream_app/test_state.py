@@ -13,7 +13,7 @@ from features.usecase import TimeBounds
 from features.views import FeatureSet
 from stream_app.enrich import EnrichStage
 from stream_app.patience import Patience
-from stream_app.records import Batch, Item, Partition
+from stream_app.records import Batch, Failure, Item, Partition
 from stream_app.state import StateStage
 from tests.unit.features.builders import (
     FEATURES,
@@ -362,3 +362,44 @@ def test_the_bytes_of_a_batch_are_made_once() -> None:
     assert one.writes == before
     worker.state.write(one)
     assert worker.conflicts == []
+
+
+def test_a_replayed_record_whose_first_origin_updated_the_state_updates_nothing() -> None:
+    """It is read and may be predicted; one that had not updated does so now."""
+    worker = Worker()
+    before, after = order(P, 0, amount=4.0), order(P, 1, 11.0, amount=6.0)
+    before.applied_before = True
+    worker.finish(before)
+    assert worker.stored("north") == [{}, {}, {}]
+    worker.finish(after)
+    (state,) = worker.stored("north")[0].values()
+    assert state.count == 1
+
+
+def test_an_update_of_a_record_that_could_not_be_scored_survives_a_conflict() -> None:
+    """Its dead letter says that it was applied, so it is, on what the other writer left too."""
+    worker = Worker()
+    worker.finish(order(P, 0, amount=4.0))
+    other = Worker(worker.store)
+    unscorable = order(P, 1, 11.0, amount=6.0)
+    one = worker.begin(unscorable)
+    unscorable.failure = Failure("score", "unscorable", "no model gave a finite answer")
+    other.finish(order(Q, 0, 12.0, amount=8.0))
+    worker.state.write(one)
+    assert worker.conflicts
+    assert worker.stored("north")[0]["north"].count == 3
+
+
+def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
+    """Of a state that very many partitions updated: those below the start of their logs."""
+    worker = Worker()
+    many = [partition(number) for number in range(20)]
+    for at in many:
+        at.log_start = 5 if at.number < 12 else 0
+    worker.state.register(many)
+    for at in many:
+        worker.finish(order(at, 1, 10.0 + at.number))
+    state = worker.stored("north")[0]["north"]
+    assert state.count == 20
+    assert len(state.fences) <= 16
+    assert {at.source_id for at in many[12:]} <= state.fences.keys()
