@@ -34,6 +34,9 @@ class CommitStage:
         """Called when somebody waits for work to be finished: what is put off need not be."""
         self.urgent = False
         """Whether somebody waits for a commit."""
+        self.exclusive = threading.Lock()
+        """Held while offsets are committed in a transaction or beside one: a plain commit that is
+        late must not take back what a transaction committed further on."""
         self._changed = threading.Condition()
         self._in_flight: dict[Partition, int] = {}
         self._unfinished: dict[Partition, deque[Unfinished]] = {}
@@ -162,7 +165,11 @@ class CommitStage:
         with self._changed:
             taken, self._committable = self._committable, {}
             self.urgent = False
-            return taken
+            return {
+                partition: offset
+                for partition, offset in taken.items()
+                if offset >= self._committed.get(partition, -1)
+            }
 
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""

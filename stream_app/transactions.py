@@ -160,12 +160,24 @@ class TransactionStage:
         return producer
 
     def _commit_open(self) -> None:
-        if self._unsure and not self._must_abort:
-            if self._begun and self._producer is not None:
-                self._end(self._producer)  # asked again, it tells how its commit went
-                return
-            if self._was_committed():
-                return
+        # Nothing else is committed meanwhile: being late, it would take this back.
+        with self._commit.exclusive:
+            offsets = self._commit.still_ours(self._open)
+            if not self._was_committed_after_all():
+                offsets = self._send_and_commit()
+            for partition, offset in offsets.items():
+                self._commit.committed(partition, offset)
+
+    def _was_committed_after_all(self) -> bool:
+        """Whether a commit whose answer was lost was one."""
+        if not self._unsure or self._must_abort:
+            return False
+        if self._begun and self._producer is not None:
+            self._end(self._producer)  # asked again, it tells how its commit went
+            return True
+        return self._was_committed()
+
+    def _send_and_commit(self) -> dict[Partition, int]:
         self._leave_out_what_ended()
         producer = self._catch_up()
         # Step 2 before step 3, see the module.
@@ -179,6 +191,7 @@ class TransactionStage:
         self._in_time(lambda: producer.send_offsets_to_transaction(places, metadata, self._timeout))
         self._unsure = True
         self._end(producer)
+        return offsets
 
     def _end(self, producer: Producer) -> None:
         self._in_time(lambda: producer.commit_transaction(self._timeout))

@@ -234,6 +234,7 @@ class Worker:
             commit_interval_seconds=settings.commit_interval_seconds,
             chunk_buffer=settings.chunk_buffer,
             revoke_seconds=settings.drain_seconds,
+            beside_transactions=self._stages.publish.commits_offsets,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
         self.health.ready(False, "The worker has not joined its consumer group yet.")

@@ -27,6 +27,7 @@ class Assignment:
         topics: Sequence[str],
         *,
         cooperative: bool,
+        beside_transactions: bool,
         positions: StartPositions,
         commit: CommitStage,
         metrics: Metrics,
@@ -49,7 +50,12 @@ class Assignment:
         self._all_paused = False
         self._assigned: list[Partition] = []
         self._revoked: list[Partition] = []
-        self.commits = OffsetCommits(commit, metrics, lambda *place: self._held.get(place))
+        self.commits = OffsetCommits(
+            commit,
+            metrics,
+            lambda *place: self._held.get(place),
+            beside_transactions=beside_transactions,
+        )
 
     @property
     def partitions(self) -> list[Partition]:

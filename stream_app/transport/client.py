@@ -81,6 +81,7 @@ class ClientThread(threading.Thread):
         chunk_buffer: int,
         revoke_seconds: float,
         tick_seconds: float,
+        beside_transactions: bool,
     ) -> None:
         """Set up; `start` begins.
 
@@ -110,6 +111,7 @@ class ClientThread(threading.Thread):
             topics,
             cooperative=properties.get("group.protocol") == "consumer"
             or properties.get("partition.assignment.strategy") == "cooperative-sticky",
+            beside_transactions=beside_transactions,
             positions=positions,
             commit=commit,
             metrics=metrics,

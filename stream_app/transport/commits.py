@@ -26,15 +26,29 @@ class OffsetCommits:
         commit: CommitStage,
         metrics: Metrics,
         assigned: Callable[[str, int], Partition | None],
+        *,
+        beside_transactions: bool,
     ) -> None:
-        """`assigned` gives the assignment that a partition is held under now."""
+        """`assigned` gives the assignment that a partition is held under now.
+
+        `beside_transactions`: what is finished is committed in transactions. What is left, where
+        partitions start and markers at their ends, is committed while none is.
+        """
         self._commit = commit
         self._metrics = metrics
         self._assigned = assigned
+        self._beside_transactions = beside_transactions
         self._started = 0.0
 
     def send(self, consumer: Consumer, *, wait: bool = False) -> None:
         """Commit what is finished; `wait` for the answer."""
+        if not self._beside_transactions:
+            self._send(consumer, wait=wait)
+            return
+        with self._commit.exclusive:
+            self._send(consumer, wait=True)
+
+    def _send(self, consumer: Consumer, *, wait: bool) -> None:
         offsets = {
             partition: offset
             for partition, offset in self._commit.take().items()
