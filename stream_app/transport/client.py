@@ -210,8 +210,11 @@ class ClientThread(threading.Thread):
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        if now >= self._next_commit or self._commit.urgent:
-            self._assignment.commit(consumer)
+        urgent = self._commit.urgent
+        if urgent or now >= self._next_commit:
+            # Who waits for a commit takes no chunks meanwhile, and without room for chunks nothing
+            # is polled: the answer would not be heard.
+            self._assignment.commit(consumer, wait=urgent)
             self._next_commit = now + self._commit_interval
         if self._has_space():
             self._full_since = None
