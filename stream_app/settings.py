@@ -203,7 +203,8 @@ class Settings(BaseSettings):
     record counts with its bytes and 2,304 more for its objects."""
     held_bytes_total: _Bytes = 128 * _MIB
     """The same for all partitions together; an eighth of it is librdkafka's queue. What the brokers
-    had sent when it was reached comes on top: up to 256 KiB of records a partition."""
+    had sent when it was reached comes on top: up to 1 MiB of records a partition, less with
+    `max.partition.fetch.bytes`, which trades speed for memory."""
 
     feature_log_topic: _Topic | None = Field(None, examples=["flights.features"])
     """Topic for the feature vectors that were scored. Default: none are published."""
@@ -291,8 +292,6 @@ class Settings(BaseSettings):
             # A partition that is resumed waits for the fetch under way, which waits for news of all
             # others: half a second by default.
             "fetch.wait.max.ms": 100,
-            # With less of each partition in an answer, fewer records wait for another partition.
-            "max.partition.fetch.bytes": 256 * _KIB,
             # An answer of a broker overshoots the queue's bound, so it is bounded as well.
             "fetch.max.bytes": max(_MIB, min(50 * _MIB, queue_bytes)),
             **kafka_properties.reveal(self.kafka),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from tests.integration.bed import Bed
 from tests.integration.worker import Sent, headers_of
@@ -20,6 +20,7 @@ _FLUSH_SECONDS = 60.0
 _POISON_ONE_IN = 100
 _BACKLOG_STEP_SECONDS = 5.0
 _BY_KEY = -1
+_METADATA_SECONDS = 20.0
 _FULL_SECONDS = 20.0
 """A slow machine takes longer for a round; after this long it is spared most of the records."""
 _SPARED = 10
@@ -95,15 +96,23 @@ class Traffic(threading.Thread):
                 self._send(sent)
 
     def _send(self, sent: Sent) -> None:
-        self._producer.produce(
-            sent.topic,
-            sent.value,
-            sent.key,
-            _BY_KEY if sent.partition is None else sent.partition,
-            timestamp=round((sent.timestamp or 0.0) * 1_000),
-            headers=sent.headers,
-            on_delivery=self._report,
-        )
+        while True:
+            try:
+                self._producer.produce(
+                    sent.topic,
+                    sent.value,
+                    sent.key,
+                    _BY_KEY if sent.partition is None else sent.partition,
+                    timestamp=round((sent.timestamp or 0.0) * 1_000),
+                    headers=sent.headers,
+                    on_delivery=self._report,
+                )
+                break
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                    raise
+                # Added a moment ago, and the producer has not heard of it yet.
+                self._producer.list_topics(sent.topic, timeout=_METADATA_SECONDS)
         self._producer.poll(0)
 
     def _records(self, count: int, start: float, step: float) -> Iterator[Sent]:
