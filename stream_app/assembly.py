@@ -12,7 +12,7 @@ from stream_app.enrich import EnrichStage
 from stream_app.isolation import Attempt, guarded
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
-from stream_app.rebuild import Rebuild
+from stream_app.rebuild import Rebuild, Work, unwatched
 from stream_app.settings import Settings
 from stream_app.state import StateStage
 
@@ -45,10 +45,11 @@ def make_rebuild(
     patience: Patience,
     metrics: Metrics,
     attempt: Attempt | None = None,
+    work: Work = unwatched,
 ) -> Rebuild:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
-    `attempt` tries records that may end the process.
+    `attempt` tries records that may end the process; `work` watches over each step.
     """
     engine = FeatureEngine(usecase.features)
     state = StateStage(
@@ -65,4 +66,5 @@ def make_rebuild(
         EnrichStage(engine, state, usecase.times),
         state,
         on_records=metrics.rebuilt_records,
+        work=work,
     )

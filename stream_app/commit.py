@@ -160,6 +160,11 @@ class CommitStage:
         with self._changed:
             return self._committed.get(partition)
 
+    @property
+    def has_due(self) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._committable)
+
     def take(self) -> dict[Partition, int]:
         """What may be committed since the last call: next offset by partition."""
         with self._changed:

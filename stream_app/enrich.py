@@ -38,7 +38,10 @@ class EnrichStage:
         Raises `StateLostError`: the batch may be enriched again.
         """
         batch.applied = {p: end for p, end in batch.ends.items() if p not in self._rebuilding}
+        batch.expected = self._state.expected(batch.applied)
         items = [item for item in batch.items if item.failure is None]
+        for item in items:
+            item.degraded = None  # it may have been enriched before
         if self._rebuilding:
             items = self._without_state(batch, items)
         for item in items:

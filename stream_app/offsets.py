@@ -63,7 +63,10 @@ class Group:
             answer = self._consumer.committed(places, timeout=_REQUEST_SECONDS)
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
-        found = {(a.topic, a.partition): a.offset for a in answer if not a.error}
+        for place in answer:
+            if place.error:
+                raise ServiceAwayError("kafka", place.error.str())
+        found = {(a.topic, a.partition): a.offset for a in answer}
         return {
             p: found[p.topic, p.number]
             for p in partitions

@@ -162,7 +162,8 @@ class Pipeline:
             with timed("publish", _records(batch)):
                 stages.publish(batch)
             with timed("state", _records(batch)), self._left_to_recovery():
-                stages.state.write(batch, stages.publish.suspend)
+                if not stages.recovery.is_lost:
+                    stages.state.write(batch, stages.publish.suspend)
             with self._watchdog.work("finish", _records(batch)):
                 self._finished(stages.publish.finish(batch))
         except BaseException:

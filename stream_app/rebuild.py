@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -20,12 +21,22 @@ from stream_app.logs import get_logger
 from stream_app.records import Batch, Partition, Record
 from stream_app.state import StateStage
 
-__all__ = ["Rebuild"]
+__all__ = ["Rebuild", "Work", "unwatched"]
 
 log = get_logger(__name__)
 
 _RECORDS = 4_096
 _POLL_SECONDS = 0.1
+_REQUEST_SECONDS = 10.0
+
+
+#: Entered with a stage's name and its records, while they are worked on.
+Work = Callable[[str, Sequence[Record]], AbstractContextManager[object]]
+
+
+def unwatched(_stage: str, _records: Sequence[Record]) -> AbstractContextManager[object]:
+    """Nobody looks."""
+    return nullcontext()
 
 
 class _Goal:
@@ -54,6 +65,7 @@ class Rebuild:
         state: StateStage,
         *,
         on_records: Callable[[int], None] = lambda _: None,
+        work: Work = unwatched,
     ) -> None:
         """`consumer_properties`: librdkafka's; it joins no group and commits nothing."""
         self._properties = {
@@ -66,10 +78,13 @@ class Rebuild:
         self._enrich = enrich
         self._state = state
         self._on_records = on_records
+        self._work = work
         self._consumer: Consumer | None = None
         self._goals: dict[Partition, _Goal] = {}
         self._moved = False
         self._changed = threading.Condition()
+        self._applying = threading.Lock()
+        """Held while records are applied: what has ended is not written afterwards."""
         self._batches = 0
 
     def begin(self, partition: Partition, start: int, target: int, *, applied: int) -> None:
@@ -92,8 +107,8 @@ class Rebuild:
                 self._changed.notify_all()
 
     def end(self, partitions: Sequence[Partition]) -> None:
-        """Forget partitions, wherever they are."""
-        with self._changed:
+        """Forget partitions, wherever they are; nothing of them is written afterwards."""
+        with self._applying, self._changed:
             for partition in partitions:
                 self._goals.pop(partition, None)
             self._state.expect_nothing(partitions)
@@ -125,7 +140,16 @@ class Rebuild:
         consumer = self._consumer
         if consumer is None or moved:
             consumer = self._assign(behind)
-        self._apply(behind, consumer.consume(_RECORDS, _POLL_SECONDS))
+        messages = consumer.consume(_RECORDS, _POLL_SECONDS)
+        with self._applying:
+            with self._changed:
+                behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}
+            try:
+                self._apply(consumer, behind, messages)
+            except BaseException:
+                with self._changed:
+                    self._moved = True  # these are to be read again
+                raise
         return True
 
     def _assign(self, behind: Mapping[Partition, _Goal]) -> Consumer:
@@ -137,7 +161,9 @@ class Rebuild:
         self._consumer.assign(places)
         return self._consumer
 
-    def _apply(self, behind: Mapping[Partition, _Goal], messages: Sequence[Any]) -> None:
+    def _apply(
+        self, consumer: Consumer, behind: Mapping[Partition, _Goal], messages: Sequence[Any]
+    ) -> None:
         by_place = {(p.topic, p.number): p for p in behind}
         # As they are now: others may move them meanwhile, and nothing may be left out.
         targets = {p: goal.target for p, goal in behind.items()}
@@ -150,7 +176,7 @@ class Rebuild:
                 continue
             offset = message.offset()
             if error is not None:
-                self._note(error, partition)
+                self._note(consumer, error, partition, behind[partition])
                 if error.code() == KafkaError._PARTITION_EOF:
                     # Behind the last record there may be markers; they count as applied.
                     reached[partition] = min(offset, targets[partition])
@@ -163,7 +189,8 @@ class Rebuild:
                 records.append(Record(partition, offset, stamp, key, value, message))
                 reached[partition] = offset + 1
         if reached:
-            self._write(records, reached)
+            with self._work("rebuild", records):
+                self._write(records, reached)
             self._on_records(len(records))
             with self._changed:
                 for partition, at in reached.items():
@@ -183,14 +210,28 @@ class Rebuild:
             # Others write beside this one: nothing is kept from batch to batch.
             self._state.forget_all()
 
-    def _note(self, error: KafkaError, partition: Partition) -> None:
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise FatalError(
-                f"the state of {partition} cannot be rebuilt: what is missing is no longer in its "
-                "log. Start again: what is gone is reported, and the rest is applied."
-            )
-        if error.code() != KafkaError._PARTITION_EOF:
+    def _note(
+        self, consumer: Consumer, error: KafkaError, partition: Partition, goal: _Goal
+    ) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            return
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:
             log.warning("kafka, while the state is rebuilt: %s", error.str())
+            return
+        place = TopicPartition(partition.topic, partition.number)
+        low, _ = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
+        if low <= goal.at:
+            raise FatalError(
+                f"the state of {partition} cannot be rebuilt: offset {goal.at} is not in its log"
+            )
+        log.error(
+            "gone by retention: the state lacks offsets %d to %d of %s",
+            goal.at, min(low, goal.target) - 1, partition,
+        )  # fmt: skip
+        with self._changed:
+            partition.log_start = low
+            goal.at = min(low, goal.target)
+            self._moved = True
 
     def _close(self) -> None:
         if self._consumer is not None:

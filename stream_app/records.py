@@ -214,3 +214,5 @@ class Batch:
     applied: dict[Partition, int] = field(default_factory=dict)
     """The same for the partitions whose records update the state with this batch: all but those
     whose state is being rebuilt."""
+    expected: dict[Partition, int] = field(default_factory=dict)
+    """The marks that the store was known to hold when the batch was enriched."""

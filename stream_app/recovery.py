@@ -82,6 +82,15 @@ class Recovery:
             log.warning("the state is behind its log: %s", error)
         self._lost.set()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store lost something that was not looked for yet.
+
+        Until then nothing may be written: the next records of a partition would hide that those
+        before them are missing.
+        """
+        return self._lost.is_set()
+
     def stop(self) -> None:
         """End every wait and the rebuilding."""
         self._stopping.set()
@@ -142,10 +151,12 @@ class Recovery:
         self._commit.settle(None, timeout=None)
         self._state.forget_all()
         self._lost.clear()
-        self._state.reopen()
         held = [partition for partition in self._positions if not partition.revoked]
-        self._state.register(held)
+        # Before the store is turned to what it holds now, lest a step under way is written there.
         self._forget(held)
+        self._state.expect_nothing(held)
+        self._state.reopen()
+        self._state.register(held)
         self._look(held)
 
     def admitted(self, items: Sequence[Item]) -> None:

@@ -56,6 +56,7 @@ class StateStage:
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
         self._marks: dict[Partition, Progress] = {}
+        self._marks_lock = threading.Lock()
         self._log_starts: dict[int, int] = {}
         """By source, the first offset its log held when its partition was assigned."""
         self._clock_ahead_ns = 0
@@ -87,17 +88,25 @@ class StateStage:
         return [min(view.get(p.source_id, -1) for view in marks) for p in partitions]
 
     def reopen(self) -> None:
-        """Turn to the generation of states that is the current one."""
+        """Turn to the generation of states that is the current one; then `register` again."""
+        self._log_starts.clear()
         self._patience("redis", self._store.reopen)
 
     def expect(self, partition: Partition, applied: int) -> None:
         """From now on the store has to hold the partition's records through `applied`."""
-        self._marks[partition] = Progress(partition.source_id, applied, applied)
+        with self._marks_lock:
+            self._marks[partition] = Progress(partition.source_id, applied, applied)
 
     def expect_nothing(self, partitions: Iterable[Partition]) -> None:
         """Nothing is known about the store's marks of these partitions."""
-        for partition in partitions:
-            self._marks.pop(partition, None)
+        with self._marks_lock:
+            for partition in partitions:
+                self._marks.pop(partition, None)
+
+    def expected(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The marks that the store is known to hold of these partitions."""
+        marks = self._marks.copy()
+        return {p: marks[p].expected for p in partitions if p in marks}
 
     def read(self, wanted: Sequence[set[str]]) -> Tables:
         """Tables that hold the wanted states, from memory or from the store; one round trip.
@@ -172,7 +181,7 @@ class StateStage:
         if not self._codecs:
             return
         started = time.perf_counter()
-        progress = {p: self._progress(p, end) for p, end in batch.applied.items()}
+        progress = {p: self._progress(p, end, batch) for p, end in batch.applied.items()}
         writes: Sequence[StateWrite] = batch.writes
         while conflicts := self._patience(
             "redis", partial(self._store.write, writes, list(progress.values())), before_waiting
@@ -181,15 +190,18 @@ class StateStage:
             self._on_conflicts(len(conflicts))
             writes = self._reapply(batch, conflicts)
         self._on_seconds("write", time.perf_counter() - started)
-        for partition, written in progress.items():
-            if partition in self._marks:
-                applied = max(written.expected, written.through)
-                self._marks[partition] = Progress(partition.source_id, applied, applied)
+        with self._marks_lock:
+            for partition, written in progress.items():
+                if partition in self._marks:
+                    applied = max(written.expected, written.through)
+                    self._marks[partition] = Progress(partition.source_id, applied, applied)
         self._written.append(batch)
 
-    def _progress(self, partition: Partition, end: int) -> Progress:
+    def _progress(self, partition: Partition, end: int, batch: Batch) -> Progress:
         known = self._marks.get(partition)
-        return Progress(partition.source_id, known.expected if known else -1, end)
+        # Given away meanwhile, it is not known any more; what the batch was made from still is.
+        expected = max(known.expected if known else -1, batch.expected.get(partition, -1))
+        return Progress(partition.source_id, expected, end)
 
     def _reapply(
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
@@ -227,5 +239,5 @@ class StateStage:
 
 def _updates(item: Item, batch: Batch) -> bool:
     """Whether the batch applies the item's updates, failed or not (`dead-letter.state`)."""
-    applied = item.failure is None or item.failure.stage == "score"
+    applied = item.failure is None or (item.failure.stage == "score" and item.event is not None)
     return applied and item.record.partition in batch.applied

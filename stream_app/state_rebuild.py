@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from confluent_kafka.admin import AdminClient
 
 from features.order import rank
-from features.stores import Source
+from features.stores import Progress, Source
 from features.usecase import UseCase
 from stream_app.assembly import make_rebuild
 from stream_app.audit.brokers import Brokers
@@ -91,6 +91,9 @@ def rebuild_state(
         rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
         for place, partition in partitions.items():
             rebuild.begin(partition, starts[place], ends[place], applied=-1)
+            if starts[place] == ends[place] > 0:
+                # Nothing of it is to be applied: say so, or the workers would apply all there is.
+                successor.write([], [Progress(partition.source_id, -1, ends[place] - 1)])
         everything = list(partitions.values())
         for _ in range(_ROUNDS):
             total = sum(ends[place] - starts[place] for place in places)

@@ -43,6 +43,8 @@ __all__ = ["TransactionStage"]
 log = get_logger(__name__)
 
 _GRACE_SECONDS = 1.0
+_NAMED_SECONDS = 1.0
+"""A call that takes longer is a wait for Kafka."""
 _REFUSED_FOR_EVER = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -70,6 +72,7 @@ class TransactionStage:
         timeout_seconds: float,
         group_metadata: Callable[[], Any],
         committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
+        on_waiting: Callable[[str, bool, str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
@@ -84,6 +87,7 @@ class TransactionStage:
         self._timeout = timeout_seconds
         self._group_metadata = group_metadata
         self._committed = committed
+        self._on_waiting = on_waiting
         self._monotonic = monotonic
         self._open: list[Batch] = []
         """Batches whose transaction is not committed."""
@@ -264,13 +268,21 @@ class TransactionStage:
                 answer.set_result(None)
 
         threading.Thread(target=run, name="transaction", daemon=True).start()
+        limit = self._timeout + _GRACE_SECONDS
         try:
-            answer.result(self._timeout + _GRACE_SECONDS)
+            answer.result(min(_NAMED_SECONDS, limit))
+        except TimeoutError:
+            pass
+        else:
+            return
+        self._on_waiting("kafka", True, "a transaction is not answered")
+        try:
+            answer.result(max(0.0, limit - _NAMED_SECONDS))
         except TimeoutError:
             self._replace_producer("it does not answer")
-            raise ServiceAwayError(
-                "kafka", "the transaction's coordinator does not answer"
-            ) from None
+            raise ServiceAwayError("kafka", "a transaction is not answered") from None
+        finally:
+            self._on_waiting("kafka", False, "")
 
     def _replace_producer(self, why: str) -> None:
         """A new producer ends what this one left open, and publishes the same bytes."""

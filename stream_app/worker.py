@@ -159,6 +159,7 @@ class Worker:
                     self._patience,
                     metrics,
                     Trial(settings, self._patience),
+                    self.watchdog.work,
                 ),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
@@ -188,6 +189,7 @@ class Worker:
             timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
+            on_waiting=self._waiting,
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:

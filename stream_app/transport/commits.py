@@ -45,8 +45,9 @@ class OffsetCommits:
         if not self._beside_transactions:
             self._send(consumer, wait=wait)
             return
-        with self._commit.exclusive:
-            self._send(consumer, wait=True)
+        if self._commit.has_due:
+            with self._commit.exclusive:
+                self._send(consumer, wait=True)
 
     def _send(self, consumer: Consumer, *, wait: bool) -> None:
         offsets = {

@@ -29,6 +29,8 @@ __all__ = ["StartPositions"]
 log = get_logger(__name__)
 
 _REQUEST_SECONDS = 10.0
+_WAITS = 10
+"""How often another worker is waited for to begin a new group at the end of its topics."""
 
 
 class StartPositions:
@@ -51,6 +53,7 @@ class StartPositions:
         self._starts_at = starts_at
         self._on_gone = on_gone
         self._on_gone_records = on_gone_records
+        self._waits = 0
 
     def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         """Set where each partition starts, and what is known of the offset it starts at.
@@ -80,6 +83,7 @@ class StartPositions:
                 )  # fmt: skip
                 _begin_anew(partition, partition.log_start)
                 continue
+            partition.is_new = False
             partition.set_by_hand = topic_id is None
             partition.start = self._within_log(partition, place.offset)
             moved = partition.start != place.offset
@@ -91,19 +95,34 @@ class StartPositions:
     def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
         """Of a group that has committed nothing at all, commit the ends of all partitions.
 
-        All in one request, so that no other worker takes this one's first commit for a sign that
-        its own partitions were added later.
+        One worker does, the one that holds the first partition of all, and in one request; the
+        others wait for it a while, lest they take its commit for a sign that their own partitions
+        were added later.
         """
         everywhere = [
             TopicPartition(topic, number)
             for topic, count in self._sources.partitions().items()
             for number in range(count)
         ]
-        if any(place.offset >= 0 for place in _committed(consumer, everywhere)):
+        mine = {(partition.topic, partition.number) for partition in new}
+        known = {
+            (place.topic, place.partition)
+            for place in _committed(consumer, everywhere)
+            if place.offset >= 0
+        }
+        if known & mine:
+            raise ServiceAwayError("kafka", "another worker has just begun the group")
+        if known:
             return
+        first = (everywhere[0].topic, everywhere[0].partition)
+        if first not in mine and self._waits < _WAITS:
+            self._waits += 1
+            raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
         ends = self._offsets(everywhere, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         everyone = {Partition(*place, 0): end for place, end in ends.items()}
         self._sources.identify(list(everyone))
+        for partition in everyone:
+            partition.starts.leave_in_order()  # it is no start of theirs
         try:
             consumer.commit(offsets=as_committed(everyone), asynchronous=False)
         except KafkaException as error:

@@ -1,6 +1,8 @@
 """The store loses what it acknowledged: the state is built again from the log, by itself."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,48 @@ def test_the_state_is_rebuilt_beside_the_one_that_serves(
     harmed.check_each_counted_once(bits=False)
     old = f"{{{harmed.usecase.name}:0}}:0:"
     assert [key for key in keys if key.startswith(old)] == []
+
+
+def test_a_view_that_is_new_is_filled_from_the_log(harmed: Bed, own_redis: LocalRedis) -> None:
+    """Redis knows neither states nor marks of it, and everything of the others."""
+    harmed.cluster.produce(harmed.meters(3_000))
+    with harmed.worker() as worker:
+        worker.until("the first half is done", harmed.drained)
+        assert worker.stop() == 0
+    view = harmed.usecase.features.views[-1].name
+    with Redis.from_url(own_redis.url) as redis:
+        states = list(redis.scan_iter(f"*:{view}:*"))
+        assert states
+        redis.delete(*states)
+        for marks in redis.scan_iter("*:marks"):
+            fields = [field for field in redis.hkeys(marks) if f":{view}:".encode() in field]
+            assert fields
+            redis.hdel(marks, *fields)
+    harmed.cluster.produce(harmed.meters(900, seed=8))
+    with harmed.worker() as worker:
+        worker.until("the second half is done", harmed.drained)
+        assert REBUILT in worker.log
+    harmed.check_nothing_lost(once=True)
+    harmed.check_each_counted_once(bits=False)
+
+
+def test_a_state_may_be_rebuilt_from_a_time_on(harmed: Bed) -> None:
+    """It holds what the log holds since then, and the worker goes on from there."""
+    begin = time.time() - 3_000.0
+    harmed.cluster.produce(harmed.meters(2_000, start=begin))
+    with harmed.worker() as worker:
+        worker.until("all is done", harmed.drained)
+        assert worker.stop() == 0
+    before = sum(count for count, *_ in harmed.account().values())
+    since = datetime.fromtimestamp(begin + 750.0, UTC).isoformat()
+    with harmed.worker(
+        command=("-m", "stream_app", "state", "rebuild", "--since", since)
+    ) as command:
+        assert command.wait() == 0, command.log
+    after = sum(count for count, *_ in harmed.account().values())
+    assert 0 < after < before
+    harmed.cluster.produce(harmed.meters(300, seed=8))
+    with harmed.worker() as worker:
+        worker.until("the rest is done", harmed.drained)
+    assert sum(count for count, *_ in harmed.account().values()) > after
+    harmed.check_nothing_lost(once=True)

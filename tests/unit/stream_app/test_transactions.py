@@ -112,6 +112,7 @@ class Scene:
             timeout_seconds=timeout_seconds,
             group_metadata=lambda: "metadata",
             committed=self._committed,
+            on_waiting=lambda *_: None,
             monotonic=lambda: self.now,
         )
 
