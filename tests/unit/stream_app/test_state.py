@@ -8,7 +8,7 @@ import pytest
 from features.codec import StateCodec
 from features.engine import FeatureEngine, Tables
 from features.replay import LoggedEvent
-from features.stores import MemoryStore, StateWrite, StoreUnavailableError
+from features.stores import MemoryStore, StateLostError, StateWrite, StoreUnavailableError
 from features.usecase import TimeBounds
 from features.views import FeatureSet
 from stream_app.enrich import EnrichStage
@@ -403,3 +403,28 @@ def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
     assert state.count == 20
     assert len(state.fences) <= 16
     assert {at.source_id for at in many[12:]} <= state.fences.keys()
+
+
+def test_a_batch_knows_the_marks_it_was_made_from_when_its_partition_is_given_away() -> None:
+    """A worker that lost the partition must not hide from the next that Redis lost something."""
+    worker = Worker()
+    worker.state.register([P])
+    worker.finish(order(P, 0))
+    worker.state.expect(P, 0)
+    one = worker.begin(order(P, 1, 11.0))
+    worker.state.expect_nothing([P])
+    for marks in worker.store._marks:
+        marks.clear()
+    with pytest.raises(StateLostError):
+        worker.state.write(one)
+
+
+def test_a_record_isolated_before_it_was_an_event_is_no_part_of_a_conflict() -> None:
+    """It has a stage and no event."""
+    worker = Worker()
+    isolated = failed(P, 1, stage="score")
+    isolated.event = None  # type: ignore[assignment]
+    one = worker.begin(order(P, 0), isolated)
+    Worker(worker.store).finish(order(Q, 0))
+    worker.state.write(one)
+    assert worker.stored("north")[0]["north"].count == 2
