@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from stream_app.local import LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster
-from tests.services import Kafka
+from tests.services import Kafka, choose
 from tests.usecases import regression, text
 
 #: Where nothing listens: a use case without state must not notice.
@@ -20,6 +21,21 @@ def cluster(kafka: Kafka) -> Iterator[Cluster]:
     """The session's broker."""
     with closing(Cluster(kafka.bootstrap)) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def local_only(request: pytest.FixtureRequest) -> None:
+    """Skip where services are not ours to harm."""
+    option = request.config.getoption("--services")
+    if choose(option) != "local":
+        pytest.skip(f"harms local services, and this run has --services={option}")
+
+
+@pytest.fixture
+def own_redis(local_only: None) -> Iterator[LocalRedis]:
+    """A Redis that the test may do anything to."""
+    with LocalRedis() as service:
+        yield service
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from redis.retry import Retry
 from stream_app.local import LocalKafka, LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, Worker
-from tests.services import choose
 from tests.usecases import regression
 
 QUIET_SECONDS = 5.0
@@ -29,19 +28,7 @@ MOST_LINES = 10
 SMALL = {"batch_max_records": 30, "poll_max_records": 200}
 
 
-@pytest.fixture(autouse=True)
-def local_only(request: pytest.FixtureRequest) -> None:
-    """Skip where services are not ours to kill."""
-    option = request.config.getoption("--services")
-    if choose(option) != "local":
-        pytest.skip(f"kills local services, and this run has --services={option}")
-
-
-@pytest.fixture
-def own_redis() -> Iterator[LocalRedis]:
-    """A Redis that the test may kill."""
-    with LocalRedis() as service:
-        yield service
+pytestmark = pytest.mark.usefixtures("local_only")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,10 @@
 """kill -9, wherever it hits: nothing is lost, doubles are the same, state counts each event once."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from stream_app.local import LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, by_source
-from tests.services import choose
 from tests.usecases import regression
 
 #: Small batches and polls, so that a kill hits many things at once.
@@ -33,15 +29,6 @@ def test_kill_9_in_a_backlog_loses_nothing(meters: Bed) -> None:
     predictions = meters.check_nothing_lost()
     assert len(predictions) >= 3_000
     meters.check_each_counted_once()
-
-
-@pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[LocalRedis]:
-    """A Redis that this test may kill."""
-    if choose(request.config.getoption("--services")) != "local":
-        pytest.skip("only a Redis that runs as a local child process can be killed")
-    with LocalRedis() as service:
-        yield service
 
 
 def test_kill_9_between_publishing_and_the_state_publishes_the_same_again(

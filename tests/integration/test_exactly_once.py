@@ -9,26 +9,10 @@ from stream_app.local import LocalKafka, LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.test_rebalance import done, flowing
 from tests.integration.worker import Cluster, by_source
-from tests.services import choose
 from tests.usecases import regression
 
 EXACTLY_ONCE = {"delivery": "exactly_once", "transaction_timeout_seconds": 4}
 SMALL = {"batch_max_records": 30, "poll_max_records": 200}
-
-
-@pytest.fixture
-def local_only(request: pytest.FixtureRequest) -> None:
-    """Skip where services are not ours to kill."""
-    option = request.config.getoption("--services")
-    if choose(option) != "local":
-        pytest.skip(f"kills local services, and this run has --services={option}")
-
-
-@pytest.fixture
-def own_redis(local_only: None) -> Iterator[LocalRedis]:
-    """A Redis that the test may kill."""
-    with LocalRedis() as service:
-        yield service
 
 
 @pytest.fixture

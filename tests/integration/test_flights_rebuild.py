@@ -1,9 +1,7 @@
 """The demo's use case when Redis loses everything: a fallback serves until the state is back."""
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 from redis import Redis
@@ -15,18 +13,10 @@ from features.flights import usecase
 from stream_app.audit import audit
 from stream_app.local import LocalServices
 from stream_app.settings import Settings
+from tests.integration.test_flights_crash import wait_until
 
 INPUTS = [Partition(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
 PREDICTIONS = [Partition(usecase.predictions_topic, n) for n in range(8)]
-
-
-def wait_until(reached: Callable[[], bool], worker: Worker) -> None:
-    """Wait for a condition while the worker runs."""
-    deadline = time.monotonic() + 120.0
-    while not reached():
-        worker.check()
-        assert time.monotonic() < deadline, "not reached in time"
-        time.sleep(0.05)
 
 
 def served(services: LocalServices) -> list[tuple[str, str | None]]:

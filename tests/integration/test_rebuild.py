@@ -1,7 +1,6 @@
 """The store loses what it acknowledged: the state is built again from the log, by itself."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,19 +11,9 @@ from stream_app.local import LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.test_rebalance import done, flowing
 from tests.integration.worker import Cluster
-from tests.services import choose
 from tests.usecases import regression
 
 REBUILT = "the state is rebuilt"
-
-
-@pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[LocalRedis]:
-    """A Redis that the test may do anything to."""
-    if choose(request.config.getoption("--services")) != "local":
-        pytest.skip("only a Redis that runs as a local child process can be harmed")
-    with LocalRedis() as service:
-        yield service
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from stream_app.local import LocalRedis
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.worker import Cluster, Sent, Worker, eventually
-from tests.services import choose
 from tests.usecases import hostile, regression
 
 
@@ -43,15 +41,6 @@ def test_a_stop_in_a_backlog_commits_all_that_was_published(
         assert "Traceback" not in worker.log
     meters.check_nothing_lost(once=True)
     meters.check_each_counted_once()
-
-
-@pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[LocalRedis]:
-    """A Redis that this test may freeze."""
-    if choose(request.config.getoption("--services")) != "local":
-        pytest.skip("only a Redis that runs as a local child process can be frozen")
-    with LocalRedis() as service:
-        yield service
 
 
 def members(bed: Bed) -> int:
