@@ -2,6 +2,7 @@
 
 The order of a batch, which every guarantee rests on:
 
+0. see that the state is where the log is                      (`recovery`)
 1. decode its records, hold them until their turn              (`decode`, `align`)
 2. read the state of all its entities, one round trip a node   (`enrich`, `state`)
 3. in its order: read features, apply updates in memory        (`enrich`)
