@@ -87,6 +87,8 @@ class Scene:
             on_waiting=lambda *_: None,
             on_partitions=self.told.append,
         )
+        # No thread: the steps are taken by hand.
+        self.recovery._run = lambda: None  # type: ignore[method-assign]
 
     @property
     def confirmed(self) -> list[Partition]:
