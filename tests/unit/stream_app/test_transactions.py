@@ -246,8 +246,9 @@ def test_nothing_is_open_while_another_service_is_waited_for(scene: Scene) -> No
     assert scene.log.values == [b"0/0", b"0/1"]
 
 
-def test_a_call_that_never_returns_is_left_behind() -> None:
+def test_a_call_that_never_returns_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its producer: librdkafka may wait for ever for a coordinator that went away."""
+    monkeypatch.setattr("stream_app.transactions._GRACE_SECONDS", 0.05)
     scene = Scene(timeout_seconds=0.05)
     never = threading.Event()
     scene.deliver(item(P, 0))
