@@ -124,7 +124,7 @@ def test_the_state_is_rebuilt_beside_the_one_that_serves(
             command = harmed.worker(command=("-m", "stream_app", "state", "rebuild"))
             with command:
                 assert command.wait() == 0, command.log
-            assert "generation 1 of the state serves" in command.log
+                assert "generation 1 of the state serves" in command.log
             worker.until("it turned to the new state", lambda: REBUILT in worker.log)
             before = done(worker)
             worker.until("it goes on", lambda: done(worker) > before + 200)
