@@ -58,7 +58,7 @@ class StateStage:
         self._marks: dict[Partition, Progress] = {}
         self._marks_lock = threading.Lock()
         self._log_starts: dict[int, int] = {}
-        """By source, the first offset its log held when its partition was assigned."""
+        """By source, the first offset its log held when its partition was assigned, if not 0."""
         self._clock_ahead_ns = 0
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
@@ -80,7 +80,8 @@ class StateStage:
             raise FatalError(f"state_buckets: {error}") from error
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
-            self._log_starts[source_id] = partition.log_start
+            if partition.log_start:
+                self._log_starts[source_id] = partition.log_start
 
     def applied(self, partitions: Sequence[Partition]) -> list[int]:
         """For each partition the offset that every view has it applied through; -1 for none."""
@@ -153,7 +154,7 @@ class StateStage:
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that takes a state one version further."""
         fences = state.fences
-        if len(fences) > _FEW_FENCES:
+        if self._log_starts and len(fences) > _FEW_FENCES:
             kept = prune_fences(fences, self._log_starts)
             if kept is not fences:
                 fences.clear()
