@@ -12,7 +12,7 @@ from features.stores import Source
 from stream_app.errors import ServiceAwayError
 from stream_app.records import Partition
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "as_kafka_shows_it"]
 
 _REQUEST_SECONDS = 10.0
 
@@ -35,7 +35,7 @@ class Sources:
         """Set `source` of each partition; raises `ServiceAwayError`."""
         described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
-            topic_id = _as_kafka_shows_it(described[partition.topic].topic_id)
+            topic_id = as_kafka_shows_it(described[partition.topic].topic_id)
             partition.source = Source(self._cluster(), topic_id, partition.number)
 
     def partitions(self) -> dict[str, int]:
@@ -62,6 +62,6 @@ class Sources:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
 
 
-def _as_kafka_shows_it(topic_id: object) -> str:
+def as_kafka_shows_it(topic_id: object) -> str:
     """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
     return str(topic_id).replace("+", "-").replace("/", "_")

@@ -28,6 +28,7 @@ from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.logs import get_logger
 from stream_app.offsets import topic_id_of
 from stream_app.settings import Settings
+from stream_app.sources import as_kafka_shows_it
 
 __all__ = ["Brokers", "Committed", "Topic"]
 
@@ -109,7 +110,7 @@ class Brokers:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise ConfigurationError(f"The topic {name} does not exist.") from None
                 raise _away(error) from error
-            topic_id = str(described.topic_id).replace("+", "-").replace("/", "_")
+            topic_id = as_kafka_shows_it(described.topic_id)
             partitions = len(described.partitions)
             found[name] = Topic(name, topic_id, str(cluster.cluster_id), partitions)
         return found

@@ -20,13 +20,15 @@ log = get_logger(__name__)
 
 
 class Assignment:
-    """The partitions held now. Every call but `partitions` is made on the client thread."""
+    """The partitions held now. Every call but `partitions` is made on the client thread.
+
+    Assignment is incremental: cooperative, or by the protocol of KIP-848 (`kafka_properties.OWNED`).
+    """
 
     def __init__(
         self,
         topics: Sequence[str],
         *,
-        cooperative: bool,
         beside_transactions: bool,
         positions: StartPositions,
         commit: CommitStage,
@@ -39,7 +41,6 @@ class Assignment:
         `in_order`: whether the worker ends its assignments because it was told to.
         """
         self._topics = list(topics)
-        self._cooperative = cooperative
         self._positions = positions
         self._commit = commit
         self._metrics = metrics
@@ -109,10 +110,7 @@ class Assignment:
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
         places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
-        if self._cooperative:
-            consumer.incremental_assign(places)
-        else:
-            consumer.assign(places)
+        consumer.incremental_assign(places)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)
 
@@ -129,14 +127,14 @@ class Assignment:
         log.info(
             "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
         )
-        self._unassign(consumer, partitions)
+        consumer.incremental_unassign(partitions)
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions that already belong to others: nothing of them may be committed."""
         self._forget(self._leaving(partitions))
         self._metrics.rebalance("lost", len(partitions))
         log.warning("lost %s: the group went on without this worker", _names(partitions))
-        self._unassign(consumer, partitions)
+        consumer.incremental_unassign(partitions)
 
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
         places = [(tp.topic, tp.partition) for tp in partitions]
@@ -154,12 +152,6 @@ class Assignment:
             else:
                 self._revoked.append(partition)
         self._commit.forget(leaving)
-
-    def _unassign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._cooperative:
-            consumer.incremental_unassign(partitions)
-        else:
-            consumer.unassign()
 
     def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
         """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""

@@ -109,8 +109,6 @@ class ClientThread(threading.Thread):
         self._crashed = False
         self._assignment = Assignment(
             topics,
-            cooperative=properties.get("group.protocol") == "consumer"
-            or properties.get("partition.assignment.strategy") == "cooperative-sticky",
             beside_transactions=beside_transactions,
             positions=positions,
             commit=commit,
@@ -118,6 +116,7 @@ class ClientThread(threading.Thread):
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
         )
+        self._beside_transactions = beside_transactions
         self._metadata: Any = None
         self._chunk = Chunk()
         self._full_since: float | None = None
@@ -201,12 +200,16 @@ class ClientThread(threading.Thread):
         self._assignment.on_assign(consumer, partitions)
         self._on_joined()
 
+    def _note_generation(self, consumer: Consumer) -> None:
+        if self._beside_transactions:
+            self._metadata = consumer.consumer_group_metadata()
+
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._metadata = consumer.consumer_group_metadata()
+        self._note_generation(consumer)
         self._assignment.on_revoke(consumer, partitions)
 
     def _turn(self, consumer: Consumer) -> None:
-        self._metadata = consumer.consumer_group_metadata()
+        self._note_generation(consumer)
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
