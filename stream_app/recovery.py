@@ -79,7 +79,7 @@ class Recovery:
     def lost(self, error: StateLostError) -> None:
         """The store lost something: look before the next batch."""
         if not self._lost.is_set():
-            log.warning("the state is behind its log: %s", error)
+            log.warning("the state is not what it was: %s", error)
         self._lost.set()
 
     @property
@@ -158,6 +158,8 @@ class Recovery:
         self._state.reopen()
         self._state.register(held)
         self._look(held)
+        if not self._rebuilding:
+            log.info("the state holds what was read: nothing is to be rebuilt")
 
     def admitted(self, items: Sequence[Item]) -> None:
         """Records have begun their way."""
