@@ -26,6 +26,7 @@ from stream_app.records import Batch, Chunk, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.state import StateStage
+from stream_app.worker import GC_THRESHOLD
 
 __all__ = ["Work", "work_alone"]
 
@@ -94,7 +95,7 @@ def work_alone(
     partitions, records = _as_consumed(workload, usecase)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000)
+    gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
     align.take([], Chunk(assigned=partitions))
     number = 0

@@ -183,10 +183,11 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
         **(contender.settings or {}),
     ) as worker:
         worker.start()
-        begun = _wait(worker, lambda m: m["records"] > 0)
+        begun = _wait(worker, lambda m: m["records"] > 0, every_seconds=0.05)
         first_seconds = time.perf_counter() - launched
         started, cpu, done = time.perf_counter(), begun["cpu"], begun["records"]
-        finished = _wait(worker, lambda m: m["records"] >= events)
+        # A look costs the worker some milliseconds: often enough to see the end, no oftener.
+        finished = _wait(worker, lambda m: m["records"] >= events, every_seconds=0.25)
         wall = time.perf_counter() - started
         while any(offsets.committed(ends).get(p, 0) < end for p, end in ends.items()):
             worker.check()
@@ -202,14 +203,16 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
     )
 
 
-def _wait(worker: Worker, reached: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+def _wait(
+    worker: Worker, reached: Callable[[dict[str, float]], bool], every_seconds: float
+) -> dict[str, float]:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while time.monotonic() < deadline:
         worker.check()
         metrics = _metrics(worker.address)
         if metrics is not None and reached(metrics):
             return metrics
-        time.sleep(0.05)
+        time.sleep(every_seconds)
     raise SystemExit("the worker did not finish in time")
 
 

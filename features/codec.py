@@ -44,7 +44,7 @@ class StateCodec:
 
     def pack(self, state: EntityState) -> bytes:
         """Pack a state with the version it carries."""
-        fences = state.fences
+        fences = state._fences or state.fences  # the property costs a call
         whole = self._whole.get(len(fences))
         if whole is None:
             layout = self._format + "Iq" * len(fences)

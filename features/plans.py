@@ -12,11 +12,11 @@ read or debug it::
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from features.events import Event
-from features.states import EXPRESSION_NAMES, Formula, State, Update
+from features.states import EXPRESSION_NAMES, Formula, State, Statements, Update
 from features.views import FeatureSet, View
 
 __all__ = ["Plan"]
@@ -44,7 +44,8 @@ _UPDATE = """
             if fences.get(source, -1) >= offset:
                 arrival.ahead = True
             else:
-                apply_{view}(held.values, update, rank, offset)
+                v = held.values
+                {apply}
                 fences[source] = offset
                 held.count += 1
                 held.digest += digest
@@ -85,8 +86,8 @@ class Plan:
         self.row = [f.compute for f in features.row_features] if self.trigger else []
 
         names: dict[str, Any] = dict(EXPRESSION_NAMES, inf=math.inf, absent=absent)
-        names |= {f"apply_{view}": features.views[view].state.apply for view, _ in updated}
-        self.source = _read_source(reads, names) + "\n\n" + _update_source(updated)
+        states = [features.views[view].state for view, _ in updated]
+        self.source = _read_source(reads, names) + "\n\n" + _update_source(updated, states, names)
         exec(compile(self.source, f"<plan of {event.__name__}>", "exec"), names)  # noqa: S102  our own text
         self.read: Callable[[Any, Any, float], tuple[list[Any], float]] = names["read"]
         """(tables, keys, event time) to the columns read and the newest event time in them."""
@@ -118,13 +119,22 @@ def _read_source(reads: list[tuple[int, int, View]], names: dict[str, Any]) -> s
     return text + f"\n    return [{', '.join(columns)}], newest\n"
 
 
-def _update_source(updated: list[tuple[int, int]]) -> str:
+def _update_source(
+    updated: list[tuple[int, int]], states: list[State], names: dict[str, Any]
+) -> str:
     text = "def update(arrival, tables, batch, create):"
     if not updated:
         return text + "\n    pass\n"
     for name in ("keys", "updates", "source", "rank", "offset", "digest"):
         text += f"\n    {name} = arrival.{name}"
     text += "\n    event_time = arrival.event.event_time"
-    for number, (view, key) in enumerate(updated):
-        text += _UPDATE.rstrip().format(number=number, view=view, key=key)
+    for number, ((view, key), state) in enumerate(zip(updated, states, strict=True)):
+        lines: Sequence[str] = (f"apply_{view}(v, update, rank, offset)",)
+        if isinstance(state.apply, Statements):
+            lines = state.apply.lines
+        else:
+            names[f"apply_{view}"] = state.apply
+        text += _UPDATE.rstrip().format(
+            number=number, view=view, key=key, apply=("\n" + " " * 16).join(lines)
+        )
     return text + "\n"

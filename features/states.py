@@ -15,12 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from math import exp2
 from typing import Any, Final, Protocol
 
 __all__ = [
-    "EXPRESSION_NAMES", "DecayedSums", "Formula", "LastValue", "OpenItems", "Read", "State",
-    "Update",
+    "EXPRESSION_NAMES", "Apply", "DecayedSums", "Formula", "LastValue", "OpenItems", "Read", "State",
+    "Statements", "Update",
 ]  # fmt: skip
 
 #: A state in memory.
@@ -32,7 +34,10 @@ Update = tuple[Any, ...]
 #: Reads one column of a state at a moment: (state or None, seconds) -> value.
 Read = Callable[[Values | None, float], float]
 
-#: What the expression of a `Formula` may name besides ``v`` and ``at``.
+#: Takes one update in, in place: (state, update, rank, offset); rank and offset break ties.
+Apply = Callable[[Values, Update, int, int], None]
+
+#: What the text of `Formula` and `Statements` may name besides what they are about.
 EXPRESSION_NAMES: Final[dict[str, Any]] = {"exp2": exp2, "nan": math.nan}
 
 
@@ -57,6 +62,27 @@ class Formula:
         return self._present(state, at)
 
 
+class Statements:
+    """An update as Python statements over ``v``, the state's numbers, ``update``, and its ``rank``
+    and ``offset``.
+
+    It is an `Apply` like any function, and text for the same reason as a `Formula`.
+    """
+
+    __slots__ = ("_apply", "lines")
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        names = dict(EXPRESSION_NAMES)
+        text = "def apply(v, update, rank, offset):\n    " + "\n    ".join(self.lines)
+        exec(text, names)  # noqa: S102  our own text
+        self._apply: Apply = names["apply"]
+
+    def __call__(self, state: Values, update: Update, rank: int, offset: int) -> None:
+        """Take the update in, in place."""
+        self._apply(state, update, rank, offset)
+
+
 class State(Protocol):
     """What a kind of state offers to the feature engine."""
 
@@ -77,8 +103,9 @@ class State(Protocol):
     def check(self, updates: Iterable[Update | None]) -> None:
         """Raise `ValueError` unless each update is what `apply` takes: one NaN would stay."""
 
-    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
-        """Take one update in, in place. `rank` and `offset` break ties of `LastValue`."""
+    @property
+    def apply(self) -> Apply:
+        """Takes one update in, in place; a method, or `Statements` to be compiled in."""
 
 
 _NO_VALUE: Final = (-1.0, -1.0, math.nan)
@@ -127,20 +154,25 @@ class DecayedSums:
         """Raise `ValueError` unless each update has a time and an addend a sum, all finite."""
         _check_numbers(updates, 1 + len(self.sums))
 
-    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
-        """Take ``(time, addend, ...)`` in; time in seconds."""
-        half_lives = (update[0] - state[0]) / self.half_life_seconds
-        if half_lives >= 0.0:
-            keep = exp2(-half_lives)
-            state[0] = update[0]
-            state[1] = state[1] * keep + 1.0
-            for at, addend in enumerate(update[1:], 2):
-                state[at] = state[at] * keep + addend
-        else:
-            weight = exp2(half_lives)
-            state[1] += weight
-            for at, addend in enumerate(update[1:], 2):
-                state[at] += addend * weight
+    @cached_property
+    def apply(self) -> Apply:
+        """Takes ``(time, addend, ...)`` in; time in seconds."""
+        sums = range(2, self.width)
+        return Statements(
+            [
+                f"time, {''.join(f'addend{at}, ' for at in sums)}= update",
+                f"half_lives = (time - v[0]) / {float(self.half_life_seconds)!r}",
+                "if half_lives >= 0.0:",
+                "    keep = exp2(-half_lives)",
+                "    v[0] = time",
+                "    v[1] = v[1] * keep + 1.0",
+                *(f"    v[{at}] = v[{at}] * keep + addend{at}" for at in sums),
+                "else:",
+                "    weight = exp2(half_lives)",
+                "    v[1] += weight",
+                *(f"    v[{at}] += addend{at} * weight" for at in sums),
+            ]
+        )
 
     def count(self) -> Read:
         """Decayed number of updates; 0 where nothing is known."""
@@ -188,24 +220,31 @@ class LastValue:
 
     def check(self, updates: Iterable[Update | None]) -> None:
         """Raise `ValueError` unless each update has a time and a number or None a field."""
-        for update in updates:
-            if update is not None and len(update) != 1 + len(self.fields):
-                raise ValueError(f"an update has {len(update)} values, not {1 + len(self.fields)}")
+        widths = {len(update) for update in updates if update is not None}
+        if widths - {1 + len(self.fields)}:
+            raise ValueError(f"an update has not {1 + len(self.fields)} values, but {max(widths)}")
 
-    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:
-        """Take ``(time, value or None, ...)`` in; time in seconds."""
-        time = update[0]
-        if time > state[0]:
-            place = (float(rank), float(offset))
-            newer = [time]
-            for value in update[1:]:
-                newer += _NO_VALUE if value is None else (*place, float(value))
-            state[:] = newer
-        elif time == state[0]:
-            for i, value in enumerate(update[1:]):
-                at = 1 + 3 * i
-                if value is not None and (rank, offset) > (state[at], state[at + 1]):
-                    state[at : at + 3] = (float(rank), float(offset), float(value))
+    @cached_property
+    def apply(self) -> Apply:
+        """Takes ``(time, value or None, ...)`` in; time in seconds."""
+        places = [(at, f"value{at}") for at in range(1, self.width, 3)]
+        newer, equal = [], []
+        for at, value in places:
+            take = f"v[{at}], v[{at + 1}], v[{at + 2}] = float(rank), float(offset), float({value})"
+            newer += [f"    if {value} is None:", f"        v[{at} : {at + 3}] = (-1.0, -1.0, nan)"]
+            newer += ["    else:", f"        {take}"]
+            equal += [f"    if {value} is not None and (rank, offset) > (v[{at}], v[{at + 1}]):"]
+            equal += [f"        {take}"]
+        return Statements(
+            [
+                f"time, {''.join(f'{value}, ' for _, value in places)}= update",
+                "if time > v[0]:",
+                "    v[0] = time",
+                *newer,
+                "elif time == v[0]:",
+                *(equal or ["    pass"]),
+            ]
+        )
 
     def value(self, name: str) -> Read:
         """The field's newest value; missing where nothing is known."""
@@ -297,7 +336,7 @@ class OpenItems:
 
 def _check_numbers(updates: Iterable[Update | None], width: int) -> None:
     given = [update for update in updates if update is not None]
-    numbers = [number for update in given for number in update]
+    numbers = list(chain.from_iterable(given))
     # The sum of numbers is finite only if each of them is.
     if len(numbers) != width * len(given) or not math.isfinite(sum(numbers)):
         raise ValueError(f"an update is not made of {width} finite numbers")

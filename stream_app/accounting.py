@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
 from stream_app.metrics import Metrics
-from stream_app.records import Batch
+from stream_app.records import Batch, Item
 
 __all__ = ["account_for"]
 
@@ -16,28 +17,28 @@ __all__ = ["account_for"]
 def account_for(batch: Batch, metrics: Metrics) -> None:
     """Count outcomes, predictions, dead letters and latencies of a finished batch."""
     now = time.time()
-    outcomes: Counter[tuple[str, str]] = Counter()
-    predictions: Counter[tuple[str, str, str, str | None]] = Counter()
-    dead: Counter[tuple[str, str]] = Counter()
-    ahead = 0
-    for item in batch.items:
-        topic = item.record.partition.topic
-        if item.failure is not None:
-            outcomes["dead_lettered", topic] += 1
-            dead[item.failure.stage, item.failure.reason] += 1
-        elif (served := item.served) is not None:
-            outcomes["predicted", topic] += 1
-            predictions[served.model, served.version, served.served_by, served.degraded] += 1
-        else:
-            outcomes["state_only", topic] += 1
-        ahead += item.ahead
-    for (outcome, topic), count in outcomes.items():
-        metrics.outcome(outcome, topic, count)  # type: ignore[arg-type]
-    for labels, count in predictions.items():
-        metrics.predictions(*labels, count)
-    for (stage, reason), count in dead.items():
+    items = batch.items
+    failures = [item.failure for item in items if item.failure is not None]
+    served = [item for item in items if item.served is not None and item.failure is None]
+    topics = {
+        "predicted": _topics(served),
+        "dead_lettered": _topics([item for item in items if item.failure is not None]),
+    }
+    topics["state_only"] = _topics(items) - topics["predicted"] - topics["dead_lettered"]
+    for outcome, counts in topics.items():
+        for topic, count in counts.items():
+            metrics.outcome(outcome, topic, count)  # type: ignore[arg-type]
+    # Its answer apart, what is served says by what and why.
+    for by, count in Counter([item.served[1:] for item in served if item.served]).items():
+        metrics.predictions(*by, count)
+    for (stage, reason), count in Counter([(f.stage, f.reason) for f in failures]).items():
         metrics.dead_letters(stage, reason, count)
+    ahead = sum([item.ahead for item in items])
     if ahead:
         metrics.state_ahead(ahead)
-    metrics.batch(len(batch.items))
-    metrics.latencies(now - np.array([item.known_at for item in batch.items]))
+    metrics.batch(len(items))
+    metrics.latencies(now - np.array([item.known_at for item in items]))
+
+
+def _topics(items: Sequence[Item]) -> Counter[str]:
+    return Counter([item.record.partition.topic for item in items])

@@ -41,13 +41,12 @@ class EnrichStage:
         batch.expected = self._state.expected(batch.applied)
         items = [item for item in batch.items if item.failure is None]
         for item in items:
-            item.degraded = None  # it may have been enriched before
-        if self._rebuilding:
-            items = self._without_state(batch, items)
-        for item in items:
             partition = item.record.partition
             item.source = partition.source_id
             item.redelivered = item.offset <= partition.applied
+            item.degraded = None  # it may have been enriched before
+        if self._rebuilding:
+            items = self._without_state(batch, items)
         wanted = self._gather(items)
         items = [item for item in items if item.failure is None]
         tables = self._state.read(wanted)
@@ -86,10 +85,12 @@ class EnrichStage:
                 message = f"a function of the feature declaration raised {name}"
                 item.failure = Failure("enrich", "feature-error", message, disposition="bug")
                 failed = True
-            elif item.updates:
-                low, high = self._times.range_at(item.known_at)
-                for update in item.updates:
-                    if update is not None and not low <= update[0] <= high:
+                continue
+            believed = item.event.event_time  # since decode
+            for update in item.updates:
+                if update is not None and update[0] is not believed:
+                    low, high = self._times.range_at(item.known_at)
+                    if not low <= update[0] <= high:
                         # One believed time of the year 2099 would erase a decayed state.
                         item.failure = out_of_range("a time that updates the state")
                         failed = True

@@ -146,7 +146,7 @@ class Pipeline:
                 stages.commit.abandoned(batch)
                 raise
             else:
-                stages.recovery.admitted(mine)
+                stages.recovery.admitted(ends)
                 return batch
 
     @contextlib.contextmanager

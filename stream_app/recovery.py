@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from features.stores import StateLostError
@@ -24,7 +24,7 @@ from stream_app.commit import CommitStage
 from stream_app.errors import FatalError, StoppingError
 from stream_app.logs import get_logger
 from stream_app.rebuild import Rebuild
-from stream_app.records import Item, Partition
+from stream_app.records import Partition
 from stream_app.state import StateStage
 
 __all__ = ["Recovery"]
@@ -161,10 +161,10 @@ class Recovery:
         if not self._rebuilding:
             log.info("the state holds what was read: nothing is to be rebuilt")
 
-    def admitted(self, items: Sequence[Item]) -> None:
-        """Records have begun their way."""
-        for item in items:
-            self._positions[item.record.partition] = item.offset + 1
+    def admitted(self, ends: Mapping[Partition, int]) -> None:
+        """Records have begun their way, of each partition up to an offset."""
+        for partition, end in ends.items():
+            self._positions[partition] = end + 1
 
     def _look(self, partitions: Sequence[Partition]) -> None:
         """Begin to rebuild what is behind; expect the marks of what is not."""

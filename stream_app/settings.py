@@ -294,6 +294,9 @@ class Settings(BaseSettings):
             "fetch.wait.max.ms": 100,
             # An answer of a broker overshoots the queue's bound, so it is bounded as well.
             "fetch.max.bytes": max(_MIB, min(50 * _MIB, queue_bytes)),
+            # An answer may hold so much of each partition: by default thousands of records, which
+            # would be held for their turn until those of the last partition came.
+            **({"max.partition.fetch.bytes": 128 * _KIB} if self.alignment else {}),
             **kafka_properties.reveal(self.kafka),
             **self._sasl(),
             **kafka_properties.reveal(self.consumer),
@@ -333,6 +336,8 @@ class Settings(BaseSettings):
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": 0,
+            # Nobody asks about records that were acknowledged, but for all of them together.
+            "delivery.report.only.error": True,
         }
 
     def transaction_properties(self, application: str, instance: str) -> dict[str, Any]:

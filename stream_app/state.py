@@ -153,12 +153,11 @@ class StateStage:
 
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that takes a state one version further."""
-        fences = state.fences
-        if self._log_starts and len(fences) > _FEW_FENCES:
-            kept = prune_fences(fences, self._log_starts)
-            if kept is not fences:
-                fences.clear()
-                fences.update(kept)
+        if self._log_starts and len(state.fences) > _FEW_FENCES:
+            kept = prune_fences(state.fences, self._log_starts)
+            if kept is not state.fences:
+                state.fences.clear()
+                state.fences.update(kept)
         expected = state.version
         state.version = expected + 1 if expected else self._new_version()
         return StateWrite(view, entity, expected, self._codecs[view].pack(state))

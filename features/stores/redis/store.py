@@ -269,7 +269,7 @@ class RedisStore:
                 keys.current[bucket],
                 keys.marks[bucket],
                 keys.sources[bucket],
-                *[prefixes[w.view] + w.entity for w in writes],
+                *[prefixes[view] + entity for view, entity, _, _ in writes],
             ],
             current,
             sources,
@@ -277,8 +277,8 @@ class RedisStore:
             len(groups),
             *arguments,
             *sizes,
-            *version_bytes([w.expected for w in writes]),
-            *[w.packed for w in writes],
+            *version_bytes([expected for _, _, expected, _ in writes]),
+            *[packed for _, _, _, packed in writes],
         )
 
     def marks(self) -> list[dict[int, int]]:

@@ -17,7 +17,7 @@ from stream_app.records import Partition
 from stream_app.recovery import Recovery
 from stream_app.state import StateStage
 from tests.unit.features.builders import FEATURES
-from tests.unit.stream_app.builders import item, partition
+from tests.unit.stream_app.builders import partition
 
 
 class Rebuild:
@@ -154,7 +154,7 @@ def test_a_fallback_serves_while_the_rebuilding_is_far_behind() -> None:
     scene.recovery.take([p])
     scene.recovery.ready()
     assert scene.rebuilding == {p}
-    scene.recovery.admitted([item(p, 10_000)])
+    scene.recovery.admitted({p: 10_000})
     scene.rebuild.goals[p][0] = 9_500
     scene.rebuild.steps = [400, 400]
     scene.recovery.ready()
@@ -166,7 +166,7 @@ def test_the_rebuilding_follows_what_is_served_meanwhile() -> None:
     """Records that a fallback answered for update the state all the same."""
     scene, p = Scene("fallback"), begins(start=10_000)
     scene.recovery.take([p])
-    scene.recovery.admitted([item(p, 10_000), item(p, 10_007)])
+    scene.recovery.admitted({p: 10_007})
     scene.recovery.ready()
     assert scene.rebuild.goals[p] == [0, 10_008]
 
