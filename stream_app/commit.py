@@ -146,6 +146,8 @@ class CommitStage:
         known = self._finished.get(partition)
         if end is not None and known is not None and not self._unfinished.get(partition):
             if end > max(known + 1, self._committable.get(partition, -1)):
+                first, behind = partition.markers
+                partition.markers = (first if behind == known + 1 else known + 1, end)
                 self._committable[partition] = end
             del self._ends[partition]
 

@@ -4,10 +4,14 @@ A committed offset is a bare number that outlives its topic: a topic deleted and
 the same name and other records, and a person may set a group's offsets to anything. So each offset
 is committed with the topic's id beside it, in the metadata that Kafka keeps with it (the `metadata`
 field of OffsetCommit).
+
+Where a log ends in markers of transactions, the offset behind them is committed, and beside it how
+many they are: the state cannot hold what is no record.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,18 +20,25 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from stream_app.errors import ServiceAwayError
 from stream_app.records import Partition
 
-__all__ = ["Group", "as_committed", "topic_id_of"]
+__all__ = ["Group", "as_committed", "markers_of", "topic_id_of"]
 
 _REQUEST_SECONDS = 10.0
 _MARK = "stream-app/1 "
+_MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
 
 
 def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    """The offsets to commit: for each partition the next one to read, with the topic's id."""
+    """The offsets to commit: for each partition the next one to read, with what is known of it."""
     return [
-        TopicPartition(p.topic, p.number, offset, f"{_MARK}{p.topic_id}{p.starts.tag(offset)}")
+        TopicPartition(p.topic, p.number, offset, _MARK + p.topic_id + _tags(p, offset))
         for p, offset in offsets.items()
     ]
+
+
+def _tags(partition: Partition, offset: int) -> str:
+    first, end = partition.markers
+    markers = f" markers={end - first}" if end == offset > first else ""
+    return markers + partition.starts.tag(offset)
 
 
 def topic_id_of(metadata: str | None) -> str | None:
@@ -35,6 +46,12 @@ def topic_id_of(metadata: str | None) -> str | None:
     if metadata is None or not metadata.startswith(_MARK):
         return None
     return metadata.removeprefix(_MARK).partition(" ")[0]
+
+
+def markers_of(metadata: str | None) -> int:
+    """How many offsets right before a committed one of ours hold no records."""
+    found = _MARKERS.search(metadata or "")
+    return int(found[1]) if found else 0
 
 
 class Group:

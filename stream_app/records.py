@@ -36,7 +36,7 @@ class Partition:
     """
 
     __slots__ = (
-        "applied", "ended", "is_new", "log_end", "log_start", "number", "rank", "revoked",
+        "applied", "ended", "is_new", "log_end", "log_start", "markers", "number", "rank", "revoked",
         "set_by_hand", "source", "source_id", "start", "starts", "topic",
     )  # fmt: skip
 
@@ -55,6 +55,9 @@ class Partition:
         """Whether the assignment has ended: nothing more of it may be committed."""
         self.start = 0
         """Offset it is read from."""
+        self.markers = (0, 0)
+        """From the first of these offsets to before the second there are no records, but markers of
+        transactions: the last such place that an offset behind was committed for."""
         self.log_start = 0
         """First offset the log held when it was assigned."""
         self.log_end = 0

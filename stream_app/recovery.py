@@ -70,7 +70,7 @@ class Recovery:
         self.on_crash: Callable[[BaseException], None] = lambda _: None
         """Called by the thread that rebuilds, when it cannot go on."""
         self._positions: dict[Partition, int] = {}
-        """Next offset of each partition held that has not begun its way."""
+        """Next offset of each partition held that has not begun its way, or of markers before it."""
         self._looked_at = 0.0
         self._lost = threading.Event()
         self._stopping = threading.Event()
@@ -108,7 +108,9 @@ class Recovery:
         if self._state.has_views:
             self._state.register(partitions)
             for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
-                self._positions[partition] = partition.start
+                # The state holds records, no markers.
+                first, end = partition.markers
+                self._positions[partition] = first if end == partition.start else partition.start
                 partition.applied = applied
                 _check_origin(partition)
         else:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.logs import get_logger
-from stream_app.offsets import as_committed, topic_id_of
+from stream_app.offsets import as_committed, markers_of, topic_id_of
 from stream_app.patience import Patience
 from stream_app.records import Partition
 from stream_app.sources import Sources
@@ -87,6 +87,8 @@ class StartPositions:
             partition.set_by_hand = topic_id is None
             partition.start = self._within_log(partition, place.offset)
             moved = partition.start != place.offset
+            if not moved:
+                partition.markers = (place.offset - markers_of(place.metadata), place.offset)
             partition.starts.begin(partition.start, None if moved else place.metadata)
         new = [partition for partition in partitions if partition.is_new]
         if self._starts_at == "end" and new:

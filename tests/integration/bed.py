@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import Producer
+
 from features.codec import StateCodec
 from features.engine import Arrival, FeatureEngine
 from features.events import Event, InvalidEventError
@@ -229,6 +231,19 @@ class Bed:
     def dead_letters(self) -> list[Out]:
         """All dead letters."""
         return self.cluster.read(self.usecase.dead_letters_topic)
+
+    def transaction(self, sent: Iterable[Sent], *, commit: bool = True) -> None:
+        """Produce in a transaction."""
+        config = {"bootstrap.servers": self.cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
+        producer = Producer(config)
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for each in sent:
+            producer.produce(
+                each.topic, each.value, each.key, each.partition or 0, headers=each.headers
+            )
+        producer.flush(30)
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
 
     def drained(self) -> bool:
         """Whether all offsets are committed."""

@@ -254,35 +254,21 @@ def test_an_offset_committed_for_an_earlier_topic_does_not_count(hand: Hand) -> 
     assert run(hand.bed).missing == 2
 
 
-def transaction(bed: Bed, sent: Iterable[Sent], *, commit: bool) -> None:
-    """Produce in a transaction."""
-    config = {"bootstrap.servers": bed.cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
-    producer = Producer(config)
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for each in sent:
-        producer.produce(
-            each.topic, each.value, each.key, each.partition or 0, headers=each.headers
-        )
-    producer.flush(30)
-    producer.commit_transaction(30) if commit else producer.abort_transaction(30)
-
-
 def test_aborted_records_and_markers_are_no_records(hand: Hand) -> None:
     """Neither events that were never committed, nor predictions that were aborted."""
     events = [replace(sent, partition=0) for sent in hand.bed.tickets(3)]
-    transaction(hand.bed, events, commit=False)  # offsets 0 to 2, marker 3
-    transaction(hand.bed, events, commit=True)  # offsets 4 to 6, marker 7
+    hand.bed.transaction(events, commit=False)  # offsets 0 to 2, marker 3
+    hand.bed.transaction(events, commit=True)  # offsets 4 to 6, marker 7
     hand.predict([4, 5])
     headers: list[Any] = hand.prediction_headers(6, 0)
     output = Sent(hand.bed.usecase.predictions_topic, b"{}", None, headers=headers)
-    transaction(hand.bed, [output], commit=False)
+    hand.bed.transaction([output], commit=False)
     hand.commit(8, 0)
     report = run(hand.bed)
     assert report.records == 3
     assert report.count(Fate.PREDICTED) == 2
     assert report.ranges["missing"].kept == [at(hand, 6)]
-    transaction(hand.bed, [output], commit=True)
+    hand.bed.transaction([output], commit=True)
     assert run(hand.bed).exit_status == 0
 
 

@@ -1,6 +1,7 @@
 """The store loses what it acknowledged: the state is built again from the log, by itself."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +97,25 @@ def test_a_group_that_starts_at_the_end_knows_what_came_before(meters: Bed) -> N
         meters.cluster.produce(meters.meters(900, seed=8))
         worker.until("the rest is done", meters.drained)
     assert len(meters.predictions()) == 300
+    meters.check_each_counted_once(bits=False)
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_markers_of_transactions_are_no_lost_state(meters: Bed, delivery: str) -> None:
+    """Behind the last record the log holds markers, which no state ever holds."""
+    first, second = meters.meters(300), meters.meters(300, seed=8)
+    with meters.worker(delivery=delivery) as worker:
+        meters.transaction(replace(sent, partition=0) for sent in first)
+        meters.transaction([replace(sent, partition=0) for sent in second], commit=False)
+        worker.until("all is done, the markers passed", meters.drained)
+        assert worker.stop() == 0
+    for _ in range(2):
+        with meters.worker(delivery=delivery) as worker:
+            worker.ready()
+            meters.transaction(replace(sent, partition=0) for sent in second)
+            worker.until("the rest is done", meters.drained)
+            assert worker.stop() == 0
+            assert "is rebuilt" not in worker.log
     meters.check_each_counted_once(bits=False)
 
 

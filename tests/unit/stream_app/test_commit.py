@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.commit import CommitStage
+from stream_app.offsets import as_committed, markers_of, topic_id_of
 from stream_app.records import Batch, Item, Partition
 from tests.unit.features.builders import examples
 from tests.unit.stream_app.builders import item, partition
@@ -127,8 +128,26 @@ def test_the_end_of_a_partition_passes_markers() -> None:
     assert committing.stage.take() == {}
     committing.stage.finished(batch)
     assert committing.stage.take() == {p: 5}
+    assert p.markers == (2, 5)
     committing.stage.at_end(p, 6)
     assert committing.stage.take() == {p: 6}
+    assert p.markers == (2, 6)
+
+
+def test_markers_behind_those_of_an_earlier_assignment_are_told_with_them() -> None:
+    """All of them lie between the last record and the offset that is committed."""
+    p = partition()
+    p.start, p.markers = 5, (2, 5)
+    stage = CommitStage()
+    stage.begin(p, 5, known=True)
+    stage.at_end(p, 6)
+    assert stage.take() == {p: 6}
+    assert p.markers == (2, 6)
+    (place,) = as_committed({p: 6})
+    assert topic_id_of(place.metadata) == p.topic_id
+    assert markers_of(place.metadata) == 4
+    (before,) = as_committed({p: 5})
+    assert markers_of(before.metadata) == 0
 
 
 def test_an_end_is_not_committed_over_records_in_flight() -> None:

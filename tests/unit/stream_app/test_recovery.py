@@ -120,6 +120,16 @@ def test_a_state_that_is_where_its_partition_begins_is_used_at_once() -> None:
     assert p.applied == 99
 
 
+def test_markers_before_the_offset_a_partition_begins_at_are_not_missed() -> None:
+    """The state holds every record; a lost one before them is missed all the same."""
+    scene, p, q = Scene(), begins(), begins(1)
+    p.markers = q.markers = (97, 100)
+    scene.mark(p, 96)
+    scene.mark(q, 95)
+    scene.recovery.take([p, q])
+    assert scene.rebuild.begun == [(q, 96, 97, 95)]
+
+
 def test_a_state_that_is_behind_is_rebuilt_from_its_mark() -> None:
     """Up to where the partition begins; until then records wait."""
     scene, p = Scene(), begins()
