@@ -180,15 +180,15 @@ def train(artifacts: Path, code_commit: str, created: datetime) -> None:
     log.info("replaying the year")
     matrix = build_matrix(usecase, events())
     state_free = [f.name for f in usecase.features.row_features if f.name in matrix.number_columns]
-    for folder, rows in (
-        (usecase.champion, matrix),
-        (usecase.fallbacks[0], matrix.only(state_free)),
+    for folder, name, rows in (
+        (usecase.champion, "flights-late", matrix),
+        (usecase.fallbacks[0], "flights-late-static", matrix.only(state_free)),
     ):
         log.info("fitting %s on %d columns", folder, rows.numbers.shape[1])
-        _write(artifacts / folder, rows, code_commit, created)
+        _write(artifacts / folder, name, rows, code_commit, created)
 
 
-def _write(folder: Path, matrix: Matrix, code_commit: str, created: datetime) -> None:
+def _write(folder: Path, name: str, matrix: Matrix, code_commit: str, created: datetime) -> None:
     window = matrix.take(matrix.times < local_midnight(SPLIT_DAY))
     fitted = window.take(~np.isnan(window.labels))
     test = matrix.take((matrix.times >= local_midnight(SPLIT_DAY)) & ~np.isnan(matrix.labels))
@@ -196,7 +196,7 @@ def _write(folder: Path, matrix: Matrix, code_commit: str, created: datetime) ->
     metrics = evaluate(test, trained)
     log.info("%s: %s", folder.name, metrics)
     manifest = Manifest(
-        name="flights-late",
+        name=name,
         version=folder.name,
         inputs=(
             Tensor(name=FEATURES, dtype="float32", columns=matrix.number_columns),
