@@ -36,6 +36,7 @@ OWNED: dict[str, tuple[frozenset[str], str]] = {
     "auto.commit.enable": (frozenset({"false"}), "offsets are committed after the acknowledgement"),
     "auto.offset.reset": (frozenset(), "set starts_at"),
     "bootstrap.servers": (frozenset(), "set bootstrap_servers"),
+    "delivery.report.only.error": (frozenset({"true"}), "the worker asks about refusals alone"),
     "enable.auto.commit": (frozenset({"false"}), "offsets are committed after the acknowledgement"),
     "enable.auto.offset.store": (frozenset({"false"}), "the worker says itself what is finished"),
     "enable.idempotence": (frozenset({"true"}), "a retried prediction must not appear twice"),

@@ -203,8 +203,8 @@ class Settings(BaseSettings):
     record counts with its bytes and 2,304 more for its objects."""
     held_bytes_total: _Bytes = 128 * _MIB
     """The same for all partitions together; an eighth of it is librdkafka's queue. What the brokers
-    had sent when it was reached comes on top: up to 1 MiB of records a partition, less with
-    `max.partition.fetch.bytes`, which trades speed for memory."""
+    had sent when it was reached comes on top: up to `max.partition.fetch.bytes` a partition, 128 KiB
+    unless it is set."""
 
     feature_log_topic: _Topic | None = Field(None, examples=["flights.features"])
     """Topic for the feature vectors that were scored. Default: none are published."""
