@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from demo.errors import DemoError
+from stream_app.broker_queries import log_offsets
 
 __all__ = ["Offsets", "Partition", "Place", "Reader"]
 
@@ -110,13 +111,9 @@ class Offsets:
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the end offset of each partition."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(*partition): latest for partition in partitions}
-        futures = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
         try:
-            return {
-                Partition(asked.topic, asked.partition): future.result().offset
-                for asked, future in futures.items()
-            }
+            found = log_offsets(self._admin, partitions, latest, _REQUEST_SECONDS)
+            return {Partition(*place): end for place, end in found.items()}
         except KafkaException as error:
             raise DemoError(f"The brokers do not tell the ends: {error.args[0].str()}") from error
 

@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from stream_app.broker_queries import answered, log_offsets
 from stream_app.commit import CommitStage
 from stream_app.lag import PartitionLag
 from stream_app.records import Partition
@@ -30,6 +31,7 @@ class EndOffsets:
         self,
         admin: AdminClient,
         commit: CommitStage,
+        topics: Sequence[str],
         partitions: Callable[[], Sequence[Partition]],
         *,
         on_away: Callable[[str, bool, str], None],
@@ -40,6 +42,7 @@ class EndOffsets:
         self._away = False
         self._admin = admin
         self._commit = commit
+        self._topics = list(topics)
         self._partitions = partitions
         self._interval = interval_seconds
         self._ends: dict[Partition, int] = {}
@@ -89,7 +92,7 @@ class EndOffsets:
                 unknown = [p for p in partitions if self._commit.next_offset(p) is None]
                 self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
                 if not partitions:
-                    self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS).result()
+                    answered(self._admin, self._topics, _REQUEST_SECONDS)
                 self._note(away=False)
             except KafkaException as error:
                 self._note(away=True, why=error.args[0].str())
@@ -103,9 +106,6 @@ class EndOffsets:
             self._on_away("kafka", away, why)
 
     def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
-        if not partitions:
-            return {}
-        asked = {TopicPartition(p.topic, p.number): spec for p in partitions}
-        answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
-        by_name = {(tp.topic, tp.partition): future for tp, future in answers.items()}
-        return {p: by_name[p.topic, p.number].result().offset for p in partitions}
+        places = [(p.topic, p.number) for p in partitions]
+        found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
+        return {p: found[p.topic, p.number] for p in partitions}

@@ -9,10 +9,11 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
+from stream_app.broker_queries import as_kafka_shows_it, cluster_id
 from stream_app.errors import ServiceAwayError
 from stream_app.records import Partition
 
-__all__ = ["Sources", "as_kafka_shows_it"]
+__all__ = ["Sources"]
 
 _REQUEST_SECONDS = 10.0
 
@@ -36,18 +37,17 @@ class Sources:
         described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
             topic_id = as_kafka_shows_it(described[partition.topic].topic_id)
-            partition.source = Source(self._cluster(), topic_id, partition.number)
+            partition.source = Source(self._cluster(partition.topic), topic_id, partition.number)
 
     def partitions(self) -> dict[str, int]:
         """How many partitions each topic of events has now; raises `ServiceAwayError`."""
         described = self._describe(self._topics)
         return {topic: len(description.partitions) for topic, description in described.items()}
 
-    def _cluster(self) -> str:
+    def _cluster(self, topic: str) -> str:
         if self._cluster_id is None:
             try:
-                described: Any = self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS)
-                self._cluster_id = str(described.result().cluster_id)
+                self._cluster_id = cluster_id(self._admin, topic, _REQUEST_SECONDS)
             except KafkaException as error:
                 raise ServiceAwayError("kafka", error.args[0].str()) from error
         return self._cluster_id
@@ -60,8 +60,3 @@ class Sources:
             return {topic: future.result() for topic, future in futures.items()}
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
-
-
-def as_kafka_shows_it(topic_id: object) -> str:
-    """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
-    return str(topic_id).replace("+", "-").replace("/", "_")

@@ -90,7 +90,11 @@ class Worker:
         self._sources = Sources(self._admin, self.topics)
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
-            self._admin, self._commit, lambda: self.partitions, on_away=self._waiting
+            self._admin,
+            self._commit,
+            self.topics,
+            lambda: self.partitions,
+            on_away=self._waiting,
         )
         self.metrics.watch_lag(self._end_offsets.lag)
 

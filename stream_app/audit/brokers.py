@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import (
     Consumer,
@@ -24,11 +24,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from stream_app.audit.places import Place
+from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.logs import get_logger
 from stream_app.offsets import topic_id_of
 from stream_app.settings import Settings
-from stream_app.sources import as_kafka_shows_it
 
 __all__ = ["Brokers", "Committed", "Topic"]
 
@@ -96,7 +96,6 @@ class Brokers:
     def topics(self, names: Sequence[str]) -> dict[str, Topic]:
         """Describe topics; raises `ConfigurationError` for one that does not exist."""
         try:
-            cluster: Any = self._admin.describe_cluster(request_timeout=_REQUEST_SECONDS).result()
             futures = self._admin.describe_topics(
                 TopicCollection(list(dict.fromkeys(names))), request_timeout=_REQUEST_SECONDS
             )
@@ -112,7 +111,11 @@ class Brokers:
                 raise _away(error) from error
             topic_id = as_kafka_shows_it(described.topic_id)
             partitions = len(described.partitions)
-            found[name] = Topic(name, topic_id, str(cluster.cluster_id), partitions)
+            try:
+                cluster = cluster_id(self._admin, name, _REQUEST_SECONDS)
+            except KafkaException as error:
+                raise _away(error) from error
+            found[name] = Topic(name, topic_id, cluster, partitions)
         return found
 
     def refuse_compacted(self, names: Collection[str]) -> None:
@@ -180,20 +183,12 @@ class Brokers:
     def _offsets(
         self, places: Sequence[Place], spec: OffsetSpec, *, decided: bool = True
     ) -> dict[Place, int]:
-        if not places:
-            return {}
-        asked: Mapping[TopicPartition, Any] = {TopicPartition(*place): spec for place in places}
         isolation = IsolationLevel.READ_COMMITTED if decided else IsolationLevel.READ_UNCOMMITTED
         try:
-            futures = self._admin.list_offsets(
-                dict(asked), isolation_level=isolation, request_timeout=_REQUEST_SECONDS
-            )
-            return {
-                Place(asked.topic, asked.partition): future.result().offset
-                for asked, future in futures.items()
-            }
+            found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS, isolation)
         except KafkaException as error:
             raise _away(error) from error
+        return {Place(*place): offset for place, offset in found.items()}
 
 
 def _away(error: KafkaException) -> ServiceAwayError:

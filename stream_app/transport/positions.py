@@ -17,6 +17,7 @@ from typing import Literal
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from stream_app.broker_queries import log_offsets
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed, markers_of, topic_id_of
@@ -167,10 +168,9 @@ class StartPositions:
     def _offsets(
         self, places: Sequence[TopicPartition], spec: OffsetSpec
     ) -> dict[tuple[str, int], int]:
-        asked = dict.fromkeys(places, spec)
+        asked = [(place.topic, place.partition) for place in places]
         try:
-            answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_SECONDS)
-            return {(p.topic, p.partition): f.result().offset for p, f in answers.items()}
+            return log_offsets(self._admin, asked, spec, _REQUEST_SECONDS)
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
 

@@ -77,7 +77,7 @@ class Member:
         return " assigned " not in self.worker.log[self._wrote :]
 
     def _note(self, what: str) -> None:
-        self.exits.append(f"worker {self.number} {what}:\n{self.worker.tail(80)}")
+        self.exits.append(f"worker {self.number} {what}:\n{self.worker.tail(200)}")
         log.warning("worker %d %s", self.number, what)
 
 

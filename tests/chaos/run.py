@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import SecretStr
 
 from stream_app.audit import audit
+from stream_app.broker_queries import log_offsets
 from stream_app.settings import Settings
 from tests.chaos.crew import Crew
 from tests.chaos.faults import CATALOGUE, REBUILD, Fault, Scene
@@ -203,14 +204,7 @@ def _settled(bed: Bed) -> bool:
         places = list(bed.cluster.ends(*topics))
         admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap, "log_level": 0})
         ends = [
-            {
-                place: future.result().offset
-                for place, future in admin.list_offsets(
-                    {TopicPartition(*place): OffsetSpec.latest() for place in places},
-                    isolation_level=level,
-                    request_timeout=_REQUEST_SECONDS,
-                ).items()
-            }
+            log_offsets(admin, places, OffsetSpec.latest(), _REQUEST_SECONDS, level)
             for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
         ]
     except KafkaException:

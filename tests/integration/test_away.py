@@ -5,6 +5,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
@@ -15,8 +16,9 @@ from redis.retry import Retry
 
 from stream_app.local import LocalKafka, LocalRedis
 from tests.integration.bed import Bed
+from tests.integration.conftest import NO_REDIS
 from tests.integration.worker import Cluster, Worker
-from tests.usecases import regression
+from tests.usecases import regression, text
 
 QUIET_SECONDS = 5.0
 """How long a waiting worker is looked at."""
@@ -181,6 +183,28 @@ def test_kafka_away(own_kafka: LocalKafka, redis_url: str, tmp_path: Path, end: 
     check_waits_and_goes_on(bed, "kafka", away, back)
     bed.check_nothing_lost()
     bed.check_each_counted_once(bits=False)
+
+
+def test_a_broker_frozen_for_longer_than_its_session_is_not_waited_for_afterwards(
+    own_kafka: LocalKafka, tmp_path: Path
+) -> None:
+    """Its partitions have another leader epoch then; also for a worker that has no partition."""
+    bed = Bed(text, tmp_path, Cluster(own_kafka.bootstrap), NO_REDIS)
+    crew = [bed.worker() for _ in range(bed.usecase.topics[0].partitions + 1)]
+    with ExitStack() as stack:
+        for worker in crew:
+            stack.enter_context(worker).ready()
+        for _ in range(2):
+            own_kafka.pause()
+            try:
+                for worker in crew:
+                    worker.until("it waits", lambda w=worker: w.get("/readyz")[0] == 503)
+            finally:
+                own_kafka.resume()
+            for worker in crew:
+                worker.until("it is ready again", lambda w=worker: w.get("/readyz")[0] == 200)
+        bed.cluster.produce(bed.tickets(100))
+        crew[0].until("all is done", bed.drained)
 
 
 def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) -> None:

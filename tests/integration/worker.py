@@ -26,6 +26,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
 from features.usecase import UseCase
+from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
@@ -352,16 +353,11 @@ class Cluster:
     def ends(self, *topics: str) -> dict[tuple[str, int], int]:
         """End offset of each partition."""
         known = self._admin.list_topics(timeout=20).topics
-        asked = {
-            TopicPartition(topic, number): OffsetSpec.latest()
-            for topic in topics
-            for number in known[topic].partitions
-        }
+        places = [(topic, number) for topic in topics for number in known[topic].partitions]
         deadline = time.monotonic() + _SECONDS
         while True:
-            answers = self._admin.list_offsets(asked, request_timeout=20)
             try:
-                return {(tp.topic, tp.partition): f.result().offset for tp, f in answers.items()}
+                return log_offsets(self._admin, places, OffsetSpec.latest(), 20)
             except KafkaException as error:
                 # Of a topic just made or a broker just back, the leader may not know yet.
                 if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
@@ -402,12 +398,11 @@ class Cluster:
 
     def topic_ids(self, *topics: str) -> tuple[str, dict[str, str]]:
         """The cluster's id, and each topic's."""
-        cluster = self._admin.describe_cluster(request_timeout=20).result()
+        cluster = cluster_id(self._admin, topics[0], 20)
         described = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=20)
-        ids = {topic: str(future.result().topic_id) for topic, future in described.items()}
-        # As Kafka's own tools print them, whatever base64 the client writes.
-        return cluster.cluster_id, {
-            t: i.translate(str.maketrans("+/", "-_")) for t, i in ids.items()
+        return cluster, {
+            topic: as_kafka_shows_it(future.result().topic_id)
+            for topic, future in described.items()
         }
 
 
