@@ -60,6 +60,8 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
     of itself, and of such an answer librdkafka ends the process (2.16, an assertion).
     """
     metadata: Any = admin.list_topics(topic, timeout=seconds)
+    if metadata.cluster_id is None:
+        raise KafkaException(KafkaError(KafkaError._PARTIAL))
     return str(metadata.cluster_id)
 
 
