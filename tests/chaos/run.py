@@ -42,6 +42,8 @@ _BEGIN_SECONDS = 120.0
 _DRAIN_SECONDS = 180.0
 _REQUEST_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
+_NATIVE_CRASH = "Fatal Python error"
+"""What Python's faulthandler writes when one has happened."""
 
 
 def available_modes() -> tuple[str, ...]:
@@ -112,6 +114,8 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
             more += _audit(bed, mode, result)
             exits = tuple(crew.exits)
             logs = tuple(member.worker.log for member in crew.everybody if member.starts)
+    crashes = [note.partition(":")[0] for note in exits if _NATIVE_CRASH in note]
+    more += [f"a native crash: {crash}" for crash in crashes]
     return Outcome(result, (*problems, *more), exits, logs)
 
 
