@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from stream_app.broker_queries import log_offsets
 from stream_app.local import Acl, LocalKafka, SaslSsl
 from stream_app.settings import Settings
 from tests.services import choose
@@ -88,9 +89,11 @@ def test_every_client_gets_in_with_the_properties_of_the_settings(
     producer = Producer(settings.producer_properties())
     producer.produce("predictions", b"prediction", on_delivery=lambda e, _: failures.append(e))
     assert producer.flush(SECONDS) == 0
-    assert failures == [None]
-    topics = AdminClient(settings.admin_properties()).list_topics(timeout=SECONDS).topics
-    assert set(topics) == {"events", "predictions"}
+    assert failures == []
+    admin = AdminClient(settings.admin_properties())
+    assert set(admin.list_topics(timeout=SECONDS).topics) == {"events", "predictions"}
+    ends = log_offsets(admin, [("predictions", 0)], OffsetSpec.latest(), SECONDS)
+    assert ends == {("predictions", 0): 1}
 
 
 def test_without_the_password_nobody_gets_in(settings: Settings) -> None:
