@@ -18,11 +18,11 @@ def account_for(batch: Batch, metrics: Metrics) -> None:
     """Count outcomes, predictions, dead letters and latencies of a finished batch."""
     now = time.time()
     items = batch.items
-    failures = [item.failure for item in items if item.failure is not None]
+    failed = [item for item in items if item.failure is not None]
     served = [item for item in items if item.served is not None and item.failure is None]
     topics = {
         "predicted": _topics(served),
-        "dead_lettered": _topics([item for item in items if item.failure is not None]),
+        "dead_lettered": _topics(failed),
     }
     topics["state_only"] = _topics(items) - topics["predicted"] - topics["dead_lettered"]
     for outcome, counts in topics.items():
@@ -31,6 +31,7 @@ def account_for(batch: Batch, metrics: Metrics) -> None:
     # Its answer apart, what is served says by what and why.
     for by, count in Counter([item.served[1:] for item in served if item.served]).items():
         metrics.predictions(*by, count)
+    failures = [item.failure for item in failed if item.failure]
     for (stage, reason), count in Counter([(f.stage, f.reason) for f in failures]).items():
         metrics.dead_letters(stage, reason, count)
     ahead = sum([item.ahead for item in items])
