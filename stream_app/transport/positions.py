@@ -103,22 +103,21 @@ class StartPositions:
         were added later.
         """
         everywhere = [
-            TopicPartition(topic, number)
+            (topic, number)
             for topic, count in self._sources.partitions().items()
             for number in range(count)
         ]
         mine = {(partition.topic, partition.number) for partition in new}
         known = {
             (place.topic, place.partition)
-            for place in _committed(consumer, everywhere)
+            for place in _committed(consumer, [TopicPartition(*place) for place in everywhere])
             if place.offset >= 0
         }
         if known & mine:
             raise ServiceAwayError("kafka", "another worker has just begun the group")
         if known:
             return
-        first = (everywhere[0].topic, everywhere[0].partition)
-        if first not in mine and self._waits < _WAITS:
+        if everywhere[0] not in mine and self._waits < _WAITS:
             self._waits += 1
             raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
         ends = self._offsets(everywhere, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -158,7 +157,7 @@ class StartPositions:
         return partition.log_start
 
     def _look_at_log(self, partitions: Sequence[Partition]) -> None:
-        places = [TopicPartition(p.topic, p.number) for p in partitions]
+        places = [(p.topic, p.number) for p in partitions]
         starts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         for partition in partitions:
@@ -166,11 +165,10 @@ class StartPositions:
             partition.log_end = ends[partition.topic, partition.number]
 
     def _offsets(
-        self, places: Sequence[TopicPartition], spec: OffsetSpec
+        self, places: Sequence[tuple[str, int]], spec: OffsetSpec
     ) -> dict[tuple[str, int], int]:
-        asked = [(place.topic, place.partition) for place in places]
         try:
-            return log_offsets(self._admin, asked, spec, _REQUEST_SECONDS)
+            return log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
         except KafkaException as error:
             raise ServiceAwayError("kafka", error.args[0].str()) from error
 
