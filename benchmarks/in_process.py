@@ -1,4 +1,4 @@
-"""The work alone: decode, align, state, score and encode on one thread, without Kafka or Redis."""
+"""The work alone: align, decode, state, score and encode on one thread, without Kafka or Redis."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from stream_app.metrics import Metrics
 from stream_app.models import load_model
 from stream_app.outgoing import OutgoingRecords
 from stream_app.patience import Patience
+from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Chunk, Partition, Record
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
@@ -49,11 +50,6 @@ class Work(NamedTuple):
         return self.cpu_seconds / self.events * 1e6
 
 
-class _NoHeaders:
-    def headers(self) -> None:
-        return None
-
-
 def work_alone(
     workload: list[Event], usecase: UseCase, artifacts: Path, chunk: int = 4_096
 ) -> Work:
@@ -75,10 +71,9 @@ def work_alone(
         {topic.name: topic.decoder for topic in usecase.topics},
         usecase.times,
         max_value_bytes=2**20,
-        clock_ahead_seconds=60.0,
         on_unknown_fields=metrics.unknown_fields,
-        on_clock_corrected=metrics.clock_corrected,
     )
+    clock = RecordClock(60.0, on_corrected=metrics.clock_corrected)
     align = AlignStage(
         batch_max_records=Settings().batch_max_records,
         pause=lambda _: None,
@@ -97,12 +92,13 @@ def work_alone(
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
-    align.take([], Chunk(assigned=partitions))
+    align.take(Chunk(assigned=partitions))
     number = 0
     for start in range(0, len(records), chunk):
         polled = Chunk(records=records[start : start + chunk], ended=partitions)
-        align.take(decode(polled.records), polled)
-        for released in align.batches():
+        clock(polled.records)
+        align.take(polled)
+        for released in align.batches(decode):
             items, ends = commit.admit(released)
             number += 1
             batch = Batch(number, items, ends=ends)
@@ -125,14 +121,11 @@ def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partitio
         partition.source_id = source_id
     counts = {topic.name: topic.partitions for topic in usecase.topics}
     offsets = dict.fromkeys(partitions.values(), 0)
-    message = _NoHeaders()
     now = time.time() - len(workload) * 1e-3
     records = []
     for position, event in enumerate(workload):
         partition = partitions[event.topic, crc32(event.key) % counts[event.topic]]
         offset = offsets[partition]
         offsets[partition] = offset + 1
-        records.append(
-            Record(partition, offset, now + position * 1e-3, event.key, event.value, message)
-        )
+        records.append(Record(partition, offset, now + position * 1e-3, event.key, event.value))
     return list(partitions.values()), records

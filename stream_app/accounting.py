@@ -38,7 +38,7 @@ def account_for(batch: Batch, metrics: Metrics) -> None:
     if ahead:
         metrics.state_ahead(ahead)
     metrics.batch(len(items))
-    metrics.latencies(now - np.array([item.known_at for item in items]))
+    metrics.latencies(now - np.array([item.record.known_at for item in items]))
 
 
 def _topics(items: Sequence[Item]) -> Counter[str]:

@@ -5,40 +5,68 @@ scored against a state that lacks the other partitions' two hours. A record is r
 partition can still deliver an earlier one: each other partition has shown a later record, or is
 at its end, or has been waited for long enough. Kafka Streams does the same per task
 (KIP-353, `max.task.idle.ms`).
+
+A record is decoded when its turn comes, not when it arrives. A backlog holds tens of thousands of
+records; as events they would take several times the memory, and be out of the processor's caches
+when they are wanted. For the order, the event is needed only among records that became known at
+the same moment.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from features.order import OrderKey, PartitionOrder
-from stream_app.records import Chunk, Item, Partition
+from stream_app.decode import Decode
+from stream_app.records import Chunk, Item, Partition, Record
 
-__all__ = ["RECORD_OVERHEAD_BYTES", "AlignStage"]
+__all__ = ["EVENT_OVERHEAD_BYTES", "RECORD_OVERHEAD_BYTES", "AlignStage"]
 
-RECORD_OVERHEAD_BYTES: Final = 2_304
-"""What a held record takes besides the bytes of its key and value: its objects, the decoded event
-with its fields foremost. Measured for events of a dozen fields."""
+RECORD_OVERHEAD_BYTES: Final = 384
+"""What a held record takes besides the bytes of its key and value."""
+EVENT_OVERHEAD_BYTES: Final = 1_920
+"""What it takes in addition once it is decoded. Measured for events of a dozen fields."""
+
+#: A held record behind as much of its order key as is known before it is decoded: when it became
+#: known, the rank of its partition, its offset.
+_Held = tuple[float, int, int, Record]
+
+#: A decoded record behind its order key, flat: so it is sorted four times as fast as in a pair.
+_Keyed = tuple[float, float, int, int, Item]
+
+_LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)
 
 
 class _Lane:
-    """The held records of one partition."""
+    """The records of one partition that are not released yet."""
 
-    __slots__ = ("at_end", "bytes", "given_up", "held", "order", "paused", "waited_since")
+    __slots__ = (
+        "at_end", "bytes", "given_up", "held", "known_at", "order", "paused", "waited_since",
+    )  # fmt: skip
 
     def __init__(self, partition: Partition) -> None:
+        self.held: deque[_Held] = deque()
+        """Those whose turn has not come."""
+        self.known_at = -math.inf
+        """What the partition still delivers is merged at this moment or later."""
         self.order = PartitionOrder(partition.rank)
-        self.held: deque[tuple[OrderKey, Item]] = deque()
+        """Of what is decoded."""
         self.bytes = 0
         self.at_end = False
         """Unknown after an assignment, so not at the end until the broker says so."""
         self.paused = False
         self.given_up = False
         self.waited_since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what it still delivers may come before what others hold."""
+        return not (self.at_end or self.given_up)
 
 
 class AlignStage:
@@ -73,28 +101,31 @@ class AlignStage:
         self._seen_at = -math.inf
         self._monotonic = monotonic
         self._lanes: dict[Partition, _Lane] = {}
+        self._tied: list[_Keyed] = []
+        """Decoded and in order: more may come that became known at the same moment."""
+        self._bytes = 0
         self.held_records = 0
-        self.held_bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What the held records take."""
+        return self._bytes + len(self._tied) * EVENT_OVERHEAD_BYTES
 
     @property
     def crowded(self) -> bool:
         """Whether half of the bound on what may be held is reached."""
         return self.held_bytes > self._bytes_total // 2
 
-    def take(self, items: Iterable[Item], chunk: Chunk) -> None:
-        """Take in what one chunk brought: items, assignments, ends of partitions."""
+    def take(self, chunk: Chunk) -> None:
+        """Take in what one chunk brought: records, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)
         for partition in chunk.revoked:
-            gone = self._lanes.pop(partition, None)
-            if gone is not None:
-                self.held_records -= len(gone.held)
-                self.held_bytes -= gone.bytes
+            self._drop(partition)
         for partition in chunk.assigned:
             self._lanes[partition] = _Lane(partition)
         lane: _Lane | None = None
         at: Partition | None = None
-        for item in items:
-            record = item.record
+        for record in chunk.records:
             if record.partition is not at:
                 at = record.partition
                 lane = self._lanes.get(at)
@@ -103,84 +134,145 @@ class AlignStage:
                     lane.waited_since = None
             if lane is None:
                 continue  # revoked meanwhile: its next owner reads it again
-            event_time = item.event.event_time if item.failure is None else -math.inf
-            key = lane.order.key(item.known_at, event_time, item.offset)
-            lane.held.append((key, item))
+            known_at = record.known_at
+            if known_at > lane.known_at:
+                lane.known_at = known_at
+            else:
+                known_at = lane.known_at
+            lane.held.append((known_at, lane.order.rank, record.offset, record))
             taken = record.size + RECORD_OVERHEAD_BYTES
             lane.bytes += taken
-            self.held_bytes += taken
+            self._bytes += taken
             self.held_records += 1
         for partition in chunk.ended:
             if (ended := self._lanes.get(partition)) is not None:
                 ended.at_end = True
                 ended.waited_since = None
 
-    def batches(self, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
+    def _drop(self, partition: Partition) -> None:
+        lane = self._lanes.pop(partition, None)
+        if lane is not None:
+            tied = len(self._tied)
+            self._tied = [
+                keyed for keyed in self._tied if keyed[4].record.partition is not partition
+            ]
+            self.held_records -= len(lane.held) + tied - len(self._tied)
+            self._bytes -= lane.bytes
+
+    def batches(self, decode: Decode, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
         """Yield what may go on, in order, in batches bounded in records and bytes.
 
-        `limit` says how many of the usual records a batch may have now. What is released and not yet yielded is still held: a backlog that waited for one partition
-        is released at once and takes its memory until it is worked off.
+        `limit` says how many of the usual records a batch may have now. What is released and not
+        yet yielded is still held: a backlog that waited for one partition is released at once and
+        takes its memory until it is worked off.
         """
         most = limit(self._batch_records)
-        ready = self._release()
-        self._hold_back(released=len(ready))
-        while ready:
-            count = size = 0
-            for item in ready:
-                count += 1
-                size += item.record.size
-                if count >= most or size >= self._batch_bytes:
-                    break
-            batch = ready[:count]
-            del ready[:count]
-            self.held_records -= count
-            self.held_bytes -= size + count * RECORD_OVERHEAD_BYTES
-            self._hold_back(released=len(ready))
-            yield batch
+        due = self._due()
+        self._hold_back(released=len(due))
+        while due or self._tied:
+            records = self._next(due, most)
+            items = self._in_order(decode(records) if records else [], due)
+            if not (items or due):
+                return
+            while items:
+                count, size = self._fitting([item.record.size for item in items], most)
+                batch = items[:count]
+                del items[:count]
+                self.held_records -= count
+                self._bytes -= size + count * RECORD_OVERHEAD_BYTES
+                self._hold_back(released=len(due) + len(items))
+                yield batch
 
-    def _release(self) -> list[Item]:
-        limit = self._limit()
-        released: list[tuple[OrderKey, Item]] = []
+    def _due(self) -> list[_Held]:
+        """The records that nothing known earlier can come before, in the order they are known."""
+        frontier = self._frontier()
+        due: list[_Held] = []
         for lane in self._lanes.values():
             held = lane.held
-            while held and held[0][0] < limit:
-                pair = held.popleft()
-                lane.bytes -= pair[1].record.size + RECORD_OVERHEAD_BYTES
-                released.append(pair)
-        # Keys are unique, so items are never compared; lanes are sorted runs, which sort merges.
-        released.sort()
-        return [item for _, item in released]
+            while held and held[0][0] <= frontier:
+                due.append(held.popleft())
+        # No two are equal, so records are never compared; lanes are sorted runs, which sort merges.
+        due.sort()
+        return due
 
-    def _limit(self) -> OrderKey:
-        """Keys below it may go."""
+    def _frontier(self) -> float:
+        """The moment up to which nothing is missing but what became known at that very moment."""
         if not self._enabled:
-            return (math.inf, math.inf, 0, 0)
-        limit: OrderKey = (math.inf, math.inf, 0, 0)
-        if self._grace > 0.0:
-            # Not the clock now: while the work lags, what was at its end when the chunk was
-            # polled may no longer be.
-            limit = (self._seen_at - self._grace, math.inf, 0, 0)
+            return math.inf
+        # By the grace, not the clock now: while the work lags, what was at its end when the chunk
+        # was polled may no longer be.
+        frontier = self._seen_at - self._grace if self._grace > 0.0 else math.inf
         now = self._monotonic()
+        tied = {keyed[4].record.partition for keyed in self._tied}
         for partition, lane in self._lanes.items():
-            if lane.at_end or lane.given_up:
+            if not lane.is_open:
                 continue
             if not self.held_records:
                 lane.waited_since = None  # nobody is kept waiting
-            elif not lane.held:
+            elif not lane.held and partition not in tied:
                 if lane.waited_since is None:
                     lane.waited_since = now
                 if now - lane.waited_since >= self._wait:
                     lane.given_up = True
                     self._on_gave_up(partition)
                     continue
-            limit = min(limit, lane.order.bound)
-        return limit
+            frontier = min(frontier, lane.known_at)
+        return frontier
+
+    def _next(self, due: list[_Held], most: int) -> list[Record]:
+        """Take the first records of `due`, about a batch; those of one moment stay together."""
+        count, _ = self._fitting([held[3].size for held in due[:most]], most)
+        if count < len(due):
+            moment = due[count][0]
+            count = bisect_left(due, (moment,)) or bisect_left(due, (moment, math.inf))
+        records = [held[3] for held in due[:count]]
+        del due[:count]
+        return records
+
+    def _fitting(self, sizes: Sequence[int], most: int) -> tuple[int, int]:
+        """How many of the first records fit into a batch, at least one, and their bytes."""
+        total = sum(sizes)
+        if len(sizes) <= most and total <= self._batch_bytes:
+            return len(sizes), total
+        count = total = 0
+        for size in sizes:
+            count += 1
+            total += size
+            if count >= most or total >= self._batch_bytes:
+                break
+        return count, total
+
+    def _in_order(self, items: Iterable[Item], due: Sequence[_Held]) -> list[Item]:
+        """Take in decoded records, all before those in `due`; return what may go on, in order."""
+        lanes, tied = self._lanes, self._tied
+        for item in items:
+            record = item.record
+            event_time = item.event.event_time if item.failure is None else -math.inf
+            key = lanes[record.partition].order.key(record.known_at, event_time, item.offset)
+            tied.append((*key, item))
+        if not tied:
+            return []
+        tied.sort()
+        limit = _LAST
+        if self._enabled:
+            newest = tied[-1][0]
+            bounds = [x.order.bound for x in lanes.values() if x.is_open and x.known_at <= newest]
+            limit = min([limit, *bounds])
+        if due:
+            limit = min(limit, (due[0][0], -math.inf, 0, 0))
+        count = bisect_left(tied, limit)
+        ready = [keyed[4] for keyed in tied[:count]]
+        del tied[:count]
+        for item in ready:
+            lanes[item.record.partition].bytes -= item.record.size + RECORD_OVERHEAD_BYTES
+        return ready
 
     def _hold_back(self, released: int) -> None:
         """Pause and resume partitions; `released` records are still to be worked off."""
         pause, resume = [], []
-        full = self.held_bytes > self._bytes_total
-        half_empty = self.held_bytes < self._bytes_total // 2
+        held = self.held_bytes
+        full = held > self._bytes_total
+        half_empty = held < self._bytes_total // 2
         share = self._bytes_total // max(1, len(self._lanes))
         for partition, lane in self._lanes.items():
             if not lane.paused:

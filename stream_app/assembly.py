@@ -13,6 +13,7 @@ from stream_app.isolation import Attempt, guarded
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
 from stream_app.rebuild import Rebuild, Work, unwatched
+from stream_app.record_clock import RecordClock
 from stream_app.settings import Settings
 from stream_app.state import StateStage
 
@@ -24,16 +25,13 @@ def decode_stage(
     usecase: UseCase,
     *,
     on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
-    on_clock_corrected: Callable[[int], None] = lambda _: None,
 ) -> DecodeStage:
     """The stage that decodes a use case's events."""
     return DecodeStage(
         {topic.name: topic.decoder for topic in usecase.topics},
         usecase.times,
         max_value_bytes=settings.max_value_bytes,
-        clock_ahead_seconds=settings.clock_ahead_seconds,
         on_unknown_fields=on_unknown_fields,
-        on_clock_corrected=on_clock_corrected,
     )
 
 
@@ -62,6 +60,7 @@ def make_rebuild(
     decode = decode_stage(settings, usecase)
     return Rebuild(
         settings.consumer_properties(application),
+        RecordClock(settings.clock_ahead_seconds),
         decode if attempt is None else guarded(decode, attempt, settings.crash_isolation_starts),
         EnrichStage(engine, state, usecase.times),
         state,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from features.events import REASONS, Decoder, Event, InvalidEventError
@@ -27,37 +26,21 @@ class DecodeStage:
         times: TimeBounds,
         *,
         max_value_bytes: int,
-        clock_ahead_seconds: float,
-        clock: Callable[[], float] = time.time,
         on_unknown_fields: Callable[[str, int], None],
-        on_clock_corrected: Callable[[int], None],
     ) -> None:
-        """A record timestamp later than the clock by `clock_ahead_seconds` counts as now."""
         self._decoders = decoders
         self._times = times
         self._max_value_bytes = max_value_bytes
-        self._clock_ahead = clock_ahead_seconds
-        self._clock = clock
         self._on_unknown_fields = on_unknown_fields
-        self._on_clock_corrected = on_clock_corrected
         self._events: set[type[Event]] = set()
 
-    def __call__(  # noqa: C901 - the hot loop: calls would cost more than the work
-        self, records: Sequence[Record]
-    ) -> list[Item]:
+    def __call__(self, records: Sequence[Record]) -> list[Item]:
         """An item for each record, in the same order."""
-        now = self._clock()
-        latest = now + self._clock_ahead
-        corrected = 0
         unknown: dict[str, int] = {}
         items = []
         decoders, limit = self._decoders, self._max_value_bytes
         known, range_at = self._events, self._times.range_at
         for record in records:
-            known_at = record.timestamp
-            if known_at is None or known_at > latest:
-                known_at = now
-                corrected += 1
             value = record.value
             topic = record.partition.topic
             event: Event | None = None
@@ -68,12 +51,12 @@ class DecodeStage:
                 except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
                     failure = _refused(error)
                 else:
-                    low, high = range_at(known_at)
+                    low, high = range_at(record.known_at)
                     if type(event) not in known or not low <= event.event_time <= high:
                         failure = self._doubt(event, low, high)
             else:
                 failure = self._no_value(value)
-            item = Item(record, event, known_at)
+            item = Item(record, event)
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
@@ -85,8 +68,6 @@ class DecodeStage:
                 _note_replay(item, dict(headers))
         for topic, count in unknown.items():
             self._on_unknown_fields(topic, count)
-        if corrected:
-            self._on_clock_corrected(corrected)
         return items
 
     def _doubt(self, event: object, low: float, high: float) -> Failure | None:

@@ -89,7 +89,7 @@ class EnrichStage:
             believed = item.event.event_time  # since decode
             for update in item.updates:
                 if update is not None and update[0] is not believed:
-                    low, high = self._times.range_at(item.known_at)
+                    low, high = self._times.range_at(item.record.known_at)
                     if not low <= update[0] <= high:
                         # One believed time of the year 2099 would erase a decayed state.
                         item.failure = out_of_range("a time that updates the state")

@@ -9,13 +9,12 @@ usual.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from stream_app.decode import Decode
 from stream_app.logs import get_logger
-from stream_app.records import Chunk, Failure, Item, Partition, Record
+from stream_app.records import Failure, Item, Partition, Record
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
 
@@ -41,7 +40,6 @@ class CrashIsolation:
         *,
         starts: int,
         region_records: int,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """`starts`: after so many that got nowhere, records are tried.
 
@@ -51,7 +49,6 @@ class CrashIsolation:
         self._attempt = attempt
         self._starts = starts
         self._region = region_records
-        self._clock = clock
         self._suspects: dict[Partition, int] = {}
         """Next offset to be decoded of partitions whose earlier starts got nowhere."""
 
@@ -61,29 +58,46 @@ class CrashIsolation:
         # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
         return max(1, records >> worst) if worst <= self._starts else 1
 
-    def decode(self, chunk: Chunk, decode: Decode) -> list[Item]:
-        """Decode a chunk's records, those that kill left out: they get a failure and no event."""
-        for partition in chunk.assigned:
-            self._look_at(partition)
+    def take(self, partitions: Iterable[Partition]) -> None:
+        """Suspect those of the assigned partitions whose earlier starts got nowhere."""
+        for partition in partitions:
+            starts = partition.starts
+            if not starts.found:
+                continue
+            self._suspects[partition] = starts.start
+            starts.region(starts.start + self._region)
+            tried = ", and records are first tried in a child process"
+            log.warning(
+                "%s: %d starts in a row got nowhere from offset %d on; for a while batches are "
+                "smaller%s",
+                partition,
+                starts.found,
+                starts.start,
+                tried if self._is_tried(partition) else "",
+            )
+
+    def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
+        """Decode records, those that kill left out: they get a failure and no event."""
         if not self._suspects:
-            return decode(chunk.records)
-        items = _decode_but(chunk.records, self._try, decode, self._clock)
-        self._forget_the_past(chunk.records)
+            return decode(records)
+        items = _decode_but(records, self._try, decode)
+        self._suspects |= {
+            record.partition: record.offset + 1
+            for record in records
+            if record.partition in self._suspects
+        }
         return items
 
-    def _look_at(self, partition: Partition) -> None:
-        starts = partition.starts
-        if not starts.found:
+    def look(self) -> None:
+        """Suspect no partition any more that is past its region."""
+        if not self._suspects:
             return
-        self._suspects[partition] = starts.start
-        starts.region(starts.start + self._region)
-        log.warning(
-            "%s: %d starts in a row got nowhere from offset %d on; for a while batches are smaller%s",
-            partition,
-            starts.found,
-            starts.start,
-            ", and records are first tried in a child process" if self._is_tried(partition) else "",
-        )
+        for partition, reached in list(self._suspects.items()):
+            if partition.revoked or reached >= partition.starts.until:
+                del self._suspects[partition]
+                log.info("%s: past the records that earlier starts may have died of", partition)
+        if not any(map(self._is_tried, self._suspects)):
+            self._attempt.close()
 
     def _is_tried(self, partition: Partition) -> bool:
         return partition.starts.found >= self._starts
@@ -108,20 +122,6 @@ class CrashIsolation:
             )
         return failure
 
-    def _forget_the_past(self, records: Sequence[Record]) -> None:
-        """Suspect no partition any more that has come to the end of its region."""
-        self._suspects |= {
-            record.partition: record.offset + 1
-            for record in records
-            if record.partition in self._suspects
-        }
-        for partition, reached in list(self._suspects.items()):
-            if partition.revoked or reached >= partition.starts.until:
-                del self._suspects[partition]
-                log.info("%s: past the records that earlier starts may have died of", partition)
-        if not any(map(self._is_tried, self._suspects)):
-            self._attempt.close()
-
 
 def guarded(decode: Decode, attempt: Attempt, starts: int) -> Decode:
     """A stage that decodes what is read again to rebuild a state.
@@ -133,25 +133,24 @@ def guarded(decode: Decode, attempt: Attempt, starts: int) -> Decode:
     def tried(record: Record) -> Failure | None:
         return attempt(record) if record.partition.starts.found >= starts else None
 
-    return lambda records: _decode_but(records, tried, decode, time.time)
+    return lambda records: _decode_but(records, tried, decode)
 
 
 def _decode_but(
     records: Sequence[Record],
     fails: Callable[[Record], Failure | None],
     decode: Decode,
-    clock: Callable[[], float],
 ) -> list[Item]:
     """Decode records, and give those that fail before their failure."""
     failures = {record: failure for record in records if (failure := fails(record))}
     items = iter(decode([record for record in records if record not in failures]))
     return [
-        _isolated(record, failures[record], clock()) if record in failures else next(items)
+        _isolated(record, failures[record]) if record in failures else next(items)
         for record in records
     ]
 
 
-def _isolated(record: Record, failure: Failure, now: float) -> Item:
-    item = Item(record, None, now if record.timestamp is None else min(now, record.timestamp))
+def _isolated(record: Record, failure: Failure) -> Item:
+    item = Item(record, None)
     item.failure = failure
     return item

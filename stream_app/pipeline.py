@@ -3,7 +3,7 @@
 The order of a batch, which every guarantee rests on:
 
 0. see that the state is where the log is                      (`recovery`)
-1. decode its records, hold them until their turn              (`decode`, `align`)
+1. hold records until their turn, decode them then             (`align`, `decode`)
 2. read the state of all its entities, one round trip a node   (`enrich`, `state`)
 3. in its order: read features, apply updates in memory        (`enrich`)
 4. score                                                       (`score`)
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ from stream_app.isolation import CrashIsolation
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
 from stream_app.publish import Publishing
+from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Chunk, Item, Record
 from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
@@ -48,9 +49,10 @@ __all__ = ["Pipeline", "Stages"]
 class Stages:
     """One worker's stages."""
 
+    clock: RecordClock
+    align: AlignStage
     isolation: CrashIsolation
     decode: DecodeStage
-    align: AlignStage
     enrich: EnrichStage
     score: ScoreStage
     outgoing: OutgoingRecords
@@ -112,14 +114,19 @@ class Pipeline:
             stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
             stages.recovery.take(chunk.assigned)
-        with timed("decode", chunk.records):
-            items = stages.isolation.decode(chunk, stages.decode)
+            stages.isolation.take(chunk.assigned)
         with timed("align", chunk.records):
-            stages.align.take(items, chunk)
-        for released in stages.align.batches(stages.isolation.batch_limit):
+            stages.clock(chunk.records)
+            stages.align.take(chunk)
+        for released in stages.align.batches(self._decode, stages.isolation.batch_limit):
             yield self._compute_batch(released)
+        stages.isolation.look()
         if not chunk.records:
             stages.recovery.look()
+
+    def _decode(self, records: Sequence[Record]) -> list[Item]:
+        with self._timed("decode", records):
+            return self._stages.isolation.decode(records, self._stages.decode)
 
     def _compute_batch(self, released: list[Item]) -> Batch:
         stages, timed = self._stages, self._timed

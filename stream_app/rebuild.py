@@ -18,6 +18,7 @@ from stream_app.decode import Decode
 from stream_app.enrich import EnrichStage
 from stream_app.errors import FatalError
 from stream_app.logs import get_logger
+from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Partition, Record
 from stream_app.state import StateStage
 
@@ -60,6 +61,7 @@ class Rebuild:
     def __init__(
         self,
         consumer_properties: Mapping[str, Any],
+        clock: RecordClock,
         decode: Decode,
         enrich: EnrichStage,
         state: StateStage,
@@ -74,6 +76,7 @@ class Rebuild:
             if not name.startswith("group.") and "assignment" not in name
         }
         self._group = f"{consumer_properties['group.id']}-rebuild"
+        self._clock = clock
         self._decode = decode
         self._enrich = enrich
         self._state = state
@@ -185,8 +188,8 @@ class Rebuild:
             else:
                 kind, millis = message.timestamp()
                 stamp = millis / 1000.0 if kind else None
-                key, value = message.key(), message.value()
-                records.append(Record(partition, offset, stamp, key, value, message))
+                key, value, headers = message.key(), message.value(), message.headers()
+                records.append(Record(partition, offset, stamp, key, value, headers))
                 reached[partition] = offset + 1
         if reached:
             with self._work("rebuild", records):
@@ -201,6 +204,7 @@ class Rebuild:
 
     def _write(self, records: Sequence[Record], reached: Mapping[Partition, int]) -> None:
         self._batches += 1
+        self._clock(records)
         ends = {partition: at - 1 for partition, at in reached.items()}
         batch = Batch(self._batches, self._decode(records), ends=ends)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Chunk",
     "Failure",
+    "Header",
     "Headers",
     "Item",
     "Outgoing",
@@ -24,8 +26,11 @@ __all__ = [
     "Served",
 ]
 
-#: Record headers in order; a value may be absent.
-Headers = list[tuple[str, str | bytes | None]]
+#: A record's header; its value may be absent.
+Header = tuple[str, str | bytes | None]
+
+#: Record headers in order.
+Headers = list[Header]
 
 
 class Partition:
@@ -84,7 +89,9 @@ class Partition:
 class Record:
     """A record as it was consumed."""
 
-    __slots__ = ("_message", "key", "offset", "partition", "size", "timestamp", "value")
+    __slots__ = (
+        "headers", "key", "known_at", "offset", "partition", "size", "timestamp", "value",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -93,22 +100,19 @@ class Record:
         timestamp: float | None,
         key: bytes | None,
         value: bytes | None,
-        message: Any,
+        headers: Sequence[Header] | None = None,
     ) -> None:
         self.partition = partition
         self.offset = offset
         self.timestamp = timestamp
         """Record timestamp in seconds since the epoch, or None where the record has none."""
+        self.known_at = math.inf if timestamp is None else timestamp
+        """When it became known, in seconds since the epoch; see `record_clock`."""
         self.key = key
         self.value = value
+        self.headers: Sequence[Header] = headers or ()
         self.size = len(value or b"") + len(key or b"")
         """Bytes of key and value."""
-        self._message = message
-
-    @property
-    def headers(self) -> Headers:
-        """The record's headers; built when asked for, since few stages need them."""
-        return self._message.headers() or []
 
 
 @dataclass(slots=True)
@@ -158,12 +162,11 @@ class Item(Arrival):
         "degraded",
         "failure",
         "first_origin",
-        "known_at",
         "record",
         "served",
     )
 
-    def __init__(self, record: Record, event: Event | None, known_at: float) -> None:
+    def __init__(self, record: Record, event: Event | None) -> None:
         partition = record.partition
         # As `Arrival` sets them, without the call: one is made of every record.
         # A record that is no event carries None and a failure; no stage after decode looks at it.
@@ -177,8 +180,6 @@ class Item(Arrival):
         self.ahead = self.redelivered = False
         self.digest = 0
         self.record = record
-        self.known_at = known_at
-        """When the record became known: its timestamp, or the clock; seconds since the epoch."""
         self.first_origin: Origin | None = None
         """Of a replayed record: the record it was at first."""
         self.applied_before = False

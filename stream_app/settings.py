@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     """A record timestamp further ahead of the worker's clock than this counts as now."""
     held_bytes_per_partition: _Bytes = 16 * _MIB
     """Most memory for records that wait for another partition; above it the partition is paused. A
-    record counts with its bytes and 2,304 more for its objects."""
+    record counts with its bytes and 384 more for its objects."""
     held_bytes_total: _Bytes = 128 * _MIB
     """The same for all partitions together; an eighth of it is librdkafka's queue. What the brokers
     had sent when it was reached comes on top: up to `max.partition.fetch.bytes` a partition, 128 KiB

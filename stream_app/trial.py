@@ -37,7 +37,7 @@ class Given(NamedTuple):
     rank: int
     source_id: int
     offset: int
-    timestamp: float | None
+    known_at: float
     key: bytes | None
     value: bytes | None
 
@@ -112,7 +112,7 @@ class Trial:
             partition.rank,
             partition.source_id,
             record.offset,
-            record.timestamp,
+            record.known_at,
             record.key,
             record.value,
         )

@@ -41,11 +41,6 @@ _FIRST_TO_GO = "1000"
 """Should memory run out, the kernel ends this process rather than the worker."""
 
 
-class _NoMessage:
-    def headers(self) -> None:
-        """A trial needs none."""
-
-
 class _Stages:
     """The stages up to the score, which wait for nothing and change nothing outside."""
 
@@ -73,9 +68,7 @@ class _Stages:
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
         partition.source_id = given.source_id
-        record = Record(
-            partition, given.offset, given.timestamp, given.key, given.value, _NoMessage()
-        )
+        record = Record(partition, given.offset, given.known_at, given.key, given.value)
         self._say("stage", "decode")
         items = self._decode([record])
         batch = Batch(next(self._numbers), items, ends={partition: given.offset})

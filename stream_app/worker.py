@@ -33,6 +33,7 @@ from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
+from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
@@ -112,17 +113,13 @@ class Worker:
         )
         rebuilding: set[Partition] = set()
         return Stages(
+            clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
             isolation=CrashIsolation(
                 Trial(settings, self._patience, on_progress=self._progress),
                 starts=settings.crash_isolation_starts,
                 region_records=_REGION_BATCHES * settings.batch_max_records,
             ),
-            decode=decode_stage(
-                settings,
-                usecase,
-                on_unknown_fields=metrics.unknown_fields,
-                on_clock_corrected=metrics.clock_corrected,
-            ),
+            decode=decode_stage(settings, usecase, on_unknown_fields=metrics.unknown_fields),
             align=AlignStage(
                 enabled=settings.alignment,
                 grace_seconds=settings.alignment_grace_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from confluent_kafka import Message
 
@@ -13,6 +14,7 @@ from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of
 from stream_app.decode import DecodeStage
 from stream_app.origins import replayed_origin
+from stream_app.record_clock import RecordClock
 from stream_app.records import Item, Partition, Record
 from stream_app.settings import Settings
 
@@ -29,17 +31,18 @@ class Judge:
             {topic.name: topic.decoder for topic in usecase.topics},
             usecase.times,
             max_value_bytes=settings.max_value_bytes,
-            clock_ahead_seconds=settings.clock_ahead_seconds,
             on_unknown_fields=lambda _topic, _count: None,
-            on_clock_corrected=lambda _count: None,
         )
+        self._clock = RecordClock(settings.clock_ahead_seconds)
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
         self._partitions: dict[Place, Partition] = {}
 
     def decode(self, messages: Sequence[Message]) -> list[Item]:
         """Each record as an item, an event or a failure, in the same order."""
-        return self._decode([self._record(message) for message in messages])
+        records = [self._record(message) for message in messages]
+        self._clock(records)
+        return self._decode(records)
 
     def book(self, messages: Sequence[Message], ledgers: dict[Place, Ledger]) -> None:
         """Note in the ledgers what records there are, and what each asks for."""
@@ -73,7 +76,8 @@ class Judge:
         assert offset is not None
         key, value = message.key(), message.value()
         timestamp = milliseconds / 1_000.0 if kind else None
-        return Record(partition, offset, timestamp, key, value, message)
+        headers: Any = message.headers()  # of a consumed message: a list, or None
+        return Record(partition, offset, timestamp, key, value, headers)
 
 
 def _whole(seconds: float) -> int:

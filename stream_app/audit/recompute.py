@@ -129,7 +129,7 @@ class _States:
             ledger = ledgers.get(place)
             if ledger is not None and ledger.changed_no_state(item.offset):
                 continue
-            updates = self._updates(item.event, item.known_at)
+            updates = self._updates(item.event, item.record.known_at)
             if updates:
                 changes.append(self._change(item, place, updates))
         hashes = account_hashes([c.source for c in changes], [c.offset for c in changes])
@@ -144,7 +144,7 @@ class _States:
             item.offset,
             0,
             item.event.event_time,
-            item.known_at,
+            item.record.known_at,
             item.offset < self._committed.get(place, 0),
             updates,
         )

@@ -275,7 +275,7 @@ class ClientThread(threading.Thread):
                 millis / 1000.0 if kind else None,
                 message.key(),
                 message.value(),
-                message,
+                message.headers(),
             )
             append(record)
             if partition not in last:

@@ -16,17 +16,6 @@ from stream_app.records import Batch, Chunk, Failure, Headers, Item, Partition, 
 NOW = 1_385_899_200.0
 
 
-class Message:
-    """As much of a consumed message as a record keeps."""
-
-    def __init__(self, headers: Headers | None) -> None:
-        self._headers = headers
-
-    def headers(self) -> Headers | None:
-        """None where the record has none, as librdkafka gives it."""
-        return self._headers
-
-
 def partition(number: int = 0, topic: str = "orders", rank: int | None = None) -> Partition:
     """An assigned partition that the broker was asked about."""
     made = Partition(topic, number, number if rank is None else rank)
@@ -45,7 +34,7 @@ def record(
     headers: Headers | None = None,
 ) -> Record:
     """A record as it was consumed."""
-    return Record(at, offset, timestamp, key, value, Message(headers))
+    return Record(at, offset, timestamp, key, value, headers)
 
 
 def item(
@@ -54,14 +43,17 @@ def item(
     *,
     known_at: float = NOW,
     event: Event | None = None,
+    event_time: float | None = None,
     size: int = 5,
     headers: Headers | None = None,
 ) -> Item:
-    """A decoded record of `size` bytes; its event happened when it became known."""
+    """A decoded record of `size` bytes; its event happened when it became known, if no time is
+    given."""
     if event is None:
-        event = Event.model_construct(event_id=f"e{offset}", event_time=known_at)
+        happened = known_at if event_time is None else event_time
+        event = Event.model_construct(event_id=f"e{offset}", event_time=happened)
     consumed = record(at, offset, bytes(size), key=None, timestamp=known_at, headers=headers)
-    return Item(consumed, event, known_at)
+    return Item(consumed, event)
 
 
 def failed(at: Partition, offset: int = 0, stage: str = "decode", **options: Any) -> Item:

@@ -1,7 +1,7 @@
 """Stage align: partitions merged by time, nobody waited for longer than needed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.order import PartitionOrder
-from stream_app.align import RECORD_OVERHEAD_BYTES, AlignStage
-from stream_app.records import Item, Partition
+from stream_app.align import EVENT_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, AlignStage
+from stream_app.records import Item, Partition, Record
 from tests.unit.features.builders import examples
-from tests.unit.stream_app.builders import chunk, failed, item, partition
+from tests.unit.stream_app.builders import NOW, chunk, failed, item, partition
 
 
 class Aligned:
@@ -24,6 +24,8 @@ class Aligned:
         self.paused: set[Partition] = set()
         self.calls: list[str] = []
         self.gave_up: list[Partition] = []
+        self.decoded: list[Record] = []
+        self._items: dict[Record, Item] = {}
         self.stage = AlignStage(
             pause=self._pause,
             resume=self._resume,
@@ -31,7 +33,7 @@ class Aligned:
             monotonic=lambda: self.now,
             **options,
         )
-        self.stage.take([], chunk(assigned=partitions))
+        self.stage.take(chunk(assigned=partitions))
 
     def _pause(self, partitions: list[Partition]) -> None:
         self.calls.append("pause")
@@ -43,12 +45,25 @@ class Aligned:
         assert self.paused.issuperset(partitions)
         self.paused.difference_update(partitions)
 
+    def hold(self, *items: Item, **lists: Sequence[Partition]) -> None:
+        """Take a chunk in."""
+        self._items |= {each.record: each for each in items}
+        polled = chunk(records=[each.record for each in items], **lists)
+        polled.seen_at = self.wall
+        self.stage.take(polled)
+
+    def batches(self) -> Iterator[list[Item]]:
+        """What may go on."""
+        return self.stage.batches(self._decode)
+
     def take(self, *items: Item, **lists: Sequence[Partition]) -> list[Item]:
         """Take a chunk in; return what it released."""
-        polled = chunk(**lists)
-        polled.seen_at = self.wall
-        self.stage.take(items, polled)
-        return [each for released in self.stage.batches() for each in released]
+        self.hold(*items, **lists)
+        return [each for released in self.batches() for each in released]
+
+    def _decode(self, records: Sequence[Record]) -> list[Item]:
+        self.decoded += records
+        return [self._items[each] for each in records]
 
 
 def offsets(items: Sequence[Item]) -> list[tuple[int, int]]:
@@ -229,8 +244,8 @@ def test_what_is_released_is_held_until_it_is_yielded() -> None:
     aligned = Aligned(p, q, batch_max_records=2, held_bytes_total=bound, wait_seconds=math.inf)
     aligned.take(*(item(p, n, known_at=float(n)) for n in range(6)))
     assert aligned.paused == {p}
-    aligned.stage.take([], chunk(ended=[p, q]))
-    seen = [(aligned.stage.held_records, set(aligned.paused)) for _ in aligned.stage.batches()]
+    aligned.hold(ended=[p, q])
+    seen = [(aligned.stage.held_records, set(aligned.paused)) for _ in aligned.batches()]
     assert seen == [(4, {p}), (2, {p}), (0, set())]
 
 
@@ -280,17 +295,86 @@ def test_batches_are_bounded(options: dict[str, int], expected: list[int]) -> No
     """A batch ends with the record that reaches a bound; nothing is left out or reordered."""
     p = partition(0)
     aligned = Aligned(p, **options)
-    aligned.stage.take([item(p, n, size=10) for n in range(7)], chunk(ended=[p]))
-    batches = list(aligned.stage.batches())
+    aligned.hold(*(item(p, n, known_at=NOW + n, size=10) for n in range(7)), ended=[p])
+    batches = list(aligned.batches())
     assert [len(each) for each in batches] == expected
     assert [each.offset for released in batches for each in released] == list(range(7))
 
 
+def test_a_record_is_decoded_when_its_turn_comes() -> None:
+    """As an event it would take several times the memory while it waits."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, batch_max_records=2)
+    aligned.take(*(item(p, n, known_at=float(n)) for n in range(6)), item(q, 0, known_at=3.5))
+    assert [(each.partition, each.offset) for each in aligned.decoded] == [
+        (p, 0), (p, 1), (p, 2), (p, 3), (q, 0),
+    ]  # fmt: skip
+    aligned.hold(ended=[p, q])
+    next(aligned.batches())
+    assert len(aligned.decoded) == 7
+
+
+def test_of_records_known_at_the_same_moment_the_earlier_event_goes_first() -> None:
+    """Such as a partition may still deliver before it: then it is held, decoded."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    assert aligned.take(item(q, 0, known_at=5.0, event_time=3.0)) == []
+    first = aligned.take(item(p, 0, known_at=5.0, event_time=1.0))
+    assert offsets(first) == [(0, 0)]
+    held = 5 + RECORD_OVERHEAD_BYTES + EVENT_OVERHEAD_BYTES
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (1, held)
+    second = aligned.take(
+        item(p, 1, known_at=5.0, event_time=2.0), item(p, 2, known_at=5.0, event_time=4.0)
+    )
+    assert offsets(second) == [(0, 1), (1, 0)]
+    assert offsets(aligned.take(ended=[p, q])) == [(0, 2)]
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+    assert len(aligned.decoded) == 4
+
+
+def test_a_tie_waits_for_a_partition_that_was_assigned_meanwhile() -> None:
+    """It may deliver what comes before; a partition that is given away takes its ties along."""
+    p, q, r = partition(0), partition(1), partition(2)
+    aligned = Aligned(p, q)
+    tied = item(q, 0, known_at=5.0, event_time=3.0)
+    assert offsets(aligned.take(tied, item(p, 0, known_at=5.0, event_time=1.0))) == [(0, 0)]
+    assert aligned.take(assigned=[r], ended=[p]) == []
+    new = (item(r, n, known_at=4.0 + n, event_time=0.0) for n in range(3))
+    assert offsets(aligned.take(*new)) == [(2, 0), (2, 1), (1, 0)]
+    again = item(q, 1, known_at=6.0, event_time=9.0), item(p, 1, known_at=6.0, event_time=7.0)
+    assert offsets(aligned.take(*again)) == [(2, 2)]
+    assert offsets(aligned.take(revoked=[q], ended=[p, r])) == [(0, 1)]
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+
+
+def test_a_partition_above_its_bound_goes_on_within_one_moment() -> None:
+    """Though it is paused and shows no later record: nobody else has an earlier one."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, held_bytes_per_partition=2 * RECORD_OVERHEAD_BYTES)
+    assert aligned.take(*(item(p, n, known_at=5.0) for n in range(4))) == []
+    assert aligned.paused == {p}
+    assert len(aligned.take(item(q, 0, known_at=6.0))) == 4
+    assert aligned.paused == set()
+
+
+def test_records_of_one_moment_make_no_batch_too_large() -> None:
+    """They are decoded together and still go on in batches as large as others."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, batch_max_records=2)
+    times = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0]
+    aligned.hold(*(item(p, n, known_at=at) for n, at in enumerate(times)), ended=[p, q])
+    assert [len(each) for each in aligned.batches()] == [1, 2, 2, 1, 1]
+
+
 @st.composite
-def backlogs(draw: st.DrawFn) -> tuple[list[list[float]], list[tuple[int, int]]]:
-    """Timestamps by partition, and how polls cut them: (partition, records) a step."""
-    # Few timestamps: many ties, and running maxima that stay.
-    partitions = draw(st.lists(st.lists(st.integers(0, 6).map(float), max_size=8), max_size=4))
+def backlogs(
+    draw: st.DrawFn,
+) -> tuple[list[list[tuple[float, float]]], list[tuple[int, int]]]:
+    """(known at, event time) by partition, and how polls cut them: (partition, records) a step."""
+    # Few times: many ties, and running maxima that stay.
+    known = st.integers(0, 6).map(float)
+    event = st.integers(0, 3).map(float)
+    partitions = draw(st.lists(st.lists(st.tuples(known, event), max_size=8), max_size=4))
     steps = draw(
         st.lists(
             st.tuples(st.integers(0, max(0, len(partitions) - 1)), st.integers(1, 4)), max_size=30
@@ -302,20 +386,21 @@ def backlogs(draw: st.DrawFn) -> tuple[list[list[float]], list[tuple[int, int]]]
 @examples
 @given(backlogs(), st.integers(1, 5))
 def test_a_drained_backlog_is_released_in_the_order_of_the_comparator(
-    backlog: tuple[list[list[float]], list[tuple[int, int]]], batch_max_records: int
+    backlog: tuple[list[list[tuple[float, float]]], list[tuple[int, int]]], batch_max_records: int
 ) -> None:
     """However polls cut the partitions: the same sequence as sorting everything at once."""
-    timestamps, steps = backlog
-    partitions = [partition(number) for number in range(len(timestamps))]
+    times, steps = backlog
+    partitions = [partition(number) for number in range(len(times))]
     queues = [
-        [item(p, n, known_at=at) for n, at in enumerate(each)]
-        for p, each in zip(partitions, timestamps, strict=True)
+        [item(p, n, known_at=at, event_time=happened) for n, (at, happened) in enumerate(each)]
+        for p, each in zip(partitions, times, strict=True)
     ]
     keyed = []
     for p, queue in zip(partitions, queues, strict=True):
         order = PartitionOrder(p.rank)
         keyed += [
-            (order.key(each.known_at, each.event.event_time, each.offset), each) for each in queue
+            (order.key(each.record.known_at, each.event.event_time, each.offset), each)
+            for each in queue
         ]
     expected = [each for _, each in sorted(keyed)]
 

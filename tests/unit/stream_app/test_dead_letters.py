@@ -5,7 +5,7 @@ import pytest
 from features.events import Event
 from stream_app.dead_letters import DeadLetters
 from stream_app.records import Failure, Headers, Item, Outgoing, Partition, Record
-from tests.unit.stream_app.builders import NOW, Message, partition, record
+from tests.unit.stream_app.builders import NOW, partition, record
 
 WRITE = DeadLetters(
     "dead", group="group", code_version="1.2", model_version="model/3", clock=lambda: NOW + 0.25
@@ -16,7 +16,7 @@ FAILURE = Failure("decode", "wrong-type", "field amount: not a number", "amount"
 def letter(consumed: Record, failure: Failure = FAILURE) -> Outgoing:
     """The dead letter of a record that failed."""
     event = None if failure.stage == "decode" else Event.model_construct(event_id="e")
-    item = Item(consumed, event, NOW)
+    item = Item(consumed, event)
     item.failure = failure
     return WRITE(item)
 
@@ -69,7 +69,7 @@ def test_headers_are_as_they_came() -> None:
 def test_a_replayed_record_that_fails_again_counts_its_attempts() -> None:
     """The headers of its first failure are replaced, not repeated."""
     first = letter(record(partition(), 5))
-    replayed = Record(partition(1), 9, NOW, b"key", first.value, Message(first.headers))
+    replayed = Record(partition(1), 9, NOW, b"key", first.value, first.headers)
     second = letter(replayed)
     assert len(second.headers) == len(first.headers)
     assert ours(second)["attempts"] == "2"
@@ -103,7 +103,7 @@ def test_a_record_that_failed_after_its_updates_says_so() -> None:
 
 def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
     """It died in stage score, but never became an event here: see `stream_app.isolation`."""
-    item = Item(record(partition()), None, NOW)
+    item = Item(record(partition()), None)
     item.failure = Failure("score", "process-crash", "it died", disposition="bug")
     assert ours(WRITE(item))["state"] == "not-applied"
 

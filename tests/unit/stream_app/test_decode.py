@@ -31,19 +31,15 @@ DECODER = JsonDecoder(Paid)
 
 
 class Stage:
-    """The stage with a clock that stands still, and what it counted."""
+    """The stage, and what it counted."""
 
     def __init__(self, times: TimeBounds | None = None, decoder: Decoder = DECODER) -> None:
         self.unknown: list[tuple[str, int]] = []
-        self.corrected: list[int] = []
         self.decode = DecodeStage(
             {"payments": decoder},
             times or TimeBounds(ahead_seconds=100.0, behind_seconds=1_000.0),
             max_value_bytes=MAX_BYTES,
-            clock_ahead_seconds=10.0,
-            clock=lambda: NOW,
             on_unknown_fields=lambda topic, count: self.unknown.append((topic, count)),
-            on_clock_corrected=self.corrected.append,
         )
 
     def reasons(self, *records: Record) -> list[str | None]:
@@ -135,32 +131,6 @@ def test_a_decoder_that_gives_no_event_is_a_bug() -> None:
     assert (item.failure.reason, item.failure.disposition) == ("decoder-error", "bug")
 
 
-@pytest.mark.parametrize("timestamp", [None, NOW + 10.1, 4e12], ids=["absent", "ahead", "absurd"])
-def test_a_timestamp_that_cannot_be_counts_as_now(timestamp: float | None) -> None:
-    """And is counted; it must not hold its partition back for ever."""
-    stage = Stage()
-    items = stage.decode(
-        [record(PAYMENTS, 0, valid(), timestamp=timestamp), record(PAYMENTS, 1, valid())]
-    )
-    assert [item.known_at for item in items] == [NOW, NOW]
-    assert [item.record.timestamp for item in items] == [timestamp, NOW]
-    assert stage.corrected == [1]
-
-
-def test_a_timestamp_a_little_ahead_is_believed() -> None:
-    """Clocks differ: only beyond the setting is it corrected."""
-    stage = Stage()
-    (item,) = stage.decode([record(PAYMENTS, 0, valid(), timestamp=NOW + 10.0)])
-    assert item.known_at == NOW + 10.0
-    assert stage.corrected == []
-
-
-def test_a_failed_record_has_a_corrected_timestamp_too() -> None:
-    """It is merged by time like every other."""
-    (item,) = Stage().decode([record(PAYMENTS, 0, None, timestamp=4e12)])
-    assert item.known_at == NOW
-
-
 def test_times_are_judged_by_the_record_not_by_the_wall() -> None:
     """A backlog of old events is believed: each is near the time it was recorded at."""
     old = NOW - 1e8
@@ -190,7 +160,7 @@ def test_nothing_to_decode() -> None:
     """An empty chunk counts nothing."""
     stage = Stage()
     assert stage.decode([]) == []
-    assert stage.unknown == stage.corrected == []
+    assert stage.unknown == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from features.events import Event
 from stream_app.isolation import CrashIsolation, guarded
-from stream_app.records import Chunk, Failure, Item, Partition, Record
+from stream_app.records import Failure, Item, Partition, Record
 from tests.unit.stream_app import builders
 
 STARTS = 3
@@ -41,8 +41,8 @@ def child() -> Child:
 
 @pytest.fixture
 def isolation(child: Child) -> CrashIsolation:
-    """With a clock that stands."""
-    return CrashIsolation(child, starts=STARTS, region_records=REGION, clock=lambda: builders.NOW)
+    """That suspects nothing yet."""
+    return CrashIsolation(child, starts=STARTS, region_records=REGION)
 
 
 def begun(found: int, start: int = 0) -> Partition:
@@ -52,16 +52,25 @@ def begun(found: int, start: int = 0) -> Partition:
     return partition
 
 
-def chunk(partition: Partition, offsets: Sequence[int], *, first: bool = False) -> Chunk:
-    """Records of the partition; `first`: it was assigned just now."""
-    records = [builders.record(partition, offset) for offset in offsets]
-    return Chunk(records=records, assigned=[partition] if first else [])
+def through(
+    isolation: CrashIsolation,
+    partition: Partition,
+    offsets: Sequence[int],
+    *,
+    first: bool = False,
+) -> list[Item]:
+    """Decode records of the partition; `first`: it was assigned just now."""
+    if first:
+        isolation.take([partition])
+    items = isolation.decode([builders.record(partition, n) for n in offsets], decode)
+    isolation.look()
+    return items
 
 
 def decode(records: Sequence[Record]) -> list[Item]:
     """As the stage does."""
     event = Event.model_construct(event_id="e", event_time=builders.NOW)
-    return [Item(record, event, builders.NOW) for record in records]
+    return [Item(record, event) for record in records]
 
 
 def test_a_record_that_kills_gets_a_failure_in_its_place(
@@ -69,11 +78,10 @@ def test_a_record_that_kills_gets_a_failure_in_its_place(
 ) -> None:
     """It is no event, so that nothing of the use case ever sees it; its neighbours pass."""
     child.dies_of = (2,)
-    items = isolation.decode(chunk(begun(STARTS), range(4), first=True), decode)
+    items = through(isolation, begun(STARTS), range(4), first=True)
     assert [item.offset for item in items] == [0, 1, 2, 3]
     assert [item.failure is not None for item in items] == [False, False, True, False]
     assert items[2].event is None
-    assert items[2].known_at == builders.NOW
 
 
 @pytest.mark.parametrize("found", range(STARTS))
@@ -81,19 +89,19 @@ def test_before_enough_starts_nothing_is_tried(
     isolation: CrashIsolation, child: Child, found: int
 ) -> None:
     """A child costs seconds: mostly the process was killed for other reasons."""
-    isolation.decode(chunk(begun(found), range(4), first=True), decode)
+    through(isolation, begun(found), range(4), first=True)
     assert child.tried == []
 
 
 def test_the_region_is_tried_and_no_more(isolation: CrashIsolation, child: Child) -> None:
     """Behind it the child is let go."""
     partition = begun(STARTS, start=100)
-    isolation.decode(chunk(partition, range(100, 110), first=True), decode)
+    through(isolation, partition, range(100, 110), first=True)
     assert child.closed == 0
-    isolation.decode(chunk(partition, range(110, 200)), decode)
+    through(isolation, partition, range(110, 200))
     assert child.tried == list(range(100, 100 + REGION))
     assert child.closed == 1
-    isolation.decode(chunk(partition, range(200, 210)), decode)
+    through(isolation, partition, range(200, 210))
     assert child.closed == 1
 
 
@@ -102,28 +110,28 @@ def test_behind_a_record_that_kills_the_region_begins_anew(
 ) -> None:
     """They seldom come alone."""
     child.dies_of = (REGION - 1,)
-    isolation.decode(chunk(begun(STARTS), range(3 * REGION), first=True), decode)
+    through(isolation, begun(STARTS), range(3 * REGION), first=True)
     assert child.tried == list(range(2 * REGION))
 
 
 def test_the_end_of_the_partition_ends_the_trials(isolation: CrashIsolation, child: Child) -> None:
     """Even where no further record comes."""
     partition = begun(STARTS)
-    isolation.decode(chunk(partition, range(5), first=True), decode)
+    through(isolation, partition, range(5), first=True)
     partition.starts.at_end(5)
-    isolation.decode(Chunk(), decode)
+    isolation.look()
     assert child.closed == 1
-    isolation.decode(chunk(partition, range(5, 10)), decode)
+    through(isolation, partition, range(5, 10))
     assert child.tried == list(range(5))
 
 
 def test_other_partitions_are_not_tried(isolation: CrashIsolation, child: Child) -> None:
     """Nor what is being given away: its next owner reads it again."""
-    isolation.decode(chunk(begun(STARTS), [1], first=True), decode)
-    isolation.decode(chunk(begun(0), [2], first=True), decode)
+    through(isolation, begun(STARTS), [1], first=True)
+    through(isolation, begun(0), [2], first=True)
     leaving = begun(STARTS)
     leaving.revoked = True
-    isolation.decode(chunk(leaving, [3], first=True), decode)
+    through(isolation, leaving, [3], first=True)
     assert child.tried == [1]
 
 
@@ -134,17 +142,17 @@ def test_batches_are_halved_with_each_start(
     isolation: CrashIsolation, found: int, limit: int
 ) -> None:
     """And hold one record when trying them one by one did not help."""
-    isolation.decode(chunk(begun(found), [0], first=True), decode)
+    through(isolation, begun(found), [0], first=True)
     assert isolation.batch_limit(1_000) == limit
 
 
 def test_past_the_region_batches_are_as_usual(isolation: CrashIsolation) -> None:
     """Of a partition that went away, too."""
     partition, leaving = begun(1), begun(2)
-    isolation.decode(chunk(leaving, [0], first=True), decode)
-    isolation.decode(chunk(partition, [0], first=True), decode)
+    through(isolation, leaving, [0], first=True)
+    through(isolation, partition, [0], first=True)
     leaving.revoked = True
-    isolation.decode(chunk(partition, [REGION]), decode)
+    through(isolation, partition, [REGION])
     assert isolation.batch_limit(1_000) == 1_000
 
 
@@ -153,6 +161,7 @@ def test_what_is_read_again_for_the_state_is_tried_as_a_whole(child: Child) -> N
     child.dies_of = (1,)
     stage = guarded(decode, child, STARTS)
     for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
-        items = stage(chunk(begun(found, start=500), range(3)).records)
+        partition = begun(found, start=500)
+        items = stage([builders.record(partition, n) for n in range(3)])
         assert [item.failure is not None for item in items] == failed
     assert child.tried == [0, 1, 2]

@@ -11,6 +11,7 @@ import pytest
 
 from features.stores import StateLostError
 from stream_app.rebuild import Rebuild
+from stream_app.record_clock import RecordClock
 from stream_app.records import Item, Partition, Record
 from tests.unit.stream_app.builders import partition
 from tests.unit.stream_app.test_state import Worker, order
@@ -78,7 +79,11 @@ class Scene:
         self.worker = Worker()
         self.log = _Log()
         self.rebuild = Rebuild(
-            {"group.id": "group"}, self._decode, self.worker.enrich, self.worker.state
+            {"group.id": "group"},
+            RecordClock(60.0),
+            self._decode,
+            self.worker.enrich,
+            self.worker.state,
         )
         self.rebuild._assign = self._assign  # type: ignore[method-assign]
         self.worker.state.register([P])

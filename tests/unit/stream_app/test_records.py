@@ -10,7 +10,7 @@ def test_an_item_begins_as_any_other_arrival() -> None:
     """It is built without the constructor of `Arrival`, and holds everything that one sets."""
     place = partition(3)
     event = Event.model_construct(event_id="e", event_time=1.0)
-    item = Item(record(place, 7), event, 1.0)
+    item = Item(record(place, 7), event)
     arrival = Arrival(event, place.source_id, place.rank, 7)
     assert {name: getattr(item, name) for name in Arrival.__slots__} == {
         name: getattr(arrival, name) for name in Arrival.__slots__

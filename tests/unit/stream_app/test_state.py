@@ -127,7 +127,7 @@ def alone(*items: Item) -> Tables:
 
 def again(one: Item) -> Item:
     """The same record, read once more."""
-    return item(one.record.partition, one.offset, known_at=one.known_at, event=one.event)
+    return item(one.record.partition, one.offset, known_at=one.record.known_at, event=one.event)
 
 
 def test_a_batch_is_written_and_read_again() -> None:
