@@ -38,8 +38,8 @@ class DecodeStage:
         """An item for each record, in the same order."""
         unknown: dict[str, int] = {}
         items = []
-        decoders, limit = self._decoders, self._max_value_bytes
-        known, range_at = self._events, self._times.range_at
+        decoders, known, limit = self._decoders, self._events, self._max_value_bytes
+        low, high = self._believed_of_all(records)
         for record in records:
             value = record.value
             topic = record.partition.topic
@@ -51,9 +51,8 @@ class DecodeStage:
                 except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
                     failure = _refused(error)
                 else:
-                    low, high = range_at(record.known_at)
                     if type(event) not in known or not low <= event.event_time <= high:
-                        failure = self._doubt(event, low, high)
+                        failure = self._doubt(event, record)
             else:
                 failure = self._no_value(value)
             item = Item(record, event)
@@ -70,12 +69,20 @@ class DecodeStage:
             self._on_unknown_fields(topic, count)
         return items
 
-    def _doubt(self, event: object, low: float, high: float) -> Failure | None:
+    def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
+        """A range of times that lies in the range of each record."""
+        known_at = [record.known_at for record in records]
+        if not known_at:
+            return 0.0, 0.0
+        return self._times.range_at(max(known_at))[0], self._times.range_at(min(known_at))[1]
+
+    def _doubt(self, event: object, record: Record) -> Failure | None:
         """Why what a decoder gave cannot be believed, or None if it can."""
         # pydantic's isinstance costs as much as validating a field: once a type is enough.
         if not isinstance(event, Event):
             return Failure("decode", "decoder-error", _NO_EVENT, disposition="bug")
         self._events.add(type(event))
+        low, high = self._times.range_at(record.known_at)
         return None if low <= event.event_time <= high else out_of_range("event_time")
 
     def _no_value(self, value: bytes | None) -> Failure:

@@ -140,6 +140,19 @@ def test_times_are_judged_by_the_record_not_by_the_wall() -> None:
     assert stage.reasons(record(PAYMENTS, 0, value, timestamp=old + 1.0)) == ["time-out-of-range"]
 
 
+def test_each_record_of_a_batch_is_judged_by_its_own_time() -> None:
+    """Whatever lies beside it: what one record may say, another one may not."""
+    old, new = NOW - 5_000.0, NOW
+    times = [(old, old), (old, new), (new, old), (new, new)]
+    values = [valid(event_time=rfc3339(event)) for _, event in times]
+    records = [
+        record(PAYMENTS, n, value, timestamp=timestamp)
+        for n, ((timestamp, _), value) in enumerate(zip(times, values, strict=True))
+    ]
+    late = "time-out-of-range"
+    assert Stage().reasons(*records) == [None, late, late, None]
+
+
 def test_a_fixed_range_of_times() -> None:
     """A use case of historic events names the range itself; both ends belong to it."""
     stage = Stage(TimeBounds(earliest=1_000.0, latest=2_000.0))
