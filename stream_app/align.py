@@ -6,10 +6,9 @@ partition can still deliver an earlier one: each other partition has shown a lat
 at its end, or has been waited for long enough. Kafka Streams does the same per task
 (KIP-353, `max.task.idle.ms`).
 
-A record is decoded when its turn comes, not when it arrives. A backlog holds tens of thousands of
-records; as events they would take several times the memory, and be out of the processor's caches
-when they are wanted. For the order, the event is needed only among records that became known at
-the same moment.
+A record is decoded when its turn comes, not when it arrives: a backlog holds tens of thousands of
+records, and as events they would take several times the memory. For the order, the event is needed
+only among records that became known at the same moment.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ EVENT_OVERHEAD_BYTES: Final = 1_920
 #: known, the rank of its partition, its offset.
 _Held = tuple[float, int, int, Record]
 
-#: A decoded record behind its order key, flat: so it is sorted four times as fast as in a pair.
+#: A decoded record behind its order key, flat: tuples within tuples are slower to compare.
 _Keyed = tuple[float, float, int, int, Item]
 
 _LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)

@@ -186,10 +186,7 @@ class Rebuild:
             elif offset >= targets[partition]:
                 reached[partition] = targets[partition]
             else:
-                kind, millis = message.timestamp()
-                stamp = millis / 1000.0 if kind else None
-                key, value, headers = message.key(), message.value(), message.headers()
-                records.append(Record(partition, offset, stamp, key, value, headers))
+                records.append(Record.of(partition, message))
                 reached[partition] = offset + 1
         if reached:
             with self._work("rebuild", records):

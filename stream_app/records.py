@@ -114,6 +114,19 @@ class Record:
         self.size = len(value or b"") + len(key or b"")
         """Bytes of key and value."""
 
+    @classmethod
+    def of(cls, partition: Partition, message: Any) -> Record:
+        """The record that a message of confluent-kafka's consumer carries."""
+        kind, milliseconds = message.timestamp()
+        return cls(
+            partition,
+            message.offset(),
+            milliseconds / 1_000.0 if kind else None,
+            message.key(),
+            message.value(),
+            message.headers(),
+        )
+
 
 @dataclass(slots=True)
 class Chunk:

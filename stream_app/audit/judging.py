@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from confluent_kafka import Message
 
@@ -71,13 +70,7 @@ class Judge:
         if partition is None:
             number = rank(self._positions[place.topic], place.partition)
             partition = self._partitions[place] = Partition(*place, number)
-        kind, milliseconds = message.timestamp()
-        offset = message.offset()
-        assert offset is not None
-        key, value = message.key(), message.value()
-        timestamp = milliseconds / 1_000.0 if kind else None
-        headers: Any = message.headers()  # of a consumed message: a list, or None
-        return Record(partition, offset, timestamp, key, value, headers)
+        return Record.of(partition, message)
 
 
 def _whole(seconds: float) -> int:

@@ -268,15 +268,7 @@ class ClientThread(threading.Thread):
                 continue
             if partition is None:
                 continue
-            kind, millis = message.timestamp()
-            record = Record(
-                partition,
-                message.offset(),
-                millis / 1000.0 if kind else None,
-                message.key(),
-                message.value(),
-                message.headers(),
-            )
+            record = Record.of(partition, message)
             append(record)
             if partition not in last:
                 first[partition] = record
