@@ -1,9 +1,10 @@
 """The exceptions of the worker.
 
     StreamAppError
-    +-- ConfigurationError      wrong before anything started: one line, exit status 2
-    +-- FatalError              cannot go on: the process exits and is started again
+    +-- ConfigurationError      wrong settings, whenever it is found: one line, exit status 2
+    +-- FatalError              cannot go on: a person has to act; one line, exit status 1
     +-- ServiceAwayError        a service is away: wait and try again (`service` names it)
+    |   +-- RefusedError        it answers, and refuses: believed after `refusal_seconds`
     +-- StoppingError           the worker is stopping: give up waiting
 
 A record's own failure is no exception: it is a `records.Failure` that travels with the record.
@@ -14,6 +15,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "FatalError",
+    "RefusedError",
     "ServiceAwayError",
     "StoppingError",
     "StreamAppError",
@@ -38,6 +40,13 @@ class ServiceAwayError(StreamAppError):
     def __init__(self, service: str, message: str) -> None:
         super().__init__(message)
         self.service = service
+
+
+class RefusedError(ServiceAwayError):
+    """A service answers and refuses, in a way that servers also do while they start or fail over.
+
+    It is waited for `refusal_seconds`; then the same sentence ends the worker as a `FatalError`.
+    """
 
 
 class StoppingError(StreamAppError):

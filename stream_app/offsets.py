@@ -17,12 +17,13 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.errors import ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.records import Partition
 
 __all__ = ["Group", "as_committed", "markers_of", "topic_id_of"]
 
 _REQUEST_SECONDS = 10.0
+_ASKING = "asking for the group's offsets"
 _MARK = "stream-app/1 "
 _MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
 
@@ -71,7 +72,7 @@ class Group:
     def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The stable committed offset of each partition, where there is one.
 
-        Raises `ServiceAwayError`.
+        Raises what `kafka_errors.failure` says.
         """
         if self._consumer is None:
             self._consumer = Consumer(self._properties)
@@ -79,10 +80,10 @@ class Group:
         try:
             answer = self._consumer.committed(places, timeout=_REQUEST_SECONDS)
         except KafkaException as error:
-            raise ServiceAwayError("kafka", error.args[0].str()) from error
+            raise failure(error.args[0], _ASKING) from error
         for place in answer:
             if place.error:
-                raise ServiceAwayError("kafka", place.error.str())
+                raise failure(place.error, _ASKING)
         found = {(a.topic, a.partition): a.offset for a in answer}
         return {
             p: found[p.topic, p.number]

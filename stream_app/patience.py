@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from features.stores import StoreUnavailableError
-from stream_app.errors import ServiceAwayError, StoppingError
+from stream_app.errors import FatalError, RefusedError, ServiceAwayError, StoppingError
 
 __all__ = ["Patience"]
 
@@ -24,15 +26,20 @@ class Patience:
         initial_seconds: float,
         max_seconds: float,
         on_waiting: Callable[[str, bool, str], None],
+        refusal_seconds: float = math.inf,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter.
 
         `on_waiting` is told service, whether it is waited for, and why: at each failure, and
-        once when it is over.
+        once when it is over, however that ends. A service that does nothing but refuse
+        (`RefusedError`) for `refusal_seconds` means it.
         """
         self._initial = initial_seconds
         self._max = max_seconds
         self._on_waiting = on_waiting
+        self._refusal = refusal_seconds
+        self._monotonic = monotonic
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -46,26 +53,38 @@ class Patience:
     def __call__(
         self, service: str, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None
     ) -> _T:
-        """Return what `call` returns; raises `StoppingError`, or what is no absence.
+        """Return what `call` returns; any exception that is no absence is raised unchanged.
 
+        Raises `StoppingError`, and `FatalError` where the service has refused for long enough.
         `before_waiting` is called once, before the first wait.
         """
         wait = self._initial
         waiting = False
-        while True:
-            try:
-                result = call()
-            except (ServiceAwayError, StoreUnavailableError) as error:
-                self._on_waiting(service, True, str(error))
-                if not waiting:
-                    waiting = True
-                    if before_waiting is not None:
+        refused_since: float | None = None
+        try:
+            while True:
+                try:
+                    return call()
+                except (ServiceAwayError, StoreUnavailableError) as error:
+                    self._on_waiting(service, True, str(error))
+                    first, waiting = not waiting, True
+                    refused_since = self._refused(error, refused_since)
+                    if first and before_waiting is not None:
                         before_waiting()
-            else:
-                if waiting:
-                    self._on_waiting(service, False, "")
-                return result
-            # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
-            if self._stopping.wait(random.uniform(self._initial / 2, wait)):
-                raise StoppingError(f"stopped while waiting for {service}")
-            wait = min(self._max, wait * 2)
+                # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
+                if self._stopping.wait(random.uniform(self._initial / 2, wait)):
+                    raise StoppingError(f"stopped while waiting for {service}")
+                wait = min(self._max, wait * 2)
+        finally:
+            if waiting:
+                self._on_waiting(service, False, "")
+
+    def _refused(self, error: Exception, since: float | None) -> float | None:
+        """Since when the service has done nothing but refuse; raises `FatalError` after a while."""
+        if not isinstance(error, RefusedError):
+            return None
+        now = self._monotonic()
+        since = now if since is None else since
+        if now - since >= self._refusal:
+            raise FatalError(str(error)) from error
+        return since

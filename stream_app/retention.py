@@ -8,7 +8,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
-from stream_app.errors import ServiceAwayError
+from stream_app.kafka_errors import failure
 
 __all__ = ["longest_retention_seconds", "retention_seconds"]
 
@@ -26,7 +26,9 @@ def longest_retention_seconds(admin: AdminClient, topics: Sequence[str]) -> floa
         futures = admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
         configs: list[dict[str, Any]] = [future.result() for future in futures.values()]
     except KafkaException as error:
-        raise ServiceAwayError("kafka", error.args[0].str()) from error
+        raise failure(
+            error.args[0], f"asking for the configuration of {', '.join(topics)}"
+        ) from error
     stays = [
         retention_seconds({name: entry.value for name, entry in config.items()})
         for config in configs

@@ -215,6 +215,10 @@ class Settings(BaseSettings):
     """First wait before a service that is away is tried again; it doubles each time."""
     backoff_max_seconds: _Waiting = 5.0
     """Longest wait before a service that is away is tried again."""
+    refusal_seconds: _Seconds = 30.0
+    """How long a service that answers and refuses is waited for: an unknown topic, a wrong password,
+    a missing right. Brokers that start or fail over refuse for a moment, too. Past it the worker ends
+    with one sentence and status 1."""
 
     http_host: str = "0.0.0.0"  # noqa: S104  a probe comes from outside the container
     """Address on which metrics and health are served. 127.0.0.1 keeps them on the machine."""

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
 from stream_app.broker_queries import as_kafka_shows_it, cluster_id
-from stream_app.errors import ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.records import Partition
 
 __all__ = ["Sources"]
@@ -33,14 +33,14 @@ class Sources:
         self._cluster_id: str | None = None
 
     def identify(self, partitions: Sequence[Partition]) -> None:
-        """Set `source` of each partition; raises `ServiceAwayError`."""
+        """Set `source` of each partition; raises what `kafka_errors.failure` says."""
         described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
             topic_id = as_kafka_shows_it(described[partition.topic].topic_id)
             partition.source = Source(self._cluster(partition.topic), topic_id, partition.number)
 
     def partitions(self) -> dict[str, int]:
-        """How many partitions each topic of events has now; raises `ServiceAwayError`."""
+        """How many partitions each topic of events has now; raises what `kafka_errors.failure` says."""
         described = self._describe(self._topics)
         return {topic: len(description.partitions) for topic, description in described.items()}
 
@@ -49,7 +49,7 @@ class Sources:
             try:
                 self._cluster_id = cluster_id(self._admin, topic, _REQUEST_SECONDS)
             except KafkaException as error:
-                raise ServiceAwayError("kafka", error.args[0].str()) from error
+                raise failure(error.args[0], "asking for the cluster's id") from error
         return self._cluster_id
 
     def _describe(self, topics: Sequence[str]) -> dict[str, Any]:
@@ -59,4 +59,4 @@ class Sources:
             )
             return {topic: future.result() for topic, future in futures.items()}
         except KafkaException as error:
-            raise ServiceAwayError("kafka", error.args[0].str()) from error
+            raise failure(error.args[0], f"describing {', '.join(topics)}") from error

@@ -84,6 +84,7 @@ class Worker:
             initial_seconds=settings.backoff_initial_seconds,
             max_seconds=settings.backoff_max_seconds,
             on_waiting=self._waiting,
+            refusal_seconds=settings.refusal_seconds,
         )
         self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from stream_app.broker_queries import log_offsets
 from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed, markers_of, topic_id_of
 from stream_app.patience import Patience
@@ -128,7 +129,7 @@ class StartPositions:
         try:
             consumer.commit(offsets=as_committed(everyone), asynchronous=False)
         except KafkaException as error:
-            raise ServiceAwayError("kafka", error.args[0].str()) from error
+            raise failure(error.args[0], "committing the ends of the topics") from error
         for partition in new:
             _begin_anew(partition, ends[partition.topic, partition.number])
             partition.is_new = False
@@ -170,7 +171,7 @@ class StartPositions:
         try:
             return log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
         except KafkaException as error:
-            raise ServiceAwayError("kafka", error.args[0].str()) from error
+            raise failure(error.args[0], "asking where the logs begin and end") from error
 
 
 def _begin_anew(partition: Partition, start: int) -> None:
@@ -183,9 +184,9 @@ def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPa
     try:
         answer = consumer.committed(places, timeout=_REQUEST_SECONDS)
     except KafkaException as error:
-        raise ServiceAwayError("kafka", error.args[0].str()) from error
+        raise failure(error.args[0], "asking for the group's offsets") from error
     for place in answer:
         if place.error is not None:
-            raise ServiceAwayError("kafka", place.error.str())
+            raise failure(place.error, f"asking for the offset of {place.topic}[{place.partition}]")
     by_name = {(place.topic, place.partition): place for place in answer}
     return [by_name[place.topic, place.partition] for place in places]
