@@ -12,7 +12,7 @@ import faust
 from faust.serializers.schemas import Schema
 
 from features.usecase import UseCase
-from stream_app.errors import FatalError, StoppingError
+from stream_app.errors import ConfigurationError, FatalError, StoppingError
 from stream_app.logs import configure_logging, get_logger
 from stream_app.settings import Settings
 from stream_app.watchdog import end_process
@@ -82,7 +82,7 @@ class StreamApp(faust.App):  # type: ignore[misc]
         if self.error is not None or isinstance(error, StoppingError):
             return
         self.error = error
-        known = isinstance(error, FatalError)
+        known = isinstance(error, FatalError | ConfigurationError)
         log.critical("cannot go on: %s", error, exc_info=None if known else error)
         if not known:
             self.worker.crashed()
@@ -128,7 +128,7 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
 def run(settings: Settings, usecase: UseCase) -> int:
     """Run a worker until it is told to stop; returns the process's exit status.
 
-    0 after an orderly stop, 1 after a failure. Does not return, but ends the process, where a thread
+    0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Does not return, but ends the process, where a thread
     is stuck or a second signal asks for it (128 and the signal's number). Raises `ConfigurationError` before it has begun.
     """
     app = create_app(settings, usecase)
@@ -146,7 +146,7 @@ def run(settings: Settings, usecase: UseCase) -> int:
     if stuck := app.worker.watchdog.unfinished(_LAST_SECONDS):
         # The interpreter would wait for its threads before it ends.
         end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
-    status = 1 if app.error else 0
+    status = 0 if app.error is None else 2 if isinstance(app.error, ConfigurationError) else 1
     if app.worker.is_leaving:
         # The interpreter must not be taken down under a thread that is inside librdkafka.
         end_process("the brokers did not answer while the group was left", status)

@@ -224,6 +224,7 @@ class Worker:
             on_chunk=on_chunk,
             on_crash=on_crash,
             on_joined=lambda: self.health.ready(True),
+            before_joining=self._preflight,
             commit=self._commit,
             positions=StartPositions(
                 self._admin,
@@ -244,6 +245,16 @@ class Worker:
         )
         self.health.ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
+
+    def _preflight(self) -> None:
+        """Reach everything once and look at it, before partitions are taken from other workers.
+
+        Runs on the client thread; a service that is away is waited for. Raises `ConfigurationError`
+        for what cannot work, in a sentence that names the setting, the topic or the right.
+        """
+        checks: list[tuple[str, Callable[[], None]]] = []
+        for service, check in checks:
+            self._patience(service, check)
 
     def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
         """The path of a record, for the event loop that is running."""

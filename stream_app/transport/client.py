@@ -72,6 +72,7 @@ class ClientThread(threading.Thread):
         on_chunk: Callable[[Chunk], None],
         on_crash: Callable[[BaseException], None],
         on_joined: Callable[[], None],
+        before_joining: Callable[[], None],
         commit: CommitStage,
         positions: StartPositions,
         metrics: Metrics,
@@ -85,6 +86,7 @@ class ClientThread(threading.Thread):
     ) -> None:
         """Set up; `start` begins.
 
+        `before_joining`: raises where the worker could not do its work as a member of the group.
         `revoke_seconds`: how long partitions being given away may take to finish.
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
@@ -94,6 +96,7 @@ class ClientThread(threading.Thread):
         self._on_chunk = on_chunk
         self._on_crash = on_crash
         self._on_joined = on_joined
+        self._before_joining = before_joining
         self._commit = commit
         self._positions = positions
         self._poll_max_records = poll_max_records
@@ -178,6 +181,7 @@ class ClientThread(threading.Thread):
         """Poll until stopped; then commit what is finished and leave the group."""
         assignment = self._assignment
         try:
+            self._before_joining()
             consumer = Consumer(
                 {**self._properties, "on_commit": assignment.commits.answered},
                 logger=get_logger("librdkafka"),
