@@ -136,7 +136,12 @@ class Settings(BaseSettings):
     """After how long the brokers abort a transaction whose worker is gone. Until then consumers of
     the predictions that read committed records wait, unless `group_instance_id` is set."""
     group_protocol: Literal["classic", "consumer"] = "classic"
-    """Group protocol: classic (cooperative-sticky), or consumer (KIP-848, Kafka 4.0 and later)."""
+    """Group protocol: classic, or consumer (KIP-848, Kafka 4.0 and later)."""
+    assignment_strategy: Literal["range", "sticky"] = "range"
+    """How a group shares partitions out. range: those of the same number go to the same worker, in
+    all topics with as many partitions, so that what is keyed alike is updated by one worker; more
+    workers than a topic has partitions are idle. sticky: as evenly as possible, whatever their
+    numbers. The same for all workers of a group; docs/delivery.md says how to change it."""
     group_instance_id: _Name | None = Field(None, examples=["worker-0"])
     """Static member id: a restart within the session timeout moves no partition. Unique per
     worker."""
@@ -318,9 +323,13 @@ class Settings(BaseSettings):
             properties["group.instance.id"] = self.group_instance_id
         if self.group_protocol == "classic":
             session = round(self.session_timeout_seconds * 1_000)
-            properties["partition.assignment.strategy"] = "cooperative-sticky"
+            strategies = {"range": "range", "sticky": "cooperative-sticky"}
+            properties["partition.assignment.strategy"] = strategies[self.assignment_strategy]
             properties["session.timeout.ms"] = session
             properties.setdefault("heartbeat.interval.ms", min(3_000, session // 3))
+        else:
+            assignors = {"range": "range", "sticky": "uniform"}
+            properties["group.remote.assignor"] = assignors[self.assignment_strategy]
         return properties
 
     def producer_properties(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
@@ -253,6 +254,10 @@ class Worker:
         for what cannot work, in a sentence that names the setting, the topic or the right.
         """
         checks: list[tuple[str, Callable[[], None]]] = []
+        if self.settings.assignment_strategy == "range":
+            checks.append(
+                ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions()))
+            )
         for service, check in checks:
             self._patience(service, check)
 
