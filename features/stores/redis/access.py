@@ -64,10 +64,10 @@ def _try(nodes: Nodes, keys: Keys, bucket: int, refused: dict[str, StoreMismatch
         else:
             answers = reply if command is call else answers
     for name, answer in zip(answers[::2], answers[1::2], strict=True):
-        error = ResponseError(answer.decode("utf-8", "replace").removeprefix("ERR "))
-        if not answer or verdict(error).kind is Kind.BUG:
+        told = ResponseError(answer.decode("utf-8", "replace").removeprefix("ERR "))
+        if not answer or verdict(told).kind is Kind.BUG:
             continue  # served, or refused for nothing but its arguments
-        known = failure(error)
+        known = failure(told)
         if not isinstance(known, StoreMismatchError):
             raise known
         refused.setdefault(name.decode(), known)
