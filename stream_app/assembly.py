@@ -12,7 +12,7 @@ from stream_app.enrich import EnrichStage
 from stream_app.isolation import Attempt, guarded
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
-from stream_app.rebuild import Rebuild, Work, unwatched
+from stream_app.rebuild import RECORDS_A_STEP, Rebuild, Work, unwatched
 from stream_app.record_clock import RecordClock
 from stream_app.settings import Settings
 from stream_app.state import StateStage
@@ -61,7 +61,14 @@ def make_rebuild(
     return Rebuild(
         settings.consumer_properties(application),
         RecordClock(settings.clock_ahead_seconds),
-        decode if attempt is None else guarded(decode, attempt, settings.crash_isolation_starts),
+        decode
+        if attempt is None
+        else guarded(
+            decode,
+            attempt,
+            starts=settings.crash_isolation_starts,
+            region_records=RECORDS_A_STEP,
+        ),
         EnrichStage(engine, state, usecase.times),
         state,
         on_records=metrics.rebuilt_records,

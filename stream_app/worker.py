@@ -6,6 +6,7 @@ import gc
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Producer
@@ -41,6 +42,7 @@ from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.store_errors import ask
 from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
@@ -105,7 +107,7 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
-        store = open_store(settings, usecase, self.application, self._admin)
+        store = self._store = open_store(settings, usecase, self.application, self._admin)
         state = StateStage(
             engine,
             store,
@@ -253,7 +255,9 @@ class Worker:
         Runs on the client thread; a service that is away is waited for. Raises `ConfigurationError`
         for what cannot work, in a sentence that names the setting, the topic or the right.
         """
-        checks: list[tuple[str, Callable[[], None]]] = []
+        checks: list[tuple[str, Callable[[], None]]] = [
+            ("redis", partial(ask, self._store.check_access)),
+        ]
         if self.settings.assignment_strategy == "range":
             checks.append(
                 ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions()))
