@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from features.engine import NEVER, Arrival
 from features.events import Event
@@ -213,6 +213,11 @@ class Outgoing:
     headers: Headers
     source: Partition | None = None
     """The partition of the record it came of."""
+    item: Item | None = None
+    """The record it came of."""
+    kind: Literal["prediction", "dead letter", "feature row"] = "prediction"
+    fits: bool = False
+    """Whether the brokers took it when it came alone."""
 
 
 @dataclass(slots=True)

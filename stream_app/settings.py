@@ -338,8 +338,9 @@ class Settings(BaseSettings):
             **self._client_properties(self.application),
             "compression.type": "lz4",
             "linger.ms": 2,
-            # Room for key and headers: a dead letter carries its event's, and ours besides.
-            "message.max.bytes": self.max_value_bytes + _MIB,
+            # What a topic takes is for its max.message.bytes to say: a dead letter carries its event's
+            # value, key and headers, and ours besides.
+            "message.max.bytes": max(64 * _MIB, self.max_value_bytes + _MIB),
             "queue.buffering.max.kbytes": max(
                 65_536, 2 * self.pipeline_depth * self.batch_max_bytes // _KIB
             ),

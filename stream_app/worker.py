@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from features.engine import FeatureEngine
@@ -24,6 +23,7 @@ from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
+from stream_app.errors import ConfigurationError, FatalError
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
 from stream_app.isolation import CrashIsolation
@@ -32,12 +32,15 @@ from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
 from stream_app.offsets import Group
 from stream_app.outgoing import FeatureLog, OutgoingRecords
+from stream_app.output_topics import OutputTopics
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
+from stream_app.producing import Producers
 from stream_app.publish import Publishing, PublishStage
 from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
+from stream_app.refusals import Refusals
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
@@ -93,6 +96,13 @@ class Worker:
         self._commit = CommitStage()
         self._client: ClientThread | None = None
         self._sources = Sources(self._admin, self.topics)
+        self._output_topics = OutputTopics(
+            self._admin,
+            predictions=usecase.predictions_topic,
+            dead_letters=usecase.dead_letters_topic,
+            feature_log=settings.feature_log_topic,
+            max_value_bytes=settings.max_value_bytes,
+        )
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin,
@@ -116,6 +126,12 @@ class Worker:
             on_conflicts=metrics.state_conflicts,
         )
         rebuilding: set[Partition] = set()
+        dead_letters = DeadLetters(
+            usecase.dead_letters_topic,
+            group=self.application,
+            code_version=__version__,
+            model_version=f"{champion.name}/{champion.version}",
+        )
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
             isolation=CrashIsolation(
@@ -140,19 +156,17 @@ class Worker:
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
-                DeadLetters(
-                    usecase.dead_letters_topic,
-                    group=self.application,
-                    code_version=__version__,
-                    model_version=f"{champion.name}/{champion.version}",
-                ),
+                dead_letters,
                 FeatureLog(
                     settings.feature_log_topic, settings.feature_log_share, usecase.features.columns
                 )
                 if settings.feature_log_topic
                 else None,
+                usecase.prediction,
             ),
-            publish=self._publishing(),
+            publish=self._publishing(
+                Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
+            ),
             state=state,
             recovery=Recovery(
                 state,
@@ -175,12 +189,14 @@ class Worker:
             commit=self._commit,
         )
 
-    def _publishing(self) -> Publishing:
+    def _publishing(self, refusals: Refusals) -> Publishing:
         settings = self.settings
         if settings.delivery == "at_least_once":
             return PublishStage(
-                lambda: Producer(settings.producer_properties(), logger=_librdkafka),
+                Producers(settings.producer_properties()),
                 self._patience,
+                refusals,
+                look=self._output_topics.look,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
             )
@@ -188,13 +204,15 @@ class Worker:
         properties = settings.transaction_properties(self.application, instance)
         group = Group(settings.consumer_properties(self.application))
         return TransactionStage(
-            lambda: Producer(properties, logger=_librdkafka),
+            Producers(properties),
             self._patience,
+            refusals,
             self._commit,
             interval_seconds=settings.commit_interval_seconds,
             timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
+            look=self._output_topics.look,
             on_waiting=self._waiting,
         )
 
@@ -257,13 +275,18 @@ class Worker:
         """
         checks: list[tuple[str, Callable[[], None]]] = [
             ("redis", partial(ask, self._store.check_access)),
+            ("kafka", self._output_topics.check),
         ]
         if self.settings.assignment_strategy == "range":
             checks.append(
                 ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions()))
             )
         for service, check in checks:
-            self._patience(service, check)
+            try:
+                self._patience(service, check)
+            except FatalError as error:
+                # Whoever has done nothing yet was given what cannot work.
+                raise ConfigurationError(str(error)) from error
 
     def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
         """The path of a record, for the event loop that is running."""
