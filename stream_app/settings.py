@@ -380,7 +380,7 @@ class Settings(BaseSettings):
         problem = kafka_properties.problem(
             self.consumer_properties(self.application or "stream-app"),
             self.producer_properties(),
-            self._secrets(),
+            self.secrets(),
         )
         if problem:
             raise SettingsError(f"kafka, consumer, producer: {problem}")
@@ -408,7 +408,8 @@ class Settings(BaseSettings):
             properties["sasl.password"] = self.sasl_password.get_secret_value()
         return properties
 
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
+        """Return what must be shown nowhere, in the clear: for whoever masks it."""
         values = [self.redis_url, self.sasl_password]
         for table in (self.kafka, self.consumer, self.producer):
             values += [value for value in table.values() if isinstance(value, SecretStr)]

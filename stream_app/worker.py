@@ -18,8 +18,10 @@ from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.broker_queries import reach
 from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
+from stream_app.connection_causes import ConnectionCauses
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
@@ -66,6 +68,8 @@ _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
+_NOTICE_SECONDS: Final = 0.2
+"""How long the client thread may take to notice a stop where there is no group to leave yet."""
 
 
 class Worker:
@@ -80,9 +84,12 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health(settings.work_deadline_seconds)
-        self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._absences = Absences(on_change=self._away)
+        self.health = Health(
+            settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
+        )
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -91,10 +98,17 @@ class Worker:
             max_seconds=settings.backoff_max_seconds,
             on_waiting=self._waiting,
             refusal_seconds=settings.refusal_seconds,
+            explained=self._causes.explained,
         )
-        self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
+        self._admin = AdminClient(
+            self._causes.watched(settings.admin_properties()), logger=_librdkafka
+        )
+        self._causes.poll(self._admin)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._is_looking = True
+        """Whether everything was not reached once yet: it is no member of its group."""
+        self._given_up = False
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
             self._admin,
@@ -193,7 +207,7 @@ class Worker:
         settings = self.settings
         if settings.delivery == "at_least_once":
             return PublishStage(
-                Producers(settings.producer_properties()),
+                Producers(self._causes.watched(settings.producer_properties())),
                 self._patience,
                 refusals,
                 look=self._output_topics.look,
@@ -201,7 +215,9 @@ class Worker:
                 on_waiting=self._waiting,
             )
         instance = settings.group_instance_id or uuid.uuid4().hex
-        properties = settings.transaction_properties(self.application, instance)
+        properties = self._causes.watched(
+            settings.transaction_properties(self.application, instance)
+        )
         group = Group(settings.consumer_properties(self.application))
         return TransactionStage(
             Producers(properties),
@@ -240,7 +256,7 @@ class Worker:
         """Join the group; chunks are handed over on the client thread."""
         settings = self.settings
         self._client = ClientThread(
-            settings.consumer_properties(self.application),
+            self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
@@ -274,19 +290,18 @@ class Worker:
         for what cannot work, in a sentence that names the setting, the topic or the right.
         """
         checks: list[tuple[str, Callable[[], None]]] = [
-            ("redis", partial(ask, self._store.check_access)),
+            ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions())),
             ("kafka", self._output_topics.check),
+            ("redis", partial(ask, self._store.check_access)),
         ]
-        if self.settings.assignment_strategy == "range":
-            checks.append(
-                ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions()))
-            )
-        for service, check in checks:
-            try:
+        self._patience("kafka", lambda: reach(self._admin, self.topics))
+        try:
+            for service, check in checks:
                 self._patience(service, check)
-            except FatalError as error:
-                # Whoever has done nothing yet was given what cannot work.
-                raise ConfigurationError(str(error)) from error
+        except FatalError as error:
+            # Whatever is refused for good at the start was given to the worker wrong.
+            raise ConfigurationError(str(error)) from error
+        self._is_looking = False
 
     def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
         """The path of a record, for the event loop that is running."""
@@ -318,26 +333,37 @@ class Worker:
 
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
-        self.health.ready(False, "The worker is stopping.")
-        if not self._commit.settle(None, self.settings.drain_seconds):
-            log.warning("not all work was finished in time; what is unfinished is read again")
-        self.give_up_waiting()
+        if not self._given_up:
+            self.health.ready(False, "The worker is stopping.")
+            if not self._commit.settle(None, self.settings.drain_seconds):
+                log.warning("not all work was finished in time; what is unfinished is read again")
+        self._give_up_waiting()
         if self._client is not None:
             self._client.stop()
-            self._client.join(_LEAVE_SECONDS)
+            self._client.join(_NOTICE_SECONDS if self._is_looking else _LEAVE_SECONDS)
         self._stages.recovery.join(_LEAVE_SECONDS)
         self._stages.publish.close()
 
-    def give_up_waiting(self) -> None:
-        """End every wait for a service."""
+    def give_up(self, why: str) -> None:
+        """End every wait for a service, and say to probes why the worker ends."""
+        self.health.ready(False, why)
+        self._given_up = True
+        self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
         self._patience.stop()
         self._stages.recovery.stop()
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether a thread is still inside a call to the brokers, though all was stopped."""
-        inside = {"kafka-client", "transaction", "rebuild"}
-        return any(thread.name in inside for thread in threading.enumerate())
+    def inside_librdkafka(self) -> str:
+        """What threads are still inside a call to the brokers for, though all was stopped."""
+        inside = {
+            "kafka-client": "while the group was left",
+            "transaction": "a transaction",
+            "rebuild": "while the log was read again",
+        }
+        names = {thread.name for thread in threading.enumerate()}
+        return ", ".join(what for name, what in inside.items() if name in names)
 
     def crashed(self) -> None:
         """Something went wrong at work: let this start count as one that got nowhere."""
@@ -353,19 +379,21 @@ class Worker:
     def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
         """Note that the calling thread waits for a service, or (`waiting` false) no more."""
         self.watchdog.waiting(service, waiting)
-        self._absences(service, waiting, why)
+        self._absences(service, waiting, self._causes.told(service, why) if waiting else why)
 
     def _progress(self) -> None:
         """Work that takes long got on."""
         self.watchdog.progress()
         self.health.beat()
 
-    def _away(self, service: str, waiting: bool) -> None:
+    def _away(self, service: str, waiting: bool, why: str) -> None:
         self.metrics.waiting(service, waiting)
         if waiting:
-            self.health.waiting_for(service)
+            self.health.waiting_for(service, why)
         else:
             self.health.arrived(service)
+            if service == "kafka":
+                self._causes.forget()
 
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
