@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from features.events import REASONS, Decoder, Event, InvalidEventError
 from features.usecase import TimeBounds
-from stream_app.origins import Headers, replayed_origin, was_applied
 from stream_app.records import Failure, Item, Record
+from stream_app.replays import Replays
 
 __all__ = ["Decode", "DecodeStage"]
 
@@ -27,8 +27,11 @@ class DecodeStage:
         *,
         max_value_bytes: int,
         on_unknown_fields: Callable[[str, int], None],
+        replays: Replays | None = None,
     ) -> None:
+        """`replays`: which records are believed to be replays; without it none is."""
         self._decoders = decoders
+        self._replays = replays or Replays("")
         self._times = times
         self._max_value_bytes = max_value_bytes
         self._on_unknown_fields = on_unknown_fields
@@ -63,11 +66,17 @@ class DecodeStage:
             if event.__pydantic_extra__:  # type: ignore[union-attr]
                 extra = len(event.__pydantic_extra__)  # type: ignore[union-attr]
                 unknown[topic] = unknown.get(topic, 0) + extra
-            if headers := record.headers:
-                _note_replay(item, dict(headers))
+            if record.headers:
+                self._note_replay(item)
         for topic, count in unknown.items():
             self._on_unknown_fields(topic, count)
         return items
+
+    def _note_replay(self, item: Item) -> None:
+        record = item.record
+        replay = self._replays(record.key, record.value, record.headers)
+        if replay is not None:
+            item.first_origin, item.applied_before = replay
 
     def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
         """A range of times that lies in the range of each record."""
@@ -104,11 +113,6 @@ def _refused(error: Exception) -> Failure:
     # The text of a foreign exception may quote the payload; its type does not.
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     return Failure("decode", "decoder-error", name, disposition="bug")
-
-
-def _note_replay(item: Item, headers: Headers) -> None:
-    item.first_origin = replayed_origin(headers)
-    item.applied_before = item.first_origin is not None and was_applied(headers)
 
 
 def out_of_range(field: str) -> Failure:

@@ -17,6 +17,7 @@ from features.usecase import Prediction
 from stream_app.dead_letters import PREFIX, DeadLetters
 from stream_app.logs import get_logger
 from stream_app.records import Batch, Failure, Headers, Item, Outgoing
+from stream_app.replays import REPLAY_HEADERS, REPLAY_OF
 from stream_app.seldom import Seldom
 
 __all__ = ["OURS", "FeatureLog", "OutgoingRecords"]
@@ -27,7 +28,8 @@ _CONTENT_TYPE = ("content-type", b"application/json")
 #: Headers that a prediction has from us, whatever its event came with.
 OURS = frozenset(
     {"prediction-id", "source-topic", "source-partition", "source-offset", "content-type"}
-    | {"state-ahead"}
+    | {"state-ahead", "source-topic-id"}
+    | REPLAY_HEADERS
 )
 
 
@@ -138,6 +140,11 @@ class OutgoingRecords:
         ]
         if item.ahead:
             headers.append(("state-ahead", b"true"))
+        if item.first_origin is not None:
+            headers += [
+                (REPLAY_OF, prediction_id.encode()),
+                ("source-topic-id", record.partition.topic_id.encode()),
+            ]
         headers += [
             header
             for header in record.headers

@@ -35,6 +35,8 @@ __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 #: What is shown for a secret.
 MASK = "********"
 
+_SECRET_CHARACTERS = 16
+
 _KIB = 1024
 _MIB = 1024 * _KIB
 
@@ -216,6 +218,12 @@ class Settings(BaseSettings):
     feature_log_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of the predictions whose vector goes to `feature_log_topic`."""
 
+    replay_secret: SecretStr | None = Field(None, examples=["..."])
+    """What tells a replayed dead letter from a record that only says it is one, at least 16 characters.
+    Workers, audit and whoever replays need the same; producers of events must not have it. Several,
+    separated by spaces, while it is changed: the first is used, all are believed. Default: no record
+    is believed to be a replay."""
+
     backoff_initial_seconds: _Waiting = 0.1
     """First wait before a service that is away is tried again; it doubles each time."""
     backoff_max_seconds: _Waiting = 5.0
@@ -267,6 +275,14 @@ class Settings(BaseSettings):
                 "redis+cluster://HOST:PORT,HOST:PORT"
             )
         return url
+
+    @field_validator("replay_secret")
+    @classmethod
+    def _cannot_be_guessed(cls, secret: SecretStr | None) -> SecretStr | None:
+        words = secret.get_secret_value().split() if secret is not None else None
+        if words is not None and (not words or min(map(len, words)) < _SECRET_CHARACTERS):
+            raise ValueError(f"expected at least {_SECRET_CHARACTERS} characters, without spaces")
+        return secret
 
     @field_validator("kafka", "consumer", "producer")
     @classmethod
