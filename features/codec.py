@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from random import Random
@@ -18,7 +19,14 @@ from typing import Final
 from features.engine import FENCE, EntityState
 from features.views import View
 
-__all__ = ["VERSION_BYTES", "StateCodec", "StateUnreadableError", "layout_of", "unique_versions"]
+__all__ = [
+    "VERSION_BYTES",
+    "StateCodec",
+    "StateOverflowError",
+    "StateUnreadableError",
+    "layout_of",
+    "unique_versions",
+]
 
 #: The version leads the packed value; the store's script compares these bytes.
 VERSION_BYTES: Final = 8
@@ -46,6 +54,13 @@ def unique_versions() -> Callable[[], int]:
     return lambda: draw(63) + 1
 
 
+class StateOverflowError(ValueError):
+    """A state holds what its packed form cannot, or a sum that is not finite any more.
+
+    The text quotes nothing of it.
+    """
+
+
 class StateCodec:
     """Packs and unpacks the states of one view."""
 
@@ -71,20 +86,25 @@ class StateCodec:
         return fences >= 0 and fences % FENCE.size == 0
 
     def pack(self, state: EntityState) -> bytes:
-        """Pack a state with the version it carries."""
+        """Pack a state with the version it carries; raises `StateOverflowError`."""
         fences = state._fences or state.fences  # the property costs a call
         whole = self._whole.get(len(fences))
         if whole is None:
             layout = self._format + "Iq" * len(fences)
             whole = self._whole[len(fences)] = Struct(layout)
-        return whole.pack(
-            state.version,
-            state.count,
-            state.digest & _MASK,
-            state.newest,
-            *state.values,
-            *chain.from_iterable(fences.items()),
-        )
+        try:
+            return whole.pack(
+                state.version,
+                state.count,
+                state.digest & _MASK,
+                state.newest,
+                *state.values,
+                *chain.from_iterable(fences.items()),
+            )
+        except (struct.error, OverflowError, TypeError) as error:
+            raise StateOverflowError(
+                f"the state does not fit the format {self._format!r}: {error}"
+            ) from error
 
 
 def layout_of(view: View) -> str:

@@ -11,6 +11,7 @@ and `recovery` builds it again.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -18,17 +19,26 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from features.codec import StateCodec, StateUnreadableError, unique_versions
+from features.careful import reapply_carefully
+from features.codec import (
+    StateCodec,
+    StateOverflowError,
+    StateUnreadableError,
+    unique_versions,
+)
 from features.engine import EntityState, FeatureEngine, Tables
 from features.fences import prune_fences
 from features.foreign import bounded
 from features.stores import Progress, StateWrite, Store
-from stream_app.errors import FatalError
+from stream_app.errors import FatalError, StreamAppError
+from stream_app.logs import get_logger
 from stream_app.patience import Patience
 from stream_app.records import Batch, Item, Partition
 from stream_app.store_errors import ask
 
 __all__ = ["StateStage"]
+
+log = get_logger(__name__)
 
 _T = TypeVar("_T")
 
@@ -57,7 +67,9 @@ class StateStage:
         self._patience = patience
         self._on_seconds = on_seconds
         self._on_conflicts = on_conflicts
-        self._codecs = [StateCodec(view) for view in engine.features.views]
+        views = engine.features.views
+        self._codecs = [StateCodec(view) for view in views]
+        self._sums_up = [getattr(view.state, "sums_up", False) for view in views]
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
         self._marks: dict[Partition, Progress] = {}
@@ -166,6 +178,21 @@ class StateStage:
                     del table[entity]
         return writes
 
+    def check_fits(self, view: int, state: EntityState) -> None:
+        """Raise `StateOverflowError` unless the store can keep a view's state."""
+        self._pack(view, state)
+
+    def _pack(self, view: int, state: EntityState) -> bytes:
+        values = state.values
+        # The sum of numbers is finite only if each of them is.
+        if (
+            self._sums_up[view]
+            and not math.isfinite(sum(values))
+            and not all(map(math.isfinite, values[1:]))
+        ):
+            raise StateOverflowError("a sum of the state is not finite any more")
+        return self._codecs[view].pack(state)
+
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that gives a state its next version."""
         if self._log_starts and len(state.fences) > _FEW_FENCES:
@@ -174,7 +201,7 @@ class StateStage:
                 state.fences.clear()
                 state.fences.update(kept)
         expected, state.version = state.version, self._new_version()
-        return StateWrite(view, entity, expected, self._codecs[view].pack(state))
+        return StateWrite(view, entity, expected, self._pack(view, state))
 
     def write(self, batch: Batch, before_waiting: Callable[[], None] | None = None) -> None:
         """Write the batch's states by compare-and-set, then the progress marks.
@@ -212,6 +239,32 @@ class StateStage:
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
     ) -> list[StateWrite]:
         """Apply the batch's updates to the present states of the writes it lost."""
+        items = [item for item in batch.items if _updates(item, batch)]
+        try:
+            tables = self._present(lost)
+            self._engine.reapply(items, tables)
+            return self._next_writes(lost, tables)
+        except (StreamAppError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - a function of the declaration may raise on another state
+            return self._reapply_carefully(items, lost)
+
+    def _reapply_carefully(
+        self, items: Sequence[Item], lost: Sequence[tuple[StateWrite, bytes | None]]
+    ) -> list[StateWrite]:
+        tables = self._present(lost)
+        reapply_carefully(self._engine, items, tables, self.check_fits)
+        for item in items:
+            if item.error is not None:
+                log.error(
+                    "%s %d: another worker changed a state meanwhile, which cannot take this "
+                    "record's update, though what came of it is published: %s",
+                    item.record.partition, item.offset, item.error,
+                )  # fmt: skip
+        return self._next_writes(lost, tables)
+
+    def _present(self, lost: Sequence[tuple[StateWrite, bytes | None]]) -> Tables:
+        """The present states of writes that were lost."""
         tables = self._engine.tables()
         for write, present in lost:
             tables[write.view][write.entity] = (
@@ -219,7 +272,11 @@ class StateStage:
                 if present is None
                 else self._unpack(write.view, [(write.entity, present)])[0]
             )
-        self._engine.reapply([item for item in batch.items if _updates(item, batch)], tables)
+        return tables
+
+    def _next_writes(
+        self, lost: Sequence[tuple[StateWrite, bytes | None]], tables: Tables
+    ) -> list[StateWrite]:
         return [
             self._next_write(write.view, write.entity, tables[write.view][write.entity])
             for write, _ in lost

@@ -1,5 +1,6 @@
 """Stage decode: a reason for each record that is no event, and its neighbours pass."""
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -119,11 +120,13 @@ def test_a_decoder_of_ones_own_may_refuse_like_ours() -> None:
     assert item.failure == Failure("decode", "bad-format", "not a payment", "head")
 
 
-def test_a_decoder_that_raises_is_a_bug_and_is_named_by_its_type_alone() -> None:
+def test_a_decoder_that_raises_is_a_bug_and_is_named_by_its_type_and_line() -> None:
     """The text of a foreign exception may quote the payload."""
     (item,) = Stage(decoder=_break_down).decode([record(PAYMENTS, 0, b"secret")])
-    message = "builtins.LookupError"
-    assert item.failure == Failure("decode", "decoder-error", message, disposition="bug")
+    assert item.failure is not None
+    assert (item.failure.reason, item.failure.disposition) == ("decoder-error", "bug")
+    told = r"the decoder: LookupError in _break_down \(unit/stream_app/test_decode\.py:\d+\)"
+    assert re.fullmatch(told, item.failure.message)
 
 
 def test_a_decoder_that_gives_no_event_is_a_bug() -> None:
@@ -131,7 +134,7 @@ def test_a_decoder_that_gives_no_event_is_a_bug() -> None:
     nothing: Any = lambda value: None  # noqa: E731
     (item,) = Stage(decoder=nothing).decode([record(PAYMENTS)])
     assert item.failure is not None
-    assert (item.failure.reason, item.failure.disposition) == ("decoder-error", "bug")
+    assert (item.failure.reason, item.failure.disposition) == ("not-an-event", "bug")
 
 
 def test_times_are_judged_by_the_record_not_by_the_wall() -> None:
