@@ -129,7 +129,8 @@ class Transaction:
 
     def _meaning(self, error: KafkaError | None, failed: BaseException) -> Exception:
         kind = Kind.BUG if error is None else verdict(error).kind
-        if error is None or error.code() == KafkaError._FATAL or kind is Kind.BUG:
+        has_died = died(error) and kind is not Kind.PERMANENT
+        if error is None or has_died or error.code() == KafkaError._FATAL or kind is Kind.BUG:
             # Another producer may do better; where none does, that is believed after a while.
             return RefusedError("kafka", f"the producer failed: {failed}")
         if kind is Kind.RECORD:
