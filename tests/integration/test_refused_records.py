@@ -5,14 +5,11 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -20,9 +17,8 @@ from confluent_kafka.admin import (
 
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
-from tests.integration.worker import Cluster, Out, Sent, Worker
-from tests.services import Kafka
-from tests.usecases import hostile, text
+from tests.integration.worker import Cluster, Out, Sent
+from tests.usecases import text
 
 LIMIT = 20_000
 MODES = ("at_least_once", "exactly_once")
@@ -34,9 +30,7 @@ def alter(cluster: Cluster, topic: str, **config: str) -> None:
         ConfigResource.Type.TOPIC,
         topic,
         incremental_configs=[
-            ConfigEntry(
-                name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET
-            )
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
             for name, value in config.items()
         ],
     )
@@ -135,15 +129,18 @@ def test_no_size_makes_a_prediction_lose_its_value_or_key(bed: Bed, delivery: st
             else:
                 assert arrived == came, name
         omitted = {part for part in ("headers", "key", "value") if f"{part}-omitted-bytes" in about}
-        assert omitted == {
-            "a key": {"headers", "key"},
-            "a 1 MB key": {"key"},
-            "an invalid value": {"headers", "value"},
-            "an invalid value and headers": {"headers", "value"},
-            "an invalid value, large key": {"headers", "key"},
-            "all": {"headers", "key", "value"},
-            "a tombstone, large headers": {"headers"},
-        }[name]
+        assert (
+            omitted
+            == {
+                "a key": {"headers", "key"},
+                "a 1 MB key": {"key"},
+                "an invalid value": {"headers", "value"},
+                "an invalid value and headers": {"headers", "value"},
+                "an invalid value, large key": {"headers", "key"},
+                "all": {"headers", "key", "value"},
+                "a tombstone, large headers": {"headers"},
+            }[name]
+        )
         if name in {"a key", "a 1 MB key"}:
             assert (about["stage"], about["reason"]) == ("publish", "prediction-refused")
             assert about["state"] == "applied"

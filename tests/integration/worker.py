@@ -289,9 +289,7 @@ class Cluster:
         """Produce in order, up to what the brokers take."""
         return self.produce(records, **{"message.max.bytes": 16 * 2**20})
 
-    def produce(
-        self, records: Iterable[Sent], **properties: str | int
-    ) -> list[tuple[int, int]]:
+    def produce(self, records: Iterable[Sent], **properties: str | int) -> list[tuple[int, int]]:
         """Produce in order; return the partition and offset of each."""
         config = {**self._config, "linger.ms": 5, "enable.idempotence": True, **properties}
         producer = Producer(config)

@@ -329,7 +329,7 @@ def test_a_refused_timestamp_ends_the_worker(code: int) -> None:
     """librdkafka says INVALID_RECORD of it. The sentence names both clocks."""
     brokers = Brokers()
     brokers.errors["out"] = [KafkaError(code)] * 2
-    with pytest.raises(FatalError, match="clocks? of .*brokers"):
+    with pytest.raises(FatalError, match=r"clocks? of .*brokers"):
         Publishing(brokers)(b"1")
 
 
@@ -346,7 +346,7 @@ def test_a_missing_right_is_believed_after_a_while() -> None:
     brokers = Brokers()
     brokers.errors["out"] = [KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)] * 5
     publish = Publishing(brokers)
-    with pytest.raises(FatalError, match="the prediction of orders.* for topic out.*grant"):
+    with pytest.raises(FatalError, match=r"the prediction of orders.* for topic out.*grant"):
         publish(b"1")
     assert publish.waiting == [("kafka", True), ("kafka", False)]
 
