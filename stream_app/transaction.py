@@ -66,10 +66,14 @@ class Transaction:
         """Return when all is acknowledged, or a record is refused; raises `ServiceAwayError`."""
         producer = self.ready()
         deadline = time.monotonic() + self._timeout
-        while producer.flush(_FLUSH_SECONDS) and not self.refused:
-            if time.monotonic() > deadline:
-                self.must_abort = True
-                raise ServiceAwayError("kafka", "records are not acknowledged")
+
+        def wait() -> None:
+            while producer.flush(_FLUSH_SECONDS) and not self.refused:
+                if time.monotonic() > deadline:
+                    self.must_abort = True
+                    raise ServiceAwayError("kafka", "records are not acknowledged")
+
+        self._call(wait)
 
     def check_refused(self) -> None:
         """Raise what is to be done where a record was refused."""

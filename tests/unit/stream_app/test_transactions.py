@@ -159,10 +159,10 @@ class Producers:
         return Producer(self.log, alone=True)
 
     def make_batches_smaller(self) -> bool:
-        """A quarter, as long as a record fits."""
-        if self.batch_bytes < 1_000:
+        """A quarter, and in the end one record."""
+        if self.batch_bytes == 1:
             return False
-        self.batch_bytes //= 4
+        self.batch_bytes = self.batch_bytes // 4 if self.batch_bytes > 16_000 else 1
         return True
 
 
@@ -481,3 +481,34 @@ def test_abandoned_batches_are_told() -> None:
     scene.deliver(item(P, 0))
     assert [b.number for b in scene.stage.abandon()] == [1]
     assert scene.stage.flush() == []
+
+
+def test_a_topic_that_takes_less_than_two_records_takes_one_after_the_other() -> None:
+    """Batches get smaller until they hold one record; that is the end of it."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    scene.stage(outgoing(*values))
+    scene.stage.flush()
+    assert scene.log.values == values
+
+
+def test_a_topic_whose_limit_is_lowered_meanwhile_is_asked_again() -> None:
+    """What it took alone a moment ago it does not take now."""
+    scene = Scene()
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    begun = []
+
+    def lower() -> None:
+        begun.append(len(begun))
+        scene.log.before["begin"] = lower
+        if len(begun) == 2:
+            scene.log.limits["out"] = 5
+
+    scene.log.before["begin"] = lower
+    scene.stage.flush()
+    assert all(each.failure is not None for each in batch.items)
+    assert len(scene.log.values) == 20
