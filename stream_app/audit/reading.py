@@ -56,11 +56,12 @@ def place_of(message: Message) -> Place:
 def headers_of(message: Message) -> list[Any]:
     """The headers of an output; raises `ValueError` where confluent-kafka cannot read them."""
     try:
-        headers: Any = message.headers()  # a second call would give what is no object: once only
-        return headers or []
+        # Once only: where it failed, a second call gives what is no object.
+        headers: Any = message.headers()
     except Exception as error:
         # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
         raise ValueError("its headers cannot be read") from error
+    return headers or []
 
 
 class _Reader:
