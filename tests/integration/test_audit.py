@@ -396,5 +396,6 @@ def test_the_memory_of_an_audit_does_not_grow_with_objects_a_record(kafka: Kafka
     found = measure(kafka.bootstrap)
     assert found.report["records"] == 50_000
     assert found.report["missing"] == LEFT_OUT
+    assert found.report["wrong_outputs"] == []
     assert found.status == 1
     assert found.peak_bytes < 180 * 2**20
