@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -91,6 +92,15 @@ _SHOWN_NAMES = """
     ssl.sigalgs.list topic.blacklist transactional.id
 """
 _SHOWN = frozenset(_SHOWN_NAMES.split())
+_READ_ONCE = frozenset(
+    {
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.crl.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+    }
+)
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,6})?|true|false", re.IGNORECASE)
 _SECRET = re.compile(r"password|passphrase|secret|token$|\.pem$")
 _ADDRESS_WITH_USER = re.compile(r"://.*@", re.DOTALL)
@@ -102,6 +112,15 @@ def is_secret(name: str, value: str) -> bool:
     if name in _SHOWN or name in OWNED:
         return bool(_ADDRESS_WITH_USER.search(value))
     return bool(_SECRET.search(name)) or not _PLAIN.fullmatch(value.strip())
+
+
+def read_once(properties: Properties) -> dict[str, Path]:
+    """The files of certificates and keys that librdkafka reads when a client is made."""
+    return {
+        name: Path(value)
+        for name, value in properties.items()
+        if name in _READ_ONCE and isinstance(value, str) and value != "probe"
+    }
 
 
 def canonical(name: object) -> str:

@@ -398,6 +398,14 @@ class Settings(BaseSettings):
         if problem:
             raise SettingsError(f"kafka, consumer, producer: {problem}")
 
+    def credential_files(self) -> dict[str, Path]:
+        """Return the files of certificates and keys that clients read when they are made."""
+        return {
+            name: path
+            for table in (self.kafka, self.consumer, self.producer)
+            for name, path in kafka_properties.read_once(table).items()
+        }
+
     def explain(self) -> list[Shown]:
         """Return every setting with its value, secrets masked, and its source."""
         from stream_app import settings_sources

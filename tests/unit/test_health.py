@@ -228,17 +228,23 @@ def test_a_port_that_is_taken_is_a_wrong_setting(
         HttpServer("no.such.host.invalid", 0, metrics.registry, health).start()
 
 
-def test_ipv6_is_served(health: Health, metrics: Metrics) -> None:
-    """An address with colons is one of IPv6."""
+@pytest.fixture
+def _ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
+
+
+@pytest.mark.usefixtures("_ipv6")
+def test_ipv6_is_served(health: Health, metrics: Metrics) -> None:
+    """An address with colons is one of IPv6."""
     with HttpServer("::1", 0, metrics.registry, health) as server:
         url = f"http://[::1]:{server.port}/livez"
         assert urllib.request.urlopen(url, timeout=5).status == 200
 
 
+@pytest.mark.usefixtures("_ipv6")
 @pytest.mark.parametrize("hosts", ["::", "127.0.0.1,::1", "0.0.0.0,::"])
 def test_ipv6_and_ipv4_are_served_together(metrics: Metrics, hosts: str) -> None:
     """By the address that stands for all, or by several; on one port."""
