@@ -22,6 +22,7 @@ from stream_app.broker_queries import reach
 from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
 from stream_app.connection_causes import ConnectionCauses
+from stream_app.credential_files import CredentialFiles
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
@@ -100,6 +101,11 @@ class Worker:
             refusal_seconds=settings.refusal_seconds,
             explained=self._causes.explained,
         )
+        self._credentials = CredentialFiles(
+            settings.credential_files(),
+            check=settings.check_kafka_properties,
+            on_changed=lambda error: self._on_crash(error),
+        )
         self._admin = AdminClient(
             self._causes.watched(settings.admin_properties()), logger=_librdkafka
         )
@@ -109,6 +115,7 @@ class Worker:
         self._is_looking = True
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
+        self._on_crash: Callable[[BaseException], None] = lambda _: None
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
             self._admin,
@@ -255,6 +262,8 @@ class Worker:
     ) -> None:
         """Join the group; chunks are handed over on the client thread."""
         settings = self.settings
+        self._on_crash = on_crash
+        self._credentials.start()
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
@@ -342,7 +351,10 @@ class Worker:
             self._client.stop()
             self._client.join(_NOTICE_SECONDS if self._is_looking else _LEAVE_SECONDS)
         self._stages.recovery.join(_LEAVE_SECONDS)
-        self._stages.publish.close()
+        try:
+            self._stages.publish.close()
+        except Exception as error:  # noqa: BLE001 - what it did not finish is read again
+            log.info("the producer could not be closed in order: %s", error)
 
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
@@ -374,6 +386,7 @@ class Worker:
         """Stop serving metrics and health."""
         self.watchdog.stop()
         self._end_offsets.stop()
+        self._credentials.stop()
         self._http.stop()
 
     def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
