@@ -18,6 +18,7 @@ from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.broker_queries import idle_members
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
@@ -43,6 +44,7 @@ from stream_app.state import StateStage
 from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.trial import Trial
 from stream_app.watchdog import Watchdog
@@ -58,6 +60,7 @@ GC_THRESHOLD: Final = 400_000
 held for their turn consist of, which each collection would walk over in vain (3 us an event)."""
 _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
+_REQUEST_SECONDS: Final = 5.0
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 
@@ -89,14 +92,15 @@ class Worker:
         self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._leaving = False
         self._sources = Sources(self._admin, self.topics)
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin,
+            self._sources,
             self._commit,
-            self.topics,
             lambda: self.partitions,
-            on_away=self._waiting,
+            self._patience,
         )
         self.metrics.watch_lag(self._end_offsets.lag)
 
@@ -218,12 +222,18 @@ class Worker:
     ) -> None:
         """Join the group; chunks are handed over on the client thread."""
         settings = self.settings
+        membership = Membership(self._say_ready)
+        self._end_offsets.on_crash = on_crash
+        self._end_offsets.when_idle = lambda: membership.look(
+            lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS)
+        )
         self._client = ClientThread(
             settings.consumer_properties(self.application),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
-            on_joined=lambda: self.health.ready(True),
+            on_waiting=self._waiting,
+            membership=membership,
             before_joining=self._preflight,
             commit=self._commit,
             positions=StartPositions(
@@ -232,7 +242,9 @@ class Worker:
                 self._patience,
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
+                applied=self._applied,
                 on_gone_records=self.metrics.gone_by_retention,
+                on_skipped_records=self.metrics.skipped_at_start,
             ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
@@ -241,10 +253,23 @@ class Worker:
             chunk_buffer=settings.chunk_buffer,
             revoke_seconds=settings.drain_seconds,
             beside_transactions=self._stages.publish.commits_offsets,
+            refusal_seconds=settings.refusal_seconds,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
-        self.health.ready(False, "The worker has not joined its consumer group yet.")
+        self._say_ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
+
+    def _say_ready(self, ready: bool, why: str) -> None:
+        if not self._leaving:
+            self.health.ready(ready, why)
+
+    def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
+        """Through which offset the state holds each partition's records; -1 for none."""
+        state = self._stages.state
+        if not state.has_views:
+            return [-1] * len(partitions)
+        state.register(partitions)
+        return state.applied(partitions)
 
     def _preflight(self) -> None:
         """Reach everything once and look at it, before partitions are taken from other workers.
@@ -286,7 +311,8 @@ class Worker:
 
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
-        self.health.ready(False, "The worker is stopping.")
+        self._say_ready(False, "The worker is stopping.")
+        self._leaving = True
         if not self._commit.settle(None, self.settings.drain_seconds):
             log.warning("not all work was finished in time; what is unfinished is read again")
         self.give_up_waiting()

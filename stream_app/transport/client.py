@@ -14,14 +14,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_app.commit import CommitStage
-from stream_app.errors import FatalError
+from stream_app.errors import RefusedError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition, Record
+from stream_app.topic_changes import TopicChanges
 from stream_app.transport.assignment import Assignment
+from stream_app.transport.consumer_errors import ConsumerErrors
+from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 
 __all__ = ["ClientThread"]
@@ -34,27 +37,10 @@ _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
-_PASSING = frozenset(
-    {
-        KafkaError.BROKER_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.KAFKA_STORAGE_ERROR,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NETWORK_EXCEPTION,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.NOT_ENOUGH_REPLICAS,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.REPLICA_NOT_AVAILABLE,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-    }
-)
-"""What brokers say while they fail over or their disks do: librdkafka tries again by itself."""
+_DOUBT_SECONDS = 1.0
+"""How often, and how long, is looked whether what the brokers refused works again."""
+_REJOIN_SECONDS = 1.0
+"""How long to wait before a new consumer follows one that the brokers shut out."""
 _CROWDED = 16
 """How much smaller chunks are while many records are held for their turn."""
 _PATIENCE_SECONDS = 1.0
@@ -71,7 +57,8 @@ class ClientThread(threading.Thread):
         *,
         on_chunk: Callable[[Chunk], None],
         on_crash: Callable[[BaseException], None],
-        on_joined: Callable[[], None],
+        on_waiting: Callable[[str, bool, str], None],
+        membership: Membership,
         before_joining: Callable[[], None],
         commit: CommitStage,
         positions: StartPositions,
@@ -82,20 +69,25 @@ class ClientThread(threading.Thread):
         chunk_buffer: int,
         revoke_seconds: float,
         tick_seconds: float,
+        refusal_seconds: float,
         beside_transactions: bool,
     ) -> None:
         """Set up; `start` begins.
 
+        `on_waiting` is told service, whether it is waited for, and why.
         `before_joining`: raises where the worker could not do its work as a member of the group.
         `revoke_seconds`: how long partitions being given away may take to finish.
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
         super().__init__(name="kafka-client", daemon=True)
-        self._properties = dict(properties)
+        self._topic_changes = TopicChanges()
+        self._properties = TopicChanges.properties(properties)
         self._topics = list(topics)
         self._on_chunk = on_chunk
         self._on_crash = on_crash
-        self._on_joined = on_joined
+        self._on_waiting = on_waiting
+        self._membership = membership
+        self._errors = ConsumerErrors(refusal_seconds, on_waiting)
         self._before_joining = before_joining
         self._commit = commit
         self._positions = positions
@@ -118,6 +110,7 @@ class ClientThread(threading.Thread):
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
+            refusal_seconds=refusal_seconds,
         )
         self._beside_transactions = beside_transactions
         self._metadata: Any = None
@@ -125,6 +118,7 @@ class ClientThread(threading.Thread):
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
+        self._next_look = 0.0
         self._tick = tick_seconds
         self._holding = False
         self._crowded = False
@@ -179,30 +173,43 @@ class ClientThread(threading.Thread):
 
     def run(self) -> None:
         """Poll until stopped; then commit what is finished and leave the group."""
-        assignment = self._assignment
         try:
             self._before_joining()
-            consumer = Consumer(
-                {**self._properties, "on_commit": assignment.commits.answered},
-                logger=get_logger("librdkafka"),
-            )
-            try:
-                consumer.subscribe(
-                    self._topics,
-                    on_assign=self._on_assign,
-                    on_revoke=self._on_revoke,
-                    on_lost=assignment.on_lost,
-                )
-                while not self._stopping.is_set():
-                    self._turn(consumer)
-            finally:
-                self._leave(consumer)
+            while not self._stopping.is_set():
+                try:
+                    self._be_member()
+                except RefusedError as error:
+                    # librdkafka gave this consumer up: a new one is tried, for `refusal_seconds`.
+                    log.warning("%s", error)
+                    self._stopping.wait(_REJOIN_SECONDS)
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
             self._on_crash(error)
 
+    def _be_member(self) -> None:
+        consumer = Consumer(
+            {**self._properties, "on_commit": self._assignment.commits.answered},
+            logger=self._topic_changes,
+        )
+        try:
+            consumer.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+            while not self._stopping.is_set():
+                self._turn(consumer)
+        finally:
+            self._leave(consumer)
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_assign(consumer, partitions)
-        self._on_joined()
+        self._errors.works(None)
+        self._membership.assigned(len(self.partitions))
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment.on_lost(consumer, partitions)
+        self._membership.lost(len(self.partitions))
 
     def _note_generation(self, consumer: Consumer) -> None:
         if self._beside_transactions:
@@ -211,9 +218,12 @@ class ClientThread(threading.Thread):
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._note_generation(consumer)
         self._assignment.on_revoke(consumer, partitions)
+        self._membership.gave_up(len(self.partitions))
 
     def _turn(self, consumer: Consumer) -> None:
         self._note_generation(consumer)
+        self._membership.note_member(consumer)
+        self._look_at_doubts(consumer)
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
@@ -254,13 +264,14 @@ class ClientThread(threading.Thread):
             rest = consumer.consume(most - 1, 0)
             if len(rest) == most - 1:
                 seen_at = self._chunk.seen_at  # there may be more
+            self._topic_changes.check(self._assignment.partitions)
             self._take(consumer, [first, *rest])
         self._chunk.seen_at = seen_at
 
     def _take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
         chunk = self._chunk
         first: dict[Partition, Record] = {}
-        last: dict[Partition, Record] = {}
+        last: dict[Partition, Any] = {}
         ended: dict[Partition, int] = {}
         assigned: Callable[[str, int], Any] = self._assignment.get
         append = chunk.records.append
@@ -276,36 +287,60 @@ class ClientThread(threading.Thread):
             append(record)
             if partition not in last:
                 first[partition] = record
-            last[partition] = record
+            last[partition] = message
             ended.pop(partition, None)
-        for partition, record in last.items():
+        for partition, message in last.items():
             stamp = first[partition].timestamp
             known_at = time.time() if stamp is None else stamp
-            self._commit.consumed(partition, record.offset, known_at)
-            # The end-of-partition event comes with the next answer of the broker, which it may
-            # hold back for fetch.wait.max.ms. The high watermark of this answer tells it now,
-            # except behind transaction markers and compaction: for those there is the event.
-            place = TopicPartition(partition.topic, partition.number)
-            _, high = consumer.get_watermark_offsets(place, cached=True)
-            if high == record.offset + 1:
+            self._commit.consumed(partition, message.offset(), known_at)
+            if message.leader_epoch() != partition.epochs.newest:
+                _note_epochs(partition, messages)
+            partition.epochs.last_offset = message.offset()
+            if _is_last(consumer, message):
                 chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
             partition.starts.at_end(offset)
         chunk.ended.extend(ended)
+        for where in self._errors.doubts:
+            if isinstance(where, tuple) and assigned(*where) in {*last, *ended}:
+                self._errors.works(where)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
         """Whether a partition of ours is at its end; other events are dealt with."""
         error: KafkaError = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             return partition is not None
-        if error.code() != KafkaError._AUTO_OFFSET_RESET:
-            _consume_error(error)
+        topic, number = message.topic(), message.partition()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            if partition is not None:
+                # What was to be read next is no longer in the log.
+                found = self._positions.find_again(partition, message.offset())
+                self._assignment.begin_again(consumer, partition, found)
+        elif topic is None:
+            self._errors.judge(error, None)
+        elif message.offset() is None and error.code() != KafkaError._LOG_TRUNCATION:
+            self._errors.judge(error, topic)  # only errors of a whole topic have no offset
         elif partition is not None:
-            # What was to be read next is no longer in the log.
-            found = self._positions.find_again(partition, message.offset())
-            self._assignment.begin_again(consumer, partition, found)
+            self._errors.judge(error, (topic, number), message.offset())
         return False
+
+    def _look_at_doubts(self, consumer: Consumer) -> None:
+        """See what is refused no longer; end where it has been for too long."""
+        now = time.monotonic()
+        if now < self._next_look or not self._errors.doubts:
+            return
+        self._next_look = now + _DOUBT_SECONDS
+        for where in self._errors.doubts:
+            if where is None:
+                works = self._membership.is_member
+            elif isinstance(where, str):
+                works = _is_known(consumer, where)
+            else:  # as soon as it delivers something, see `_take`
+                works = self._assignment.get(*where) is None
+            if works:
+                self._errors.works(where)
+        self._errors.look()
 
     def _hand_over(self) -> None:
         chunk = self._chunk
@@ -328,10 +363,29 @@ class ClientThread(threading.Thread):
             consumer.close()
 
 
-def _consume_error(error: KafkaError) -> None:
-    passing = error.retriable() or error.code() < 0 or error.code() in _PASSING
-    if error.fatal() or not passing:
-        # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
-        # member. They are configuration or operation, and a restart is their remedy.
-        raise FatalError(f"kafka refused to deliver: {error.str()}")
-    log.warning("kafka: %s", error.str())
+def _is_last(consumer: Consumer, message: Any) -> bool:
+    """Whether nothing lay behind a message when the broker sent it.
+
+    The end-of-partition event comes with the next answer of the broker, which it may hold back for
+    fetch.wait.max.ms. The high watermark of this answer tells it now, except behind transaction
+    markers and compaction: for those there is the event.
+    """
+    place = TopicPartition(message.topic(), message.partition())
+    _, high = consumer.get_watermark_offsets(place, cached=True)
+    return bool(high == message.offset() + 1)
+
+
+def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
+    """A leader was elected between records of a poll: find the first one it wrote."""
+    place = partition.topic, partition.number
+    for message in messages:
+        if message.error() is None and (message.topic(), message.partition()) == place:
+            partition.epochs.add(message.offset(), message.leader_epoch())
+
+
+def _is_known(consumer: Consumer, topic: str) -> bool:
+    try:
+        known = consumer.list_topics(topic, timeout=_DOUBT_SECONDS).topics[topic]
+    except KafkaException:
+        return False
+    return known.error is None

@@ -1,0 +1,140 @@
+"""What a consumer's error events mean: one place that reads them by the table of `kafka_errors`.
+
+librdkafka tells of an error once, and of its end not at all. So an error that brokers also say for
+a moment (a topic that is unknown, a right that is missing) is remembered as a doubt, until what it
+was about works again; after `refusal_seconds` it is believed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from stream_app.errors import FatalError, RefusedError
+from stream_app.kafka_errors import Kind, Verdict, failure, verdict
+from stream_app.logs import get_logger
+
+__all__ = ["ConsumerErrors"]
+
+log = get_logger(__name__)
+
+_LOG_SECONDS: Final = 10.0
+"""An error that is repeated and passes is logged again after so long."""
+_START_AGAIN: Final = "start the worker again"
+_FETCH_REMEDIES: Final = {
+    KafkaError._BAD_COMPRESSION: (
+        "the batch is damaged, or unpacks to more than the consumer property "
+        "receive.message.max.bytes: raise that, or set the group's offset behind it"
+    ),
+    KafkaError.MSG_SIZE_TOO_LARGE: (
+        "raise the consumer properties fetch.message.max.bytes and receive.message.max.bytes, or "
+        "set the group's offset behind it"
+    ),
+}
+"""What to do where an error means something else for a consumer than for a producer."""
+
+#: A partition, a topic, or (None) the group and the brokers.
+Where = tuple[str, int] | str | None
+
+
+class ConsumerErrors:
+    """Judges the error events of a consumer; every call is made on the client thread."""
+
+    def __init__(
+        self,
+        refusal_seconds: float,
+        on_waiting: Callable[[str, bool, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_waiting` is told that something is refused, why, and that it works again."""
+        self._refusal = refusal_seconds
+        self._on_waiting = on_waiting
+        self._clock = clock
+        self._doubts: dict[Where, tuple[float, str]] = {}
+        self._logged: dict[int, float] = {}
+
+    def judge(self, error: KafkaError, where: Where, offset: int | None = None) -> None:
+        """Take note of an error event.
+
+        Raises `FatalError` for what is permanent; `RefusedError` where librdkafka gave up and a new
+        consumer may have more luck, as one does whose predecessor's session has to end first; and a
+        `KafkaException` for a bug.
+        """
+        gave_up = error.fatal() or error.code() == KafkaError._FATAL
+        row = _of_fatal(error) if gave_up else verdict(error)
+        if not gave_up and row.kind is Kind.PASSING:
+            self._log(error)
+            return
+        if not gave_up and row.kind is Kind.BUG:
+            raise failure(error, _doing(where, offset))
+        remedy = _FETCH_REMEDIES.get(error.code(), row.remedy or _START_AGAIN)
+        sentence = f"kafka refuses {_doing(where, offset)}: {error.str()}; {remedy}"
+        if not row.is_doubtful:
+            raise FatalError(sentence)
+        self._doubt(where, sentence)
+        if gave_up:
+            raise RefusedError("kafka", sentence)
+
+    def works(self, where: Where) -> None:
+        """Something works: what was doubtful about it was said for a moment only."""
+        if where in self._doubts:
+            del self._doubts[where]
+            if not self._doubts:
+                self._on_waiting("kafka", False, "")
+
+    @property
+    def doubts(self) -> list[Where]:
+        """What is refused now."""
+        return list(self._doubts)
+
+    def look(self) -> None:
+        """Raise `FatalError` where something has been refused for `refusal_seconds`."""
+        for since, sentence in self._doubts.values():
+            if self._clock() - since >= self._refusal:
+                raise FatalError(sentence)
+
+    def _doubt(self, where: Where, sentence: str) -> None:
+        since, _ = self._doubts.get(where, (self._clock(), ""))
+        self._doubts[where] = since, sentence
+        self._on_waiting("kafka", True, sentence)
+        self.look()
+
+    def _log(self, error: KafkaError) -> None:
+        now = self._clock()
+        if now - self._logged.get(error.code(), -_LOG_SECONDS) >= _LOG_SECONDS:
+            self._logged[error.code()] = now
+            log.warning("kafka: %s", error.str())
+
+
+def _doing(where: Where, offset: int | None) -> str:
+    if where is None:
+        return "the consumer"
+    if isinstance(where, str):
+        return f"to deliver {where}"
+    at = "" if offset is None or offset < 0 else f" at offset {offset}"
+    return f"to deliver {where[0]}[{where[1]}]{at}"
+
+
+def _of_fatal(error: KafkaError) -> Verdict:
+    """The row of the error behind a fatal one, whose own code says nothing: its text names it.
+
+    Whatever it is, this consumer has come to its end: it is permanent where it is not doubtful.
+    """
+    text = error.str()
+    named = [code for code, name in _NAMES.items() if name in text]
+    if not named:
+        return Verdict(Kind.PERMANENT, _START_AGAIN)
+    code = max(named, key=lambda code: len(_NAMES[code]))
+    row = verdict(KafkaError(code))
+    return row if row.kind is Kind.PERMANENT else Verdict(Kind.PERMANENT, _START_AGAIN)
+
+
+_NAMES: Final[dict[int, str]] = {
+    code: KafkaError(code).str()
+    for code in vars(KafkaError).values()
+    if isinstance(code, int) and code > 0
+}
+"""What librdkafka calls each error of the brokers."""
