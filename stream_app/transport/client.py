@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from stream_app.commit import CommitStage
 from stream_app.errors import RefusedError
@@ -37,8 +37,6 @@ _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
-_DOUBT_SECONDS = 1.0
-"""How often, and how long, is looked whether what the brokers refused works again."""
 _REJOIN_SECONDS = 1.0
 """How long to wait before a new consumer follows one that the brokers shut out."""
 _CROWDED = 16
@@ -118,7 +116,6 @@ class ClientThread(threading.Thread):
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
-        self._next_look = 0.0
         self._tick = tick_seconds
         self._holding = False
         self._crowded = False
@@ -204,7 +201,7 @@ class ClientThread(threading.Thread):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_assign(consumer, partitions)
-        self._errors.works(None)
+        self._errors.joined()
         self._membership.assigned(len(self.partitions))
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -223,7 +220,7 @@ class ClientThread(threading.Thread):
     def _turn(self, consumer: Consumer) -> None:
         self._note_generation(consumer)
         self._membership.note_member(consumer)
-        self._look_at_doubts(consumer)
+        self._errors.look(consumer, self.partitions, is_member=self._membership.is_member)
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
@@ -290,57 +287,40 @@ class ClientThread(threading.Thread):
             last[partition] = message
             ended.pop(partition, None)
         for partition, message in last.items():
-            stamp = first[partition].timestamp
-            known_at = time.time() if stamp is None else stamp
-            self._commit.consumed(partition, message.offset(), known_at)
+            self._consumed(consumer, partition, first[partition], message)
             if message.leader_epoch() != partition.epochs.newest:
                 _note_epochs(partition, messages)
             partition.epochs.last_offset = message.offset()
-            if _is_last(consumer, message):
-                chunk.ended.append(partition)
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
             partition.starts.at_end(offset)
         chunk.ended.extend(ended)
-        for where in self._errors.doubts:
-            if isinstance(where, tuple) and assigned(*where) in {*last, *ended}:
-                self._errors.works(where)
+        self._errors.delivered((*last, *ended))
+
+    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
+        """Note what came of a partition in a poll: its first record, and its last message."""
+        known_at = time.time() if first.timestamp is None else first.timestamp
+        self._commit.consumed(partition, last.offset(), known_at)
+        # The end-of-partition event comes with the next answer of the broker, which it may hold
+        # back for fetch.wait.max.ms. The high watermark of this answer tells it now, except behind
+        # transaction markers and compaction: for those there is the event.
+        place = TopicPartition(partition.topic, partition.number)
+        _, high = consumer.get_watermark_offsets(place, cached=True)
+        if high == last.offset() + 1:
+            self._chunk.ended.append(partition)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
         """Whether a partition of ours is at its end; other events are dealt with."""
         error: KafkaError = message.error()
         if error.code() == KafkaError._PARTITION_EOF:
             return partition is not None
-        topic, number = message.topic(), message.partition()
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            if partition is not None:
-                # What was to be read next is no longer in the log.
-                found = self._positions.find_again(partition, message.offset())
-                self._assignment.begin_again(consumer, partition, found)
-        elif topic is None:
-            self._errors.judge(error, None)
-        elif message.offset() is None and error.code() != KafkaError._LOG_TRUNCATION:
-            self._errors.judge(error, topic)  # only errors of a whole topic have no offset
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+            self._errors.take(message)
         elif partition is not None:
-            self._errors.judge(error, (topic, number), message.offset())
+            # What was to be read next is no longer in the log.
+            found = self._positions.find_again(partition, message.offset())
+            self._assignment.begin_again(consumer, partition, found)
         return False
-
-    def _look_at_doubts(self, consumer: Consumer) -> None:
-        """See what is refused no longer; end where it has been for too long."""
-        now = time.monotonic()
-        if now < self._next_look or not self._errors.doubts:
-            return
-        self._next_look = now + _DOUBT_SECONDS
-        for where in self._errors.doubts:
-            if where is None:
-                works = self._membership.is_member
-            elif isinstance(where, str):
-                works = _is_known(consumer, where)
-            else:  # as soon as it delivers something, see `_take`
-                works = self._assignment.get(*where) is None
-            if works:
-                self._errors.works(where)
-        self._errors.look()
 
     def _hand_over(self) -> None:
         chunk = self._chunk
@@ -363,29 +343,9 @@ class ClientThread(threading.Thread):
             consumer.close()
 
 
-def _is_last(consumer: Consumer, message: Any) -> bool:
-    """Whether nothing lay behind a message when the broker sent it.
-
-    The end-of-partition event comes with the next answer of the broker, which it may hold back for
-    fetch.wait.max.ms. The high watermark of this answer tells it now, except behind transaction
-    markers and compaction: for those there is the event.
-    """
-    place = TopicPartition(message.topic(), message.partition())
-    _, high = consumer.get_watermark_offsets(place, cached=True)
-    return bool(high == message.offset() + 1)
-
-
 def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
     """A leader was elected between records of a poll: find the first one it wrote."""
     place = partition.topic, partition.number
     for message in messages:
         if message.error() is None and (message.topic(), message.partition()) == place:
             partition.epochs.add(message.offset(), message.leader_epoch())
-
-
-def _is_known(consumer: Consumer, topic: str) -> bool:
-    try:
-        known = consumer.list_topics(topic, timeout=_DOUBT_SECONDS).topics[topic]
-    except KafkaException:
-        return False
-    return known.error is None

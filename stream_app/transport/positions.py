@@ -78,7 +78,12 @@ class StartPositions:
 
     def find_again(self, partition: Partition, position: int) -> int:
         """Where to go on when the log no longer holds `position`."""
-        self._patience("kafka", lambda: self._look_at_log([partition]))
+
+        def look() -> None:
+            self._sources.check([partition])
+            self._look_at_log([partition])
+
+        self._patience("kafka", look)
         return self._within_log(partition, position)
 
     def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
