@@ -318,7 +318,7 @@ class ClientThread(threading.Thread):
             self._errors.take(message)
         elif partition is not None:
             # What was to be read next is no longer in the log.
-            found = self._positions.find_again(partition, message.offset())
+            found = self._positions.find_again(partition, message.offset(), error.str())
             self._assignment.begin_again(consumer, partition, found)
         return False
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from features.foreign import bounded
@@ -34,6 +34,11 @@ __all__ = ["StartPositions"]
 log = get_logger(__name__)
 
 _REQUEST_SECONDS = 10.0
+_LOST = (
+    "the brokers lost records they had acknowledged. Set the group's offset for it "
+    "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name"
+)
+_TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
 _NAMED_CHARACTERS = 2_000
 _WAITS = 10
 """How often another worker is waited for to begin a new group at the end of its topics."""
@@ -76,14 +81,22 @@ class StartPositions:
         """
         self._patience("kafka", lambda: self._find(consumer, partitions))
 
-    def find_again(self, partition: Partition, position: int) -> int:
-        """Where to go on when the log no longer holds `position`."""
+    def find_again(self, partition: Partition, position: int | None, why: str) -> int:
+        """Where to go on when the log no longer holds `position`.
+
+        `why`: librdkafka's text, which alone tells that the log was truncated. Raises `FatalError`
+        where going on needs a person's word.
+        """
 
         def look() -> None:
             self._sources.check([partition])
             self._look_at_log([partition])
 
         self._patience("kafka", look)
+        if position is None or _TRUNCATED in why:
+            raise FatalError(
+                f"{partition} no longer holds what was read of it: {_LOST}. librdkafka says: {why}"
+            )
         return self._within_log(partition, position)
 
     def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
@@ -186,8 +199,7 @@ class StartPositions:
         if position > partition.log_end:
             raise FatalError(
                 f"{partition} ends at offset {partition.log_end}, but the group is at {position}: "
-                "the brokers lost records they had acknowledged. Set the group's offset for it "
-                "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name."
+                f"{_LOST}"
             )
         if position >= partition.log_start:
             return position
