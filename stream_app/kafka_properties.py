@@ -66,6 +66,7 @@ OWNED: dict[str, tuple[frozenset[str], str]] = {
     "partition.assignment.strategy": (frozenset(), "set assignment_strategy"),
     "queued.max.messages.kbytes": (frozenset(), "set held_bytes_total"),
     "session.timeout.ms": (frozenset(), "set session_timeout_seconds"),
+    "statistics.interval.ms": (frozenset({"0"}), "its metrics are served over HTTP"),
     "transaction.timeout.ms": (frozenset(), "set transaction_timeout_seconds"),
     "transactional.id": (frozenset(), "it is derived by the worker"),
 }

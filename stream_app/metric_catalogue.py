@@ -122,6 +122,12 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         ("topic", "partition"),
     ),
     MetricSpec(
+        "stream_app_records_skipped_at_start",
+        "counter",
+        "Records that lay in the topics when a new group started at their end (`starts_at`).",
+        ("topic", "partition"),
+    ),
+    MetricSpec(
         "stream_app_rebalances",
         "counter",
         "Changes of the assignment: assigned, revoked or lost.",

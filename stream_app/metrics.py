@@ -179,6 +179,10 @@ class Metrics:
         """Count records that were deleted before they were read."""
         self._child("records_gone_by_retention", topic, str(partition)).inc(count)
 
+    def skipped_at_start(self, topic: str, partition: int, count: int) -> None:
+        """Count records that a new group begins behind."""
+        self._child("records_skipped_at_start", topic, str(partition)).inc(count)
+
     def watch_lag(self, source: Callable[[], Iterable[PartitionLag]]) -> None:
         """Ask `source` for the lag at each scrape, on the server's thread."""
         self._lag.source = source

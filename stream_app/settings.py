@@ -334,6 +334,8 @@ class Settings(BaseSettings):
         queue_bytes = self.queue_bytes
         properties: dict[str, Any] = {
             **self._client_properties(group),
+            # New partitions are found within this time: by default it is five minutes.
+            "topic.metadata.refresh.interval.ms": 30_000,
             # By default librdkafka waits a second before it fetches again after a full queue.
             "fetch.queue.backoff.ms": 10,
             # A partition that is resumed waits for the fetch under way, which waits for news of all

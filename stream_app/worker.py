@@ -18,7 +18,7 @@ from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
-from stream_app.broker_queries import reach
+from stream_app.broker_queries import idle_members, reach
 from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
 from stream_app.connection_causes import ConnectionCauses
@@ -52,6 +52,7 @@ from stream_app.store_errors import ask
 from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.trial import Trial
 from stream_app.watchdog import Watchdog
@@ -67,6 +68,7 @@ GC_THRESHOLD: Final = 400_000
 held for their turn consist of, which each collection would walk over in vain (3 us an event)."""
 _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
+_REQUEST_SECONDS: Final = 5.0
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 _NOTICE_SECONDS: Final = 0.2
@@ -116,6 +118,7 @@ class Worker:
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
+        self._leaving = False
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
             self._admin,
@@ -127,10 +130,10 @@ class Worker:
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin,
+            self._sources,
             self._commit,
-            self.topics,
             lambda: self.partitions,
-            on_away=self._waiting,
+            self._patience,
         )
         self.metrics.watch_lag(self._end_offsets.lag)
 
@@ -264,12 +267,18 @@ class Worker:
         settings = self.settings
         self._on_crash = on_crash
         self._credentials.start()
+        membership = Membership(self._say_ready)
+        self._end_offsets.on_crash = on_crash
+        self._end_offsets.when_idle = lambda: membership.look(
+            lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS)
+        )
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
-            on_joined=lambda: self.health.ready(True),
+            on_waiting=self._waiting,
+            membership=membership,
             before_joining=self._preflight,
             commit=self._commit,
             positions=StartPositions(
@@ -278,7 +287,9 @@ class Worker:
                 self._patience,
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
+                applied=self._applied,
                 on_gone_records=self.metrics.gone_by_retention,
+                on_skipped_records=self.metrics.skipped_at_start,
             ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
@@ -287,10 +298,23 @@ class Worker:
             chunk_buffer=settings.chunk_buffer,
             revoke_seconds=settings.drain_seconds,
             beside_transactions=self._stages.publish.commits_offsets,
+            refusal_seconds=settings.refusal_seconds,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
-        self.health.ready(False, "The worker has not joined its consumer group yet.")
+        self._say_ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
+
+    def _say_ready(self, ready: bool, why: str) -> None:
+        if not self._leaving:
+            self.health.ready(ready, why)
+
+    def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
+        """Through which offset the state holds each partition's records; -1 for none."""
+        state = self._stages.state
+        if not state.has_views:
+            return [-1] * len(partitions)
+        state.register(partitions)
+        return state.applied(partitions)
 
     def _preflight(self) -> None:
         """Reach everything once and look at it, before partitions are taken from other workers.
@@ -343,7 +367,8 @@ class Worker:
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
         if not self._given_up:
-            self.health.ready(False, "The worker is stopping.")
+            self._say_ready(False, "The worker is stopping.")
+            self._leaving = True
             if not self._commit.settle(None, self.settings.drain_seconds):
                 log.warning("not all work was finished in time; what is unfinished is read again")
         self._give_up_waiting()
@@ -359,7 +384,7 @@ class Worker:
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
         self.health.ready(False, why)
-        self._given_up = True
+        self._given_up = self._leaving = True
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:

@@ -140,6 +140,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.held(10, 1_000)
     metrics.waiting("redis", True)
     metrics.gone_by_retention("events", 0, 7)
+    metrics.skipped_at_start("orders", 0, 3)
     metrics.watch_lag(lambda: [PartitionLag("events", 0, 5, 1.5)])
 
 
