@@ -17,23 +17,23 @@ from stream_app import __version__
 from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
-from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.assembly import decode_stage, make_rebuild, record_clock
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
+from stream_app.failure_log import FailureLog
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
 from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
-from stream_app.models import Model, load_model
+from stream_app.models import Model, load_models
 from stream_app.offsets import Group
 from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.publish import Publishing, PublishStage
-from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
 from stream_app.score import ScoreStage
@@ -74,6 +74,7 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
+        self._failure_log = FailureLog()
         self.health = Health(settings.work_deadline_seconds)
         self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._absences = Absences(on_change=self._away)
@@ -114,7 +115,9 @@ class Worker:
         )
         rebuilding: set[Partition] = set()
         return Stages(
-            clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
+            clock=record_clock(
+                settings, usecase, self._patience, on_corrected=metrics.clock_corrected
+            ),
             isolation=CrashIsolation(
                 Trial(settings, self._patience, on_progress=self._progress),
                 starts=settings.crash_isolation_starts,
@@ -134,7 +137,7 @@ class Worker:
                 on_gave_up=self._gave_up,
             ),
             enrich=EnrichStage(engine, state, usecase.times, rebuilding),
-            score=ScoreStage(champion, fallbacks, usecase.fields),
+            score=ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
                 DeadLetters(
@@ -196,8 +199,7 @@ class Worker:
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
-        folders = [self.settings.artifacts / name for name in usecase.models]
-        models = [load_model(folder, usecase.features, usecase.topics) for folder in folders]
+        models = load_models(usecase, self.settings.artifacts)
         self.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
@@ -263,13 +265,14 @@ class Worker:
             self.metrics,
             self.watchdog,
             depth=self.settings.pipeline_depth,
-            on_finished=lambda batch: account_for(batch, self.metrics),
+            on_finished=lambda batch: account_for(batch, self.metrics, self._failure_log),
             on_crash=on_crash,
         )
 
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
+        self._failure_log.look()
         self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self.health.beat()
         self.metrics.held(align.held_records, align.held_bytes)
@@ -295,6 +298,7 @@ class Worker:
             self._client.join(_LEAVE_SECONDS)
         self._stages.recovery.join(_LEAVE_SECONDS)
         self._stages.publish.close()
+        self._failure_log.close()
 
     def give_up_waiting(self) -> None:
         """End every wait for a service."""
