@@ -214,6 +214,9 @@ class Settings(BaseSettings):
     """Longest wait for a partition that delivers nothing and is not known to be at its end."""
     clock_ahead_seconds: _Seconds = 60.0
     """A record timestamp further ahead of the worker's clock than this counts as now."""
+    clock_doubt: Literal["stop", "ignore"] = "stop"
+    """What to do where most records have timestamps so far ahead of the clock that their events would
+    be refused: wait until the clock is set, and stop after `refusal_seconds`; or refuse them."""
     held_bytes_per_partition: _Bytes = 16 * _MIB
     """Most memory for records that wait for another partition; above it the partition is paused. A
     record counts with its bytes and 384 more for its objects."""

@@ -17,7 +17,7 @@ from stream_app import __version__
 from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
-from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.assembly import decode_stage, make_rebuild, record_clock
 from stream_app.broker_queries import idle_members, reach
 from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
@@ -27,12 +27,13 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.errors import ConfigurationError, FatalError
+from stream_app.failure_log import FailureLog
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
 from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
-from stream_app.models import Model, load_model
+from stream_app.models import Model, load_models
 from stream_app.offsets import Group
 from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.output_topics import OutputTopics
@@ -40,7 +41,6 @@ from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.producing import Producers
 from stream_app.publish import Publishing, PublishStage
-from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
 from stream_app.refusals import Refusals
@@ -87,6 +87,7 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
+        self._failure_log = FailureLog()
         self._absences = Absences(on_change=self._away)
         self.health = Health(
             settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
@@ -157,7 +158,9 @@ class Worker:
             model_version=f"{champion.name}/{champion.version}",
         )
         return Stages(
-            clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
+            clock=record_clock(
+                settings, usecase, self._patience, on_corrected=metrics.clock_corrected
+            ),
             isolation=CrashIsolation(
                 Trial(settings, self._patience, on_progress=self._progress),
                 starts=settings.crash_isolation_starts,
@@ -177,7 +180,7 @@ class Worker:
                 on_gave_up=self._gave_up,
             ),
             enrich=EnrichStage(engine, state, usecase.times, rebuilding),
-            score=ScoreStage(champion, fallbacks, usecase.fields),
+            score=ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
                 dead_letters,
@@ -243,8 +246,7 @@ class Worker:
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
-        folders = [self.settings.artifacts / name for name in usecase.models]
-        models = [load_model(folder, usecase.features, usecase.topics) for folder in folders]
+        models = load_models(usecase, self.settings.artifacts)
         self.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
@@ -343,13 +345,14 @@ class Worker:
             self.metrics,
             self.watchdog,
             depth=self.settings.pipeline_depth,
-            on_finished=lambda batch: account_for(batch, self.metrics),
+            on_finished=lambda batch: account_for(batch, self.metrics, self._failure_log),
             on_crash=on_crash,
         )
 
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
+        self._failure_log.look()
         self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self.health.beat()
         self.metrics.held(align.held_records, align.held_bytes)
@@ -380,6 +383,7 @@ class Worker:
             self._stages.publish.close()
         except Exception as error:  # noqa: BLE001 - what it did not finish is read again
             log.info("the producer could not be closed in order: %s", error)
+        self._failure_log.close()
 
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
