@@ -37,6 +37,10 @@ class Exit:
                 return found["sentence"]
         return ""
 
+    def allowed(self, patterns: Collection[str]) -> bool:
+        """Whether its sentence is one of these."""
+        return any(re.search(pattern, self.sentence) for pattern in patterns)
+
     def problem(self, allowed: Collection[str]) -> str:
         """Why it should not have ended like this; empty: it was right to.
 
@@ -50,7 +54,7 @@ class Exit:
             return f"exit status {self.code}"
         if not self.sentence:
             return "no sentence that says why"
-        if not any(re.search(pattern, self.sentence) for pattern in allowed):
+        if not self.allowed(allowed):
             return f"no fault of the round allows it: {self.sentence[:300]}"
         return ""
 

@@ -4,6 +4,7 @@ A place is a topic, a partition and an offset. A topic that was deleted and made
 twice, so those of the deleted one carry its id: `readings@Xk3...`.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,8 +48,30 @@ class History:
     """Of one round."""
 
     retired: list[Incarnation] = field(default_factory=list)
-    outputs: list[Out] = field(default_factory=list)
-    """Records of the topics out that were there and that an unclean election cut off."""
+    cut_outputs: list[Out] = field(default_factory=list)
+    """Records of the topics out that the brokers had acknowledged and forgot."""
+    truncated: list[Out] = field(default_factory=list)
+    """The same of the topics of events: others stand at their offsets now."""
+    outputs_from: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Where in the topics out the answers begin that count: at the start, unless everything was
+    done again under another name."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the topics hold all there was, so that an audit can prove everything."""
+        return not (self.retired or self.cut_outputs or self.truncated)
+
+    def counts(self, output: Out) -> bool:
+        """Whether an answer counts: not one from before, nor one of a record that was cut off."""
+        if output.offset < self.outputs_from.get((output.topic, output.partition), 0):
+            return False
+        return not any(_is_of(output, record) for record in self._cut_at(output))
+
+    def _cut_at(self, output: Out) -> list[Out]:
+        if not self.truncated:
+            return []
+        named = {str(value, errors="replace") for _, value in output.headers if value is not None}
+        return [r for r in self.truncated if {r.topic, str(r.partition), str(r.offset)} <= named]
 
     def place_of(self, topic: str, partition: int, offset: int, topic_id: str) -> Place:
         """The place that an answer names, of today's topic unless the id is an earlier one's."""
@@ -69,3 +92,14 @@ class History:
             if incarnation is not None and not incarnation.is_committed(place):
                 found.add(place)
         return found
+
+
+def _is_of(output: Out, record: Out) -> bool:
+    """Whether an answer is of this record: a dead letter of its bytes, or of the event it holds."""
+    if output.value == record.value:
+        return True
+    try:
+        said, held = json.loads(output.value or b""), json.loads(record.value or b"")
+        return bool(said["event_id"] == held["event_id"] and output.key == record.key)
+    except (ValueError, TypeError, KeyError):
+        return False

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaException
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
 
-from stream_app.broker_queries import log_offsets
 from stream_app.settings import Settings
 from tests.chaos.conditions import CONDITIONS, configure
 from tests.chaos.crew import Crew
@@ -25,6 +23,7 @@ from tests.chaos.history import History
 from tests.chaos.reckoning import Reckoning, judge_audit, reckon
 from tests.chaos.results import Result, commit
 from tests.chaos.schedule import Schedule
+from tests.chaos.settled import settled
 from tests.chaos.traffic import Traffic
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, eventually
@@ -41,7 +40,6 @@ MODES = ("at_least_once", "exactly_once")
 _SESSION_SECONDS = 2.0
 _BEGIN_SECONDS = 120.0
 _DRAIN_SECONDS = 180.0
-_REQUEST_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 _MIB = 1024 * 1024
 _KEPT = 400
@@ -107,18 +105,21 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
         history = History()
         with Crew(bed.worker, at_work=schedule.workers) as crew:
             problems: list[str] = []
+            scene = Scene(grounds, crew, bed, traffic, history)
             try:
+                for fault in schedule.faults:
+                    fault.prepare(scene)
                 traffic.backlog(schedule.backlog)
                 crew.start()
                 _wait(crew, "the first prediction", lambda: _works(bed), _BEGIN_SECONDS)
                 traffic.start()
-                problems += _strike(schedule, Scene(grounds, crew, bed, traffic, history))
+                problems += _strike(schedule, scene)
                 grounds.heal()
                 traffic.everywhere(_answer(lambda: bed.cluster.ends(*bed.topics)))
                 traffic.stop()
                 _drain(bed, crew)
                 crew.stop()
-                _wait(crew, "no transaction is open", lambda: _settled(bed), _DRAIN_SECONDS)
+                _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
             except AssertionError as error:
                 problems.append(str(error))
             finally:
@@ -229,21 +230,6 @@ def _strike(schedule: Schedule, scene: Scene) -> list[str]:
         for strike, fault in strikes.items()
         if (error := strike.exception()) is not None
     ]
-
-
-def _settled(bed: Bed) -> bool:
-    """Whether readers of committed records see the topics out to their ends."""
-    topics = [bed.usecase.predictions_topic, bed.usecase.dead_letters_topic]
-    try:
-        places = list(bed.cluster.ends(*topics))
-        admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap, "log_level": 0})
-        ends = [
-            log_offsets(admin, places, OffsetSpec.latest(), _REQUEST_SECONDS, level)
-            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
-        ]
-    except KafkaException:
-        return False
-    return ends[0] == ends[1]
 
 
 def _result(schedule: Schedule, mode: str, crew: Crew, found: Reckoning, seconds: float) -> Result:

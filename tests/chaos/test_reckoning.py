@@ -26,10 +26,10 @@ class Said:
         return self.exit_status == 1
 
 
-def found(*problems: str, lost: tuple[Any, ...] = ()) -> Reckoning:
+def found(*problems: str, lost: tuple[Any, ...] = (), cut: int = 0) -> Reckoning:
     """What the verdict found."""
     fates = Fates(lost, 0, (), 0, 0, ())
-    return Reckoning(10, 10, 5, 1, fates, 0, 0, True, list(problems))
+    return Reckoning(10, 10, 5, 1, fates, 0, cut, 0, True, list(problems))
 
 
 def told(said: Said, reckoning: Reckoning, history: History | None = None) -> str:
@@ -53,7 +53,7 @@ def test_an_audit_that_says_fine_where_the_verdict_does_not_has_failed() -> None
 def test_an_audit_that_cries_wolf_has_failed_too() -> None:
     """And so has one that proves nothing, unless what it would prove it by is gone."""
     assert "the verdict passes" in told(Said(exit_status=1, states_differ=1), found())
-    assert "proves nothing" in told(Said(exit_status=2), found())
+    assert "unproven" in told(Said(exit_status=2), found())
     deleted = History([Incarnation("in", "old", "cluster", [], {})])
     assert told(Said(exit_status=2), found(), deleted) == ""
 
@@ -63,3 +63,9 @@ def test_both_count_the_same_records() -> None:
     assert "counts 9 records" in told(Said(records=9), found())
     lost = found("2 records are lost", lost=(("in", 0, 1), ("in", 0, 2)))
     assert "1 missing" in told(Said(exit_status=1, missing=1), lost)
+
+
+def test_what_the_brokers_forgot_is_missing_for_an_audit() -> None:
+    """And rightly fails it; more than that is more than the brokers forgot."""
+    assert told(Said(exit_status=1, missing=2), found(cut=2)) == ""
+    assert "3 missing" in told(Said(exit_status=1, missing=3), found(cut=2))

@@ -3,6 +3,7 @@
 from tests.chaos.faults.base import Fault, Scene
 from tests.chaos.faults.brokers import BrokerFrozen, BrokerKilled, BrokerRestarted, LeaderKilled
 from tests.chaos.faults.clocks import ClockAhead, ClockBehind
+from tests.chaos.faults.elections import EventsTruncated, OutputsTruncated
 from tests.chaos.faults.hostile import (
     Bombs,
     Burst,
@@ -56,7 +57,7 @@ __all__ = ["CATALOGUE", "STATE_LOSS", "Fault", "Scene"]
 _ALL: tuple[type[Fault], ...] = (
     WorkerKilled, WorkerFrozen, WorkerRestarted, WorkerLeaves, WorkerJoins, AllWorkersKilled,
     ClockBehind, ClockAhead,
-    BrokerKilled, BrokerRestarted, BrokerFrozen, LeaderKilled,
+    BrokerKilled, BrokerRestarted, BrokerFrozen, LeaderKilled, OutputsTruncated, EventsTruncated,
     KafkaCut, KafkaRefused, KafkaSlow, KafkaBlackHole,
     RedisKilled, RedisRestarted, RedisFrozen, RedisAnswersWithErrors,
     RedisCut, RedisRefused, RedisSlow, RedisBlackHole,

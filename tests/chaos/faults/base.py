@@ -7,8 +7,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
 from confluent_kafka import KafkaException
@@ -16,8 +16,10 @@ from confluent_kafka import KafkaException
 from tests.chaos.crew import Crew
 from tests.chaos.grounds import Grounds
 from tests.chaos.history import History
+from tests.chaos.settled import settled
 from tests.chaos.traffic import Traffic
 from tests.integration.bed import Bed
+from tests.integration.worker import eventually
 
 __all__ = ["REQUEST_SECONDS", "Fault", "Scene", "insist"]
 
@@ -42,6 +44,30 @@ class Scene:
     def topic_id(self, topic: str) -> str:
         """The id of a topic as it is now."""
         return insist(lambda: self.bed.cluster.topic_ids(topic))[1][topic]
+
+    def begin_again(self) -> None:
+        """What a person does who was told to: all workers stop, and start as another application.
+
+        What they had published before counts no more, and everything is published again.
+        """
+        with self._everybody():
+            self.crew.stop()
+            name = f"{self.bed.usecase.name}-again"
+            self.bed.usecase = replace(self.bed.usecase, name=name)
+            usecase = self.bed.usecase
+            out = (usecase.predictions_topic, usecase.dead_letters_topic)
+            eventually("the transactions are over", lambda: settled(self.bed))
+            self.history.outputs_from = insist(lambda: self.bed.cluster.ends(*out))
+            for member in self.crew.everybody:
+                member.worker.environment(STREAM_APP_APPLICATION=name)
+            self.crew.start()
+
+    @contextmanager
+    def _everybody(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for member in self.crew.everybody:
+                stack.enter_context(member.lock)
+            yield
 
     @contextmanager
     def alone_with(self, target: str) -> Iterator[None]:
@@ -91,6 +117,9 @@ class Fault(ABC):
     def whom(cls, choice: int, workers: int) -> str:
         """Its target, more exactly."""
         return cls.target
+
+    def prepare(self, scene: Scene) -> None:  # noqa: B027  most need nothing
+        """Before anything else of the round happens."""
 
     def strike(self, scene: Scene, over: threading.Event) -> None:
         """Begin, wait (not longer than until `over`), heal."""

@@ -16,7 +16,14 @@ from tests.chaos.faults.redis import STATE_LOSS
 from tests.chaos.history import Incarnation
 from tests.integration.worker import eventually
 
-__all__ = ["PartitionsAdded", "TopicMadeAnew", "TopicMadeAnewWhileFrozen"]
+__all__ = [
+    "PartitionsAdded",
+    "TopicMadeAnew",
+    "TopicMadeAnewWhileFrozen",
+    "admin",
+    "delete",
+    "partitions",
+]
 
 _MOST_PARTITIONS = 8
 
@@ -41,12 +48,11 @@ class PartitionsAdded(_OnTopic):
         insist(lambda: self._add(scene))
 
     def _add(self, scene: Scene) -> None:
-        admin = _admin(scene)
         topic = self.topic(scene)
-        count = _partitions(admin, topic) + 1
+        count = partitions(scene, topic) + 1
         if 1 < count <= _MOST_PARTITIONS:
             wanted = [NewPartitions(topic, count)]
-            asked = admin.create_partitions(wanted, request_timeout=REQUEST_SECONDS)
+            asked = admin(scene).create_partitions(wanted, request_timeout=REQUEST_SECONDS)
             asked[topic].result()
 
 
@@ -71,7 +77,7 @@ class TopicMadeAnew(_OnTopic):
             cluster_id, topic_ids = insist(lambda: cluster.topic_ids(topic))
             records = insist(lambda: cluster.read(topic))
             committed = insist(lambda: cluster.committed(scene.bed.usecase.name, topic))
-            count = insist(lambda: _partitions(_admin(scene), topic))
+            count = insist(lambda: partitions(scene, topic))
             scene.history.retired.append(
                 Incarnation(
                     topic,
@@ -85,17 +91,12 @@ class TopicMadeAnew(_OnTopic):
             )
             self._replace(scene, topic, max(1, count + self.choice % 3 - 1))
 
-    def _replace(self, scene: Scene, topic: str, partitions: int) -> None:
+    def _replace(self, scene: Scene, topic: str, count: int) -> None:
         old = scene.topic_id(topic)
-        asked = _admin(scene).delete_topics(
-            [topic], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS
-        )
-        with suppress(KafkaException):  # whether it is gone is seen below
-            asked[topic].result()
-        eventually(f"{topic} is gone", lambda: not _exists(scene, topic))
+        delete(scene, topic)
         deadline = time.monotonic() + 60.0
         while True:
-            insist(lambda: create_topics(scene.grounds.internal, {topic: partitions}))
+            insist(lambda: create_topics(scene.grounds.internal, {topic: count}))
             if insist(lambda: _exists(scene, topic)) and scene.topic_id(topic) != old:
                 return
             assert time.monotonic() < deadline, f"{topic} cannot be made anew"
@@ -125,17 +126,36 @@ class TopicMadeAnewWhileFrozen(TopicMadeAnew):
             self._stack.close()
 
 
-def _admin(scene: Scene) -> AdminClient:
+def admin(scene: Scene) -> AdminClient:
+    """A client of the brokers, behind no proxy."""
     return AdminClient({"bootstrap.servers": scene.grounds.internal, "log_level": 0})
 
 
-def _partitions(admin: AdminClient, topic: str) -> int:
-    return len(admin.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].partitions)
+def partitions(scene: Scene, topic: str) -> int:
+    """How many a topic has."""
+    return len(admin(scene).list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].partitions)
+
+
+def delete(scene: Scene, topic: str) -> None:
+    """Delete a topic and return when it is gone."""
+
+    def ask() -> None:
+        asked = admin(scene).delete_topics(
+            [topic], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS
+        )
+        with suppress(KafkaException):  # whether it is gone is seen below
+            asked[topic].result()
+
+    def is_gone() -> bool:
+        ask()
+        return not _exists(scene, topic)
+
+    eventually(f"{topic} is gone", is_gone)
 
 
 def _exists(scene: Scene, topic: str) -> bool:
     try:
         # All topics: to ask for one by name would be told of it as if it were there.
-        return topic in _admin(scene).list_topics(timeout=REQUEST_SECONDS).topics
+        return topic in admin(scene).list_topics(timeout=REQUEST_SECONDS).topics
     except KafkaException:
         return True
