@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from typing import NamedTuple
 
 from redis import Redis
 
-from features.codec import StateCodec
+from features.codec import StateCodec, unique_versions
 from features.engine import Arrival, FeatureEngine, Tables, account_hashes
 from features.events import Event
 from features.order import rank
@@ -104,7 +104,7 @@ def _write(url: str, source: int, batches: int, size: int) -> tuple[list[float],
     seconds, conflicts = [], 0
     with Redis.from_url(url) as client:
         store = RedisStore(client, FEATURES, "contention")
-        first_version = store.first_version()
+        new_version = unique_versions()
         _barrier.wait(60.0)
         for number in range(batches):
             offsets = range(number * size, (number + 1) * size)
@@ -118,7 +118,7 @@ def _write(url: str, source: int, batches: int, size: int) -> tuple[list[float],
                 for o in offsets
             ]
             started = time.perf_counter()
-            conflicts += _batch(store, engine, codec, arrivals, first_version)
+            conflicts += _batch(store, engine, codec, arrivals, new_version)
             seconds.append(time.perf_counter() - started)
     return seconds, conflicts
 
@@ -128,7 +128,7 @@ def _batch(
     engine: FeatureEngine,
     codec: StateCodec,
     arrivals: Sequence[Arrival],
-    first_version: int,
+    new_version: Callable[[], int],
 ) -> int:
     """Read, apply and write; return how often another writer was faster."""
     source, end = arrivals[-1].source, arrivals[-1].offset
@@ -143,7 +143,7 @@ def _batch(
         writes = []
         for entity, state in tables[0].items():
             expected = state.version
-            state.version = expected + 1 if expected else first_version
+            state.version = new_version()
             writes.append(StateWrite(0, entity, expected, codec.pack(state)))
         return writes
 

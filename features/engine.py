@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from features.causes import FeatureError
+from features.evaluation import evaluate, evaluate_alone
 from features.events import Event
 from features.plans import Plan
 from features.states import Update, Values
@@ -102,8 +104,8 @@ class Arrival:
         self.redelivered = False
         """Whether it may have been applied before: set for records at or below the mark that their
         source had when its partition was assigned. Then the states it reads are looked at too."""
-        self.error: Exception | None = None
-        """What a function of the declaration raised for it; then nothing was read or applied."""
+        self.error: FeatureError | None = None
+        """Which function of the declaration failed for it; then nothing was read or applied."""
         self.digest = 0
 
 
@@ -137,7 +139,8 @@ class FeatureEngine:
         """The state of an entity of which nothing is known."""
         return EntityState(0, 0, 0, NEVER, self.features.views[view].state.empty())
 
-    def _plan(self, event: type[Event]) -> Plan:
+    def plan(self, event: type[Event]) -> Plan:
+        """What an event type reads and updates."""
         plan = self._plans.get(event)
         if plan is None:
             plan = self._plans[event] = Plan(self.features, event, self.absent)
@@ -153,13 +156,11 @@ class FeatureEngine:
             groups.setdefault(type(arrival.event), []).append(arrival)
         wanted: list[set[str]] = [set() for _ in self.features.views]
         for kind, group in groups.items():
-            plan = self._plan(kind)
+            plan = self.plan(kind)
             try:
-                columns = _evaluate(plan, group)
+                distinct = evaluate(plan, group)
             except Exception:  # noqa: BLE001 - any function of the declaration may raise anything
-                group = _good(plan, group)
-                columns = _evaluate(plan, group)
-            distinct = [set(column) for column in columns]
+                distinct = evaluate_alone(plan, group)
             for view, key in plan.touches:
                 wanted[view] |= distinct[key]  # type: ignore[arg-type]
         for keys in wanted:
@@ -174,7 +175,8 @@ class FeatureEngine:
         """Read the rows of triggers and apply the updates, in the order of `arrivals`.
 
         `tables` holds the states that `gather` asked for (absent ones are left out) and keeps the
-        updated ones, stamped with the number `batch`.
+        updated ones, stamped with the number `batch`. Raises what a function of the declaration
+        raises; then states may be half updated, see `features.careful`.
         """
         plans = self._plans
         for arrival in arrivals:
@@ -204,43 +206,3 @@ def _is_ahead(plan: Plan, arrival: Arrival, tables: Tables) -> bool:
     """Whether a state that a trigger reads already holds its own or a later record's update."""
     states = (tables[view].get(arrival.keys[key]) for view, key in plan.reads)  # type: ignore[arg-type]
     return any(s is not None and s.fences.get(arrival.source, -1) >= arrival.offset for s in states)
-
-
-def _evaluate(plan: Plan, group: Sequence[Arrival]) -> list[list[str | None]]:
-    """Set keys, updates and row features of the arrivals; return the keys, one list an entity."""
-    events = [arrival.event for arrival in group]
-    columns = [list(map(key, events)) for key in plan.keys]
-    updates = []
-    evaluated: dict[Any, list[Update | None]] = {}
-    for update, state in plan.updates:
-        # Views that differ in their entity alone share the function of their updates.
-        column = evaluated.get((update, state.width))
-        if column is None:
-            column = evaluated[update, state.width] = list(map(update, events))
-            state.check(column)
-        updates.append(column)
-    rows = [list(map(compute, events)) for compute in plan.row]
-    if columns:
-        for arrival, keys in zip(group, zip(*columns, strict=True), strict=True):
-            arrival.keys = keys
-    if updates:
-        for arrival, each in zip(group, zip(*updates, strict=True), strict=True):
-            arrival.updates = each
-    if plan.trigger:
-        values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(group)
-        for arrival, row in zip(group, values, strict=True):
-            arrival.row = list(row)
-    return columns
-
-
-def _good(plan: Plan, group: Sequence[Arrival]) -> list[Arrival]:
-    """Mark the arrivals whose functions raise; return the others."""
-    good = []
-    for arrival in group:
-        try:
-            _evaluate(plan, [arrival])
-        except Exception as error:  # noqa: BLE001 - kept with the record it belongs to
-            arrival.error = error
-        else:
-            good.append(arrival)
-    return good

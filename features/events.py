@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
+from features.foreign import bounded
+
 __all__ = ["Decoder", "Event", "InvalidEventError", "JsonDecoder", "Moment"]
 
+_MOMENT_CHARACTERS: Final = 64
+"""Most that a moment has: thirty with nanoseconds. A fraction of a megabyte of digits is valid too,
+and would be kept by the cache."""
+
 _NOT_A_MOMENT = PydanticCustomError(
-    "datetime_parsing", "Input should be a moment of RFC 3339 with an offset"
+    "datetime_moment", "Input should be a moment of RFC 3339 with an offset"
 )
 
 
@@ -45,7 +51,17 @@ Moment = Annotated[
     float,
     GetPydanticSchema(
         lambda _source, _handler: core_schema.no_info_after_validator_function(
-            _seconds, core_schema.str_schema(strict=True)
+            _seconds,
+            core_schema.chain_schema(
+                [
+                    core_schema.str_schema(strict=True),
+                    core_schema.custom_error_schema(
+                        core_schema.str_schema(max_length=_MOMENT_CHARACTERS),
+                        _NOT_A_MOMENT.type,
+                        custom_error_message=_NOT_A_MOMENT.message_template,
+                    ),
+                ]
+            ),
         ),
         lambda _schema, _handler: {"type": "string", "format": "date-time"},
     ),
@@ -68,16 +84,20 @@ class Event(BaseModel):
     """When it happened, in seconds since the epoch (RFC 3339 on the wire)."""
 
 
+_MESSAGE_CHARACTERS: Final = 500
+
+
 class InvalidEventError(Exception):
     """The bytes are not an event of the contract.
 
-    `reason` is a code of `REASONS`, `field` a dotted path or None, `str(error)` a sentence.
+    `reason` is a code of `REASONS`, `field` a dotted path or None, `str(error)` a sentence. Names
+    of fields may be the producer's, so all three are bounded here, where they are made.
     """
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.field = field
+        super().__init__(bounded(message, _MESSAGE_CHARACTERS))
+        self.reason = bounded(reason)
+        self.field = None if field is None else bounded(field)
 
 
 #: Bytes of a record's value to an event; raises `InvalidEventError`.
@@ -129,6 +149,10 @@ _REASON_OF_TYPE = {
 }
 
 
+_PATH_PARTS: Final = 32
+"""Parts of a field's path that are told; a recursive contract allows very long ones."""
+
+
 class JsonDecoder:
     """Decode a JSON value into `contract`: an `Event` class, or a union discriminated by a field."""
 
@@ -155,7 +179,8 @@ def _explain(value: bytes, error: ValidationError) -> InvalidEventError:
     kind = first["type"]
     # The one message of pydantic's own that quotes the payload is that of an unknown union tag.
     message = first["msg"] if kind != "union_tag_invalid" else "Input is of no expected type"
-    field = ".".join(str(part) for part in first["loc"]) or None
+    # Of a mapping with free keys, parts of the path are the producer's own text.
+    field = ".".join(bounded(str(part)) for part in first["loc"][:_PATH_PARTS]) or None
     if kind == "json_invalid":
         return _explain_json(value, message)
     if kind.startswith(("datetime", "timezone")):
@@ -166,7 +191,7 @@ def _explain(value: bytes, error: ValidationError) -> InvalidEventError:
         reason = _REASON_OF_TYPE.get(kind, "invalid-field")
     more = error.error_count() - 1
     suffix = f" (and {more} more)" if more else ""
-    where = f"field {field}: " if field else ""
+    where = f"field {bounded(field)}: " if field else ""
     return InvalidEventError(reason, f"{where}{message}{suffix}", field)
 
 

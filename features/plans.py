@@ -12,12 +12,14 @@ read or debug it::
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from traceback import walk_tb
 from typing import Any
 
 from features.events import Event
 from features.states import EXPRESSION_NAMES, Formula, State, Statements, Update
-from features.views import FeatureSet, View
+from features.views import Entity, FeatureSet, View
 
 __all__ = ["Plan"]
 
@@ -63,7 +65,8 @@ class Plan:
     ) -> None:
         """`absent` makes the state of an entity of which nothing is known, by its view."""
         self.trigger = event in features.triggers
-        entities = []
+        self._views = features.views
+        entities: list[Entity] = []
         reads: list[tuple[int, int, View]] = []
         self.updates: list[tuple[Callable[[Any], Update | None], State]] = []
         updated: list[tuple[int, int]] = []
@@ -79,21 +82,47 @@ class Plan:
             if updates is not None:
                 self.updates.append((updates, view.state))
                 updated.append((position, key))
+        self.entities = entities
         self.keys = [entity.key for entity in entities]
+        self.updated = updated
+        """(view, key) of each of `updates`."""
         self.touches = sorted({place[:2] for place in reads} | set(updated))
         """(view, key) of every state that it needs."""
         self.reads = [place[:2] for place in reads]
-        self.row = [f.compute for f in features.row_features] if self.trigger else []
+        self.row_features = features.row_features if self.trigger else ()
+        self.row = [feature.compute for feature in self.row_features]
 
         names: dict[str, Any] = dict(EXPRESSION_NAMES, inf=math.inf, absent=absent)
         states = [features.views[view].state for view, _ in updated]
         self.source = _read_source(reads, names) + "\n\n" + _update_source(updated, states, names)
-        exec(compile(self.source, f"<plan of {event.__name__}>", "exec"), names)  # noqa: S102  our own text
+        self._file = f"<plan of {event.__name__}>"
+        exec(compile(self.source, self._file, "exec"), names)  # noqa: S102  our own text
         self.read: Callable[[Any, Any, float], tuple[list[Any], float]] = names["read"]
         """(tables, keys, event time) to the columns read and the newest event time in them."""
         self.update: Callable[[Any, Any, int, bool], None] = names["update"]
         """(arrival, tables, batch, create): apply the arrival's updates; without `create` only
         to states that are there."""
+
+    def update_of(self, number: int) -> str:
+        """Name one of `updates`, for a person."""
+        return f"the update of view {self._views[self.updated[number][0]].name}"
+
+    def place_of(self, error: Exception) -> tuple[str, str]:
+        """What `read` or `update` was at when it raised: `column` or `update`, and a name for it."""
+        at = [(f.f_code.co_name, line) for f, line in walk_tb(error.__traceback__)
+              if f.f_code.co_filename == self._file]  # fmt: skip
+        if not at:
+            return "update", "an update"
+        function, line = at[-1]
+        lines = self.source.splitlines()[:line]
+        if column := re.search(r"column_(\d+)_(\d+)", lines[-1]):
+            view, number = map(int, column.groups())
+            return "column", f"column {self._views[view].columns[number].name}"
+        views = re.findall(r"tables\[(\d+)\]", "\n".join(lines))
+        name = self._views[int(views[-1])].name if views else "?"
+        if function == "read":
+            return "column", f"the columns of view {name}"
+        return "update", f"the update of view {name}"
 
 
 def _read_source(reads: list[tuple[int, int, View]], names: dict[str, Any]) -> str:

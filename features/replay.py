@@ -63,7 +63,7 @@ class Replay:
             self._engine.gather(arrivals)
             for arrival in arrivals:
                 if arrival.error is not None:
-                    raise arrival.error
+                    raise arrival.error.__cause__ or arrival.error
             self._engine.advance(arrivals, self.tables)
             for arrival in arrivals:
                 if arrival.row is not None:

@@ -13,16 +13,18 @@ path, online and offline, and lists are what Python is fastest at.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from math import exp2
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, SupportsFloat
 
 __all__ = [
-    "EXPRESSION_NAMES", "Apply", "DecayedSums", "Formula", "LastValue", "OpenItems", "Read", "State",
-    "Statements", "Update",
+    "EXPRESSION_NAMES", "Apply", "DecayedSums", "Formula", "InvalidUpdateError", "LastValue",
+    "OpenItems", "Read", "State", "Statements", "Update",
 ]  # fmt: skip
 
 #: A state in memory.
@@ -39,6 +41,10 @@ Apply = Callable[[Values, Update, int, int], None]
 
 #: What the text of `Formula` and `Statements` may name besides what they are about.
 EXPRESSION_NAMES: Final[dict[str, Any]] = {"exp2": exp2, "nan": math.nan}
+
+
+class InvalidUpdateError(ValueError):
+    """An update is not what its kind of state takes; the text quotes nothing of it."""
 
 
 class Formula:
@@ -107,8 +113,13 @@ class State(Protocol):
     def apply(self) -> Apply:
         """Takes one update in, in place; a method, or `Statements` to be compiled in."""
 
+    # A kind may also have `sums_up = True`: its numbers, the first apart, are finite unless a sum
+    # has overflowed, and a state with one that is not is never written.
+
 
 _NO_VALUE: Final = (-1.0, -1.0, math.nan)
+
+_NUMBERS: Final = frozenset({float, int})
 
 _AGE: Final = Formula("float(at - v[0]) if at > v[0] else 0.0", absent="nan")
 
@@ -127,6 +138,8 @@ class DecayedSums:
 
     half_life_seconds: float
     sums: tuple[str, ...] = ()
+
+    sums_up: ClassVar[bool] = True
 
     @property
     def width(self) -> int:
@@ -220,9 +233,21 @@ class LastValue:
 
     def check(self, updates: Iterable[Update | None]) -> None:
         """Raise `ValueError` unless each update has a time and a number or None a field."""
-        widths = {len(update) for update in updates if update is not None}
+        given = [update for update in updates if update is not None]
+        widths = set(map(len, given))
         if widths - {1 + len(self.fields)}:
-            raise ValueError(f"an update has not {1 + len(self.fields)} values, but {max(widths)}")
+            raise InvalidUpdateError(
+                f"an update has not {1 + len(self.fields)} values, but {max(widths)}"
+            )
+        values = [value for update in given for value in update if value is not None]
+        # Whoever gives text has mistaken a field; `float` would take its digits.
+        if not set(map(type, values)) <= _NUMBERS and not all(
+            isinstance(value, SupportsFloat) for value in values
+        ):
+            raise InvalidUpdateError("an update holds something else than numbers and None")
+        deque(map(float, values), maxlen=0)  # an integer may be too large for the state
+        if not all(math.isfinite(update[0]) for update in given):
+            raise InvalidUpdateError("the time of an update is not finite")
 
     @cached_property
     def apply(self) -> Apply:
@@ -337,6 +362,14 @@ class OpenItems:
 def _check_numbers(updates: Iterable[Update | None], width: int) -> None:
     given = [update for update in updates if update is not None]
     numbers = list(chain.from_iterable(given))
-    # The sum of numbers is finite only if each of them is.
-    if len(numbers) != width * len(given) or not math.isfinite(sum(numbers)):
-        raise ValueError(f"an update is not made of {width} finite numbers")
+    if len(numbers) != width * len(given) or not _are_finite(numbers):
+        raise InvalidUpdateError(f"an update is not made of {width} finite numbers")
+
+
+def _are_finite(numbers: Sequence[Any]) -> bool:
+    """Whether each number is, whatever its neighbours are; raises for what is no number."""
+    with suppress(OverflowError, TypeError):
+        # The sum of numbers is finite only if each of them is.
+        if math.isfinite(sum(numbers)):
+            return True
+    return all(map(math.isfinite, numbers))

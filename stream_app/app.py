@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import logging
-import signal
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import faust
@@ -13,17 +13,15 @@ from faust.serializers.schemas import Schema
 
 from features.usecase import UseCase
 from stream_app.errors import ConfigurationError, FatalError, StoppingError
+from stream_app.loading import chosen_usecase
 from stream_app.logs import configure_logging, get_logger
+from stream_app.process import Process
 from stream_app.settings import Settings
-from stream_app.watchdog import end_process
 from stream_app.worker import Worker
 
 __all__ = ["StreamApp", "create_app", "run"]
 
 log = get_logger(__name__)
-
-_LAST_SECONDS = 5.0
-"""How long threads may take to notice that the worker has stopped."""
 
 
 class _ChunkSchema(Schema):  # type: ignore[misc]
@@ -48,24 +46,29 @@ class _Boot(faust.App.BootStrategy):  # type: ignore[misc]
     def tables(self) -> list[Any]:
         return []
 
+    def web_server(self) -> list[Any]:
+        """None, whatever Faust's command line says: metrics and health have a server of their own."""
+        return []
 
-class _Process(faust.Worker):  # type: ignore[misc]
-    """The process: a first signal stops it in order, a second one at once."""
 
-    def _schedule_shutdown(self, number: signal.Signals) -> None:
-        if self._signal_stop_time:
-            what = f"{number.name} while stopping: the process ends, and what is unfinished is read again"
-            end_process(what, 128 + number)
-        log.info("%s: finishing what is in flight; a second signal stops at once", number.name)
-        super()._schedule_shutdown(number)
+class _FaustSettings(faust.Settings):  # type: ignore[misc]
+    """What the app is given, and nothing from the environment: see `faust_environment`."""
+
+    def _init_env_prefix(self, **_: Any) -> None:
+        self.env: Mapping[str, str] = {}
+
+    def getenv(self, env_name: str) -> None:
+        """Nothing is set."""
 
 
 class StreamApp(faust.App):  # type: ignore[misc]
     """A Faust app around one worker."""
 
     BootStrategy = _Boot
+    Settings = _FaustSettings
     logger = logging.getLogger("faust.app")
     worker: Worker
+    process: Process
     error: BaseException | None = None
     """What ended the process, if something did."""
 
@@ -77,17 +80,34 @@ class StreamApp(faust.App):  # type: ignore[misc]
         await super().on_shutdown()
         self.worker.stop()
 
+    def _init_fixups(self) -> list[Any]:
+        """None: Django's is switched on by a variable of the environment."""
+        return []
+
     def fail(self, error: BaseException) -> None:
-        """End the process: nothing unfinished is committed, and a restart reads it again."""
+        """End the process: nothing unfinished is committed, and a restart reads it again.
+
+        What a person has to mend is one line of the log; anything else is a bug and has a traceback.
+        """
         if self.error is not None or isinstance(error, StoppingError):
             return
-        self.error = error
         known = isinstance(error, FatalError | ConfigurationError)
-        log.critical("cannot go on: %s", error, exc_info=None if known else error)
+        sentence = " ".join(str(error).split())
+        log.critical("cannot go on: %s", sentence, exc_info=None if known else error)
         if not known:
             self.worker.crashed()
-        self.worker.give_up_waiting()
-        self._crashing = asyncio.ensure_future(self.crash(error))
+        self.worker.give_up(sentence)
+        self._end(error)
+
+    def end_for_restart(self, error: FatalError) -> None:
+        """End in order: what is in flight is finished, and a restart goes on with what is new."""
+        if self.error is None:
+            log.critical("%s", error)
+            self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        self.error = error
+        self.process.stop_in_order()
 
 
 def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
@@ -102,7 +122,7 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
         topic_disable_leader=True,
         stream_buffer_maxsize=1,
         stream_wait_empty=False,
-        Worker=_Process,
+        Worker=Process,
     )
     app.worker = worker
     events = app.topic(*worker.topics, schema=_ChunkSchema())
@@ -128,40 +148,36 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
 def run(settings: Settings, usecase: UseCase) -> int:
     """Run a worker until it is told to stop; returns the process's exit status.
 
-    0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Does not return, but ends the process, where a thread
-    is stuck or a second signal asks for it (128 and the signal's number). Raises `ConfigurationError` before it has begun.
+    0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Raises
+    `ConfigurationError` for what is wrong before it has begun.
     """
     app = create_app(settings, usecase)
     app.worker.start()
     faulthandler.enable()  # where a native crash happened is in the log
-    runner = _Process(app, override_logging=False, redirect_stdouts=False, quiet=True)
-    runner.spinner = None  # its control characters would end up in log files
     try:
-        runner.execute_from_commandline()
-    except SystemExit as stop:
-        log.debug("faust ended with status %s", stop.code)
-    except Exception as error:
-        if error is not app.error:
-            raise
-    if stuck := app.worker.watchdog.unfinished(_LAST_SECONDS):
-        # The interpreter would wait for its threads before it ends.
-        end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
-    status = 0 if app.error is None else 2 if isinstance(app.error, ConfigurationError) else 1
-    if app.worker.is_leaving:
-        # The interpreter must not be taken down under a thread that is inside librdkafka.
-        end_process("the brokers did not answer while the group was left", status)
-    return status
+        Process(app).execute_from_commandline()
+    except SystemExit as end:
+        return int(end.code or 0)
 
 
 def __getattr__(name: str) -> Any:
     """Build ``app`` when asked for, so that ``faust -A stream_app.app worker`` finds it."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from stream_app.loading import load_usecase
-
-    settings = Settings.load()
-    configure_logging(settings.log_level, settings.log_format)
-    app = create_app(settings, load_usecase(settings.usecase or ""))
-    app.worker.start()
+    try:
+        app = _from_settings()
+    except ConfigurationError as error:
+        print(f"stream-app: {error}", file=sys.stderr)
+        sys.exit(2)
     globals()[name] = app  # asked for twice, it is built once
+    return app
+
+
+def _from_settings() -> StreamApp:
+    """The app of the use case that the settings name, as `stream-app run` has it."""
+    settings = Settings.load()
+    settings.check_kafka_properties()
+    configure_logging(settings.log_level, settings.log_format)
+    app = create_app(settings, chosen_usecase(settings))
+    app.worker.start()
     return app

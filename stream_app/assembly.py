@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
+from typing import Final
 
 from features.engine import FeatureEngine
 from features.stores import Store
@@ -10,14 +13,20 @@ from features.usecase import UseCase
 from stream_app.decode import DecodeStage
 from stream_app.enrich import EnrichStage
 from stream_app.isolation import Attempt, guarded
+from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
-from stream_app.rebuild import Rebuild, Work, unwatched
+from stream_app.rebuild import RECORDS_A_STEP, Rebuild, Work, unwatched
 from stream_app.record_clock import RecordClock
+from stream_app.replays import Replays
 from stream_app.settings import Settings
 from stream_app.state import StateStage
 
 __all__ = ["decode_stage", "make_rebuild"]
+
+log = get_logger(__name__)
+
+_TELL_SECONDS: Final = 60.0
 
 
 def decode_stage(
@@ -32,6 +41,11 @@ def decode_stage(
         usecase.times,
         max_value_bytes=settings.max_value_bytes,
         on_unknown_fields=on_unknown_fields,
+        replays=Replays(
+            settings.application or usecase.name,
+            settings.replay_secret,
+            on_unbelieved=_UnbelievedReplays(),
+        ),
     )
 
 
@@ -61,9 +75,35 @@ def make_rebuild(
     return Rebuild(
         settings.consumer_properties(application),
         RecordClock(settings.clock_ahead_seconds),
-        decode if attempt is None else guarded(decode, attempt, settings.crash_isolation_starts),
+        decode
+        if attempt is None
+        else guarded(
+            decode,
+            attempt,
+            starts=settings.crash_isolation_starts,
+            region_records=RECORDS_A_STEP,
+        ),
         EnrichStage(engine, state, usecase.times),
         state,
         on_records=metrics.rebuilt_records,
         work=work,
     )
+
+
+class _UnbelievedReplays:
+    """Tells the log, once a minute at most, of records that call themselves replays and are none."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._told_at = -math.inf
+
+    def __call__(self) -> None:
+        self._count += 1
+        now = time.monotonic()
+        if now - self._told_at >= _TELL_SECONDS:
+            self._told_at = now
+            log.warning(
+                "%d records so far have a header replay-of without a replay-token made with this "
+                "worker's replay_secret: each is taken as a record of its own",
+                self._count,
+            )

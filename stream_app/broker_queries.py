@@ -1,6 +1,6 @@
 """What is asked of the brokers through an admin client, and how, given what librdkafka makes of it.
 
-Everything here raises `KafkaException`; what that means is for the caller to say.
+Everything here but `reach` raises `KafkaException`; what that means is for the caller to say.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-__all__ = ["answered", "as_kafka_shows_it", "cluster_id", "log_offsets"]
+from stream_app.kafka_errors import failure
+
+__all__ = ["answered", "as_kafka_shows_it", "cluster_id", "log_offsets", "reach"]
 
 #: The leader of a partition is known, and an epoch of it that is over, or not begun there yet.
 _STALE = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
@@ -79,3 +81,14 @@ def answered(admin: AdminClient, topics: Sequence[str], seconds: float) -> None:
 def as_kafka_shows_it(topic_id: object) -> str:
     """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
     return str(topic_id).replace("+", "-").replace("/", "_")
+
+
+def reach(admin: AdminClient, topics: Sequence[str], seconds: float = 2.0) -> None:
+    """Return as soon as a broker answers, whatever it says of these topics; raise soon if none does."""
+    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=seconds)
+    for topic, answer in answers.items():
+        try:
+            answer.result()
+        except KafkaException as error:
+            if error.args[0].code() < 0:  # librdkafka's own errors; those of brokers are positive
+                raise failure(error.args[0], f"describing the topic {topic}") from error

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
-from stream_app.records import Headers, Item, Outgoing
+from features.foreign import bounded
+from stream_app.records import Headers, Item, Outgoing, Record
 
 __all__ = ["PREFIX", "DeadLetters"]
 
 PREFIX = "dead-letter."
 _DIGITS = 9
+_MESSAGE_CHARACTERS: Final = 500
+_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
+"""Stages whose records have updated the state."""
+_OMISSIONS: Final = (
+    frozenset({"headers"}),
+    frozenset({"headers", "key"}),
+    frozenset({"headers", "value"}),
+    frozenset({"headers", "key", "value"}),
+)
+"""What is left out of a letter that is too large, one after the other."""
 
 
 class DeadLetters:
@@ -36,14 +49,12 @@ class DeadLetters:
         """The dead letter of a failed item: key, value and headers as they came, and ours."""
         record, failure = item.record, item.failure
         assert failure is not None
-        came: Headers = []
         attempts = 1
         for name, value in record.headers:
             if name == f"{PREFIX}attempts":
                 attempts = _count(value) + 1
-            if not name.startswith(PREFIX):
-                came.append((name, value))
         source = record.partition.source
+        applied = failure.stage in _APPLIED_BEFORE and item.event
         about = {
             "topic": record.partition.topic,
             "topic-id": source.topic_id if source else "",
@@ -52,18 +63,77 @@ class DeadLetters:
             "timestamp": "" if record.timestamp is None else _rfc3339(record.timestamp),
             "group": self._group,
             "stage": failure.stage,
-            "reason": failure.reason,
-            "message": failure.message,
-            "field": failure.field or "",
+            # A decoder of the use case's own may say anything.
+            "reason": bounded(str(failure.reason)),
+            "message": bounded(str(failure.message), _MESSAGE_CHARACTERS),
+            "field": bounded(str(failure.field or "")),
             "disposition": failure.disposition,
             "attempts": str(attempts),
             "code-version": self._code_version,
             "model-version": self._model_version,
             "failed-at": _rfc3339(self._clock()),
-            "state": "applied" if failure.stage == "score" and item.event else "not-applied",
+            "state": "applied" if applied else "not-applied",
         }
         ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
-        return Outgoing(self._topic, record.key, record.value, came + ours, record.partition)
+        headers = _came(record) + ours
+        return Outgoing(
+            self._topic, record.key, record.value, headers, record.partition, item, "dead letter"
+        )
+
+    def smaller(self, letter: Outgoing) -> Outgoing | None:
+        """The letter with less in it, and headers that say what was left out; None: it is minimal.
+
+        First the headers that came with the record go, then its key. The value goes last.
+        """
+        assert letter.item is not None
+        record = letter.item.record
+        has = {
+            "headers": bool(_came(record)),
+            "key": bool(record.key),
+            "value": bool(record.value),
+        }
+        names = {name for name, _ in letter.headers}
+        omitted = {part for part in has if f"{PREFIX}{part}-omitted-bytes" in names}
+        steps = [{part for part in step if has[part]} for step in _OMISSIONS]
+        # A step takes back what the one before it left out in vain.
+        behind = [s for s in steps if s and s != omitted]
+        if omitted:
+            behind = [s for s in steps[steps.index(omitted) + 1 :] if s != omitted]
+        return _without(letter, record, behind[0]) if behind else None
+
+
+def _without(letter: Outgoing, record: Record, parts: set[str]) -> Outgoing:
+    ours = [h for h in letter.headers if h[0].startswith(PREFIX) and "-omitted-" not in h[0]]
+    content = {"headers": _packed(_came(record)), "key": record.key, "value": record.value}
+    for part in ("headers", "key", "value"):
+        if part in parts:
+            left_out = content[part] or b""
+            digest = hashlib.sha256(left_out).hexdigest()
+            ours.append((f"{PREFIX}{part}-omitted-bytes", b"%d" % len(left_out)))
+            ours.append((f"{PREFIX}{part}-omitted-sha256", digest.encode()))
+    return Outgoing(
+        letter.topic,
+        None if "key" in parts else record.key,
+        None if "value" in parts else record.value,
+        ours if "headers" in parts else _came(record) + ours,
+        letter.source,
+        letter.item,
+        letter.kind,
+    )
+
+
+def _came(record: Record) -> Headers:
+    """The headers that came with the record."""
+    return [header for header in record.headers if not header[0].startswith(PREFIX)]
+
+
+def _packed(headers: Headers) -> bytes:
+    """The bytes of headers whose length and digest are told: each name and value, a zero behind."""
+    packed = bytearray()
+    for name, value in headers:
+        text = value.encode() if isinstance(value, str) else value or b""
+        packed += name.encode() + b"\0" + text + b"\0"
+    return bytes(packed)
 
 
 def _count(value: str | bytes | None) -> int:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from features.events import REASONS, Decoder, Event, InvalidEventError
+from features.causes import cause_of
+from features.events import Decoder, Event, InvalidEventError
+from features.foreign import bounded
 from features.usecase import TimeBounds
-from stream_app.origins import Headers, replayed_origin, was_applied
+from stream_app.reasons import REASONS
 from stream_app.records import Failure, Item, Record
+from stream_app.replays import Replays
 
-__all__ = ["Decode", "DecodeStage"]
+__all__ = ["Decode", "DecodeStage", "out_of_range"]
 
 #: Records to items, in the same order.
 Decode = Callable[[Sequence[Record]], list[Item]]
 
-_NO_EVENT = "the decoder gave something that is no features.events.Event"
+
+_NOTHING: Final = object()
+"""Stands for the event until there is one: a decoder may give anything, None too."""
 
 
 class DecodeStage:
@@ -27,8 +35,11 @@ class DecodeStage:
         *,
         max_value_bytes: int,
         on_unknown_fields: Callable[[str, int], None],
+        replays: Replays | None = None,
     ) -> None:
+        """`replays`: which records are believed to be replays; without it none is."""
         self._decoders = decoders
+        self._replays = replays or Replays("")
         self._times = times
         self._max_value_bytes = max_value_bytes
         self._on_unknown_fields = on_unknown_fields
@@ -43,31 +54,38 @@ class DecodeStage:
         for record in records:
             value = record.value
             topic = record.partition.topic
-            event: Event | None = None
-            failure: Failure | None = None
-            if value and len(value) <= limit:
+            event: Any = _NOTHING
+            failure = record.refusal
+            if failure is None and value and len(value) <= limit:
                 try:
                     event = decoders[topic](value)
-                except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
-                    failure = _refused(error)
-                else:
-                    if type(event) not in known or not low <= event.event_time <= high:
+                    if (
+                        type(event) not in known
+                        or not low <= event.event_time <= high
+                        or not event.event_id.isascii()
+                    ):
                         failure = self._doubt(event, record)
-            else:
+                    if event.__pydantic_extra__:
+                        unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
+                except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
+                    failure = _refused(error) if event is _NOTHING else _unusable(event, error)
+            elif failure is None:
                 failure = self._no_value(value)
             item = Item(record, event)
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
-                continue
-            if event.__pydantic_extra__:  # type: ignore[union-attr]
-                extra = len(event.__pydantic_extra__)  # type: ignore[union-attr]
-                unknown[topic] = unknown.get(topic, 0) + extra
-            if headers := record.headers:
-                _note_replay(item, dict(headers))
+            elif record.headers:
+                self._note_replay(item)
         for topic, count in unknown.items():
             self._on_unknown_fields(topic, count)
         return items
+
+    def _note_replay(self, item: Item) -> None:
+        record = item.record
+        replay = self._replays(record.key, record.value, record.headers)
+        if replay is not None:
+            item.first_origin, item.applied_before = replay
 
     def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
         """A range of times that lies in the range of each record."""
@@ -76,14 +94,20 @@ class DecodeStage:
             return 0.0, 0.0
         return self._times.range_at(max(known_at))[0], self._times.range_at(min(known_at))[1]
 
-    def _doubt(self, event: object, record: Record) -> Failure | None:
-        """Why what a decoder gave cannot be believed, or None if it can."""
+    def _doubt(self, event: Event, record: Record) -> Failure | None:
+        """Why what a decoder gave cannot be believed, or None if it can; raises like `_unusable`."""
         # pydantic's isinstance costs as much as validating a field: once a type is enough.
-        if not isinstance(event, Event):
-            return Failure("decode", "decoder-error", _NO_EVENT, disposition="bug")
-        self._events.add(type(event))
-        low, high = self._times.range_at(record.known_at)
-        return None if low <= event.event_time <= high else out_of_range("event_time")
+        if type(event) not in self._events:
+            if not isinstance(event, Event):
+                raise TypeError("not an event")
+            self._events.add(type(event))
+        if not isinstance(event.event_time, float | int):
+            raise TypeError("not a time")
+        event.event_id.encode()
+        bounds = self._times.range_at(record.known_at)
+        if bounds[0] <= event.event_time <= bounds[1]:
+            return None
+        return out_of_range("decode", "event_time", event.event_time, bounds)
 
     def _no_value(self, value: bytes | None) -> Failure:
         if value is None:
@@ -100,17 +124,42 @@ class DecodeStage:
 def _refused(error: Exception) -> Failure:
     """The failure of a record that its decoder did not take."""
     if isinstance(error, InvalidEventError):
-        return Failure("decode", error.reason, str(error), error.field)
-    # The text of a foreign exception may quote the payload; its type does not.
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return Failure("decode", "decoder-error", name, disposition="bug")
+        try:
+            return Failure("decode", error.reason, str(error), error.field)
+        except Exception as another:  # noqa: BLE001 - it may be derived from, and say nothing
+            error = another
+    return Failure("decode", "decoder-error", f"the decoder: {cause_of(error)}", disposition="bug")
 
 
-def _note_replay(item: Item, headers: Headers) -> None:
-    item.first_origin = replayed_origin(headers)
-    item.applied_before = item.first_origin is not None and was_applied(headers)
+def _unusable(event: object, error: Exception) -> Failure:
+    """The failure of a record of which its decoder made something that cannot be gone on with."""
+    if not isinstance(event, Event):
+        kind = bounded(type(event).__qualname__)
+        message = f"the decoder gave an object of type {kind}, which is no features.events.Event"
+        return Failure("decode", "not-an-event", message, disposition="bug")
+    for field, kinds in (("event_id", str), ("event_time", (float, int))):
+        value = getattr(event, field, None)
+        if not isinstance(value, kinds):  # type: ignore[arg-type]
+            kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
+            message = f"the decoder gave an event whose {field} is {kind}"
+            return Failure("decode", "invalid-event", message, field, disposition="bug")
+    if isinstance(error, UnicodeEncodeError):
+        message = "the decoder gave an event whose event_id holds a lone surrogate"
+        return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
+    message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
+    return Failure("decode", "invalid-event", message, disposition="bug")
 
 
-def out_of_range(field: str) -> Failure:
-    """The failure of a record with a time that cannot be believed."""
-    return Failure("decode", "time-out-of-range", REASONS["time-out-of-range"], field)
+def out_of_range(stage: str, field: str, value: float, bounds: tuple[float, float]) -> Failure:
+    """The failure of a record with a time that cannot be believed; all in seconds."""
+    low, high = map(_moment, bounds)
+    message = f"field {field}: {_moment(value)} lies outside {low} to {high}"
+    return Failure(stage, "time-out-of-range", message, field)
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        # No calendar knows it.
+        return f"{float(seconds):g} s since 1970" if math.isfinite(seconds) else str(float(seconds))

@@ -24,17 +24,28 @@ class Answer(NamedTuple):
     details: dict[str, Any]
 
 
+class _Wait(NamedTuple):
+    since: float
+    why: str
+
+
 class Health:
     """The worker's state of health. Every method may be called from any thread."""
 
     def __init__(
-        self, deadline_seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+        self,
+        deadline_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        before_answering: Callable[[], None] = lambda: None,
     ) -> None:
+        """`before_answering` may correct what is known."""
         self._deadline_seconds = deadline_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._beat = clock()
-        self._waiting: dict[str, float] = {}
+        self._before_answering = before_answering
+        self._waiting: dict[str, _Wait] = {}
         self._ready = False
         self._why = "The worker is starting."
 
@@ -42,14 +53,16 @@ class Health:
         """Say that the work loop goes round; an idle one says so too."""
         self._beat = self._clock()
 
-    def waiting_for(self, service: str | None) -> None:
-        """Say that the worker waits for a service, or (None) for none any more."""
+    def waiting_for(self, service: str | None, why: str = "") -> None:
+        """Say that the worker waits for a service and why, or (None) for none any more."""
         with self._lock:
             if service is None:
                 self._waiting.clear()
                 self._beat = self._clock()
             else:
-                self._waiting.setdefault(service, self._clock())
+                present = self._waiting.get(service)
+                since = self._clock() if present is None else present.since
+                self._waiting[service] = _Wait(since, why)
 
     def arrived(self, service: str) -> None:
         """Say that one service is back; others may still be waited for."""
@@ -65,6 +78,7 @@ class Health:
 
     def liveness(self) -> Answer:
         """Whether the worker should be left alone rather than restarted."""
+        self._before_answering()
         with self._lock:
             age, waiting = self._now()
         details = {"heartbeat_age_seconds": round(age, 3), "waiting_for": sorted(waiting)}
@@ -77,6 +91,7 @@ class Health:
 
     def readiness(self) -> Answer:
         """Whether the worker does its work now."""
+        self._before_answering()
         with self._lock:
             _, waiting = self._now()
             ready, why = self._ready, self._why
@@ -87,11 +102,15 @@ class Health:
             return Answer(False, why or "The worker is not ready.", details)
         return Answer(True, why or "The worker takes records.", details)
 
-    def _now(self) -> tuple[float, dict[str, float]]:
+    def _now(self) -> tuple[float, dict[str, _Wait]]:
         now = self._clock()
-        return now - self._beat, {name: now - since for name, since in self._waiting.items()}
+        waiting = {name: _Wait(now - since, why) for name, (since, why) in self._waiting.items()}
+        return now - self._beat, waiting
 
 
-def _wait(waiting: dict[str, float]) -> str:
-    services = ", ".join(f"{name} ({seconds:.1f} s)" for name, seconds in sorted(waiting.items()))
-    return f"The worker waits for {services}."
+def _wait(waiting: dict[str, _Wait]) -> str:
+    services = "; ".join(
+        f"{name} ({wait.since:.1f} s){f': {wait.why}' if wait.why else ''}"
+        for name, wait in sorted(waiting.items())
+    )
+    return f"The worker waits for {services.rstrip('.')}."

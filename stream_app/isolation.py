@@ -123,15 +123,22 @@ class CrashIsolation:
         return failure
 
 
-def guarded(decode: Decode, attempt: Attempt, starts: int) -> Decode:
+def guarded(decode: Decode, attempt: Attempt, *, starts: int, region_records: int) -> Decode:
     """A stage that decodes what is read again to rebuild a state.
 
-    Records of a partition whose earlier starts got nowhere are tried, all of them: it may be the
-    rebuilding that ended these, with a record that was isolated long ago.
+    Where a partition's earlier starts got nowhere it may be the rebuilding that ended these, with a
+    record that was isolated long ago. Then the next records are tried, `region_records` of them: a
+    rebuilding goes on from what the store holds, so a record that ends it is one of the next.
     """
 
     def tried(record: Record) -> Failure | None:
-        return attempt(record) if record.partition.starts.found >= starts else None
+        count = record.partition.starts
+        if count.found < starts or count.rebuilt_records >= region_records:
+            return None
+        failure = attempt(record)
+        # They seldom come alone.
+        count.rebuilt_records = 0 if failure is not None else count.rebuilt_records + 1
+        return failure
 
     return lambda records: _decode_but(records, tried, decode)
 

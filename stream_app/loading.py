@@ -7,9 +7,9 @@ import os
 import sys
 
 from features.usecase import UseCase
-from stream_app.settings import SettingsError
+from stream_app.settings import Settings, SettingsError
 
-__all__ = ["load_usecase"]
+__all__ = ["chosen_usecase", "load_usecase"]
 
 
 def load_usecase(spec: str) -> UseCase:
@@ -50,3 +50,13 @@ def load_usecase(spec: str) -> UseCase:
             f"usecase: {spec} is a {type(found).__name__}, not a features.usecase.UseCase."
         )
     return found
+
+
+def chosen_usecase(settings: Settings) -> UseCase:
+    """Import the use case that the command line or a setting names; raises `SettingsError`."""
+    if settings.usecase is None:
+        raise SettingsError(
+            "usecase: no use case is named. Name it as an argument, in stream_app.toml or by "
+            "STREAM_APP_USECASE. Example: features.flights:usecase"
+        )
+    return load_usecase(settings.usecase)

@@ -1,17 +1,20 @@
-"""The name of a record for ever: topic id, partition, offset. Prediction ids are made of it.
-
-A record that is replayed lies somewhere else, and says in its headers which record it was at first
-(`replay-of`) and whether that one had updated the state (`replay-state`: applied or not-applied).
-"""
+"""The name of a record for ever: topic id, partition, offset. Prediction ids are made of it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Headers", "Origin", "origin_of", "replayed_origin", "text", "was_applied"]
+__all__ = ["Headers", "Origin", "origin_of", "text"]
 
 Headers = Mapping[str, str | bytes | None]
+
+#: A topic id is 16 bytes in base64url; partitions are 32-bit numbers, offsets 64-bit ones.
+_ORIGIN: Final = re.compile(
+    r"([A-Za-z0-9_-]{22})-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,18})", re.ASCII
+)
+_LONGEST: Final = 22 + 1 + 10 + 1 + 19
 
 
 class Origin(NamedTuple):
@@ -27,30 +30,18 @@ class Origin(NamedTuple):
 
 
 def origin_of(named: str) -> Origin:
-    """From TOPIC-ID-PARTITION-OFFSET, a topic id may hold hyphens itself; raises `ValueError`."""
-    topic_id, partition, offset = named.rsplit("-", 2)
-    return Origin(topic_id, int(partition), int(offset))
+    """From TOPIC-ID-PARTITION-OFFSET; raises `ValueError` for what can be no record's name.
 
-
-def replayed_origin(headers: Headers) -> Origin | None:
-    """The first origin of a replayed record; None for any other record.
-
-    Anybody may write such a header to an event topic: one that names no record is ignored.
+    Whoever produces events may write such a name: it is bounded, and there is one way to write it.
     """
-    if "replay-of" not in headers:
-        return None
-    try:
-        return origin_of(text(headers, "replay-of"))
-    except ValueError:
-        return None
-
-
-def was_applied(headers: Headers) -> bool:
-    """Whether the first origin of a replayed record had updated the state."""
-    try:
-        return text(headers, "replay-state") == "applied"
-    except (KeyError, ValueError):
-        return False
+    matched = _ORIGIN.fullmatch(named) if len(named) <= _LONGEST else None
+    if matched is None:
+        raise ValueError("not the name of a record")
+    topic_id, partition, offset = matched.groups()
+    found = Origin(topic_id, int(partition), int(offset))
+    if found.partition >= 2**31 or found.offset >= 2**63:
+        raise ValueError("not the name of a record")
+    return found
 
 
 def text(headers: Headers, name: str) -> str:

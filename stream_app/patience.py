@@ -27,18 +27,20 @@ class Patience:
         max_seconds: float,
         on_waiting: Callable[[str, bool, str], None],
         refusal_seconds: float = math.inf,
+        explained: Callable[[ServiceAwayError], ServiceAwayError] = lambda absence: absence,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter.
 
         `on_waiting` is told service, whether it is waited for, and why: at each failure, and
-        once when it is over, however that ends. A service that does nothing but refuse
-        (`RefusedError`) for `refusal_seconds` means it.
+        once when it is over, however that ends ("given up" where it is not there again). A service that does nothing but refuse
+        (`RefusedError`) for `refusal_seconds` means it. `explained` adds what is known of an absence.
         """
         self._initial = initial_seconds
         self._max = max_seconds
         self._on_waiting = on_waiting
         self._refusal = refusal_seconds
+        self._explained = explained
         self._monotonic = monotonic
         self._stopping = threading.Event()
 
@@ -61,23 +63,28 @@ class Patience:
         wait = self._initial
         waiting = False
         refused_since: float | None = None
+        given_up = "given up"
         try:
             while True:
                 try:
-                    return call()
+                    answer = call()
                 except (ServiceAwayError, StoreUnavailableError) as error:
-                    self._on_waiting(service, True, str(error))
+                    known = self._explained(error) if isinstance(error, ServiceAwayError) else error
                     first, waiting = not waiting, True
-                    refused_since = self._refused(error, refused_since)
+                    self._on_waiting(service, True, str(known))
+                    refused_since = self._refused(known, refused_since)
                     if first and before_waiting is not None:
                         before_waiting()
+                else:
+                    given_up = ""
+                    return answer
                 # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
                 if self._stopping.wait(random.uniform(self._initial / 2, wait)):
                     raise StoppingError(f"stopped while waiting for {service}")
                 wait = min(self._max, wait * 2)
         finally:
             if waiting:
-                self._on_waiting(service, False, "")
+                self._on_waiting(service, False, given_up)
 
     def _refused(self, error: Exception, since: float | None) -> float | None:
         """Since when the service has done nothing but refuse; raises `FatalError` after a while."""

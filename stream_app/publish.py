@@ -7,24 +7,23 @@ Two ways to publish have one shape, `Publishing`: `PublishStage` here, at least 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Producer
 
-from stream_app.dead_letters import PREFIX
-from stream_app.errors import ServiceAwayError, StoppingError
+from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
 from stream_app.logs import get_logger
-from stream_app.outgoing import OURS
 from stream_app.patience import Patience
+from stream_app.producing import PRODUCER_FAILURES, Producers, Refused, cause_of, died, produce
 from stream_app.records import Batch, Outgoing
+from stream_app.refusals import Refusals, apart, are_batches_too_large, reason_to_wait
 
-__all__ = ["PublishStage", "Publishing", "Refused", "produce", "shrunk"]
+__all__ = ["PublishStage", "Publishing"]
 
 log = get_logger(__name__)
 
-#: A record that was refused, and why.
-Refused = list[tuple[Outgoing, KafkaError]]
+_LOOK_SECONDS: Final = 5
+"""How long acknowledgements are waited for before the topics are looked at, and looked at again."""
 
 
 class Publishing(Protocol):
@@ -34,7 +33,10 @@ class Publishing(Protocol):
     """Whether the offsets of a finished batch are committed already, with its predictions."""
 
     def __call__(self, batch: Batch) -> None:
-        """Publish `batch.outgoing`; raises `StoppingError` if told to stop before the end."""
+        """Publish `batch.outgoing`, or what goes out instead of what the brokers refuse.
+
+        Raises `StoppingError` if told to stop before the end, and `FatalError`.
+        """
 
     def finish(self, batch: Batch) -> list[Batch]:
         """Take note that the batch's state is written; return the batches finished now."""
@@ -60,57 +62,120 @@ class PublishStage:
     """Publishes a batch's records and returns when every one is acknowledged.
 
     The producer is idempotent, asks all in-sync replicas and never gives a record up by itself, so
-    while brokers are away librdkafka waits and goes on. What it does give up is tried again here.
+    while brokers are away librdkafka waits and goes on. What it does give up is tried again here,
+    unless the record itself is refused (`Refusals`). A producer that dies of a fatal error is
+    replaced, and its successor publishes the same bytes.
     """
 
     commits_offsets = False
 
     def __init__(
         self,
-        make_producer: Callable[[], Producer],
+        producers: Producers,
         patience: Patience,
+        refusals: Refusals,
         *,
+        look: Callable[[], None],
         stopping: Callable[[], bool],
         on_waiting: Callable[[str, bool, str], None],
     ) -> None:
-        self._make_producer = make_producer
-        self._producer = make_producer()
+        """`look` looks at the topics out; raises `ServiceAwayError`, `RefusedError` or `FatalError`."""
+        self._producers = producers
+        self._made: dict[Callable[[], Producer], Producer] = {}
         self._patience = patience
+        self._refusals = refusals
+        self._look = look
         self._stopping = stopping
         self._on_waiting = on_waiting
+        self._is_doubtful = False
+        """Whether the topics should be looked at before anything is published again."""
 
     def __call__(self, batch: Batch) -> None:
         """Publish `batch.outgoing`; raises `StoppingError` if told to stop before the end."""
-        pending = batch.outgoing
-        if pending:
+        if batch.outgoing:
             # Every try takes only what the one before it was refused.
-            self._patience("kafka", partial(self._publish, list(pending)))
+            pending = list(batch.outgoing)
+            self._patience("kafka", lambda: self._publish(batch, pending))
 
-    def _publish(self, pending: list[Outgoing]) -> None:
+    def _publish(self, batch: Batch, pending: list[Outgoing]) -> None:
+        """Publish `pending`, which afterwards holds what is still to be published."""
+        _leave_out_what_ended(batch, pending)
+        if self._is_doubtful:
+            self._look()
+            self._is_doubtful = False
+        batching, alone = self._producers.batching, self._producers.alone
+        blamed, others = apart(self._try(batching, pending))
+        suspects = [outgoing for outgoing, _ in blamed]
+        while suspects:
+            pending[:] = [*(outgoing for outgoing, _ in others), *suspects]
+            refused = self._try(alone, suspects)
+            if are_batches_too_large(blamed) and self._producers.make_batches_smaller():
+                self._made.pop(batching, None)
+            blamed, more = apart(refused)
+            others += more
+            instead = [self._refusals(outgoing, error) for outgoing, error in blamed]
+            suspects = [outgoing for outgoing in instead if outgoing is not None]
+            blamed = []
+        pending[:] = [outgoing for outgoing, _ in others]
+        if others:
+            raise reason_to_wait(others)
+
+    def _try(self, make: Callable[[], Producer], records: Sequence[Outgoing]) -> Refused:
+        """Publish records by a producer of one kind; return those that were refused."""
+        producer = self._made.get(make) or self._made.setdefault(make, make())
         refused: Refused = []
-        produce(self._producer, pending, refused)
-        self._flush()
-        if refused:
-            if any(error.fatal() for _, error in refused):
-                # A fatal error ends an idempotent producer; its successor publishes the same bytes.
-                self._producer = self._make_producer()
-            pending[:] = [shrunk(outgoing, error) for outgoing, error in refused]
-            code = refused[0][1]
-            raise ServiceAwayError("kafka", f"{len(pending)} records refused: {code.str()}")
+        try:
+            produce(producer, records, refused, self._stopping)
+            self._wait_for(producer)
+        except PRODUCER_FAILURES as failed:
+            # One of its reports may be lost, so all is published once more.
+            self._replace(make, str(cause_of(failed) or failed))
+            raise RefusedError("kafka", f"the producer failed: {failed}") from failed
+        except RefusedError:
+            self._is_doubtful = True
+            del self._made[make]  # and what waits in it: all is published once more
+            raise
+        fatal = [error for _, error in refused if died(error)]
+        if fatal:
+            self._replace(make, fatal[0].str())
+            again = KafkaError(KafkaError._RETRY, f"the producer failed: {fatal[0].str()}")
+            return [(outgoing, again) for outgoing, _ in refused]
+        return refused
 
-    def _flush(self) -> None:
-        waited = False
-        while self._producer.flush(1.0):
-            if self._stopping():
-                raise StoppingError("stopped while waiting for acknowledgements")
-            if not waited:
-                waited = True
-                self._on_waiting("kafka", True, "records are not acknowledged")
-        if waited:
-            self._on_waiting("kafka", False, "")
+    def _replace(self, make: Callable[[], Producer], why: str) -> None:
+        log.warning("the producer is replaced, its successor publishes the same bytes: %s", why)
+        del self._made[make]
+
+    def _wait_for(self, producer: Producer) -> None:
+        """Wait until all is reported on; raises what `look` says of the topics meanwhile."""
+        seconds = 0
+        try:
+            while producer.flush(1.0):
+                if self._stopping():
+                    raise StoppingError("stopped while waiting for acknowledgements")
+                if not seconds:
+                    self._on_waiting("kafka", True, "records are not acknowledged")
+                seconds += 1
+                if seconds % _LOOK_SECONDS == 0:
+                    self._look_meanwhile()
+        except RefusedError:
+            seconds = 0  # the wait goes on
+            raise
+        finally:
+            if seconds:
+                self._on_waiting("kafka", False, "")
+
+    def _look_meanwhile(self) -> None:
+        """Of a topic that is gone librdkafka would hear half a minute later."""
+        try:
+            self._look()
+        except RefusedError:
+            raise
+        except ServiceAwayError as error:
+            log.debug("while acknowledgements are waited for: %s", error)
 
     def finish(self, batch: Batch) -> list[Batch]:
-        """It is: nothing is put off."""
+        """Nothing is put off, so the batch is finished."""
         return [batch]
 
     def flush(self) -> list[Batch]:
@@ -131,45 +196,18 @@ class PublishStage:
 
     def close(self) -> None:
         """Wait a moment for what is under way, then let go."""
-        self._producer.flush(1.0)
-
-
-def produce(producer: Producer, pending: Sequence[Outgoing], refused: Refused) -> None:
-    """Hand records to a producer; `refused` gets those refused now or when they are reported on."""
-
-    def report(outgoing: Outgoing, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            refused.append((outgoing, error))
-
-    send: Any = producer.produce
-    for outgoing in pending:
-        while True:
+        for producer in self._made.values():
             try:
-                send(
-                    outgoing.topic,
-                    outgoing.value,
-                    outgoing.key,
-                    headers=outgoing.headers,
-                    on_delivery=partial(report, outgoing),
-                )
-                break
-            except BufferError:
-                producer.poll(0.1)  # the queue is full: let it drain
-            except KafkaException as error:
-                refused.append((outgoing, error.args[0]))
-                break
+                producer.flush(1.0)
+            except PRODUCER_FAILURES as failed:
+                log.warning("the producer failed while the worker stopped: %s", failed)
 
 
-def shrunk(outgoing: Outgoing, error: KafkaError) -> Outgoing:
-    """What to publish in place of a refused record: itself, or less of it if it was too large."""
-    if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-        return outgoing
-    if outgoing.value is not None:
-        # Even its dead letter does not fit: say how much was left out, and go on.
-        size = str(len(outgoing.value)).encode()
-        headers = [*outgoing.headers, (f"{PREFIX}value-omitted-bytes", size)]
-        log.error("a record for %s is too large; published without value", outgoing.topic)
-        return Outgoing(outgoing.topic, outgoing.key, None, headers, outgoing.source)
-    ours = [h for h in outgoing.headers if h[0].startswith(PREFIX) or h[0] in OURS]
-    log.error("a record for %s is too large; published without headers", outgoing.topic)
-    return Outgoing(outgoing.topic, None, None, ours, outgoing.source)
+def _leave_out_what_ended(batch: Batch, pending: list[Outgoing]) -> None:
+    """Drop what came of partitions that are no longer ours: their next owner publishes it."""
+    ours = [each for each in pending if each.source is None or not each.source.ended]
+    if len(ours) < len(pending):
+        kept = {id(each) for each in ours}
+        left_out = {id(each.item) for each in pending if id(each) not in kept}
+        pending[:] = ours
+        batch.items = [item for item in batch.items if id(item) not in left_out]

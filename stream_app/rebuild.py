@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -22,11 +22,11 @@ from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Partition, Record
 from stream_app.state import StateStage
 
-__all__ = ["Rebuild", "Work", "unwatched"]
+__all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
 
 log = get_logger(__name__)
 
-_RECORDS = 4_096
+RECORDS_A_STEP: Final = 4_096
 _POLL_SECONDS = 0.1
 _REQUEST_SECONDS = 10.0
 
@@ -97,6 +97,7 @@ class Rebuild:
         """
         with self._changed:
             self._goals[partition] = _Goal(start, target)
+            partition.starts.rebuilt_records = 0
             self._state.expect(partition, applied)
             self._moved = True
             self._changed.notify_all()
@@ -143,7 +144,7 @@ class Rebuild:
         consumer = self._consumer
         if consumer is None or moved:
             consumer = self._assign(behind)
-        messages = consumer.consume(_RECORDS, _POLL_SECONDS)
+        messages = consumer.consume(RECORDS_A_STEP, _POLL_SECONDS)
         with self._applying:
             with self._changed:
                 behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}

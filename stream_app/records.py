@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from features.engine import NEVER, Arrival
 from features.events import Event
@@ -31,6 +32,13 @@ Header = tuple[str, str | bytes | None]
 
 #: Record headers in order.
 Headers = list[Header]
+
+MOST_HEADERS: Final = 1_024
+"""Of a record; one with more is not taken: a megabyte of tiny headers makes objects of a hundred."""
+HEADER_OVERHEAD_BYTES: Final = 160
+"""What a held header takes besides the bytes of its name and value."""
+UNREADABLE: Final = "unreadable-header"
+"""Stands for a header's name that is not UTF-8."""
 
 
 class Partition:
@@ -86,11 +94,23 @@ class Partition:
         return f"{self.topic}[{self.number}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record leaves the path before its end. Failure is data."""
+
+    stage: str
+    reason: str
+    message: str
+    field: str | None = None
+    disposition: str = "poison"
+    """`poison`: the record's fault; `bug`: ours or the use case's."""
+
+
 class Record:
     """A record as it was consumed."""
 
     __slots__ = (
-        "headers", "key", "known_at", "offset", "partition", "size", "timestamp", "value",
+        "headers", "key", "known_at", "offset", "partition", "refusal", "size", "timestamp", "value",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +121,7 @@ class Record:
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[Header] | None = None,
+        refusal: Failure | None = None,
     ) -> None:
         self.partition = partition
         self.offset = offset
@@ -111,20 +132,27 @@ class Record:
         self.key = key
         self.value = value
         self.headers: Sequence[Header] = headers or ()
+        self.refusal = refusal
+        """Why it cannot be taken, whatever its value is; None for nearly all."""
         self.size = len(value or b"") + len(key or b"")
-        """Bytes of key and value."""
+        """Bytes of key, value and headers, these with their objects."""
+        if headers:
+            self.size += size_of(headers)
 
     @classmethod
     def of(cls, partition: Partition, message: Any) -> Record:
         """The record that a message of confluent-kafka's consumer carries."""
         kind, milliseconds = message.timestamp()
+        timestamp = milliseconds / 1_000.0 if kind else None
+        headers: Sequence[Header] | None
+        try:
+            headers, refusal = message.headers(), None
+            if headers is not None and len(headers) > MOST_HEADERS:
+                headers, refusal = _first(message, headers)
+        except Exception:  # noqa: BLE001 - a SystemError where a header's name is not UTF-8
+            headers, refusal = _salvaged(message)
         return cls(
-            partition,
-            message.offset(),
-            milliseconds / 1_000.0 if kind else None,
-            message.key(),
-            message.value(),
-            message.headers(),
+            partition, message.offset(), timestamp, message.key(), message.value(), headers, refusal
         )
 
 
@@ -142,16 +170,39 @@ class Chunk:
     seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a record leaves the path before its end. Failure is data."""
+def size_of(headers: Sequence[Header]) -> int:
+    """Bytes that headers take in memory."""
+    return HEADER_OVERHEAD_BYTES * len(headers) + sum(
+        [len(name) + (0 if value is None else len(value)) for name, value in headers]
+    )
 
-    stage: str
-    reason: str
-    message: str
-    field: str | None = None
-    disposition: str = "poison"
-    """`poison`: the record's fault; `bug`: ours or the use case's."""
+
+def _first(message: Any, headers: Sequence[Header]) -> tuple[Sequence[Header], Failure]:
+    """The first of very many headers; the message lets go of the others."""
+    message.set_headers(None)
+    told = f"the record has {len(headers)} headers; the first {MOST_HEADERS} are kept here"
+    return headers[:MOST_HEADERS], Failure("decode", "too-many-headers", told)
+
+
+def _salvaged(message: Any) -> tuple[Sequence[Header], Failure]:
+    """What can be kept of headers that the library fails to read.
+
+    After it has failed once it gives a list that holds no object for each name that is not UTF-8
+    (seen: 2.16). Taking such a name out ends the process; showing it does not.
+    """
+    kept: list[Header] = []
+    lost = 0
+    with suppress(Exception):
+        for header in (message.headers() or ())[:MOST_HEADERS]:
+            if repr(header).startswith("(<NULL>"):
+                kept.append((UNREADABLE, header[1]))
+                lost += 1
+            else:
+                kept.append(header)
+    message.set_headers(None)
+    told = f"{lost} of them are kept as {UNREADABLE}" if lost else "none of them is kept"
+    why = f"the name of a header is not UTF-8, so the headers cannot be read; {told}"
+    return kept, Failure("decode", "invalid-headers", why)
 
 
 class Served(NamedTuple):
@@ -213,6 +264,11 @@ class Outgoing:
     headers: Headers
     source: Partition | None = None
     """The partition of the record it came of."""
+    item: Item | None = None
+    """The record it came of."""
+    kind: Literal["prediction", "dead letter", "feature row"] = "prediction"
+    fits: bool = False
+    """Whether the brokers took it when it came alone."""
 
 
 @dataclass(slots=True)

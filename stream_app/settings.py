@@ -35,6 +35,8 @@ __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 #: What is shown for a secret.
 MASK = "********"
 
+_SECRET_CHARACTERS = 16
+
 _KIB = 1024
 _MIB = 1024 * _KIB
 
@@ -136,7 +138,12 @@ class Settings(BaseSettings):
     """After how long the brokers abort a transaction whose worker is gone. Until then consumers of
     the predictions that read committed records wait, unless `group_instance_id` is set."""
     group_protocol: Literal["classic", "consumer"] = "classic"
-    """Group protocol: classic (cooperative-sticky), or consumer (KIP-848, Kafka 4.0 and later)."""
+    """Group protocol: classic, or consumer (KIP-848, Kafka 4.0 and later)."""
+    assignment_strategy: Literal["range", "sticky"] = "range"
+    """How a group shares partitions out. range: those of the same number go to the same worker, in
+    all topics with as many partitions, so that what is keyed alike is updated by one worker; more
+    workers than a topic has partitions are idle. sticky: as evenly as possible, whatever their
+    numbers. The same for all workers of a group; docs/delivery.md says how to change it."""
     group_instance_id: _Name | None = Field(None, examples=["worker-0"])
     """Static member id: a restart within the session timeout moves no partition. Unique per
     worker."""
@@ -211,6 +218,12 @@ class Settings(BaseSettings):
     feature_log_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of the predictions whose vector goes to `feature_log_topic`."""
 
+    replay_secret: SecretStr | None = Field(None, examples=["..."])
+    """What tells a replayed dead letter from a record that only says it is one, at least 16 characters.
+    Workers, audit and whoever replays need the same; producers of events must not have it. Several,
+    separated by spaces, while it is changed: the first is used, all are believed. Default: no record
+    is believed to be a replay."""
+
     backoff_initial_seconds: _Waiting = 0.1
     """First wait before a service that is away is tried again; it doubles each time."""
     backoff_max_seconds: _Waiting = 5.0
@@ -262,6 +275,14 @@ class Settings(BaseSettings):
                 "redis+cluster://HOST:PORT,HOST:PORT"
             )
         return url
+
+    @field_validator("replay_secret")
+    @classmethod
+    def _cannot_be_guessed(cls, secret: SecretStr | None) -> SecretStr | None:
+        words = secret.get_secret_value().split() if secret is not None else None
+        if words is not None and (not words or min(map(len, words)) < _SECRET_CHARACTERS):
+            raise ValueError(f"expected at least {_SECRET_CHARACTERS} characters, without spaces")
+        return secret
 
     @field_validator("kafka", "consumer", "producer")
     @classmethod
@@ -318,9 +339,13 @@ class Settings(BaseSettings):
             properties["group.instance.id"] = self.group_instance_id
         if self.group_protocol == "classic":
             session = round(self.session_timeout_seconds * 1_000)
-            properties["partition.assignment.strategy"] = "cooperative-sticky"
+            strategies = {"range": "range", "sticky": "cooperative-sticky"}
+            properties["partition.assignment.strategy"] = strategies[self.assignment_strategy]
             properties["session.timeout.ms"] = session
             properties.setdefault("heartbeat.interval.ms", min(3_000, session // 3))
+        else:
+            assignors = {"range": "range", "sticky": "uniform"}
+            properties["group.remote.assignor"] = assignors[self.assignment_strategy]
         return properties
 
     def producer_properties(self) -> dict[str, Any]:
@@ -329,8 +354,9 @@ class Settings(BaseSettings):
             **self._client_properties(self.application),
             "compression.type": "lz4",
             "linger.ms": 2,
-            # Room for key and headers: a dead letter carries its event's, and ours besides.
-            "message.max.bytes": self.max_value_bytes + _MIB,
+            # What a topic takes is for its max.message.bytes to say: a dead letter carries its event's
+            # value, key and headers, and ours besides.
+            "message.max.bytes": max(64 * _MIB, self.max_value_bytes + _MIB),
             "queue.buffering.max.kbytes": max(
                 65_536, 2 * self.pipeline_depth * self.batch_max_bytes // _KIB
             ),
@@ -370,7 +396,7 @@ class Settings(BaseSettings):
         problem = kafka_properties.problem(
             self.consumer_properties(self.application or "stream-app"),
             self.producer_properties(),
-            self._secrets(),
+            self.secrets(),
         )
         if problem:
             raise SettingsError(f"kafka, consumer, producer: {problem}")
@@ -398,7 +424,8 @@ class Settings(BaseSettings):
             properties["sasl.password"] = self.sasl_password.get_secret_value()
         return properties
 
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
+        """Return what must be shown nowhere, in the clear: for whoever masks it."""
         values = [self.redis_url, self.sasl_password]
         for table in (self.kafka, self.consumer, self.producer):
             values += [value for value in table.values() if isinstance(value, SecretStr)]

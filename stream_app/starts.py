@@ -21,11 +21,13 @@ _TAG = re.compile(r" starts=(\d{1,9})(?: |$)")
 class StartCount:
     """The count of one assignment.
 
-    The client thread writes it; region and `rebuilding` are the compute thread's.
+    The client thread writes it; region and `rebuilding` are the compute thread's, `rebuilt_records` the
+    rebuild thread's.
     """
 
     __slots__ = (
-        "_attempted", "_in_order", "_start", "_told", "end", "found", "rebuilding", "until",
+        "_attempted", "_in_order", "_start", "_told", "end", "found", "rebuilding", "rebuilt_records",
+        "until",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +46,8 @@ class StartCount:
         self.rebuilding = True
         """Whether its records are read again for the state, or may have to be: what is committed
         meanwhile says nothing of those."""
+        self.rebuilt_records = 0
+        """How many were tried in a child since they are read again, or since one was isolated."""
 
     @property
     def start(self) -> int:

@@ -11,21 +11,36 @@ and `recovery` builds it again.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TypeVar
 
-from features.codec import StateCodec
+from features.careful import reapply_carefully
+from features.codec import (
+    StateCodec,
+    StateOverflowError,
+    StateUnreadableError,
+    unique_versions,
+)
 from features.engine import EntityState, FeatureEngine, Tables
 from features.fences import prune_fences
-from features.stores import Progress, StateWrite, Store, StoreMismatchError
-from stream_app.errors import FatalError
+from features.foreign import bounded
+from features.stores import Progress, StateWrite, Store
+from stream_app.errors import FatalError, StreamAppError
+from stream_app.logs import get_logger
 from stream_app.patience import Patience
 from stream_app.records import Batch, Item, Partition
+from stream_app.store_errors import ask
 
 __all__ = ["StateStage"]
+
+log = get_logger(__name__)
+
+_T = TypeVar("_T")
 
 _FEW_FENCES = 16
 """So many are kept without a look at which of them are still needed: it would cost more."""
@@ -52,17 +67,22 @@ class StateStage:
         self._patience = patience
         self._on_seconds = on_seconds
         self._on_conflicts = on_conflicts
-        self._codecs = [StateCodec(view) for view in engine.features.views]
+        views = engine.features.views
+        self._codecs = [StateCodec(view) for view in views]
+        self._sums_up = [getattr(view.state, "sums_up", False) for view in views]
         self._tables: Tables = engine.tables()
         self._written: deque[Batch] = deque()
         self._marks: dict[Partition, Progress] = {}
         self._marks_lock = threading.Lock()
         self._log_starts: dict[int, int] = {}
         """By source, the first offset its log held when its partition was assigned, if not 0."""
-        self._clock_ahead_ns = 0
+        self._new_version = unique_versions()
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
         next batch has to be enriched after all others finished."""
+
+    def _ask(self, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None) -> _T:
+        return self._patience("redis", partial(ask, call), before_waiting)
 
     @property
     def has_views(self) -> bool:
@@ -74,10 +94,7 @@ class StateStage:
         if not self._codecs or not partitions:
             return
         sources = [p.source for p in partitions if p.source is not None]
-        try:
-            ids = self._patience("redis", lambda: self._store.register(sources))
-        except StoreMismatchError as error:
-            raise FatalError(f"state_buckets: {error}") from error
+        ids = self._ask(lambda: self._store.register(sources))
         for partition, source_id in zip(partitions, ids, strict=True):
             partition.source_id = source_id
             if partition.log_start:
@@ -85,13 +102,13 @@ class StateStage:
 
     def applied(self, partitions: Sequence[Partition]) -> list[int]:
         """For each partition the offset that every view has it applied through; -1 for none."""
-        marks = self._patience("redis", self._store.marks)
+        marks = self._ask(self._store.marks)
         return [min(view.get(p.source_id, -1) for view in marks) for p in partitions]
 
     def reopen(self) -> None:
         """Turn to the generation of states that is the current one; then `register` again."""
         self._log_starts.clear()
-        self._patience("redis", self._store.reopen)
+        self._ask(self._store.reopen)
 
     def expect(self, partition: Partition, applied: int) -> None:
         """From now on the store has to hold the partition's records through `applied`."""
@@ -122,20 +139,30 @@ class StateStage:
             started = time.perf_counter()
             # As one object: the other thread may note progress meanwhile.
             marks = list(self._marks.copy().values())
-            found = self._patience("redis", lambda: self._store.read(missing, marks))
+            found = self._ask(lambda: self._store.read(missing, marks))
             self._on_seconds("read", time.perf_counter() - started)
-            for table, codec, pairs in zip(self._tables, self._codecs, found, strict=True):
-                states = codec.unpack([packed for _, packed in pairs])
-                for (entity, _), state in zip(pairs, states, strict=True):
+            for view, (table, pairs) in enumerate(zip(self._tables, found, strict=True)):
+                for (entity, _), state in zip(pairs, self._unpack(view, pairs), strict=True):
                     table[entity] = state
         return self._tables
+
+    def _unpack(self, view: int, pairs: Sequence[tuple[str, bytes]]) -> list[EntityState]:
+        try:
+            return self._codecs[view].unpack([packed for _, packed in pairs])
+        except StateUnreadableError as error:
+            entity, _ = pairs[error.position]
+            raise FatalError(
+                f"what the store holds for {bounded(entity)!r} in view "
+                f"{self._engine.features.views[view].name} is no state: something else wrote there. "
+                "Run `stream-app state rebuild`, or give `application` another name"
+            ) from error
 
     def check(self) -> None:
         """Raise `StateLostError` if the store lost something, although nothing is read now."""
         if self._marks:
             marks = list(self._marks.copy().values())
             nothing: list[set[str]] = [set() for _ in self._codecs]
-            self._patience("redis", lambda: self._store.read(nothing, marks))
+            self._ask(lambda: self._store.read(nothing, marks))
 
     def stage(self, wanted: Sequence[set[str]], number: int) -> list[StateWrite]:
         """Pack what batch `number` updated; let go of what was only read."""
@@ -151,25 +178,30 @@ class StateStage:
                     del table[entity]
         return writes
 
+    def check_fits(self, view: int, state: EntityState) -> None:
+        """Raise `StateOverflowError` unless the store can keep a view's state."""
+        self._pack(view, state)
+
+    def _pack(self, view: int, state: EntityState) -> bytes:
+        values = state.values
+        # The sum of numbers is finite only if each of them is.
+        if (
+            self._sums_up[view]
+            and not math.isfinite(sum(values))
+            and not all(map(math.isfinite, values[1:]))
+        ):
+            raise StateOverflowError("a sum of the state is not finite any more")
+        return self._codecs[view].pack(state)
+
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
-        """The write that takes a state one version further."""
+        """The write that gives a state its next version."""
         if self._log_starts and len(state.fences) > _FEW_FENCES:
             kept = prune_fences(state.fences, self._log_starts)
             if kept is not state.fences:
                 state.fences.clear()
                 state.fences.update(kept)
-        expected = state.version
-        state.version = expected + 1 if expected else self._new_version()
-        return StateWrite(view, entity, expected, self._codecs[view].pack(state))
-
-    def _new_version(self) -> int:
-        # Versions never restart, so that a state that vanished and came back is not mistaken for
-        # the one before: they begin with the store's clock in microseconds, which no state's
-        # updates overtake.
-        if not self._clock_ahead_ns:
-            stored = self._patience("redis", self._store.first_version)
-            self._clock_ahead_ns = stored * 1_000 - time.monotonic_ns()
-        return (self._clock_ahead_ns + time.monotonic_ns()) // 1_000
+        expected, state.version = state.version, self._new_version()
+        return StateWrite(view, entity, expected, self._pack(view, state))
 
     def write(self, batch: Batch, before_waiting: Callable[[], None] | None = None) -> None:
         """Write the batch's states by compare-and-set, then the progress marks.
@@ -183,8 +215,8 @@ class StateStage:
         started = time.perf_counter()
         progress = {p: self._progress(p, end, batch) for p, end in batch.applied.items()}
         writes: Sequence[StateWrite] = batch.writes
-        while conflicts := self._patience(
-            "redis", partial(self._store.write, writes, list(progress.values())), before_waiting
+        while conflicts := self._ask(
+            partial(self._store.write, writes, list(progress.values())), before_waiting
         ):
             self.conflicted.set()
             self._on_conflicts(len(conflicts))
@@ -207,14 +239,44 @@ class StateStage:
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
     ) -> list[StateWrite]:
         """Apply the batch's updates to the present states of the writes it lost."""
+        items = [item for item in batch.items if _updates(item, batch)]
+        try:
+            tables = self._present(lost)
+            self._engine.reapply(items, tables)
+            return self._next_writes(lost, tables)
+        except (StreamAppError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - a function of the declaration may raise on another state
+            return self._reapply_carefully(items, lost)
+
+    def _reapply_carefully(
+        self, items: Sequence[Item], lost: Sequence[tuple[StateWrite, bytes | None]]
+    ) -> list[StateWrite]:
+        tables = self._present(lost)
+        reapply_carefully(self._engine, items, tables, self.check_fits)
+        for item in items:
+            if item.error is not None:
+                log.error(
+                    "%s %d: another worker changed a state meanwhile, which cannot take this "
+                    "record's update, though what came of it is published: %s",
+                    item.record.partition, item.offset, item.error,
+                )  # fmt: skip
+        return self._next_writes(lost, tables)
+
+    def _present(self, lost: Sequence[tuple[StateWrite, bytes | None]]) -> Tables:
+        """The present states of writes that were lost."""
         tables = self._engine.tables()
         for write, present in lost:
             tables[write.view][write.entity] = (
                 self._engine.absent(write.view)
                 if present is None
-                else self._codecs[write.view].unpack([present])[0]
+                else self._unpack(write.view, [(write.entity, present)])[0]
             )
-        self._engine.reapply([item for item in batch.items if _updates(item, batch)], tables)
+        return tables
+
+    def _next_writes(
+        self, lost: Sequence[tuple[StateWrite, bytes | None]], tables: Tables
+    ) -> list[StateWrite]:
         return [
             self._next_write(write.view, write.entity, tables[write.view][write.entity])
             for write, _ in lost

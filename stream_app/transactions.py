@@ -15,6 +15,10 @@ The order of a transaction's end, on which that rests:
 Brokers check member and generation, not who owns a partition. A partition that was ours at step 3
 can be another worker's only in a later generation than that of step 2, whose commit they refuse.
 
+A record that the brokers refuse would be refused for ever, and all others with it. So after such a
+refusal each record is tried alone once, in transactions that are aborted; what is refused alone is
+replaced (`refusals`), and then the transaction is made again.
+
 Redis is no part of the transaction: an aborted one leaves states written, and the fences in them
 keep a record that is read again from being counted twice.
 """
@@ -22,39 +26,28 @@ keep a record that is read again from being counted twice.
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any
-
-from confluent_kafka import KafkaError, KafkaException, Producer
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from stream_app.commit import CommitStage
-from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.errors import ServiceAwayError
+from stream_app.in_time import InTime
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed
 from stream_app.patience import Patience
-from stream_app.publish import Refused, produce, shrunk
-from stream_app.records import Batch, Partition
+from stream_app.producing import Producers
+from stream_app.records import Batch, Outgoing, Partition
+from stream_app.refusals import Refusals, apart, reason_to_wait
+from stream_app.transaction import Transaction
 
 __all__ = ["TransactionStage"]
 
 log = get_logger(__name__)
 
-_GRACE_SECONDS = 1.0
-_NAMED_SECONDS = 1.0
-"""A call that takes longer is a wait for Kafka."""
-_REFUSED_FOR_EVER = frozenset(
-    {
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.UNSUPPORTED_VERSION,
-        KafkaError.INVALID_TRANSACTION_TIMEOUT,
-    }
-)
+_TRIED_AT_ONCE: Final = 64
+"""How many records are tried alone before it is seen whether one was refused."""
 
 
 class TransactionStage:
@@ -64,40 +57,40 @@ class TransactionStage:
 
     def __init__(
         self,
-        make_producer: Callable[[], Producer],
+        producers: Producers,
         patience: Patience,
+        refusals: Refusals,
         commit: CommitStage,
         *,
         interval_seconds: float,
         timeout_seconds: float,
         group_metadata: Callable[[], Any],
         committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
+        look: Callable[[], None],
         on_waiting: Callable[[str, bool, str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
 
-        `committed` asks the brokers for the group's offsets; raises `ServiceAwayError`.
+        `committed` asks the brokers for the group's offsets, `look` looks at the topics out; both
+        raise `ServiceAwayError`, `RefusedError` or `FatalError`.
         """
-        self._make_producer = make_producer
-        self._producer: Producer | None = None
+        self._producers = producers
+        self._transaction = Transaction(
+            producers, InTime(timeout_seconds, on_waiting), timeout_seconds=timeout_seconds
+        )
         self._patience = patience
+        self._refusals = refusals
         self._commit = commit
         self._interval = interval_seconds
-        self._timeout = timeout_seconds
         self._group_metadata = group_metadata
         self._committed = committed
-        self._on_waiting = on_waiting
+        self._look = look
         self._monotonic = monotonic
         self._open: list[Batch] = []
         """Batches whose transaction is not committed."""
-        self._produced = 0
-        """How many of them are in the transaction that is open now."""
-        self._begun = False
-        self._must_abort = False
-        self._unsure = False
-        """A commit was asked for and its answer is not known."""
-        self._refused: Refused = []
+        self._is_doubtful = False
+        """Whether the topics should be looked at before anything is published again."""
         self._due = math.inf
 
     def __call__(self, batch: Batch) -> None:
@@ -117,7 +110,6 @@ class TransactionStage:
             return []
         self._patience("kafka", lambda: self._attempt(self._commit_open))
         done, self._open = self._open, []
-        self._produced = 0
         self._due = math.inf
         return done
 
@@ -131,10 +123,10 @@ class TransactionStage:
 
         What it held is published again with the next batch, or when it is committed.
         """
-        if self._begun:
-            self._must_abort = True
+        if self._transaction.is_open:
+            self._transaction.must_abort = True
             try:
-                self._attempt(self._abort)
+                self._attempt(self._transaction.abort)
             except ServiceAwayError as error:
                 log.debug("the open transaction is not aborted yet: %s", error)
 
@@ -149,19 +141,29 @@ class TransactionStage:
 
     # Steps, each of which may be tried again from its beginning.
 
-    def _catch_up(self) -> Producer:
+    def _attempt(self, step: Callable[[], Any]) -> None:
+        try:
+            self._transaction.attempt(step)
+        except ServiceAwayError:
+            self._is_doubtful = True
+            raise
+        self._is_doubtful = False
+
+    def _catch_up(self) -> None:
         """See to it that the open transaction holds all batches."""
-        producer = self._ready_producer()
-        if self._must_abort:
-            self._abort()
-        if not self._begun:
-            producer.begin_transaction()
-            self._begun = True
-        for batch in self._open[self._produced :]:
-            produce(producer, batch.outgoing, self._refused)
-            self._produced += 1
-        self._check_refused()
-        return producer
+        transaction = self._transaction
+        if self._is_doubtful:
+            self._look()
+        self._leave_out_what_ended()
+        if transaction.must_abort:
+            transaction.abort()
+        if transaction.is_blamed:
+            self._try_alone()
+        transaction.begin()
+        for batch in self._open[transaction.batches :]:
+            transaction.produce(batch.outgoing)
+            transaction.batches += 1
+        transaction.check_refused()
 
     def _commit_open(self) -> None:
         # Nothing else is committed meanwhile: being late, it would take this back.
@@ -173,41 +175,28 @@ class TransactionStage:
                 self._commit.committed(partition, offset)
 
     def _was_committed_after_all(self) -> bool:
-        """Whether a commit whose answer was lost was one."""
-        if not self._unsure or self._must_abort:
+        """Whether the commit whose answer was lost succeeded."""
+        transaction = self._transaction
+        if not transaction.is_unsure or transaction.must_abort:
             return False
-        if self._begun and self._producer is not None:
-            self._end(self._producer)  # asked again, it tells how its commit went
+        if transaction.is_open:
+            transaction.commit()  # asked again, it tells how its commit went
             return True
         return self._was_committed()
 
     def _send_and_commit(self) -> dict[Partition, int]:
-        self._leave_out_what_ended()
-        producer = self._catch_up()
+        self._catch_up()
         # Step 2 before step 3, see the module.
         metadata = self._group_metadata()
         offsets = self._commit.still_ours(self._open)
         if self._leave_out_what_ended():
             raise ServiceAwayError("kafka", "partitions were given away; publishing without them")
-        producer.flush(self._timeout)
-        self._check_refused()
-        places = as_committed(offsets)
-        self._in_time(lambda: producer.send_offsets_to_transaction(places, metadata, self._timeout))
-        self._unsure = True
-        self._end(producer)
+        transaction = self._transaction
+        transaction.wait_for_reports()
+        transaction.check_refused()
+        transaction.send_offsets(as_committed(offsets), metadata)
+        transaction.commit()
         return offsets
-
-    def _end(self, producer: Producer) -> None:
-        self._in_time(lambda: producer.commit_transaction(self._timeout))
-        self._begun = self._unsure = False
-
-    def _abort(self) -> None:
-        producer = self._producer
-        if self._begun and producer is not None:
-            self._in_time(lambda: producer.abort_transaction(self._timeout))
-        self._begun = self._must_abort = self._unsure = False
-        self._produced = 0
-        self._refused = []  # reports on what was aborted may still come, into the old one
 
     def _leave_out_what_ended(self) -> bool:
         """Drop what came of partitions that are no longer ours; return whether there was any."""
@@ -220,89 +209,66 @@ class TransactionStage:
                     batch.outgoing = kept
                 batch.items = [i for i in batch.items if not i.record.partition.ended]
         if found:
-            self._must_abort = self._begun
+            self._transaction.must_abort = self._transaction.is_open
         return found
 
-    def _check_refused(self) -> None:
-        if not self._refused:
-            return
-        for outgoing, error in self._refused:
-            instead = shrunk(outgoing, error)
-            if instead is not outgoing:
+    def _try_alone(self) -> None:
+        """Try each record alone, in transactions that are aborted; replace what is refused.
+
+        What was taken alone is not tried again (`Outgoing.fits`): the work grows with the records
+        and with those refused, but not with both multiplied.
+        """
+        records = [each for batch in self._open for each in batch.outgoing]
+        untried = deque(each for each in records if not each.fits)
+        self._transaction.let_go_of_producer()
+        instead: dict[int, Outgoing | None] = {}
+        try:
+            while untried:
+                self._try_some_alone(untried, instead)
+        finally:
+            if instead:
                 for batch in self._open:
-                    batch.outgoing = [instead if o is outgoing else o for o in batch.outgoing]
-        code = self._refused[0][1]
-        self._must_abort = True
-        raise ServiceAwayError("kafka", f"{len(self._refused)} records refused: {code.str()}")
+                    batch.outgoing = list(_replaced(batch.outgoing, instead))
+        if not instead and not self._producers.make_batches_smaller():
+            for each in records:
+                each.fits = False  # the topic takes less than it did
+        self._transaction.let_go_of_producer()
+        self._transaction.is_blamed = False
+
+    def _try_some_alone(
+        self, untried: deque[Outgoing], instead: dict[int, Outgoing | None]
+    ) -> None:
+        """Try records alone until one is refused; those tried in vain go back into `untried`."""
+        transaction, some = self._transaction, list[Outgoing]()
+        transaction.begin(alone=True)
+        while untried and not transaction.refused:
+            some = [untried.popleft() for _ in range(min(_TRIED_AT_ONCE, len(untried)))]
+            transaction.produce(some)
+            transaction.wait_for_reports()
+        blamed, others = apart(transaction.abort())
+        if others and not blamed:
+            raise reason_to_wait(others)
+        for outgoing, error in blamed:
+            instead[id(outgoing)] = self._refusals(outgoing, error)
+        untried.extendleft(
+            each for each in reversed(list(_replaced(some, instead))) if not each.fits
+        )
 
     def _was_committed(self) -> bool:
         """Ask the brokers whether the transaction whose answer was lost is committed."""
-        self._ready_producer()  # which first ends what its predecessor left open
+        self._transaction.ready()  # which first ends what its predecessor left open
         offsets = self._commit.still_ours(self._open)
         found = self._committed(list(offsets))
-        self._unsure = False
+        self._transaction.is_unsure = False
         return bool(offsets) and all(found.get(p, -1) >= offset for p, offset in offsets.items())
 
-    def _ready_producer(self) -> Producer:
-        if self._producer is None:
-            producer = self._make_producer()
-            self._in_time(lambda: producer.init_transactions(self._timeout))
-            self._producer = producer
-        return self._producer
 
-    def _in_time(self, call: Callable[[], object]) -> None:
-        """Make a call that librdkafka does not always return from in the time it is given.
-
-        Where the coordinator goes away, `send_offsets_to_transaction` may wait for ever (librdkafka
-        issues 5456 and 5511). What takes longer than a transaction may last has nothing left to
-        commit, so the producer is left to the call, and a new one takes its place.
-        """
-        answer: Future[None] = Future()
-
-        def run() -> None:
-            try:
-                call()
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                answer.set_exception(error)
-            else:
-                answer.set_result(None)
-
-        threading.Thread(target=run, name="transaction", daemon=True).start()
-        limit = self._timeout + _GRACE_SECONDS
-        try:
-            answer.result(min(_NAMED_SECONDS, limit))
-        except TimeoutError:
-            pass
-        else:
-            return
-        self._on_waiting("kafka", True, "a transaction is not answered")
-        try:
-            answer.result(max(0.0, limit - _NAMED_SECONDS))
-        except TimeoutError:
-            self._replace_producer("it does not answer")
-            raise ServiceAwayError("kafka", "a transaction is not answered") from None
-        finally:
-            self._on_waiting("kafka", False, "")
-
-    def _replace_producer(self, why: str) -> None:
-        """A new producer ends what this one left open, and publishes the same bytes."""
-        log.warning("the producer is replaced: %s", why)
-        self._producer = None
-        self._begun = self._must_abort = False
-        self._produced = 0
-        self._refused = []
-
-    def _attempt(self, step: Callable[[], Any]) -> None:
-        """Take a step; raise `ServiceAwayError` where it may be taken again."""
-        try:
-            step()
-        except KafkaException as failure:
-            error: KafkaError = failure.args[0]
-            if error.code() in _REFUSED_FOR_EVER:
-                raise FatalError(f"kafka refuses the transaction: {error.str()}") from failure
-            if error.txn_requires_abort():
-                self._must_abort = True
-            elif not error.retriable():
-                # A fatal error, or a state that was not foreseen.
-                self._replace_producer(error.str())
-            raise ServiceAwayError("kafka", error.str()) from failure
+def _replaced(
+    records: Sequence[Outgoing], instead: Mapping[int, Outgoing | None]
+) -> Iterator[Outgoing]:
+    for record in records:
+        now: Outgoing | None = record
+        while now is not None and id(now) in instead:
+            now = instead[id(now)]
+        if now is not None:
+            yield now

@@ -11,6 +11,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple
 
+from stream_app.child_memory import ChildMemory
 from stream_app.errors import ServiceAwayError, StoppingError
 from stream_app.logs import get_logger
 from stream_app.patience import Patience
@@ -23,10 +24,16 @@ log = get_logger(__name__)
 
 _READY_SECONDS: Final = 120.0
 """How long the child may take to load the use case and its models."""
-_LISTEN_SECONDS: Final = 0.2
-"""Between two looks at whether the worker stops."""
+_LISTEN_SECONDS: Final = 0.02
+"""Between two looks at the child's memory, and at whether the worker stops."""
 _TRIES: Final = 2
 """Children that must die of a record: one may have been killed for another reason."""
+_OUTSIDE: Final = frozenset(
+    {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+)
+"""Signals that come from outside: of the kernel where memory is short, or of a person."""
+_GREW_BYTES: Final = 64 * 1024 * 1024
+"""A child that a record made grow by so much was killed for what that record asked of it."""
 
 
 class Given(NamedTuple):
@@ -43,7 +50,10 @@ class Given(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the child tells: `ready`, `stage` (it begins one), `survived`, `away` or `raised`."""
+    """What the child tells: `ready`, `stage` (it begins one), `survived`, `away`, `raised` or `failed`.
+
+    `raised`: what the record asked for raised; `failed`: something that is no record's fault did.
+    """
 
     what: str
     detail: str = ""
@@ -55,6 +65,8 @@ class _Death(NamedTuple):
     stage: str
     reason: str
     how: str
+    is_its_own: bool = True
+    """Whether the record is to blame; what comes from outside says nothing about it."""
 
 
 class Trial:
@@ -72,11 +84,12 @@ class Trial:
         self._patience = patience
         self._on_progress = on_progress
         self._child: subprocess.Popen[bytes] | None = None
+        self._memory: ChildMemory | None = None
         self._connection: Connection | None = None
         self._unusable = False
 
     def __call__(self, record: Record) -> Failure | None:
-        """Return why the record kills, or None if the child survived it.
+        """Return why the record kills, or None if the child survived it or died of something else.
 
         Waits while the state's store is away; raises `StoppingError`.
         """
@@ -86,6 +99,13 @@ class Trial:
             if death is None:
                 return None
         assert death is not None
+        if not death.is_its_own:
+            log.error(
+                "%s %d is not blamed: twice the child that tried it %s, and had taken no memory to "
+                "speak of; the worker itself takes it now",
+                record.partition, record.offset, death.how,
+            )  # fmt: skip
+            return None
         message = f"tried alone in a child process, it {death.how}"
         return Failure(death.stage, death.reason, message, disposition="bug")
 
@@ -121,6 +141,9 @@ class Trial:
             return end
         if end.what == "away":
             raise ServiceAwayError("redis", end.detail)
+        if end.what == "failed":
+            # The worker meets the same, and says it as what it is.
+            log.warning("%s %d could not be tried: %s", partition, record.offset, end.detail)
         return None
 
     def _start(self) -> Connection | None:
@@ -130,6 +153,7 @@ class Trial:
             command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
         )
         theirs.close()
+        self._memory = ChildMemory(self._child)
         self._connection = ours
         end = self._ask(ours, self._settings, _READY_SECONDS)
         if isinstance(end, _Death):
@@ -140,14 +164,17 @@ class Trial:
 
     def _ask(self, connection: Connection, what: object, seconds: float) -> Told | _Death:
         """Give the child something; return what it tells in the end, or how it ended."""
+        assert self._memory is not None
         deadline = time.monotonic() + seconds
         stage = "decode"
+        self._memory.begin()
         try:
             connection.send(what)
         except OSError:
             return self._death(stage)
         while True:
             self._on_progress()
+            self._memory.look()
             if self._patience.stopped():
                 self.close()
                 raise StoppingError("stopped while trying records")
@@ -168,10 +195,15 @@ class Trial:
                 return told
 
     def _death(self, stage: str) -> _Death:
-        assert self._child is not None
-        code = self._child.wait()
+        assert self._memory is not None
+        code, grown = self._memory.end(), self._memory.grown_bytes
         self.close()
-        return _Death(stage, "process-crash", f"ended with {_how(code)}")
+        how = f"ended with {_how(code)}"
+        if grown > _GREW_BYTES:
+            how += f" when its memory had grown by {grown >> 20} MiB"
+        return _Death(
+            stage, "process-crash", how, is_its_own=-code not in _OUTSIDE or grown > _GREW_BYTES
+        )
 
 
 def _how(code: int) -> str:

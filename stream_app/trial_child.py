@@ -15,13 +15,15 @@ from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 from features.engine import FeatureEngine
-from features.stores import StateLostError
+from features.foreign import bounded
+from features.stores import StateLostError, StoreUnavailableError
 from features.usecase import UseCase
 from stream_app.assembly import decode_stage
 from stream_app.enrich import EnrichStage
-from stream_app.errors import StoppingError
+from stream_app.errors import ServiceAwayError, StreamAppError
 from stream_app.loading import load_usecase
 from stream_app.logs import configure_logging
 from stream_app.models import load_model
@@ -35,10 +37,34 @@ from stream_app.trial import Given, told
 
 __all__ = ["main"]
 
+_T = TypeVar("_T")
+
 _IDLE_SECONDS = 60.0
 """Without a record for so long, the child ends; it is started again when there is one."""
 _FIRST_TO_GO = "1000"
 """Should memory run out, the kernel ends this process rather than the worker."""
+
+
+class _StoreFailedError(Exception):
+    """Whatever came out of a call to the store: no record is to blame for it."""
+
+
+class _Impatient(Patience):
+    """Asks once; an absence is waited for by the worker."""
+
+    def __init__(self) -> None:
+        super().__init__(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+
+    def __call__(
+        self,
+        service: str,  # noqa: ARG002
+        call: Callable[[], _T],
+        before_waiting: Callable[[], None] | None = None,  # noqa: ARG002
+    ) -> _T:
+        try:
+            return call()
+        except Exception as error:
+            raise _StoreFailedError from error
 
 
 class _Stages:
@@ -47,13 +73,11 @@ class _Stages:
     def __init__(self, settings: Settings, usecase: UseCase, say: Callable[..., None]) -> None:
         self._say = say
         self._numbers = count(1)
-        impatient = Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
-        impatient.stop()
         engine = FeatureEngine(usecase.features)
         self._state = StateStage(
             engine,
             open_store(settings, usecase, settings.application or usecase.name),
-            impatient,
+            _Impatient(),
             on_seconds=lambda *_: None,
             on_conflicts=lambda *_: None,
         )
@@ -103,14 +127,25 @@ def main(descriptor: int) -> None:
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
             try:
                 stages(given)
-            except (StoppingError, StateLostError) as error:
-                say("away", str(error))
             except Exception as error:  # noqa: BLE001 - it would end the worker
-                kind = type(error)
-                say("raised", f"{kind.__module__}.{kind.__qualname__}")
+                say(*_told_of(error))
             else:
                 say("survived")
             faulthandler.cancel_dump_traceback_later()
+
+
+def _told_of(error: Exception) -> tuple[str, str]:
+    """What ended the trial, and in what words; only what the record asked for is its fault."""
+    cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
+    if isinstance(cause, StoreUnavailableError | ServiceAwayError | StateLostError):
+        return "away", str(cause)
+    kind = type(cause)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    # The system's errors (no file handle, no memory, no disk) may meet any record.
+    if cause is not error or isinstance(cause, StreamAppError | OSError | MemoryError):
+        is_sentence = isinstance(cause, StreamAppError)
+        return "failed", str(cause) if is_sentence else bounded(f"{name}: {cause}")
+    return "raised", name
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import gc
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from features.engine import FeatureEngine
@@ -18,10 +18,14 @@ from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
 from stream_app.assembly import decode_stage, make_rebuild
+from stream_app.broker_queries import reach
+from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
+from stream_app.connection_causes import ConnectionCauses
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
+from stream_app.errors import ConfigurationError, FatalError
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
 from stream_app.isolation import CrashIsolation
@@ -30,16 +34,20 @@ from stream_app.metrics import Metrics
 from stream_app.models import Model, load_model
 from stream_app.offsets import Group
 from stream_app.outgoing import FeatureLog, OutgoingRecords
+from stream_app.output_topics import OutputTopics
 from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
+from stream_app.producing import Producers
 from stream_app.publish import Publishing, PublishStage
 from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
+from stream_app.refusals import Refusals
 from stream_app.score import ScoreStage
 from stream_app.settings import Settings
 from stream_app.sources import Sources
 from stream_app.state import StateStage
+from stream_app.store_errors import ask
 from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
@@ -60,6 +68,8 @@ _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
+_NOTICE_SECONDS: Final = 0.2
+"""How long the client thread may take to notice a stop where there is no group to leave yet."""
 
 
 class Worker:
@@ -74,9 +84,12 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
-        self.health = Health(settings.work_deadline_seconds)
-        self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._absences = Absences(on_change=self._away)
+        self.health = Health(
+            settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
+        )
+        self.watchdog = Watchdog(settings.work_deadline_seconds)
+        self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
@@ -85,11 +98,25 @@ class Worker:
             max_seconds=settings.backoff_max_seconds,
             on_waiting=self._waiting,
             refusal_seconds=settings.refusal_seconds,
+            explained=self._causes.explained,
         )
-        self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
+        self._admin = AdminClient(
+            self._causes.watched(settings.admin_properties()), logger=_librdkafka
+        )
+        self._causes.poll(self._admin)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
+        self._is_looking = True
+        """Whether everything was not reached once yet: it is no member of its group."""
+        self._given_up = False
         self._sources = Sources(self._admin, self.topics)
+        self._output_topics = OutputTopics(
+            self._admin,
+            predictions=usecase.predictions_topic,
+            dead_letters=usecase.dead_letters_topic,
+            feature_log=settings.feature_log_topic,
+            max_value_bytes=settings.max_value_bytes,
+        )
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin,
@@ -104,7 +131,7 @@ class Worker:
         settings, metrics = self.settings, self.metrics
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
-        store = open_store(settings, usecase, self.application, self._admin)
+        store = self._store = open_store(settings, usecase, self.application, self._admin)
         state = StateStage(
             engine,
             store,
@@ -113,6 +140,12 @@ class Worker:
             on_conflicts=metrics.state_conflicts,
         )
         rebuilding: set[Partition] = set()
+        dead_letters = DeadLetters(
+            usecase.dead_letters_topic,
+            group=self.application,
+            code_version=__version__,
+            model_version=f"{champion.name}/{champion.version}",
+        )
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
             isolation=CrashIsolation(
@@ -137,19 +170,17 @@ class Worker:
             score=ScoreStage(champion, fallbacks, usecase.fields),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
-                DeadLetters(
-                    usecase.dead_letters_topic,
-                    group=self.application,
-                    code_version=__version__,
-                    model_version=f"{champion.name}/{champion.version}",
-                ),
+                dead_letters,
                 FeatureLog(
                     settings.feature_log_topic, settings.feature_log_share, usecase.features.columns
                 )
                 if settings.feature_log_topic
                 else None,
+                usecase.prediction,
             ),
-            publish=self._publishing(),
+            publish=self._publishing(
+                Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
+            ),
             state=state,
             recovery=Recovery(
                 state,
@@ -172,26 +203,32 @@ class Worker:
             commit=self._commit,
         )
 
-    def _publishing(self) -> Publishing:
+    def _publishing(self, refusals: Refusals) -> Publishing:
         settings = self.settings
         if settings.delivery == "at_least_once":
             return PublishStage(
-                lambda: Producer(settings.producer_properties(), logger=_librdkafka),
+                Producers(self._causes.watched(settings.producer_properties())),
                 self._patience,
+                refusals,
+                look=self._output_topics.look,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
             )
         instance = settings.group_instance_id or uuid.uuid4().hex
-        properties = settings.transaction_properties(self.application, instance)
+        properties = self._causes.watched(
+            settings.transaction_properties(self.application, instance)
+        )
         group = Group(settings.consumer_properties(self.application))
         return TransactionStage(
-            lambda: Producer(properties, logger=_librdkafka),
+            Producers(properties),
             self._patience,
+            refusals,
             self._commit,
             interval_seconds=settings.commit_interval_seconds,
             timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
+            look=self._output_topics.look,
             on_waiting=self._waiting,
         )
 
@@ -219,7 +256,7 @@ class Worker:
         """Join the group; chunks are handed over on the client thread."""
         settings = self.settings
         self._client = ClientThread(
-            settings.consumer_properties(self.application),
+            self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
@@ -252,9 +289,19 @@ class Worker:
         Runs on the client thread; a service that is away is waited for. Raises `ConfigurationError`
         for what cannot work, in a sentence that names the setting, the topic or the right.
         """
-        checks: list[tuple[str, Callable[[], None]]] = []
-        for service, check in checks:
-            self._patience(service, check)
+        checks: list[tuple[str, Callable[[], None]]] = [
+            ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions())),
+            ("kafka", self._output_topics.check),
+            ("redis", partial(ask, self._store.check_access)),
+        ]
+        self._patience("kafka", lambda: reach(self._admin, self.topics))
+        try:
+            for service, check in checks:
+                self._patience(service, check)
+        except FatalError as error:
+            # Whatever is refused for good at the start was given to the worker wrong.
+            raise ConfigurationError(str(error)) from error
+        self._is_looking = False
 
     def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
         """The path of a record, for the event loop that is running."""
@@ -286,26 +333,37 @@ class Worker:
 
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
-        self.health.ready(False, "The worker is stopping.")
-        if not self._commit.settle(None, self.settings.drain_seconds):
-            log.warning("not all work was finished in time; what is unfinished is read again")
-        self.give_up_waiting()
+        if not self._given_up:
+            self.health.ready(False, "The worker is stopping.")
+            if not self._commit.settle(None, self.settings.drain_seconds):
+                log.warning("not all work was finished in time; what is unfinished is read again")
+        self._give_up_waiting()
         if self._client is not None:
             self._client.stop()
-            self._client.join(_LEAVE_SECONDS)
+            self._client.join(_NOTICE_SECONDS if self._is_looking else _LEAVE_SECONDS)
         self._stages.recovery.join(_LEAVE_SECONDS)
         self._stages.publish.close()
 
-    def give_up_waiting(self) -> None:
-        """End every wait for a service."""
+    def give_up(self, why: str) -> None:
+        """End every wait for a service, and say to probes why the worker ends."""
+        self.health.ready(False, why)
+        self._given_up = True
+        self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
         self._patience.stop()
         self._stages.recovery.stop()
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether a thread is still inside a call to the brokers, though all was stopped."""
-        inside = {"kafka-client", "transaction", "rebuild"}
-        return any(thread.name in inside for thread in threading.enumerate())
+    def inside_librdkafka(self) -> str:
+        """What threads are still inside a call to the brokers for, though all was stopped."""
+        inside = {
+            "kafka-client": "while the group was left",
+            "transaction": "a transaction",
+            "rebuild": "while the log was read again",
+        }
+        names = {thread.name for thread in threading.enumerate()}
+        return ", ".join(what for name, what in inside.items() if name in names)
 
     def crashed(self) -> None:
         """Something went wrong at work: let this start count as one that got nowhere."""
@@ -321,19 +379,21 @@ class Worker:
     def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
         """Note that the calling thread waits for a service, or (`waiting` false) no more."""
         self.watchdog.waiting(service, waiting)
-        self._absences(service, waiting, why)
+        self._absences(service, waiting, self._causes.told(service, why) if waiting else why)
 
     def _progress(self) -> None:
         """Work that takes long got on."""
         self.watchdog.progress()
         self.health.beat()
 
-    def _away(self, service: str, waiting: bool) -> None:
+    def _away(self, service: str, waiting: bool, why: str) -> None:
         self.metrics.waiting(service, waiting)
         if waiting:
-            self.health.waiting_for(service)
+            self.health.waiting_for(service, why)
         else:
             self.health.arrived(service)
+            if service == "kafka":
+                self._causes.forget()
 
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()

@@ -1,5 +1,7 @@
 """What every test can use. Light on purpose: unit tests need no service and import none."""
 
+import signal
+
 import pytest
 
 from tests.services import (
@@ -26,6 +28,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(tests that need one are skipped), or auto (local if the extra is installed, else "
         "containers)",
     )
+
+
+def pytest_configure() -> None:
+    """Let child processes mind the signals that tests send them, wherever the suite was started.
+
+    A shell without job control starts what runs in its background with SIGINT ignored, nohup with
+    SIGHUP ignored, and children inherit that.
+    """
+    for number, default in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -7,6 +7,7 @@ from features.stores.contract import (
     StateWrite,
     Store,
     StoreMismatchError,
+    StoreRefusedError,
     StoreUnavailableError,
 )
 from features.stores.memory import MemoryStore
@@ -19,5 +20,6 @@ __all__ = [
     "StateWrite",
     "Store",
     "StoreMismatchError",
+    "StoreRefusedError",
     "StoreUnavailableError",
 ]

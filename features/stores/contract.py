@@ -13,6 +13,7 @@ __all__ = [
     "StateWrite",
     "Store",
     "StoreMismatchError",
+    "StoreRefusedError",
     "StoreUnavailableError",
 ]
 
@@ -30,7 +31,19 @@ class StateLostError(Exception):
 
 
 class StoreMismatchError(Exception):
-    """The store was filled with other options than it was opened with; a person has to decide."""
+    """The store cannot be used as it was opened: address, rights, or what it was filled with.
+
+    A person has to decide; the message says between what.
+    """
+
+
+class StoreRefusedError(Exception):
+    """The store answers, and refuses; a person has to act, and the message says how."""
+
+    def __init__(self, message: str, *, is_doubtful: bool = False) -> None:
+        """`is_doubtful`: stores that start or fail over say so for a moment, too."""
+        super().__init__(message)
+        self.is_doubtful = is_doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ class StateWrite(NamedTuple):
     expected: int
     """Version that was read; 0 where there was no state."""
     packed: bytes
+    """The state with a version that no other write has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +99,15 @@ class Store(Protocol):
     beside it, which can be filled while the current one serves, and `activate` switches over.
     Sources belong to all generations.
 
-    Every method raises `StoreUnavailableError` when the store is away; calls may be repeated.
+    Every method raises `StoreUnavailableError` when the store is away, `StoreRefusedError` and
+    `StoreMismatchError` when waiting would not help; calls may be repeated.
     """
+
+    def check_access(self) -> None:
+        """Reach the store and see that all it is needed for can be done there; changes nothing.
+
+        Raises `StoreMismatchError` with all that is missing.
+        """
 
     @property
     def generation(self) -> int:
@@ -97,9 +118,6 @@ class Store(Protocol):
 
         Raises `StoreMismatchError`.
         """
-
-    def first_version(self) -> int:
-        """A version above every version given out before, for states that do not exist yet."""
 
     def read(
         self, wanted: Sequence[Collection[str]], progress: Sequence[Progress] = ()

@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from confluent_kafka import KafkaException
 
 from features.stores import Source, Store, StoreMismatchError, StoreUnavailableError
 from features.usecase import UseCase
-from stream_app.audit.brokers import Brokers, Committed, Topic
+from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
 from stream_app.audit.outputs import Outputs
@@ -106,11 +107,12 @@ class _Audit:
 
     def run(self, *, recompute_state: bool, doubles_fail: bool, progress: Progress) -> Report:
         usecase, brokers = self._usecase, self._brokers
-        report = Report(self._application, doubles_fail=doubles_fail)
         events = [topic.name for topic in usecase.topics]
         out = list(dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic)))
         topics = brokers.topics([*events, *out])
         brokers.refuse_compacted(out)
+        rules = brokers.event_rules(events)
+        report = Report(self._application, doubles_fail=doubles_fail, may_compact=rules.may_compact)
         everywhere = [place for name in events for place in topics[name].places]
         # Step 1.
         committed = self._committed(everywhere, topics, report)
@@ -138,7 +140,7 @@ class _Audit:
         }
         for place, (first, end) in ranges.items():
             report.add_gone(partitions[place], first, min(starts[place], end))
-        judge = Judge(self._settings, usecase)
+        judge = Judge(self._settings, usecase, rules.ahead_seconds)
         for messages in read(
             brokers,
             {place: (ledger.first, ledger.end) for place, ledger in ledgers.items()},
@@ -146,12 +148,17 @@ class _Audit:
             lambda place, first, end: report.add_gone(partitions[place], first, end),
         ):
             judge.book(messages, ledgers)
+        report.unbelieved_replays = judge.unbelieved_replays
         outputs = Outputs(
             ledgers,
             [topics[name] for name in events],
             usecase.predictions_topic,
             usecase.dead_letters_topic,
             self._application,
+            contract=usecase.prediction,
+            replays=judge.replays,
+            firsts={place: first for place, (first, _) in ranges.items()},
+            is_everything=self._scope.is_everything,
         )
         removed = _Removed(unknown={place for place, start in out_starts.items() if start > 0})
         for messages in read(
@@ -165,21 +172,37 @@ class _Audit:
             outputs.take(messages)
         if removed.unknown:
             removed.until = math.inf  # nothing is left there that could tell the time
-        report.outputs = outputs.counts
+        report.outputs, report.faults = outputs.counts, outputs.faults
+        apart = _CLOCKS_APART_SECONDS + rules.ahead_seconds
         for place, ledger in ledgers.items():
             terms = Terms(
                 committed=committed.get(place),
                 mark=marks.get(place) if usecase.features.views else None,
-                outputs_removed_until=removed.until + _CLOCKS_APART_SECONDS,
+                outputs_removed_until=removed.until + apart,
             )
             report.add(partitions[place], ledger.judge(terms))
+        self._look_behind_the_ends(report, partitions, outputs)
         if recompute_state:
             report.recomputed = recompute(
                 brokers, self._store, usecase, judge, ledgers, ids, committed,
                 lambda done, total: progress("states", done, total),
             )  # fmt: skip
-        self._explain(report, committed, removed)
+        self._explain(report, committed, removed, rules)
         return report
+
+    def _look_behind_the_ends(
+        self, report: Report, partitions: dict[Place, PartitionReport], outputs: Outputs
+    ) -> None:
+        """Find outputs and commits of offsets that no log reaches any more.
+
+        Logs only grow, and their ends are asked for after everything else: where one lies below
+        an offset that was committed or published, its rest was cut off, and new records will take
+        the places of those that were there.
+        """
+        for place, end in self._brokers.ends(list(partitions), decided=False).items():
+            report.add_cut_off(partitions[place], end)
+            beyond = np.unique(np.frombuffer(outputs.beyond.get(place, b""), np.int64))
+            report.add_beyond(place, beyond[beyond >= end])
 
     def _committed(
         self, places: Sequence[Place], topics: dict[str, Topic], report: Report
@@ -235,8 +258,30 @@ class _Audit:
                 f"beginning of this one: {', '.join(begun)}."
             )
 
-    def _explain(self, report: Report, committed: dict[Place, Any], removed: _Removed) -> None:
+    def _explain(
+        self,
+        report: Report,
+        committed: dict[Place, Any],
+        removed: _Removed,
+        rules: EventRules,
+    ) -> None:
         notes = report.notes
+        if rules.untold:
+            notes.append(
+                f"Brokers do not tell the settings of {', '.join(rules.untold)}: outputs of offsets "
+                "without a record may be of records that compaction removed. Allow DescribeConfigs."
+            )
+        if report.cut_off or report.no_record:
+            notes.append(
+                "A log ends before, or holds no record at, offsets that were processed: an unclean "
+                "election may have cut it, or it was written anew. What was there is lost."
+            )
+        if report.unbelieved_replays:
+            notes.append(
+                f"{report.unbelieved_replays} records say with replay-of that they are replays, and "
+                "their replay-token was not made with replay_secret: they count as records of "
+                "their own."
+            )
         if not committed:
             notes.append(f"The group {self._application} has committed no offset.")
         if self._settings.starts_at == "end" and self._scope.since is None and report.missing:

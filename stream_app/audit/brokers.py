@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,10 +30,13 @@ from stream_app.logs import get_logger
 from stream_app.offsets import topic_id_of
 from stream_app.settings import Settings
 
-__all__ = ["Brokers", "Committed", "Topic"]
+__all__ = ["Brokers", "Committed", "EventRules", "Topic"]
 
 _REQUEST_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 0.2
+_AHEAD_SECONDS: Final = 86_400.0
+"""How far ahead of its append a record's timestamp is taken to be where brokers allow more, or do not
+say what they allow."""
 
 _librdkafka = get_logger("librdkafka")
 
@@ -61,6 +64,18 @@ class Committed:
     offset: int
     topic_id: str | None
     """The incarnation of the topic it was committed for; None where a person set it."""
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """What the settings of the event topics mean for an account of their records."""
+
+    ahead_seconds: float
+    """How far ahead of its append a record's timestamp may be."""
+    may_compact: frozenset[str]
+    """Topics from which compaction may remove records that had outputs."""
+    untold: tuple[str, ...]
+    """Topics whose settings brokers do not tell."""
 
 
 class Brokers:
@@ -124,7 +139,7 @@ class Brokers:
         futures = self._admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
         for resource, future in futures.items():
             try:
-                policy = str(future.result()["cleanup.policy"].value)
+                entry = future.result().get("cleanup.policy")
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                     raise ConfigurationError(
@@ -132,12 +147,37 @@ class Brokers:
                         "brokers do not tell it: allow DescribeConfigs on it."
                     ) from None
                 raise _away(error) from error
+            if entry is None:
+                raise ConfigurationError(
+                    f"The cleanup policy of the topic {resource.name} must be known, and brokers "
+                    "do not tell it."
+                )
+            policy = str(entry.value)
             if "compact" in policy:
                 raise ConfigurationError(
                     f"The topic {resource.name} is compacted (cleanup.policy={policy}): compaction "
                     "removes predictions and dead letters, so nothing can be proven. Set "
                     "cleanup.policy=delete, and audit what was written since."
                 )
+
+    def event_rules(self, names: Collection[str]) -> EventRules:
+        """What the settings of the event topics say; where they are not told, the widest."""
+        ahead, may_compact, untold = 0.0, set(), []
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
+        for resource, future in futures.items():
+            told: dict[str, str] = {}
+            try:
+                told = {name: str(entry.value) for name, entry in future.result().items()}
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise _away(error) from error
+            if "cleanup.policy" not in told:
+                untold.append(resource.name)
+            if "compact" in told.get("cleanup.policy", "compact"):
+                may_compact.add(resource.name)
+            ahead = max(ahead, _allowed_ahead(told))
+        return EventRules(ahead, frozenset(may_compact), tuple(untold))
 
     def committed(self, places: Sequence[Place]) -> dict[Place, Committed]:
         """What the group has committed; partitions without a commit are left out.
@@ -189,6 +229,16 @@ class Brokers:
         except KafkaException as error:
             raise _away(error) from error
         return {Place(*place): offset for place, offset in found.items()}
+
+
+def _allowed_ahead(told: Mapping[str, str]) -> float:
+    """How far ahead of the broker's clock a topic lets timestamps be, in seconds."""
+    if told.get("message.timestamp.type") == "LogAppendTime":
+        return 0.0
+    for name in ("message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"):
+        if name in told:
+            return min(int(told[name]) / 1_000.0, _AHEAD_SECONDS)
+    return _AHEAD_SECONDS
 
 
 def _away(error: KafkaException) -> ServiceAwayError:

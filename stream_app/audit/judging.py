@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from dataclasses import fields
 
 from confluent_kafka import Message
 
 from features.order import rank
-from features.usecase import UseCase
+from features.usecase import TimeBounds, UseCase
+from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Kind, Ledger
 from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of
 from stream_app.decode import DecodeStage
-from stream_app.origins import replayed_origin
-from stream_app.record_clock import RecordClock
 from stream_app.records import Item, Partition, Record
+from stream_app.replays import Replays, says_replay
 from stream_app.settings import Settings
 
 __all__ = ["Judge"]
@@ -22,47 +24,96 @@ __all__ = ["Judge"]
 _TIMELESS = 0
 
 
+class _WideBounds(TimeBounds):
+    """The times that a worker may have believed, whatever its clock was when it read a record.
+
+    It takes its own clock for a timestamp that is ahead of it by more than `clock_ahead_seconds`,
+    and nobody knows later what that clock was: it lay below the timestamp, by as much as brokers
+    let timestamps be ahead. A time that is too early for the timestamp may have been believed.
+    """
+
+    allowed_ahead_seconds: float
+    now: float
+
+    @classmethod
+    def of(cls, times: TimeBounds, allowed_ahead_seconds: float) -> _WideBounds:
+        """The bounds of a use case, widened."""
+        wide = cls(**{each.name: getattr(times, each.name) for each in fields(TimeBounds)})
+        object.__setattr__(wide, "allowed_ahead_seconds", allowed_ahead_seconds)
+        object.__setattr__(wide, "now", time.time())
+        return wide
+
+    def range_at(self, clock: float) -> tuple[float, float]:
+        """Lowest and highest time that may have been believed of a record with this timestamp."""
+        low, high = super().range_at(clock)
+        if self.earliest is None:
+            low = -math.inf if clock > self.now else low - self.allowed_ahead_seconds
+        return low, high
+
+
 class Judge:
     """Decodes records of the event topics."""
 
-    def __init__(self, settings: Settings, usecase: UseCase) -> None:
+    def __init__(self, settings: Settings, usecase: UseCase, allowed_ahead_seconds: float) -> None:
+        """`allowed_ahead_seconds`: how far ahead brokers let the timestamps of records be."""
+        self.times: TimeBounds = _WideBounds.of(usecase.times, allowed_ahead_seconds)
+        """Times that may have been believed."""
+        self.replays = Replays(settings.application or usecase.name, settings.replay_secret)
+        self.unbelieved_replays = 0
+        """Records booked that call themselves replays and are none."""
         self._decode = DecodeStage(
             {topic.name: topic.decoder for topic in usecase.topics},
-            usecase.times,
+            self.times,
             max_value_bytes=settings.max_value_bytes,
             on_unknown_fields=lambda _topic, _count: None,
         )
-        self._clock = RecordClock(settings.clock_ahead_seconds)
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
         self._partitions: dict[Place, Partition] = {}
 
-    def decode(self, messages: Sequence[Message]) -> list[Item]:
-        """Each record as an item, an event or a failure, in the same order."""
-        records = [self._record(message) for message in messages]
-        self._clock(records)
-        return self._decode(records)
+    def decode(self, messages: list[Message]) -> list[Item]:
+        """Each record as an item, an event or a failure, in the same order; empties the list.
 
-    def book(self, messages: Sequence[Message], ledgers: dict[Place, Ledger]) -> None:
-        """Note in the ledgers what records there are, and what each asks for."""
-        entries: dict[Place, tuple[list[int], list[int], list[int]]] = {}
-        for item, message in zip(self.decode(messages), messages, strict=True):
-            place = place_of(message)
-            offsets, kinds, seconds = entries.setdefault(place, ([], [], []))
-            kind = Kind.RECORD
+        A message keeps its headers once it was asked for them, and a record may have 60,000: they
+        are let go of one record at a time.
+        """
+        records, replays = [], []
+        messages.reverse()
+        while messages:
+            record = self._record(messages.pop())
+            replay = self.replays(record.key, record.value, record.headers)
+            self.unbelieved_replays += replay is None and says_replay(record.headers)
+            record.headers = ()
+            records.append(record)
+            replays.append(replay)
+        items = self._decode(records)
+        for item, replay in zip(items, replays, strict=True):
+            if replay is not None:
+                item.first_origin, item.applied_before = replay
+        return items
+
+    def book(self, messages: list[Message], ledgers: dict[Place, Ledger]) -> None:
+        """Note in the ledgers what records there are, and what each asks for; empties the list."""
+        entries: dict[Place, tuple[list[int], list[int], list[int], list[Identity]]] = {}
+        for item in self.decode(messages):
+            record = item.record
+            place = Place(record.partition.topic, record.partition.number)
+            offsets, kinds, seconds, identities = entries.setdefault(place, ([], [], [], []))
+            kind, event = Kind.RECORD, NO_EVENT
             if item.failure is not None:
                 kind |= Kind.INVALID
             elif type(item.event) in self._triggers:
                 kind |= Kind.ASKS
-            headers = message.headers()
-            if headers and replayed_origin(dict(headers)) is not None:
+                event = event_digest(item.event.event_id, item.event.event_time, item.first_origin)
+            if item.first_origin is not None:
                 kind |= Kind.REPLAY
             offsets.append(item.offset)
             kinds.append(kind)
-            timestamp = item.record.timestamp
-            seconds.append(_TIMELESS if timestamp is None else _whole(timestamp))
-        for place, (offsets, kinds, seconds) in entries.items():
+            seconds.append(_TIMELESS if record.timestamp is None else _whole(record.timestamp))
+            identities.append(Identity(bytes_digest(record.key), bytes_digest(record.value), event))
+        for place, (offsets, kinds, seconds, identities) in entries.items():
             ledgers[place].records(offsets, kinds, seconds)
+            ledgers[place].identities(offsets, identities)
 
     def _record(self, message: Message) -> Record:
         place = place_of(message)

@@ -5,13 +5,16 @@ It takes a few bytes an offset, in numpy arrays; nothing is kept as a Python obj
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from stream_app.audit.faults import Fault
+from stream_app.audit.identities import Identity
 
 __all__ = ["Fate", "Fates", "Kind", "Ledger", "Terms"]
 
@@ -56,6 +59,8 @@ class Fate(IntEnum):
     """Committed, asks for nothing, and lies above the marks of the state."""
     UNPROVEN = 11
     """As `WITHOUT_OUTPUT`, but retention may have removed the output."""
+    WRONG_OUTPUT = 12
+    """As `WITHOUT_OUTPUT`, but there are outputs, each with a fault."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class Fates:
     """Offsets of records that asked for no prediction and have one."""
     no_record: npt.NDArray[np.int64]
     """Offsets at which there is no record, of which there are outputs."""
+    faults: Mapping[Fault, npt.NDArray[np.int64]]
+    """Offsets whose outputs have such a fault."""
 
 
 class Ledger:
@@ -103,6 +110,11 @@ class Ledger:
         self._replay_predictions = np.zeros(size, np.uint8)
         self._replay_letters = np.zeros(size, np.bool_)
         self._not_applied = np.zeros(size, np.bool_)
+        self._faults = np.zeros(size, np.uint8)
+        self._keys = np.zeros(size, np.uint32)
+        self._values = np.zeros(size, np.uint32)
+        self._events = np.zeros(size, np.uint32)
+        self._identified = False
 
     def __contains__(self, offset: int) -> bool:
         """Whether the offset is accounted for here."""
@@ -113,6 +125,23 @@ class Ledger:
         at = self._index(offsets)
         self._kinds[at] = kinds
         self._seconds[at] = seconds
+
+    def identities(self, offsets: Sequence[int], identities: Sequence[Identity]) -> None:
+        """Note what the outputs of these records must have in common with them."""
+        at = self._index(offsets)
+        self._keys[at], self._values[at], self._events[at] = zip(*identities, strict=True)
+        self._identified = True
+
+    def identity(self, offset: int) -> Identity | None:
+        """What the outputs of a record must have in common with it; None where there is none."""
+        at = offset - self.first
+        if not (self._identified and self._kinds[at]):
+            return None
+        return Identity(int(self._keys[at]), int(self._values[at]), int(self._events[at]))
+
+    def fault(self, offset: int, fault: Fault) -> None:
+        """Note that an output of this record has a fault, so that it counts for nothing."""
+        self._faults[offset - self.first] |= fault
 
     def predictions(self, offsets: Sequence[int]) -> None:
         """Note a prediction of each of these records, as it was consumed."""
@@ -133,6 +162,10 @@ class Ledger:
     def replay_dead_letters(self, origins: Sequence[int]) -> None:
         """Note dead letters that replays of these records led to."""
         self._replay_letters[self._index(origins)] = True
+
+    def has_record(self, offset: int) -> bool:
+        """Whether there is a record at an offset."""
+        return bool(self._kinds[offset - self.first])
 
     def is_replay(self, offset: int) -> bool:
         """Whether the record at an offset is a replay."""
@@ -166,6 +199,7 @@ class Ledger:
         done = offsets < (0 if terms.committed is None else terms.committed)
         in_state = offsets <= (np.iinfo(np.int64).max if terms.mark is None else terms.mark)
         needs_output = asks | (kinds & Kind.INVALID != 0)
+        faults = self._faults[part]
         kept = self._seconds[part] > terms.outputs_removed_until
         again = [
             (predictions > 1) & (letters == 0),
@@ -182,6 +216,7 @@ class Ledger:
             (replay & (outputs == 1), Fate.REPLAYED),
             (predicted > 0, Fate.PREDICTED),
             (lettered, Fate.DEAD_LETTERED),
+            (needs_output & (faults != 0), Fate.WRONG_OUTPUT),
             (needs_output & kept, Fate.WITHOUT_OUTPUT),
             (needs_output, Fate.UNPROVEN),
             (replay & in_state, Fate.REPLAYED),
@@ -200,6 +235,7 @@ class Ledger:
             repeated_by_replay=_sum(record & (predicted > 1) & (predictions <= 1)),
             unasked=offsets[record & ~asks & (predictions > 0)],
             no_record=offsets[~record & (outputs > 0)],
+            faults={fault: offsets[faults & fault != 0] for fault in Fault},
         )
 
     def _index(self, offsets: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -1,18 +1,27 @@
-"""Which record a prediction or a dead letter came of, by its headers."""
+"""Which record a prediction or a dead letter came of, and whether it is what must come of it."""
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Message
 
+from features.foreign import bounded
+from features.usecase import Prediction
 from stream_app.audit.brokers import Topic
+from stream_app.audit.contract import read_prediction
+from stream_app.audit.faults import Fault, Faults
+from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.places import Place
+from stream_app.audit.reading import headers_of, place_of
 from stream_app.dead_letters import PREFIX
-from stream_app.origins import Headers, origin_of, replayed_origin, text
+from stream_app.origins import Headers, Origin, origin_of, text
+from stream_app.replays import Replays
 
 __all__ = ["OutputCounts", "Outputs"]
 
@@ -32,6 +41,14 @@ class OutputCounts:
     """Without the headers that say where they came from."""
 
 
+class _WrongError(Exception):
+    """An output is not what its headers say that it is."""
+
+    def __init__(self, fault: Fault, what: str) -> None:
+        super().__init__(what)
+        self.fault = fault
+
+
 class Outputs:
     """Books predictions and dead letters in the ledgers of the records they came of."""
 
@@ -42,86 +59,243 @@ class Outputs:
         predictions_topic: str,
         dead_letters_topic: str,
         group: str,
+        *,
+        contract: type[Prediction] = Prediction,
+        replays: Replays | None = None,
+        firsts: Mapping[Place, int] | None = None,
+        is_everything: bool = True,
     ) -> None:
+        """`firsts`: where the audited ranges begin, if that is before the logs do.
+
+        `is_everything`: whether predictions that name no record are of the range.
+        """
         self._ledgers = ledgers
         self._names = {topic.topic_id: topic.name for topic in topics}
+        self._ids = {name: topic_id for topic_id, name in self._names.items()}
         self._predictions_topic = predictions_topic
         self._dead_letters_topic = dead_letters_topic
         self._group = group
+        self._contract = contract
+        self._replays = replays or Replays(group)
+        self._firsts = firsts or {}
+        self._is_everything = is_everything
         self._entries: dict[tuple[Callable[[Ledger, list[int]], None], Place], list[int]] = (
             defaultdict(list)
         )
         self.counts = OutputCounts()
+        self.faults = Faults()
+        self.beyond: dict[Place, array[int]] = defaultdict(lambda: array("q"))
+        """Offsets at or above the ends of the ranges of which there are outputs."""
 
-    def take(self, messages: Iterable[Message]) -> None:
-        """Book a batch."""
-        for message in messages:
-            headers = dict(message.headers() or ())
-            try:
-                if self._is_dead_letter(message, headers):
-                    self.counts.dead_letters += 1
-                    self._dead_letter(headers)
-                else:
-                    self.counts.predictions += 1
-                    self._prediction(headers)
-            except (KeyError, ValueError):
-                self.counts.unreadable += 1
+    def take(self, messages: list[Message]) -> None:
+        """Book a batch, and empty it: headers are kept by a message once it was asked for them."""
+        messages.reverse()
+        while messages:
+            self._take(messages.pop())
         for (book, place), offsets in self._entries.items():
             book(self._ledgers[place], offsets)
         self._entries.clear()
 
-    def _is_dead_letter(self, message: Message, headers: Headers) -> bool:
-        if self._predictions_topic == self._dead_letters_topic:
-            return f"{PREFIX}offset" in headers
-        return message.topic() == self._dead_letters_topic
+    def _take(self, message: Message) -> None:
+        headers: Headers = {}
+        is_letter = message.topic() == self._dead_letters_topic
+        try:
+            pairs = headers_of(message)
+            headers = dict(pairs)
+            if self._predictions_topic == self._dead_letters_topic:
+                is_letter = f"{PREFIX}offset" in headers
+            if is_letter:
+                self.counts.dead_letters += 1
+                self._dead_letter(message, headers, pairs)
+            else:
+                self.counts.predictions += 1
+                self._prediction(message, headers)
+        except (KeyError, ValueError):
+            self.counts.unreadable += 1
+            if not is_letter and self._is_everything:
+                # Whoever reads predictions needs their ids. Dead letters may share their topic.
+                what = f"{_name(message)} has not the headers that say which record it is of"
+                self._note(message, Fault.BROKEN_CONTRACT, what)
 
-    def _prediction(self, headers: Headers) -> None:
+    def _prediction(self, message: Message, headers: Headers) -> None:
         origin = origin_of(text(headers, "prediction-id"))
         consumed = Place(text(headers, "source-topic"), int(text(headers, "source-partition")))
         offset = int(text(headers, "source-offset"))
-        name = self._names.get(origin.topic_id)
-        first = Place(name or "", origin.partition)
-        if (consumed, offset) == (first, origin.offset):
-            if not self._book(Ledger.predictions, consumed, offset):
-                self.counts.out_of_range += 1
+        first = Place(self._names.get(origin.topic_id, ""), origin.partition)
+        is_replay = (consumed, offset) != (first, origin.offset)
+        if self._is_of_other_origins(origin, consumed, offset, headers):
+            self.counts.of_other_origins += 1
             return
-        # A replay: it is that record's outcome, and its first origin's.
-        booked = self._replayed(consumed, offset) and self._book(
-            Ledger.predictions, consumed, offset
-        )
-        booked |= self._book(Ledger.replay_predictions, first, origin.offset)
-        self._note_unbooked(booked, known=name is not None)
+        ledger = self._ledger(consumed, offset)
+        if ledger is None and not self._is_in_scope(consumed, offset):
+            self.counts.out_of_range += 1
+            return
+        try:
+            self._check_prediction(message, headers, ledger, offset, origin if is_replay else None)
+        except _WrongError as wrong:
+            what = f"{_name(message)}, the prediction of {consumed} {offset}: {wrong}"
+            self._note(message, wrong.fault, what, ledger, offset)
+            return
+        if ledger is None:
+            self.counts.out_of_range += 1
+            return
+        self._entries[Ledger.predictions, consumed].append(offset)
+        if is_replay and self._ledger(first, origin.offset) is not None:
+            self._entries[Ledger.replay_predictions, first].append(origin.offset)
 
-    def _dead_letter(self, headers: Headers) -> None:
+    def _is_of_other_origins(
+        self, origin: Origin, consumed: Place, offset: int, headers: Headers
+    ) -> bool:
+        """Whether a prediction was made of a record of a topic that is not there now."""
+        if consumed.topic not in self._ids:
+            return True
+        if "source-topic-id" in headers:  # of a replay
+            return text(headers, "source-topic-id") != self._ids[consumed.topic]
+        # An earlier topic of the same name: at the same place now is another record.
+        of_itself = (origin.partition, origin.offset) == (consumed.partition, offset)
+        return of_itself and origin.topic_id not in self._names
+
+    def _check_prediction(
+        self,
+        message: Message,
+        headers: Headers,
+        ledger: Ledger | None,
+        offset: int,
+        first_origin: Origin | None,
+    ) -> None:
+        value = message.value()
+        if not value:
+            raise _WrongError(Fault.WITHOUT_VALUE, "it has no value")
+        try:
+            found = read_prediction(self._contract, value)
+        except ValueError as error:
+            raise _WrongError(Fault.BROKEN_CONTRACT, str(error)) from None
+        if found.prediction_id != text(headers, "prediction-id"):
+            raise _WrongError(
+                Fault.CONTRADICTORY, "the prediction_id of its value is not that of its header"
+            )
+        if ledger is None or not ledger.has_record(offset):
+            return
+        if ledger.is_replay(offset) != (first_origin is not None):
+            raise _WrongError(
+                Fault.CONTRADICTORY,
+                "its record is a replay, and it has not the id of the first origin"
+                if first_origin is None
+                else f"its id is that of another record, {first_origin}, and its record is no replay",
+            )
+        record = ledger.identity(offset)
+        if record is None:
+            return
+        if bytes_digest(_raw(message.key())) != record.key:
+            raise _WrongError(Fault.OF_ANOTHER_RECORD, "its key is not that of its record")
+        if record.event and record.event != event_digest(
+            found.event_id, found.event_time, first_origin
+        ):
+            raise _WrongError(
+                Fault.OF_ANOTHER_RECORD, "its event id or event time is not that of its record"
+            )
+
+    def _dead_letter(self, message: Message, headers: Headers, pairs: list[Any]) -> None:
         name = self._names.get(text(headers, f"{PREFIX}topic-id"))
         consumed = Place(name or "", int(text(headers, f"{PREFIX}partition")))
         offset = int(text(headers, f"{PREFIX}offset"))
         if name is None or headers.get(f"{PREFIX}group") not in (None, self._group.encode()):
             self.counts.of_other_origins += 1
             return
-        booked = self._book(Ledger.dead_letters, consumed, offset)
-        if headers.get(f"{PREFIX}state") == b"not-applied":
-            self._book(Ledger.not_applied, consumed, offset)
-        if (origin := replayed_origin(headers)) is not None:
-            first = Place(self._names.get(origin.topic_id, ""), origin.partition)
-            booked |= self._book(Ledger.replay_dead_letters, first, origin.offset)
-        self._note_unbooked(booked, known=True)
-
-    def _replayed(self, place: Place, offset: int) -> bool:
-        # The header names the topic only: at the same offset of a topic of the same name before
-        # this one was another record, so the record here must be a replay.
-        ledger = self._ledgers.get(place)
-        return ledger is not None and offset in ledger and ledger.is_replay(offset)
-
-    def _book(self, book: Callable[[Ledger, list[int]], None], place: Place, offset: int) -> bool:
-        ledger = self._ledgers.get(place)
-        if ledger is None or offset not in ledger:
-            return False
-        self._entries[book, place].append(offset)
-        return True
-
-    def _note_unbooked(self, booked: bool, *, known: bool) -> None:
-        if not booked and known:
+        ledger = self._ledger(consumed, offset)
+        if ledger is None and not self._is_in_scope(consumed, offset):
             self.counts.out_of_range += 1
-        elif not booked:
-            self.counts.of_other_origins += 1
+            return
+        try:
+            self._check_dead_letter(message, headers, ledger, consumed, offset)
+        except _WrongError as wrong:
+            what = f"{_name(message)}, the dead letter of {consumed} {offset}: {wrong}"
+            self._note(message, wrong.fault, what, ledger, offset)
+            return
+        if ledger is None:
+            self.counts.out_of_range += 1
+            return
+        self._entries[Ledger.dead_letters, consumed].append(offset)
+        if headers.get(f"{PREFIX}state") == b"not-applied":
+            self._entries[Ledger.not_applied, consumed].append(offset)
+        if ledger.is_replay(offset):
+            replay = self._replays(_raw(message.key()), _raw(message.value()), pairs)
+            first = replay and Place(self._names.get(replay.origin.topic_id, ""), replay.origin[1])
+            if replay and first and self._ledger(first, replay.origin.offset) is not None:
+                self._entries[Ledger.replay_dead_letters, first].append(replay.origin.offset)
+
+    def _check_dead_letter(
+        self,
+        message: Message,
+        headers: Headers,
+        ledger: Ledger | None,
+        consumed: Place,
+        offset: int,
+    ) -> None:
+        topic = headers.get(f"{PREFIX}topic")
+        if topic is not None and topic != consumed.topic.encode():
+            raise _WrongError(
+                Fault.CONTRADICTORY, f"it names the topic {bounded(topic)} beside that topic's id"
+            )
+        record = ledger.identity(offset) if ledger is not None else None
+        for part, raw in (("key", _raw(message.key())), ("value", _raw(message.value()))):
+            found = _digest(part, raw, headers)
+            if record is None or found == getattr(record, part):
+                continue
+            if raw is None and f"{PREFIX}{part}-omitted-sha256" not in headers:
+                raise _WrongError(
+                    Fault.WITHOUT_VALUE, f"it has no {part}, its record has, and it does not say so"
+                )
+            raise _WrongError(Fault.OF_ANOTHER_RECORD, f"its {part} is not that of its record")
+
+    def _ledger(self, place: Place, offset: int) -> Ledger | None:
+        ledger = self._ledgers.get(place)
+        return ledger if ledger is not None and offset in ledger else None
+
+    def _is_in_scope(self, place: Place, offset: int) -> bool:
+        """Whether an offset that is in no ledger is of an audited record that is gone."""
+        ledger = self._ledgers.get(place)
+        if ledger is None:
+            return False
+        if offset >= ledger.end:
+            self.beyond[place].append(min(offset, 2**63 - 1))
+        return self._firsts.get(place, ledger.first) <= offset < ledger.first
+
+    def _note(
+        self,
+        message: Message,
+        fault: Fault,
+        what: str,
+        ledger: Ledger | None = None,
+        offset: int = -1,
+    ) -> None:
+        self.faults.add(fault, (place_of(message), message.offset() or 0), what)
+        if ledger is not None:
+            ledger.fault(offset, fault)
+
+
+def _digest(part: str, raw: bytes | None, headers: Headers) -> int:
+    """Of the key or value of a dead letter, or of what it says that it left out."""
+    length = headers.get(f"{PREFIX}{part}-omitted-bytes")
+    sha256 = headers.get(f"{PREFIX}{part}-omitted-sha256")
+    if length is None and sha256 is None:
+        return bytes_digest(raw)
+    if raw is not None:
+        raise _WrongError(Fault.CONTRADICTORY, f"it has a {part} and says that it left it out")
+    try:
+        return omitted_digest(
+            int(text(headers, f"{PREFIX}{part}-omitted-bytes")),
+            bytes.fromhex(text(headers, f"{PREFIX}{part}-omitted-sha256")),
+        )
+    except (KeyError, ValueError):
+        raise _WrongError(
+            Fault.CONTRADICTORY, f"it left its {part} out, and does not say of which bytes"
+        ) from None
+
+
+def _raw(data: str | bytes | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _name(message: Message) -> str:
+    return f"{place_of(message)} {message.offset()}"

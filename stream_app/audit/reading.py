@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -12,7 +12,7 @@ from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
 from stream_app.errors import ServiceAwayError
 
-__all__ = ["Progress", "place_of", "read"]
+__all__ = ["Progress", "headers_of", "place_of", "read"]
 
 _RECORDS: Final = 1_000
 """Records taken at once."""
@@ -51,6 +51,16 @@ def place_of(message: Message) -> Place:
     assert topic is not None
     assert partition is not None
     return Place(topic, partition)
+
+
+def headers_of(message: Message) -> list[Any]:
+    """The headers of an output; raises `ValueError` where confluent-kafka cannot read them."""
+    try:
+        headers: Any = message.headers()  # a second call would give what is no object: once only
+        return headers or []
+    except Exception as error:
+        # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
+        raise ValueError("its headers cannot be read") from error
 
 
 class _Reader:

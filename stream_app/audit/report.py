@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from features.foreign import bounded
+from stream_app.audit.faults import Fault, Faults, fault_name
 from stream_app.audit.ledger import Fate, Fates
 from stream_app.audit.outputs import OutputCounts
 from stream_app.audit.places import OffsetRange, Place, Ranges
@@ -16,6 +21,14 @@ _DOUBLE = (
     Fate.PREDICTED_AGAIN, Fate.DEAD_LETTERED_AGAIN, Fate.PREDICTED_AND_DEAD_LETTERED,
 )  # fmt: skip
 _MISSING = (Fate.WITHOUT_OUTPUT, Fate.WITHOUT_STATE)
+_FAULTS = {
+    Fault.WITHOUT_VALUE: "outputs without value",
+    Fault.BROKEN_CONTRACT: "predictions that break their contract",
+    Fault.CONTRADICTORY: "outputs that contradict themselves",
+    Fault.OF_ANOTHER_RECORD: "outputs of another record than the one they name",
+}
+_LISTED = 100
+"""States of one kind that are listed; all are counted."""
 
 
 @dataclass
@@ -36,6 +49,8 @@ class PartitionReport:
     """Offsets of the range that the log no longer holds."""
     gone_unread: int = 0
     """Those of them that the group had not committed."""
+    cut_off: int = 0
+    """Committed offsets that lie behind the end of the log."""
 
     def as_json(self) -> dict[str, Any]:
         """The partition as JSON has it."""
@@ -50,6 +65,7 @@ class PartitionReport:
             **_counts(self.fates),
             "gone": self.gone,
             "gone_unread": self.gone_unread,
+            "cut_off": self.cut_off,
         }
 
 
@@ -93,6 +109,23 @@ class RecomputeReport:
     differences: list[StateDifference] = field(default_factory=list)
     """The first of those that differ."""
 
+    def add_different(self, view: str, entity: str, what: str) -> None:
+        """Note a state that is not what the log says."""
+        self.different += 1
+        if len(self.differences) < _LISTED:
+            self.differences.append(StateDifference(view, bounded(entity), what))
+
+    def add_incomparable(self, view: str, entity: str, what: str) -> None:
+        """Note a state of which the log cannot tell what it must be."""
+        self.not_comparable += 1
+        if len(self.incomparable) < _LISTED:
+            self.incomparable.append(StateDifference(view, bounded(entity), what))
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether there were states, and not one could be compared."""
+        return bool(self.states) and not (self.equal or self.different)
+
     def as_json(self) -> dict[str, Any]:
         """The comparison as JSON has it."""
         return {
@@ -111,12 +144,20 @@ class RecomputeReport:
 class Report:
     """The account of every record of the range."""
 
-    def __init__(self, application: str, *, doubles_fail: bool) -> None:
-        """`doubles_fail`: whether more than one outcome of a record is a failure."""
+    def __init__(
+        self, application: str, *, doubles_fail: bool, may_compact: frozenset[str] = frozenset()
+    ) -> None:
+        """`doubles_fail`: whether more than one outcome of a record is a failure.
+
+        `may_compact`: event topics from which records may vanish that had outputs.
+        """
         self.application = application
         self.doubles_fail = doubles_fail
         self.partitions: list[PartitionReport] = []
+        self._may_compact = may_compact
         self.outputs = OutputCounts()
+        self.faults = Faults()
+        """Outputs that are wrong in themselves."""
         self.waiting_with_output = 0
         self.above_marks = 0
         """Committed records that the state does not hold, whatever their fate."""
@@ -126,10 +167,15 @@ class Report:
         """Records that asked for no prediction, by the decoders of today, and have one."""
         self.no_record = 0
         """Offsets of which there are outputs, and no record."""
+        self.compacted = 0
+        """The same in topics that compaction removes records from."""
+        self.unbelieved_replays = 0
+        """Records that call themselves replays, and that nobody with the replay secret made."""
         self.ranges: dict[str, Ranges] = {
             name: Ranges()
             for name in ("missing", "double", "gone", "gone_unread", "unproven", "unasked",
-                         "no_record")
+                         "wrong_output", "no_record", "compacted", "cut_off",
+                         *map(fault_name, Fault))
         }  # fmt: skip
         self.notes: list[str] = []
         """What a reader must know to read the figures rightly, a sentence each."""
@@ -143,17 +189,39 @@ class Report:
                 partition.fates[fate] += int((part.fates == fate).sum())
             for name, fates in (
                 ("missing", _MISSING), ("double", _DOUBLE), ("unproven", (Fate.UNPROVEN,)),
+                ("wrong_output", (Fate.WRONG_OUTPUT,)),
             ):  # fmt: skip
                 chosen = sum((part.fates == fate) for fate in fates)
                 self.ranges[name].add(place, part.offsets[chosen.astype(bool)])
             self.ranges["unasked"].add(place, part.unasked)
-            self.ranges["no_record"].add(place, part.no_record)
             self.unasked += len(part.unasked)
-            self.no_record += len(part.no_record)
+            self._add_no_record(place, part.no_record)
+            for fault, offsets in part.faults.items():
+                self.ranges[fault_name(fault)].add(place, offsets)
             self.waiting_with_output += part.waiting_with_output
             self.above_marks += part.above_mark
             self.repeated_by_replay += part.repeated_by_replay
         self.partitions.append(partition)
+
+    def _add_no_record(self, place: Place, offsets: npt.NDArray[np.int64]) -> None:
+        if place.topic in self._may_compact:
+            self.ranges["compacted"].add(place, offsets)
+            self.compacted += len(offsets)
+        else:
+            self.ranges["no_record"].add(place, offsets)
+            self.no_record += len(offsets)
+
+    def add_beyond(self, place: Place, offsets: npt.NDArray[np.int64]) -> None:
+        """Note offsets, in rising order, at or above the end of a log of which there are outputs."""
+        self.ranges["no_record"].add(place, offsets)
+        self.no_record += len(offsets)
+
+    def add_cut_off(self, partition: PartitionReport, end: int) -> None:
+        """Note where a log ends, which may be below the committed offset: its rest was cut off."""
+        committed = partition.committed or 0
+        if committed > end:
+            partition.cut_off = committed - end
+            self.ranges["cut_off"].add_range(OffsetRange(*partition.place, end, committed - 1))
 
     def add_gone(self, partition: PartitionReport, first: int, end: int) -> None:
         """Note that the log no longer holds the offsets from `first` up to `end`."""
@@ -212,14 +280,45 @@ class Report:
         return self.recomputed.different if self.recomputed else 0
 
     @property
+    def wrong(self) -> int:
+        """Outputs that are wrong in themselves."""
+        return self.faults.counts.total()
+
+    @property
+    def cut_off(self) -> int:
+        """Committed offsets that lie behind the ends of their logs."""
+        return sum(partition.cut_off for partition in self.partitions)
+
+    @property
+    def failures(self) -> list[tuple[int, str]]:
+        """What makes the audit fail: how many, of what."""
+        found = [
+            (self.missing, "missing"),
+            (self.double if self.doubles_fail else 0, "more than once"),
+            *((self.faults.counts[fault], _FAULTS[fault]) for fault in Fault),
+            (self.no_record, "offsets with outputs and without a record"),
+            (self.cut_off, "committed offsets behind the end of the log"),
+            (self.states_differ, "states that differ from the log"),
+        ]
+        return [(number, what) for number, what in found if number]
+
+    @property
+    def doubts(self) -> list[tuple[int, str]]:
+        """What cannot be proven: how many, of what."""
+        found = [(self.unproven, "records whose outputs retention may have removed")]
+        if self.recomputed is not None and self.recomputed.proves_nothing:
+            found.append((self.recomputed.states, "states, none of which could be compared"))
+        return [(number, what) for number, what in found if number]
+
+    @property
     def failed(self) -> bool:
-        """Whether something is missing, a state differs, or doubles count and there are some."""
-        return bool(self.missing or self.states_differ or (self.doubles_fail and self.double))
+        """Whether something is not as it must be."""
+        return bool(self.failures)
 
     @property
     def exit_status(self) -> int:
         """0: all is accounted for; 1: it failed; 2: not failed, and not proven either."""
-        return 1 if self.failed else 2 if self.unproven else 0
+        return 1 if self.failures else 2 if self.doubts else 0
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain data."""
@@ -236,12 +335,17 @@ class Report:
             "repeated_by_replay": self.repeated_by_replay,
             "unasked": self.unasked,
             "no_record": self.no_record,
+            "compacted": self.compacted,
+            "cut_off": self.cut_off,
+            **self.faults.as_json(),
+            "unbelieved_replays": self.unbelieved_replays,
             "doubles_fail": self.doubles_fail,
             "ranges": {
                 name: {"kept": [r.as_json() for r in each.kept], "left_out": each.left_out}
                 for name, each in self.ranges.items()
             },
             "outputs": vars(self.outputs),
+            "wrong_outputs": self.faults.examples,
             "partitions": [partition.as_json() for partition in self.partitions],
             "recomputed": self.recomputed.as_json() if self.recomputed else None,
             "notes": self.notes,
@@ -262,5 +366,6 @@ def _counts(fates: dict[Fate, int]) -> dict[str, int]:
         "missing": sum(fates[fate] for fate in _MISSING),
         "missing_output": fates[Fate.WITHOUT_OUTPUT],
         "missing_state": fates[Fate.WITHOUT_STATE],
+        "wrong_output": fates[Fate.WRONG_OUTPUT],
         "unproven": fates[Fate.UNPROVEN],
     }

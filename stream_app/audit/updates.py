@@ -39,6 +39,7 @@ class Updates:
         """
         low, high = self._times.range_at(known_at)
         found = []
+        # Whatever is in the declaration may raise, and may give what is no text or no time.
         try:
             for view, entity, update in self._evaluate(event):
                 if update is None:
@@ -46,8 +47,9 @@ class Updates:
                 if not low <= update[0] <= high:
                     return ()
                 if entity is not None:
+                    entity.encode()  # a lone surrogate names no state
                     found.append(StateUpdate(view, entity, update))
-        except Exception:  # noqa: BLE001 - any function of the declaration may raise anything
+        except Exception:  # noqa: BLE001
             return ()
         return found
 

@@ -22,7 +22,9 @@ def lines(report: Report) -> Iterator[str]:
         "unproven": "Retention may have removed the output",
         "gone": "Gone by retention",
         "unasked": "Predicted, though they ask for no prediction now",
+        "wrong_output": "Only outputs that are wrong",
         "no_record": "Outputs of offsets without a record",
+        "cut_off": "Committed, and behind the end of the log",
     }
     for name, title in listed.items():
         ranges = report.ranges[name]
@@ -33,6 +35,12 @@ def lines(report: Report) -> Iterator[str]:
             more = len(ranges.kept) - _SHOWN + ranges.left_out
             if more > 0:
                 yield f"  and {more} more ranges"
+    if report.faults.examples:
+        yield ""
+        yield "Wrong outputs:"
+        yield from (f"  {each['what']}" for each in report.faults.examples[:_SHOWN])
+        if report.wrong > _SHOWN:
+            yield f"  and {report.wrong - _SHOWN:,} more outputs"
     if report.recomputed is not None:
         yield ""
         yield from _states(report.recomputed)
@@ -55,6 +63,7 @@ def _table(report: Report) -> Iterator[str]:
         ("predicted more than once", count(Fate.PREDICTED_AGAIN), True),
         ("dead-lettered more than once", count(Fate.DEAD_LETTERED_AGAIN), False),
         ("predicted and dead-lettered", count(Fate.PREDICTED_AND_DEAD_LETTERED), False),
+        ("with wrong outputs only", count(Fate.WRONG_OUTPUT), False),
         ("unproven", report.unproven, False),
         ("missing", report.missing, True),
         ("  without their output", count(Fate.WITHOUT_OUTPUT), False),
@@ -79,18 +88,13 @@ def _states(found: RecomputeReport) -> Iterator[str]:
 
 
 def _verdict(report: Report) -> str:
-    if report.failed:
-        wrong = [
-            f"{number:,} {what}"
-            for number, what in (
-                (report.missing, "missing"),
-                (report.double if report.doubles_fail else 0, "more than once"),
-                (report.states_differ, "states that differ from the log"),
-            )
-            if number
-        ]
-        return f"Failed: {', '.join(wrong)}."
-    if report.unproven:
-        return f"Not proven: the outputs of {report.unproven:,} records may have been removed."
+    if report.failures:
+        return f"Failed: {_listed(report.failures)}."
+    if report.doubts:
+        return f"Not proven: {_listed(report.doubts)}."
     doubles = f"; {report.double:,} came more than once" if report.double else ""
     return f"Nothing is missing{doubles}."
+
+
+def _listed(found: list[tuple[int, str]]) -> str:
+    return ", ".join(f"{number:,} {what}" for number, what in found)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from stream_app.errors import ConfigurationError
+from stream_app.errors import ConfigurationError, FatalError, ServiceAwayError
 
 __all__ = ["main"]
 
@@ -26,6 +29,7 @@ _COMMANDS = {
 
 _FAILED = 1
 _WRONG = 2
+_AWAY = 3
 _INTERRUPTED = 130
 
 
@@ -62,7 +66,8 @@ class _Commands(click.Group):
         if not standalone_mode:
             return super().main(args, name, complete_var, standalone_mode=False, **extra)
         try:
-            status = super().main(args, name, complete_var, standalone_mode=False, **extra)
+            with _heeding_signals(args[0]):
+                status = super().main(args, name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
             command = getattr(getattr(error, "ctx", None), "command_path", "stream-app")
             hint = f" ({command} --help)" if isinstance(error, click.UsageError) else ""
@@ -77,7 +82,39 @@ class _Commands(click.Group):
         except ConfigurationError as error:
             _say(f"stream-app: {error}")
             status = _WRONG
+        except FatalError as error:
+            _say(f"stream-app: {error}")
+            status = _FAILED
+        except ServiceAwayError as error:
+            _say(f"stream-app: {error}")
+            status = _AWAY
         sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def _heeding_signals(command: str) -> Iterator[None]:
+    """End at SIGTERM from the start: process 1 of a container gets only signals it has asked for.
+
+    A worker that is starting has nothing in hand; once it has, its process takes the signals over.
+    Other commands end by default, also inside a library's call, unless they are process 1.
+    """
+    numbers: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        if command == "run":
+            numbers = [signal.SIGTERM, signal.SIGINT]
+        elif os.getpid() == 1:
+            numbers = [signal.SIGTERM]
+    before = {
+        number: signal.signal(
+            number, lambda number, _: os._exit(0 if command == "run" else 128 + number)
+        )
+        for number in numbers
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(message: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.faust_environment import hidden_from_faust
 from stream_app.logs import configure_logging
 from stream_app.settings import Settings
 
@@ -26,13 +27,13 @@ def command(usecase: str | None) -> None:
       STREAM_APP_BOOTSTRAP_SERVERS=broker:9092 STREAM_APP_REDIS_URL=redis://cache:6379/0 \\
         stream-app run features.flights:usecase
 
-    Exit status: 0 after a stop that was asked for, 1 when the worker could not go on, 2 for a
-    wrong setting or a model that was refused.
+    Exit status: 0 after a stop that was asked for, 1 when the worker could not go on or has to be
+    started again (a certificate was renewed), 2 for a wrong setting or a model that was refused.
     """
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
     configure_logging(settings.log_level, settings.log_format)
     chosen = chosen_usecase(settings)
-    from stream_app.app import run
-
+    with hidden_from_faust():
+        from stream_app.app import run
     sys.exit(run(settings, chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -13,22 +14,21 @@ from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition
 from stream_app.transport.commits import OffsetCommits
 from stream_app.transport.positions import StartPositions
+from stream_app.transport.rebalancing import Rebalancing
 
-__all__ = ["Assignment"]
+__all__ = ["Assignment", "generation"]
 
 log = get_logger(__name__)
 
 
 class Assignment:
-    """The partitions held now. Every call but `partitions` is made on the client thread.
-
-    Assignment is incremental: cooperative, or by the protocol of KIP-848 (`kafka_properties.OWNED`).
-    """
+    """The partitions held now. Every call but `partitions` is made on the client thread."""
 
     def __init__(
         self,
         topics: Sequence[str],
         *,
+        rebalancing: Rebalancing,
         beside_transactions: bool,
         positions: StartPositions,
         commit: CommitStage,
@@ -41,6 +41,7 @@ class Assignment:
         `in_order`: whether the worker ends its assignments because it was told to.
         """
         self._topics = list(topics)
+        self._rebalancing = rebalancing
         self._positions = positions
         self._commit = commit
         self._metrics = metrics
@@ -110,7 +111,7 @@ class Assignment:
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
         places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
-        consumer.incremental_assign(places)
+        self._rebalancing.assign(consumer, places)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)
 
@@ -127,14 +128,14 @@ class Assignment:
         log.info(
             "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
         )
-        consumer.incremental_unassign(partitions)
+        self._rebalancing.unassign(consumer, partitions)
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions that already belong to others: nothing of them may be committed."""
         self._forget(self._leaving(partitions))
         self._metrics.rebalance("lost", len(partitions))
         log.warning("lost %s: the group went on without this worker", _names(partitions))
-        consumer.incremental_unassign(partitions)
+        self._rebalancing.unassign(consumer, partitions)
 
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
         places = [(tp.topic, tp.partition) for tp in partitions]
@@ -156,10 +157,10 @@ class Assignment:
     def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
         """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""
         place = TopicPartition(partition.topic, partition.number, offset)
-        consumer.incremental_unassign([place])
-        consumer.incremental_assign([place])
-        if partition in self._paused or self._all_paused:
-            consumer.pause([place])
+        self._rebalancing.move(consumer, place)
+        # It may have taken the other partitions anew as well.
+        still = self.partitions if self._all_paused else list(self._paused)
+        consumer.pause([TopicPartition(p.topic, p.number) for p in still])
 
     # Pausing.
 
@@ -188,6 +189,18 @@ class Assignment:
             self._all_paused = False
             mine = [p for p in self.partitions if p not in self._paused]
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
+
+
+def generation(consumer: Consumer) -> Any | None:
+    """The group's metadata as a transaction needs it; None while the consumer is no member.
+
+    Brokers take a transaction's offsets from whom they know no member id of, without looking at
+    generation or owner. A member that was shut out has none from the moment it learns of it, and its
+    partitions are told to be lost only afterwards, inside `poll`.
+    """
+    # In this order: whoever holds partitions gets no other id before they are told to be lost.
+    metadata = consumer.consumer_group_metadata()
+    return metadata if consumer.memberid() else None
 
 
 def _names(partitions: Sequence[TopicPartition]) -> str:

@@ -21,8 +21,9 @@ from stream_app.errors import FatalError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition, Record
-from stream_app.transport.assignment import Assignment
+from stream_app.transport.assignment import Assignment, generation
 from stream_app.transport.positions import StartPositions
+from stream_app.transport.rebalancing import rebalancing
 
 __all__ = ["ClientThread"]
 
@@ -112,6 +113,7 @@ class ClientThread(threading.Thread):
         self._crashed = False
         self._assignment = Assignment(
             topics,
+            rebalancing=rebalancing(properties),
             beside_transactions=beside_transactions,
             positions=positions,
             commit=commit,
@@ -206,7 +208,7 @@ class ClientThread(threading.Thread):
 
     def _note_generation(self, consumer: Consumer) -> None:
         if self._beside_transactions:
-            self._metadata = consumer.consumer_group_metadata()
+            self._metadata = generation(consumer) or self._metadata
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._note_generation(consumer)

@@ -6,6 +6,7 @@ A message whose text is, say, `feature abort` does it in the row feature; see `W
 import json
 import os
 import re
+import signal
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +39,19 @@ def _leave() -> None:
     os._exit(0)
 
 
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hoard() -> None:
+    hoarded = bytearray(os.urandom(1)) * (200 << 20)
+    os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where that is too much
+    assert hoarded
+
+
 HARM: Mapping[str, Callable[[], None]] = {
-    "abort": os.abort, "leave": _leave, "hang": _hang, "spin": _spin,
+    "abort": os.abort, "leave": _leave, "hang": _hang, "spin": _spin, "kill": _kill,
+    "hoard": _hoard,
 }  # fmt: skip
 
 _armed: list[str] = []

@@ -11,52 +11,26 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any, Final
 
 from hiredis import pack_command
 from redis.exceptions import (
     AskError,
-    BusyLoadingError,
-    ClusterDownError,
-    MasterDownError,
     MovedError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
-    TryAgainError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
 )
 
-from features.stores.contract import StateLostError, StoreMismatchError, StoreUnavailableError
+from features.foreign import bounded
+from features.stores.contract import StateLostError, StoreMismatchError
+from features.stores.redis.errors import failure
 
-__all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script"]
+__all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script", "spread_otherwise"]
 
 Command = tuple[str | bytes | int, ...]
-
-_AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, RedisClusterException)
-_REFUSES = (
-    AskError,  # of which a move is one
-    ClusterDownError,
-    MasterDownError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TryAgainError,
-)
-# redis-py has no class for these, and leaves the code in the message.
-_REFUSAL_CODES = (
-    "MISCONF",
-    "NOREPLICAS",
-    "UNBLOCKED",
-    "BUSY ",
-)
 
 #: How often a command is sent in one round trip while nodes point elsewhere.
 _ATTEMPTS: Final = 5
@@ -70,6 +44,11 @@ class Script:
     def __init__(self, text: str) -> None:
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def named(cls, name: str) -> Script:
+        """The script in the file of that name."""
+        return cls(files("features.stores.redis").joinpath(f"{name}.lua").read_text())
 
     def __call__(self, keys: Sequence[str], *arguments: str | bytes | int) -> Command:
         """The command that runs it."""
@@ -88,11 +67,11 @@ class Nodes(ABC):
 
     def _pool_of(self, redirection: AskError) -> Any:
         """The connection pool of the node that an answer points at for this once."""
-        raise redirection
+        raise _no_cluster_client(redirection)
 
     def _follow(self, redirection: MovedError) -> None:
         """Remember where a slot has moved to."""
-        raise redirection
+        raise _no_cluster_client(redirection)
 
     def _doubt(self) -> None:  # noqa: B027  a single node is where it is
         """Ask again, before the next round trip, which node has what."""
@@ -124,17 +103,15 @@ class Nodes(ABC):
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turn what waiting may heal into `StoreUnavailableError`."""
+        """Turn redis-py's errors into the contract's."""
         try:
             yield
-        except _AWAY as error:
+        except (RedisError, RedisClusterException) as error:
             self._doubt()
-            raise StoreUnavailableError(f"Redis is away: {error}") from error
-        except RedisError as error:
-            if isinstance(error, _REFUSES) or str(error).startswith(_REFUSAL_CODES):
-                self._doubt()
-                raise StoreUnavailableError(f"Redis cannot serve: {error}") from error
-            raise
+            known = failure(error)
+            if known is error:
+                raise
+            raise known from error
 
     def _by_pool(
         self, sendings: Sequence[tuple[int, int, Command]]
@@ -212,6 +189,14 @@ class OneNode(Nodes):
         self._client.close()
 
 
+def _no_cluster_client(redirection: AskError) -> StoreMismatchError:
+    place = f"{redirection.host}:{redirection.port}"
+    return StoreMismatchError(
+        f"the server of redis_url belongs to a Redis Cluster and points at {bounded(place)}: write "
+        "redis+cluster:// or rediss+cluster://"
+    )
+
+
 def _checked(reply: Any) -> Any:
     """A reply; raises if it is an error."""
     if not isinstance(reply, Exception):
@@ -220,11 +205,16 @@ def _checked(reply: Any) -> Any:
     if code == "STATELOST":
         raise StateLostError(_lost(*words))
     if code == "BUCKETS":
-        raise StoreMismatchError(
-            f"the application's state is spread over {words[0]} buckets and was opened with "
-            f"{words[1]}: open it with {words[0]}, or give the application another name"
-        )
+        raise spread_otherwise(*map(int, words))
     raise reply
+
+
+def spread_otherwise(found: int, opened: int) -> StoreMismatchError:
+    """The states would not be found."""
+    return StoreMismatchError(
+        f"the application's state is spread over {found} buckets and was opened with {opened}: set "
+        f"state_buckets to {found}, or give the application another name"
+    )
 
 
 def _lost(what: str, *words: str) -> str:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any, Final
 
 from redis import Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import ResponseError
 
 from features.codec import version_bytes
-from features.stores.contract import Progress, Source, StateWrite
+from features.stores.contract import (
+    Progress,
+    Source,
+    StateWrite,
+    StoreMismatchError,
+    StoreRefusedError,
+)
+from features.stores.redis.access import ACCESS, check_access
 from features.stores.redis.cluster import ClusterNodes
 from features.stores.redis.keys import Keys
 from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script
@@ -26,14 +31,10 @@ __all__ = ["RedisStore"]
 _KEYS_A_READ: Final = 8_192
 
 
-def _script(name: str) -> Script:
-    return Script(files("features.stores.redis").joinpath(f"{name}.lua").read_text())
-
-
-_COMPARE_AND_SET: Final = _script("compare_and_set")
-_REGISTER: Final = _script("register")
-_POINT: Final = _script("point")
-_SCRIPTS: Final = (_COMPARE_AND_SET, _REGISTER, _POINT)
+_COMPARE_AND_SET: Final = Script.named("compare_and_set")
+_REGISTER: Final = Script.named("register")
+_POINT: Final = Script.named("point")
+_SCRIPTS: Final = (_COMPARE_AND_SET, _REGISTER, _POINT, ACCESS)
 
 
 class RedisStore:
@@ -111,7 +112,7 @@ class RedisStore:
         ask: Command = ("CONFIG", "GET", "maxmemory-policy")
         try:
             replies = self._nodes.round_trip([(bucket, ask) for bucket in range(self._buckets)])
-        except ResponseError:  # CONFIG is not for everyone
+        except (StoreMismatchError, StoreRefusedError):  # CONFIG is not for everyone
             return
         policies = {dict(_pairs(reply)).get(b"maxmemory-policy", b"").decode() for reply in replies}
         for policy in sorted(policies - {"", "noeviction"}):
@@ -119,6 +120,10 @@ class RedisStore:
                 f"Redis deletes keys when its memory is full (maxmemory-policy {policy}), and states "
                 "with them: set maxmemory-policy noeviction"
             )
+
+    def check_access(self) -> None:
+        """Reach every bucket, and try every command that states need; nothing is changed."""
+        check_access(self._nodes, self._keys_of(0))
 
     @property
     def generation(self) -> int:
@@ -165,11 +170,6 @@ class RedisStore:
         where = [keys.sources[bucket], keys.sizes[bucket]]
         call = _REGISTER(where, self._buckets, highest, *pairs)
         return [int(i) for i in self._nodes.round_trip([(bucket, call)])[0]]
-
-    def first_version(self) -> int:
-        """Microseconds since the epoch, by the clock of the node that is ahead."""
-        times = self._nodes.round_trip([(bucket, ("TIME",)) for bucket in range(self._buckets)])
-        return max(int(seconds) * 1_000_000 + int(micros) for seconds, micros in times)
 
     def read(
         self, wanted: Sequence[Collection[str]], progress: Sequence[Progress] = ()

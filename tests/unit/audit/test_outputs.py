@@ -1,120 +1,326 @@
-"""Headers tell which record an output came of."""
+"""Headers tell which record an output came of, and the output is held against that record."""
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from features.usecase import Prediction
 from stream_app.audit.brokers import Topic
+from stream_app.audit.faults import Fault
+from stream_app.audit.identities import Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Fate, Kind, Ledger, Terms
 from stream_app.audit.outputs import Outputs
 from stream_app.audit.places import Place
-from stream_app.origins import Origin, origin_of, replayed_origin
+from stream_app.origins import Origin
+from stream_app.replays import Replay, Replays
+from tests.unit.audit.messages import Headers, Message, Unreadable, message
 
-TOPIC = Topic("events", "-id-with-hyphens-", "cluster", 2)
+TOPIC = Topic("events", "-id-with-hyphens-12345", "cluster", 2)
+GONE = "an-earlier-topic-12345"
 PLACE = Place("events", 1)
 TERMS = Terms(committed=100, mark=None, outputs_removed_until=-1.0)
+REPLAYS = Replays("group", SecretStr("correct-horse-battery"))
+KEY, VALUE = b"key", b"the record's value"
 
-Headers = list[tuple[str, bytes | None]]
+
+class Scored(Prediction):
+    """A contract of predictions."""
+
+    score: float
 
 
-class Message:
-    """A record of a topic out."""
-
-    def __init__(self, topic: str, headers: Headers | None) -> None:
-        self._topic = topic
-        self._headers = headers
-
-    def topic(self) -> str:
-        """Its topic."""
-        return self._topic
-
-    def headers(self) -> Headers | None:
-        """Its headers; confluent-kafka gives None where there are none."""
-        return self._headers
+def origin(offset: int, topic_id: str = TOPIC.topic_id) -> Origin:
+    """A record of the audited partition."""
+    return Origin(topic_id, 1, offset)
 
 
 class Books:
     """Ten records at the offsets 10 to 19, each asking for a prediction."""
 
-    def __init__(self, *replays: int) -> None:
+    def __init__(self, replays: dict[int, Origin] | None = None, **options: Any) -> None:
+        """`replays`: offsets of replays, with their first origins."""
+        replays = replays or {}
         self.ledger = Ledger(10, 20)
         self.ledger.records(
             range(10, 20),
             [Kind.RECORD | Kind.ASKS | (Kind.REPLAY if o in replays else 0) for o in range(10, 20)],
             [1] * 10,
         )
-        self.outputs = Outputs({PLACE: self.ledger}, [TOPIC], "predictions", "dead", "group")
-
-    def predict(self, origin: str, *source: object) -> None:
-        """Take a prediction."""
-        names = ("source-topic", "source-partition", "source-offset")
-        given = zip(
-            names, map(str, source or ("events", 1, origin.rpartition("-")[2])), strict=True
+        self.ledger.identities(
+            range(10, 20),
+            [
+                Identity(
+                    bytes_digest(KEY), bytes_digest(VALUE), event_digest("e", 5.0, replays.get(o))
+                )
+                for o in range(10, 20)
+            ],
         )
-        headers: Headers = [("prediction-id", origin.encode())]
-        self.take("predictions", headers + [(name, value.encode()) for name, value in given])
+        self.outputs = Outputs(
+            {PLACE: self.ledger},
+            [TOPIC],
+            "predictions",
+            "dead",
+            "group",
+            contract=Scored,
+            replays=REPLAYS,
+            **options,
+        )
 
-    def bury(self, topic_id: str, offset: int, **more: str) -> None:
+    def predict(
+        self,
+        of: Origin,
+        offset: int | None = None,
+        *,
+        key: bytes | None = KEY,
+        value: Any = ...,
+        extra: Headers = (),
+        **fields: Any,
+    ) -> None:
+        """Take a prediction with the id of a record, made of the record at `offset`."""
+        offset = of.offset if offset is None else offset
+        headers = [
+            ("prediction-id", str(of).encode()),
+            ("source-topic", b"events"),
+            ("source-partition", b"1"),
+            ("source-offset", str(offset).encode()),
+        ]
+        made = {
+            "prediction_id": str(of),
+            "event_id": "e",
+            "event_time": 5.0,
+            "score": 0.5,
+            "model": {"name": "m", "version": "1"},
+            "served_by": "champion",
+            "degraded": None,
+            "state_freshness_seconds": None,
+        }
+        if value is ...:
+            value = json.dumps(made | fields).encode()
+        self.take(message("predictions", key=key, value=value, headers=[*headers, *(extra or ())]))
+
+    def bury(
+        self,
+        topic_id: str,
+        offset: int,
+        *,
+        key: bytes | None = KEY,
+        value: bytes | None = VALUE,
+        came: Headers = (),
+        **more: str,
+    ) -> None:
         """Take a dead letter."""
-        about = {"dead-letter.topic-id": topic_id, "dead-letter.partition": "1"}
-        about |= {"dead-letter.offset": str(offset), **more}
-        self.take("dead", [(name, value.encode()) for name, value in about.items()])
+        about = {"topic-id": topic_id, "partition": "1", "offset": str(offset)}
+        about |= {name.replace("_", "-"): text for name, text in more.items()}
+        headers = [(f"dead-letter.{name}", text.encode()) for name, text in about.items()]
+        self.take(message("dead", key=key, value=value, headers=[*(came or ()), *headers]))
 
-    def take(self, topic: str, headers: Headers | None) -> None:
+    def take(self, taken: Message) -> None:
         """Take any record."""
-        made: Any = Message(topic, headers)
-        self.outputs.take([made])
+        made: Any = [taken]
+        self.outputs.take(made)
+        assert made == []
 
     def fate(self, offset: int) -> Fate:
         """What became of a record."""
         (part,) = self.ledger.judge(TERMS)
         return Fate(int(part.fates[offset - 10]))
 
+    @property
+    def faults(self) -> dict[Fault, int]:
+        """What was found wrong with outputs."""
+        return dict(self.outputs.faults.counts)
 
-def test_the_id_of_a_prediction_names_its_record() -> None:
-    """Hyphens of the topic id are no separators."""
+
+def test_a_prediction_counts_for_the_record_that_its_id_names() -> None:
+    """Key, event id and event time are those of the record."""
     books = Books()
-    books.predict(f"{TOPIC.topic_id}-1-12")
+    books.predict(origin(12))
     assert books.fate(12) == Fate.PREDICTED
-    assert origin_of(f"{TOPIC.topic_id}-1-12") == Origin(TOPIC.topic_id, 1, 12)
+    assert books.faults == {}
 
 
-def test_a_replay_of_an_earlier_topic_s_record_is_answered_by_its_prediction() -> None:
-    """Its id is of a topic that is gone; the replay is here, and only a replay is."""
-    books = Books(13)
-    books.predict("gone-1-4", "events", 1, 13)
-    books.predict("gone-1-4", "events", 1, 14)
-    assert books.fate(13) == Fate.REPLAYED
-    assert books.fate(14) == Fate.WITHOUT_OUTPUT
-    assert books.outputs.counts.of_other_origins == 1
+WRONG_PREDICTIONS: list[tuple[str, dict[str, Any], Fault]] = [
+    ("no value", {"value": None}, Fault.WITHOUT_VALUE),
+    ("an empty value", {"value": b""}, Fault.WITHOUT_VALUE),
+    ("no JSON", {"value": b"{"}, Fault.BROKEN_CONTRACT),
+    ("no UTF-8", {"value": b"\xff"}, Fault.BROKEN_CONTRACT),
+    ("an empty object", {"value": b"{}"}, Fault.BROKEN_CONTRACT),
+    ("null", {"value": b"null"}, Fault.BROKEN_CONTRACT),
+    ("a null that is no number", {"score": None}, Fault.BROKEN_CONTRACT),
+    ("NaN, which is no JSON", {"score": float("nan")}, Fault.BROKEN_CONTRACT),
+    ("infinity, which is no JSON", {"score": float("inf")}, Fault.BROKEN_CONTRACT),
+    ("text for a number", {"score": "0.5"}, Fault.BROKEN_CONTRACT),
+    ("a truth for a number", {"score": True}, Fault.BROKEN_CONTRACT),
+    ("a field that is not declared", {"more": 1}, Fault.BROKEN_CONTRACT),
+    ("another id than its header", {"prediction_id": str(origin(13))}, Fault.CONTRADICTORY),
+    ("another event", {"event_id": "f"}, Fault.OF_ANOTHER_RECORD),
+    ("another time", {"event_time": 5.5}, Fault.OF_ANOTHER_RECORD),
+    ("another key", {"key": b"another"}, Fault.OF_ANOTHER_RECORD),
+    ("no key", {"key": None}, Fault.OF_ANOTHER_RECORD),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"), [each[1:] for each in WRONG_PREDICTIONS], ids=[e[0] for e in WRONG_PREDICTIONS]
+)  # fmt: skip
+def test_a_wrong_prediction_is_a_fault_and_no_outcome(
+    changes: dict[str, Any], fault: Fault
+) -> None:
+    """It has a figure of its own, and its record still has no right output."""
+    books = Books()
+    books.predict(origin(12), **changes)
+    assert books.faults == {fault: 1}
+    assert books.fate(12) == Fate.WRONG_OUTPUT
+    (part,) = books.ledger.judge(TERMS)
+    assert part.faults[fault].tolist() == [12]
+    (example,) = books.outputs.faults.examples
+    assert example["what"].startswith("predictions[0] 0, the prediction of events[1] 12: ")
+
+
+def test_a_right_prediction_beside_a_wrong_one_is_the_outcome() -> None:
+    """And the wrong one is told."""
+    books = Books()
+    books.predict(origin(12), value=None)
+    books.predict(origin(12))
+    assert books.fate(12) == Fate.PREDICTED
+    assert books.faults == {Fault.WITHOUT_VALUE: 1}
+
+
+def test_a_contract_that_raises_is_a_broken_one() -> None:
+    """A validator of the use case may raise anything."""
+    books = Books()
+
+    class Raising(Scored):
+        def __init__(self, **_: Any) -> None:
+            raise ZeroDivisionError
+
+        @classmethod
+        def model_validate_json(cls, *_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError
+
+    books.outputs._contract = Raising
+    books.predict(origin(12))
+    assert books.faults == {Fault.BROKEN_CONTRACT: 1}
+
+
+def test_the_id_of_one_record_on_the_prediction_of_another_is_a_contradiction() -> None:
+    """It proves neither: whoever drops copies by id would drop the prediction of the first."""
+    books = Books()
+    books.predict(origin(11), 12)
+    assert books.faults == {Fault.CONTRADICTORY: 1}
+    assert books.fate(11) == Fate.WITHOUT_OUTPUT
+    assert books.fate(12) == Fate.WRONG_OUTPUT
+    assert str(origin(11)) in books.outputs.faults.examples[0]["what"]
+
+
+def test_the_prediction_of_a_replay_is_the_replay_s_and_its_first_origin_s() -> None:
+    """Also where that one was of a topic that is gone; only where its record is a replay of it."""
+    books = Books({13: origin(11), 14: origin(4, GONE), 15: origin(11)})
+    books.predict(origin(11), 13)
+    books.predict(origin(4, GONE), 14)
+    books.predict(origin(12), 15)
+    assert [books.fate(o) for o in (11, 12, 13, 14)] == [
+        Fate.PREDICTED,
+        Fate.WITHOUT_OUTPUT,
+        Fate.REPLAYED,
+        Fate.REPLAYED,
+    ]
+    assert books.fate(15) == Fate.WRONG_OUTPUT
+    assert books.faults == {Fault.OF_ANOTHER_RECORD: 1}
+
+
+def test_a_replay_that_was_predicted_under_its_own_id_is_a_contradiction() -> None:
+    """A worker without the secret did that: consumers have two ids for one origin."""
+    books = Books({13: origin(11)})
+    books.predict(origin(13))
+    assert books.faults == {Fault.CONTRADICTORY: 1}
+
+
+def test_a_prediction_of_an_earlier_topic_of_the_same_name_proves_nothing() -> None:
+    """Of the same offset, and of a replay that was sent to it."""
+    books = Books()
+    books.predict(origin(12, GONE))
+    books.predict(origin(11), 12, extra=[("source-topic-id", GONE.encode())])
+    assert books.outputs.counts.of_other_origins == 2
+    assert books.fate(12) == Fate.WITHOUT_OUTPUT
+    assert books.faults == {}
 
 
 def test_a_dead_letter_of_a_replay_is_the_replay_s_and_its_origin_s() -> None:
-    """Neither of the two is missing, and neither came twice."""
-    books = Books(15)
-    books.bury(TOPIC.topic_id, 15, **{"replay-of": f"{TOPIC.topic_id}-1-11"})
+    """Neither of the two is missing, and neither came twice; a header alone says nothing."""
+    books = Books({15: origin(11)})
+    made: Any = REPLAYS.headers(Replay(origin(11), applied=False), KEY, VALUE)
+    books.bury(TOPIC.topic_id, 15, came=made)
+    books.bury(TOPIC.topic_id, 16, came=[("replay-of", str(origin(12)).encode())])
     assert books.fate(15) == Fate.REPLAYED
     assert books.fate(11) == Fate.DEAD_LETTERED
+    assert books.fate(16) == Fate.DEAD_LETTERED
+    assert books.fate(12) == Fate.WITHOUT_OUTPUT
 
 
-def test_a_header_that_names_no_origin_is_no_replay() -> None:
-    """Anybody may send one, and its record is a record as any other."""
-    assert replayed_origin({"replay-of": b"\xff"}) is None
-    assert replayed_origin({"replay-of": None}) is None
-    assert replayed_origin({"replay-of": b"something"}) is None
+def omitted(part: str, data: bytes, **changes: str) -> dict[str, str]:
+    """The headers of a dead letter that left something out."""
+    said = {"bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()} | changes
+    return {f"{part}-omitted-{name}": text for name, text in said.items()}
+
+
+def test_a_dead_letter_may_leave_out_what_it_says_that_it_left_out() -> None:
+    """By length and SHA-256 it is known to be the record's."""
     books = Books()
-    books.bury(TOPIC.topic_id, 15, **{"replay-of": "something"})
-    assert books.fate(15) == Fate.DEAD_LETTERED
-    assert books.outputs.counts.unreadable == 0
+    books.bury(TOPIC.topic_id, 12, value=None, **omitted("value", VALUE))
+    books.bury(TOPIC.topic_id, 13, key=None, **omitted("key", KEY))
+    assert (books.fate(12), books.fate(13)) == (Fate.DEAD_LETTERED, Fate.DEAD_LETTERED)
+    assert books.faults == {}
+
+
+@pytest.mark.parametrize(
+    ("letter", "fault"),
+    [
+        ({"value": None}, Fault.WITHOUT_VALUE),
+        ({"value": b""}, Fault.OF_ANOTHER_RECORD),
+        ({"value": VALUE[:-1]}, Fault.OF_ANOTHER_RECORD),
+        ({"key": None}, Fault.WITHOUT_VALUE),
+        ({"key": b"k"}, Fault.OF_ANOTHER_RECORD),
+        ({"value": None, **omitted("value", VALUE[:-1])}, Fault.OF_ANOTHER_RECORD),
+        ({"value": None, **omitted("value", VALUE, bytes="17")}, Fault.OF_ANOTHER_RECORD),
+        ({"value": None, **omitted("value", VALUE, sha256="")}, Fault.OF_ANOTHER_RECORD),
+        ({"value": None, **omitted("value", VALUE, sha256="x")}, Fault.CONTRADICTORY),
+        ({"value": None, "value_omitted_bytes": "18"}, Fault.CONTRADICTORY),
+        ({"value": VALUE, **omitted("value", VALUE)}, Fault.CONTRADICTORY),
+        ({"topic": "another"}, Fault.CONTRADICTORY),
+    ],
+)
+def test_a_dead_letter_that_is_not_its_record_is_a_fault(
+    letter: dict[str, Any], fault: Fault
+) -> None:
+    """What it holds, and what it says that it left out, is held against the record."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, **letter)
+    assert books.faults == {fault: 1}
+    assert books.fate(12) == Fate.WRONG_OUTPUT
+
+
+def test_the_dead_letter_of_a_record_without_value_has_none() -> None:
+    """A tombstone was a tombstone."""
+    books = Books()
+    nothing = Identity(bytes_digest(None), bytes_digest(None), 0)
+    books.ledger.identities([12], [nothing])
+    books.bury(TOPIC.topic_id, 12, key=None, value=None)
+    assert books.faults == {}
+    books.bury(TOPIC.topic_id, 12, key=None, value=b"")
+    assert books.faults == {Fault.OF_ANOTHER_RECORD: 1}
 
 
 def test_a_dead_letter_says_whether_the_state_was_changed() -> None:
     """A prediction of the same record says that it was."""
     books = Books()
-    books.bury(TOPIC.topic_id, 11, **{"dead-letter.state": "not-applied"})
-    books.bury(TOPIC.topic_id, 12, **{"dead-letter.state": "applied"})
-    books.bury(TOPIC.topic_id, 13, **{"dead-letter.state": "not-applied"})
-    books.predict(f"{TOPIC.topic_id}-1-13")
+    books.bury(TOPIC.topic_id, 11, state="not-applied")
+    books.bury(TOPIC.topic_id, 12, state="applied")
+    books.bury(TOPIC.topic_id, 13, state="not-applied")
+    books.predict(origin(13))
     assert [books.ledger.changed_no_state(offset) for offset in (11, 12, 13)] == [
         True,
         False,
@@ -130,22 +336,69 @@ def test_a_dead_letter_says_whether_the_state_was_changed() -> None:
         [("prediction-id", b"nothing")],
         [("prediction-id", None)],
         [("prediction-id", b"\xff-1-2")],
-        [("prediction-id", f"{TOPIC.topic_id}-1-12".encode()), ("source-topic", b"events")],
+        [("prediction-id", b"x" * 2**20 + b"-1-2")],
+        [("prediction-id", str(origin(12)).encode()), ("source-topic", b"events")],
+        [
+            ("prediction-id", str(origin(12)).encode()),
+            ("source-topic", b"events"),
+            ("source-partition", b"1"),
+            ("source-offset", b"9" * 5_000),
+        ],
     ],
 )
-def test_what_cannot_be_read_is_counted_and_books_nothing(headers: Headers | None) -> None:
-    """Anybody may write to a topic."""
+def test_a_prediction_that_cannot_be_read_is_a_fault_and_books_nothing(headers: Headers) -> None:
+    """Its consumers cannot know what it is of; where a range is audited, it may be of another."""
     books = Books()
-    books.take("predictions", headers)
+    books.take(message("predictions", headers=headers))
     assert books.outputs.counts.unreadable == 1
     assert books.fate(12) == Fate.WITHOUT_OUTPUT
+    assert books.faults == {Fault.BROKEN_CONTRACT: 1}
+    books = Books(is_everything=False)
+    books.take(message("predictions", headers=headers))
+    assert books.faults == {}
+
+
+@pytest.mark.parametrize("topic", ["predictions", "dead"])
+def test_headers_that_confluent_kafka_cannot_read_end_no_audit(topic: str) -> None:
+    """Anybody may write to a topic; a dead letter that is not ours proves nothing and breaks none."""
+    books = Books()
+    books.take(message(topic, kind=Unreadable))
+    assert books.outputs.counts.unreadable == 1
+    assert books.faults == ({Fault.BROKEN_CONTRACT: 1} if topic == "predictions" else {})
 
 
 def test_outputs_beyond_the_range_are_counted_apart() -> None:
-    """They are of records that this audit is not about."""
+    """They are of records that this audit is not about, whatever is wrong with them."""
     books = Books()
-    books.predict(f"{TOPIC.topic_id}-1-9")
+    books.predict(origin(9), value=None)
+    books.predict(origin(20), value=None)
     books.bury(TOPIC.topic_id, 20)
-    books.bury("gone", 12)
-    assert books.outputs.counts.out_of_range == 2
-    assert books.outputs.counts.of_other_origins == 1
+    books.bury(GONE, 12)
+    books.bury(TOPIC.topic_id, 12, group="another")
+    assert books.outputs.counts.out_of_range == 3
+    assert books.outputs.counts.of_other_origins == 2
+    assert books.faults == {}
+    assert {place: list(each) for place, each in books.outputs.beyond.items()} == {PLACE: [20, 20]}
+
+
+def test_an_output_of_a_record_that_is_gone_is_still_looked_into() -> None:
+    """Its value tells without the record; what it is of can be compared no more."""
+    books = Books(firsts={PLACE: 0})
+    books.predict(origin(9), event_id="anything")
+    books.predict(origin(8), value=None)
+    assert books.outputs.counts.out_of_range == 1
+    assert books.faults == {Fault.WITHOUT_VALUE: 1}
+
+
+def test_examples_of_faults_are_bounded_and_all_are_counted() -> None:
+    """A topic full of wrong outputs fills no memory."""
+    books = Books()
+    for _ in range(150):
+        books.predict(origin(12), value=None)
+    assert books.faults == {Fault.WITHOUT_VALUE: 150}
+    assert len(books.outputs.faults.examples) == 100
+
+
+def test_what_has_no_bytes_is_not_what_is_absent() -> None:
+    """Kafka tells an absent key or value from an empty one, and so does the account."""
+    assert bytes_digest(None) != bytes_digest(b"")

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from features.codec import StateCodec
+from features.codec import StateCodec, unique_versions
 from features.engine import Arrival, EntityState, FeatureEngine, Tables
 from features.events import Event
 from features.order import rank
@@ -209,6 +209,7 @@ class Stored:
         self.engine = FeatureEngine(features)
         self.codecs = [StateCodec(view) for view in features.views]
         self.store = store or MemoryStore(features)
+        self.new_version = unique_versions()
         self.conflicts = 0
 
     def take(self, log: Sequence[LoggedEvent], by: Sequence[int] = (1_000,)) -> list[list[Any]]:
@@ -264,7 +265,7 @@ class Stored:
     def packed(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """A state's write, under its next version."""
         expected = state.version
-        state.version = expected + 1 if expected else self.store.first_version()
+        state.version = self.new_version()
         return StateWrite(view, entity, expected, self.codecs[view].pack(state))
 
 

@@ -156,12 +156,26 @@ def test_past_the_region_batches_are_as_usual(isolation: CrashIsolation) -> None
     assert isolation.batch_limit(1_000) == 1_000
 
 
-def test_what_is_read_again_for_the_state_is_tried_as_a_whole(child: Child) -> None:
-    """Of partitions under suspicion: the record may have been isolated long ago."""
+def test_what_is_read_again_for_the_state_is_tried_where_it_goes_on(child: Child) -> None:
+    """The record may have been isolated long ago; only partitions under suspicion are tried."""
     child.dies_of = (1,)
-    stage = guarded(decode, child, STARTS)
+    stage = guarded(decode, child, starts=STARTS, region_records=REGION)
     for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
         partition = begun(found, start=500)
         items = stage([builders.record(partition, n) for n in range(3)])
         assert [item.failure is not None for item in items] == failed
     assert child.tried == [0, 1, 2]
+
+
+def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child) -> None:
+    """It goes on from what the store holds, so the record that ended it is one of the next.
+
+    The log may have gaps: records are counted, no offsets.
+    """
+    child.dies_of = (10,)
+    stage = guarded(decode, child, starts=STARTS, region_records=REGION)
+    partition = begun(STARTS, start=5_000)
+    log = [builders.record(partition, offset) for offset in range(0, 1_000, 2)]
+    for first in range(0, len(log), 100):
+        stage(log[first : first + 100])
+    assert child.tried == list(range(0, 12 + 2 * REGION, 2))

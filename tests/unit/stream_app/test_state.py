@@ -256,7 +256,7 @@ def test_a_state_that_comes_back_has_a_version_it_never_had() -> None:
     worker.state.forget_all()
     worker.finish(order(P, 3, 14.0))
     (after,) = worker.stored("north")[0].values()
-    assert after.version > before.version
+    assert after.version != before.version
 
 
 def test_a_record_that_was_applied_changes_nothing_and_is_marked() -> None:
@@ -323,7 +323,7 @@ def test_a_record_whose_features_fail_leaves_and_its_neighbours_do_not_notice() 
     one = worker.finish(first, broken, third)
     assert broken.failure is not None
     assert (broken.failure.stage, broken.failure.reason) == ("enrich", "feature-error")
-    assert broken.failure.message.endswith(" raised builtins.AttributeError")
+    assert broken.failure.message.startswith("the key of entity shop: AttributeError in <lambda> (")
     assert broken.failure.disposition == "bug"
     assert [each.failure is None for each in one.items] == [True, False, True]
     assert_same_states(worker.stored("north"), alone(again(first), again(third)))
@@ -337,8 +337,8 @@ def test_a_time_that_cannot_be_believed_enters_no_state(due: float) -> None:
     one = worker.finish(bad, order(P, 1, 11.0))
     assert bad.failure is not None
     believable = math.isfinite(due)  # a number that is none is the use case's mistake
-    expected = ("decode", "time-out-of-range") if believable else ("enrich", "feature-error")
-    assert (bad.failure.stage, bad.failure.reason) == expected
+    reason = "time-out-of-range" if believable else "invalid-update"
+    assert (bad.failure.stage, bad.failure.reason) == ("enrich", reason)
     (state,) = worker.stored("north")[0].values()
     assert (state.count, state.fences) == (1, {1: 1})
     assert [each.row is not None and each.failure is None for each in one.items] == [False, True]

@@ -1,0 +1,73 @@
+"""Whether a Redis lets states be kept in it: every command that is needed is tried, in vain.
+
+Who runs a worker learns of a missing right, a renamed command or another database before records
+are taken, and of all that is missing at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from features.stores.contract import StoreMismatchError
+from features.stores.redis.errors import Kind, failure, verdict
+from features.stores.redis.keys import Keys
+from features.stores.redis.nodes import Command, Nodes, Script, spread_otherwise
+
+__all__ = ["ACCESS", "check_access"]
+
+ACCESS: Final = Script.named("access")
+
+
+def check_access(nodes: Nodes, keys: Keys) -> None:
+    """Raise the contract's error where a bucket cannot be read or written, or is one of another number.
+
+    Nothing is changed.
+    """
+    present = nodes.round_trip([(bucket, ("GET", key)) for bucket, key in enumerate(keys.sizes)])
+    for found in present:
+        if found is not None and int(found) != keys.buckets:
+            raise spread_otherwise(int(found), keys.buckets)
+    refused: dict[str, StoreMismatchError] = {}
+    for bucket in range(keys.buckets):
+        _try(nodes, keys, bucket, refused)
+    if refused:
+        first = next(iter(refused.values()))
+        raise StoreMismatchError(f"{first}. Refused: {', '.join(refused)}") from first
+
+
+def _try(nodes: Nodes, keys: Keys, bucket: int, refused: dict[str, StoreMismatchError]) -> None:
+    states = [f"{prefix}access" for prefix in keys.states[bucket]]
+    call = ACCESS(
+        [
+            keys.current[bucket],
+            keys.marks[bucket],
+            keys.sources[bucket],
+            keys.sizes[bucket],
+            *states,
+        ]
+    )
+    commands: list[Command] = [
+        ("MGET", *states),
+        ("HMGET", keys.sources[bucket], ""),
+        ("HGETALL", keys.marks[bucket]),
+        ("EVAL", ACCESS.text, *call[2:]),
+        call,
+    ]
+    answers: list[bytes] = []
+    for command in commands:
+        try:
+            (reply,) = nodes.round_trip([(bucket, command)])
+        except StoreMismatchError as error:
+            refused.setdefault(str(command[0]), error)
+        else:
+            answers = reply if command is call else answers
+    for name, answer in zip(answers[::2], answers[1::2], strict=True):
+        told = ResponseError(answer.decode("utf-8", "replace").removeprefix("ERR "))
+        if not answer or verdict(told).kind is Kind.BUG:
+            continue  # served, or refused for nothing but its arguments
+        known = failure(told)
+        if not isinstance(known, StoreMismatchError):
+            raise known
+        refused.setdefault(name.decode(), known)
