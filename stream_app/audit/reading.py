@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
 from stream_app.errors import ServiceAwayError
+from stream_app.records import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 
@@ -56,8 +57,7 @@ def place_of(message: Message) -> Place:
 def headers_of(message: Message) -> list[Any]:
     """The headers of an output; raises `ValueError` where confluent-kafka cannot read them."""
     try:
-        headers: Any = message.headers()  # a second call would give what is no object: once only
-        return headers or []
+        return read_headers(message) or []  # once only: a second call would give what is no object
     except Exception as error:
         # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
         raise ValueError("its headers cannot be read") from error

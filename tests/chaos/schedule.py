@@ -65,10 +65,13 @@ class Schedule:
         return "\n".join([about, *map(str, self.faults)])
 
 
-def draw(seed: int, kinds: Collection[str], *, brokers: int | None = None) -> Schedule:
+def draw(
+    seed: int, kinds: Collection[str], *, brokers: int | None = None, faults: int | None = None
+) -> Schedule:
     """The round of a seed with faults and conditions of these kinds.
 
-    `brokers` overrules what the seed says. The same arguments give the same round, on every machine.
+    `brokers` and `faults`, how many there are, overrule what the seed says. The same arguments give
+    the same round, on every machine.
     """
     rng = random.Random(seed)
     drawn_brokers = 3 if rng.random() < 0.25 else 1
@@ -78,23 +81,23 @@ def draw(seed: int, kinds: Collection[str], *, brokers: int | None = None) -> Sc
     batch, poll = rng.choice(_SIZES)
     entities = rng.choice(_ENTITIES)
     backlog, rate = rng.randint(*_BACKLOG), rng.uniform(*_RATE)
-    faults = sorted(k for k in kinds if k in CATALOGUE and CATALOGUE[k].brokers <= brokers)
+    possible = sorted(k for k in kinds if k in CATALOGUE and CATALOGUE[k].brokers <= brokers)
     conditions = sorted(k for k in kinds if k in CONDITIONS)
+    count = rng.randint(*_FAULTS) if faults is None else faults
     chosen = (rng.choice(conditions),) if conditions and rng.random() < _WITH_CONDITION else ()
-    if not faults:
+    if not possible:
         chosen = tuple(conditions[:1])
     return Schedule(
         seed, brokers, workers, protocol, batch, poll, entities, backlog, rate, chosen,
-        _faults(rng, faults, workers) if faults else (),
+        _faults(rng, possible, workers, count),
     )  # fmt: skip
 
 
-def _faults(rng: random.Random, kinds: list[str], workers: int) -> tuple[Fault, ...]:
+def _faults(rng: random.Random, kinds: list[str], workers: int, count: int) -> tuple[Fault, ...]:
     """Faults in the order they begin; none strikes whom another one has or has just had."""
     free_at: dict[str, float] = {}
     faults: list[Fault] = []
     drawn: Counter[str] = Counter()
-    count = rng.randint(*_FAULTS)
     at = 0.0
     while len(faults) < count:
         possible = [kind for kind in kinds if _goes_with(kind, drawn)]

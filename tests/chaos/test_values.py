@@ -59,10 +59,11 @@ def test_a_prediction_that_says_something_else_is_broken(broken: Out, told: str)
     assert told in problem
 
 
-def test_a_claim_to_be_a_replay_may_be_believed() -> None:
-    """But not so that two records share an id: whoever keeps one answer of each loses one."""
+def test_no_two_records_share_an_id() -> None:
+    """Whoever keeps one answer of each would lose one: a claim to be a replay is not believed."""
     claimed: dict[str, Any] = {"prediction_id": "t-0-9", "event_id": "forged-1"}
-    assert problems(prediction(1, **claimed), of=event("forged-1")) == []
+    (problem,) = problems(prediction(1, **claimed), of=event("forged-1"))
+    assert "has the id t-0-9, not t-0-1" in problem
     events = {PLACE: event("forged-1"), ("in", 0, 9): event("e9")}
     answers = {PLACE: [prediction(1, **claimed)], ("in", 0, 9): [prediction(9)]}
     (shared,) = shared_ids(answers, events)

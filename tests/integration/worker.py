@@ -30,6 +30,7 @@ from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
+from stream_app.records import read_headers
 
 __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
 
@@ -426,7 +427,7 @@ def by_source(predictions: Iterable[Out]) -> dict[tuple[str, int, int], list[Out
 def _out(message: Any) -> Out:
     _, millis = message.timestamp()
     try:
-        headers = message.headers() or []
+        headers = read_headers(message) or []
     except SystemError:  # a name is not UTF-8: the library shows none of them
         headers = []
     return Out(
