@@ -24,6 +24,10 @@ from stream_app.state import StateStage
 
 __all__ = ["decode_stage", "make_rebuild", "record_clock"]
 
+log = get_logger(__name__)
+
+_TELL_SECONDS: Final = 60.0
+
 
 def record_clock(
     settings: Settings,
@@ -35,11 +39,6 @@ def record_clock(
     """What dates a use case's records."""
     doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
     return RecordClock(settings.clock_ahead_seconds, doubt=doubt, on_corrected=on_corrected)
-
-
-log = get_logger(__name__)
-
-_TELL_SECONDS: Final = 60.0
 
 
 def decode_stage(

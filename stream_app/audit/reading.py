@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
 from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.records import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 
@@ -59,7 +60,7 @@ def headers_of(message: Message) -> list[Any]:
     """The headers of an output; raises `ValueError` where confluent-kafka cannot read them."""
     try:
         # Once only: where it failed, a second call gives what is no object.
-        headers: Any = message.headers()
+        headers = read_headers(message)
     except Exception as error:
         # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
         raise ValueError("its headers cannot be read") from error

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.chaos.conditions import CONDITIONS
 from tests.chaos.faults import CATALOGUE
 from tests.chaos.grounds import Grounds
 from tests.chaos.results import PAGE, RESULTS, ROOT, append, read, table, write
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first; the next is one higher")
     parser.add_argument("--mode", choices=MODES, default=MODES[0])
     parser.add_argument("--faults", metavar="KIND,...", help="these kinds only: "
-                        + ", ".join(CATALOGUE))  # fmt: skip
+                        + ", ".join([*CATALOGUE, *CONDITIONS]))  # fmt: skip
     parser.add_argument("--brokers", type=int, choices=(1, 3), help="default: as the seed says")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where a line is added")
     parser.add_argument("--show", action="store_true", help="print the schedules and end")
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.mode not in available_modes():
         parser.error(f"the worker knows no {chosen.mode} yet")
     kinds = chosen.faults.split(",") if chosen.faults else available_faults()
-    if unknown := set(kinds) - CATALOGUE.keys():
+    if unknown := set(kinds) - CATALOGUE.keys() - CONDITIONS.keys():
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     seeds = range(chosen.seed, chosen.seed + chosen.rounds)
@@ -70,7 +71,9 @@ def _summary(outcome: Outcome) -> str:
         f"{'FAILED' if outcome.problems else 'passed'}: {result.records} records, "
         f"{result.lost} lost, {result.double} double ({result.differing} differ), state "
         f"{'equal' if result.state_equal else 'NOT equal'}; {result.worker_starts} starts, "
-        f"{result.worker_exits} unwanted ends, {result.seconds:.0f} s"
+        f"{result.worker_exits} ended by themselves ({result.wrong_ends} wrongly), "
+        f"{result.broken} broken, {result.gone} gone, {result.peak_memory_mib} MiB, "
+        f"{result.seconds:.0f} s"
     )
     return "\n".join([first, *(f"  {each}" for each in (*outcome.problems, *outcome.exits))])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
 
+from tests.chaos.exits import Exit
 from tests.integration.worker import Worker
 
 __all__ = ["Crew", "Member"]
@@ -24,8 +25,10 @@ class Member:
         self.worker = worker
         self.lock = threading.RLock()
         self.starts = 0
-        self.exits: list[str] = []
+        self.exits: list[Exit] = []
         """How it ended where nobody had ended it, or other than it was told to."""
+        self.peak_bytes = 0
+        """The most memory that it held at once, over all its starts."""
         self._at_work = False
         self._wrote = 0
 
@@ -36,6 +39,11 @@ class Member:
             self.worker.start()
             self.starts += 1
         self._at_work = True
+
+    @property
+    def said(self) -> str:
+        """What it wrote since it was started."""
+        return self.worker.log[self._wrote :]
 
     def kill(self) -> None:
         """End it as `kill -9` does."""
@@ -52,10 +60,10 @@ class Member:
             return
         code = self.worker.stop(seconds=_STOP_SECONDS)
         if code is None:
-            self._note(f"still ran {_STOP_SECONDS:g} s after SIGTERM")
+            self._note(f"still ran {_STOP_SECONDS:g} s after SIGTERM", None)
             self.worker.kill()
         elif code != 0 and not (code == -signal.SIGTERM and self._is_new):
-            self._note(f"ended with {code} after SIGTERM")
+            self._note("ended after SIGTERM", code)
 
     def freeze(self) -> None:
         """Stop it in its tracks."""
@@ -67,18 +75,27 @@ class Member:
 
     def look_after(self) -> None:
         """If it ended by itself, note that and start it again, as a supervisor would."""
-        if self._at_work and not self.worker.is_running:
-            self._note("ended by itself")
+        self.peak_bytes = max(self.peak_bytes, self.worker.peak_memory_bytes())
+        if self.notice_end():
             self.start()
+
+    def notice_end(self) -> bool:
+        """If it ended by itself, note that; whether it did."""
+        if not self._at_work or self.worker.is_running:
+            return False
+        self._at_work = False
+        self._note("ended by itself", self.worker.wait(0.0))
+        return True
 
     @property
     def _is_new(self) -> bool:
         """Whether it has not come to taking records, and so perhaps not to minding signals."""
-        return " assigned " not in self.worker.log[self._wrote :]
+        return " assigned " not in self.said
 
-    def _note(self, what: str) -> None:
-        self.exits.append(f"worker {self.number} {what}:\n{self.worker.tail(200)}")
-        log.warning("worker %d %s", self.number, what)
+    def _note(self, what: str, code: int | None) -> None:
+        noted = Exit(self.number, what, code, self.said)
+        self.exits.append(noted)
+        log.warning("worker %d %s (%s): %s", self.number, what, code, noted.sentence[:300])
 
 
 class Crew:
@@ -101,9 +118,14 @@ class Crew:
         return sum(member.starts for member in self.everybody)
 
     @property
-    def exits(self) -> list[str]:
+    def exits(self) -> list[Exit]:
         """How workers ended that nobody had ended."""
-        return [note for member in self.everybody for note in member.exits]
+        return [noted for member in self.everybody for noted in member.exits]
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that any of them held at once."""
+        return max(member.peak_bytes for member in self.everybody)
 
     def start(self) -> None:
         """All go to work, but the extra one."""

@@ -21,6 +21,9 @@ _BROKER = {
     "group.consumer.session.timeout.ms": "2000",
     "group.consumer.heartbeat.interval.ms": "500",
     # A transaction whose time is up is aborted then, not up to 10 s later.
+    # A broker that is gone leads no more after three seconds, not nine.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
 

@@ -52,6 +52,21 @@ class Result:
     worker_exits: int
     """How often a worker ended by itself, or other than it was told to."""
     seconds: float
+    # Lines of earlier rounds have none of these.
+    entities: int = 0
+    """How many entities the events were about."""
+    wrong_ends: int = 0
+    """Those of the ends that no fault of the round allows, or that were no sentence."""
+    broken: int = 0
+    """Answers without a value or a key, against their contract, or of another event."""
+    gone: int = 0
+    """Records that went with a deleted topic before anybody had committed them."""
+    peak_memory_mib: int = 0
+    """The most memory that any worker held."""
+    audit: str = ""
+    """How the audit disagreed with the verdict; empty: it did not."""
+    problems: tuple[str, ...] = ()
+    """Why the round failed; empty: it did not, where the line knows of `entities`."""
 
 
 def commit() -> str:
@@ -82,7 +97,8 @@ def read(file: Path) -> list[Result]:
     """All results of a file; none if there is no file."""
     if not file.exists():
         return []
-    return [Result(**json.loads(line)) for line in file.read_text().splitlines() if line]
+    lines = [json.loads(line) for line in file.read_text().splitlines() if line]
+    return [Result(**line | {"problems": tuple(line.get("problems", ()))}) for line in lines]
 
 
 def table(results: Iterable[Result]) -> str:

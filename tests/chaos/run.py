@@ -7,27 +7,27 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaException
-from confluent_kafka.admin import AdminClient, OffsetSpec
-from pydantic import SecretStr
+from confluent_kafka import KafkaException
 
-from stream_app.audit import audit
-from stream_app.broker_queries import log_offsets
 from stream_app.settings import Settings
+from tests.chaos.conditions import CONDITIONS, configure
 from tests.chaos.crew import Crew
-from tests.chaos.faults import CATALOGUE, REBUILD, Fault, Scene
+from tests.chaos.exits import judge_exits
+from tests.chaos.faults import CATALOGUE, Fault, Scene
 from tests.chaos.grounds import Grounds
+from tests.chaos.history import History
+from tests.chaos.reckoning import Reckoning, judge_audit, reckon
 from tests.chaos.results import Result, commit
 from tests.chaos.schedule import Schedule
+from tests.chaos.settled import settled
 from tests.chaos.traffic import Traffic
-from tests.chaos.verdict import fates, judge_state
 from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, eventually
-from tests.usecases import regression
+from tests.usecases import chaos_meters
 
 __all__ = ["MODES", "Outcome", "available_faults", "available_modes", "play"]
 
@@ -40,10 +40,13 @@ MODES = ("at_least_once", "exactly_once")
 _SESSION_SECONDS = 2.0
 _BEGIN_SECONDS = 120.0
 _DRAIN_SECONDS = 180.0
-_REQUEST_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
-_NATIVE_CRASH = "Fatal Python error"
-"""What Python's faulthandler writes when one has happened."""
+_MIB = 1024 * 1024
+_KEPT = 400
+"""Characters of a problem that the results keep."""
+
+MOST_MEMORY_BYTES = 900 * _MIB
+"""What a worker may hold at once, whatever its records are."""
 
 
 def available_modes() -> tuple[str, ...]:
@@ -52,9 +55,12 @@ def available_modes() -> tuple[str, ...]:
 
 
 def available_faults() -> list[str]:
-    """Kinds of faults that this version of the worker is made to survive."""
-    rebuilds = "while_rebuilding" in Settings.model_fields
-    return [kind for kind in CATALOGUE if rebuilds or kind not in REBUILD]
+    """Kinds of faults and conditions that this machine can bring about."""
+    lacking = {kind: fault.lacks() for kind, fault in CATALOGUE.items()}
+    for kind, reason in lacking.items():
+        if reason:
+            log.warning("%s is left out: %s", kind, reason)
+    return [*(kind for kind, reason in lacking.items() if not reason), *CONDITIONS]
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,14 @@ class Outcome:
 def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
     """Play one round; whatever its end, the grounds are whole again."""
     started = time.monotonic()
+    once = mode != MODES[0]
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         closing(Cluster(grounds.internal)) as cluster,
     ):
         grounds.heal()
         bed = Bed(
-            regression,
+            chaos_meters,
             Path(folder),
             cluster,
             grounds.redis.url,
@@ -89,34 +96,56 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 **_settings(schedule, mode),
             },
         )
-        traffic = Traffic(bed, grounds.internal, rate=schedule.rate, seed=schedule.seed)
+        for kind in schedule.conditions:
+            configure(grounds.internal, CONDITIONS[kind].topics(bed.usecase))
+        traffic = Traffic(
+            bed, grounds.internal,
+            rate=schedule.rate, seed=schedule.seed, entities=schedule.entities,
+        )  # fmt: skip
+        history = History()
         with Crew(bed.worker, at_work=schedule.workers) as crew:
             problems: list[str] = []
+            scene = Scene(grounds, crew, bed, traffic, history)
             try:
+                for fault in schedule.faults:
+                    fault.prepare(scene)
                 traffic.backlog(schedule.backlog)
                 crew.start()
                 _wait(crew, "the first prediction", lambda: _works(bed), _BEGIN_SECONDS)
                 traffic.start()
-                problems += _strike(schedule, Scene(grounds, crew, bed, traffic))
+                problems += _strike(schedule, scene)
                 grounds.heal()
                 traffic.everywhere(_answer(lambda: bed.cluster.ends(*bed.topics)))
                 traffic.stop()
                 _drain(bed, crew)
                 crew.stop()
-                _wait(crew, "no transaction is open", lambda: _settled(bed), _DRAIN_SECONDS)
+                _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
             except AssertionError as error:
                 problems.append(str(error))
             finally:
                 grounds.heal()
                 crew.stop()
             seconds = time.monotonic() - started
-            result, more = _reckon(bed, schedule, mode, crew, traffic, seconds)
-            more += _audit(bed, mode, result)
-            exits = tuple(crew.exits)
+            found = reckon(bed, history, schedule.conditions, traffic, once=once)
+            disagrees = judge_audit(bed, found, history, once=once)
+            problems += found.problems
+            problems += judge_exits(crew.exits, schedule.ends_workers)
+            problems += _too_much_memory(crew)
+            problems += [disagrees] if disagrees else []
+            result = replace(
+                _result(schedule, mode, crew, found, seconds),
+                audit=disagrees[:_KEPT],
+                problems=tuple(problem[:_KEPT] for problem in problems),
+            )
+            exits = tuple(map(str, crew.exits))
             logs = tuple(member.worker.log for member in crew.everybody if member.starts)
-    crashes = [note.partition(":")[0] for note in exits if _NATIVE_CRASH in note]
-    more += [f"a native crash: {crash}" for crash in crashes]
-    return Outcome(result, (*problems, *more), exits, logs)
+    return Outcome(result, tuple(problems), exits, logs)
+
+
+def _too_much_memory(crew: Crew) -> list[str]:
+    if crew.peak_bytes <= MOST_MEMORY_BYTES:
+        return []
+    return [f"a worker held {crew.peak_bytes // _MIB} MiB, more than {MOST_MEMORY_BYTES // _MIB}"]
 
 
 def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
@@ -127,6 +156,8 @@ def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
         "poll_max_records": schedule.poll_max_records,
         "redis_timeout_seconds": 1.0,
         "drain_seconds": 8.0,
+        # Longer than any fault of a round, and shorter than a round.
+        "refusal_seconds": 10.0,
         # New partitions are found at the next look, by default within five minutes.
         "kafka__topic_metadata_refresh_interval_ms": 1_000,
     }
@@ -184,7 +215,7 @@ def _strike(schedule: Schedule, scene: Scene) -> list[str]:
     over = threading.Event()
     started = time.monotonic()
     strikes: dict[Future[None], Fault] = {}
-    with ThreadPoolExecutor(len(schedule.faults)) as pool:
+    with ThreadPoolExecutor(max(1, len(schedule.faults))) as pool:
         for fault in schedule.faults:
             while (wait := started + fault.at_seconds - time.monotonic()) > 0:
                 time.sleep(min(wait, _LOOK_SECONDS))
@@ -201,55 +232,8 @@ def _strike(schedule: Schedule, scene: Scene) -> list[str]:
     ]
 
 
-def _settled(bed: Bed) -> bool:
-    """Whether readers of committed records see the topics out to their ends."""
-    topics = [bed.usecase.predictions_topic, bed.usecase.dead_letters_topic]
-    try:
-        places = list(bed.cluster.ends(*topics))
-        admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap, "log_level": 0})
-        ends = [
-            log_offsets(admin, places, OffsetSpec.latest(), _REQUEST_SECONDS, level)
-            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
-        ]
-    except KafkaException:
-        return False
-    return ends[0] == ends[1]
-
-
-def _reckon(
-    bed: Bed, schedule: Schedule, mode: str, crew: Crew, traffic: Traffic, seconds: float
-) -> tuple[Result, list[str]]:
-    """Compare what came out, and the state, with the log."""
-    records = bed.cluster.read(*bed.topics)
-    events = list(bed.log(records))
-    valid = {(out.topic, out.partition, out.offset): event for out, _, event in events}
-    triggers = bed.usecase.features.triggers
-    asking = {place for place, event in valid.items() if isinstance(event, triggers)}
-    poison = {(out.topic, out.partition, out.offset) for out in records} - valid.keys()
-    committed = _answer(lambda: bed.cluster.committed(bed.usecase.name, *bed.topics))
-    found = fates(
-        len(records), asking, poison, bed.predictions(), bed.dead_letters(),
-        is_done=lambda place: place[2] < committed[place[0], place[1]],
-    )  # fmt: skip
-    difference = judge_state(bed, events)
-    problems = []
-    if len(records) != traffic.acknowledged:
-        problems.append(
-            f"{traffic.acknowledged} records were acknowledged, {len(records)} are there"
-        )
-    if found.waiting:
-        problems.append(f"{found.waiting} records still wait")
-    if found.lost:
-        problems.append(f"{len(found.lost)} records are lost: {found.lost[:5]}")
-    if found.unexpected:
-        problems.append(f"{len(found.unexpected)} answers are unexpected: {found.unexpected[:5]}")
-    if found.contradicting:
-        problems.append(f"copies contradict each other: {found.contradicting[:5]}")
-    if found.double and mode == "exactly_once":
-        problems.append(f"{found.double} answers are double")
-    if difference:
-        problems.append(difference)
-    result = Result(
+def _result(schedule: Schedule, mode: str, crew: Crew, found: Reckoning, seconds: float) -> Result:
+    return Result(
         seed=schedule.seed,
         commit=commit(),
         mode=mode,
@@ -257,35 +241,18 @@ def _reckon(
         group_protocol=schedule.group_protocol,
         faults=schedule.kinds,
         records=found.records,
-        predictions=len(asking),
-        dead_letters=len(poison),
-        lost=len(found.lost),
-        double=found.double,
-        differing=found.differing,
-        state_equal=difference is None,
+        predictions=found.predictions,
+        dead_letters=found.dead_letters,
+        lost=len(found.fates.lost),
+        double=found.fates.double,
+        differing=found.fates.differing,
+        state_equal=found.state_equal,
         worker_starts=crew.starts,
         worker_exits=len(crew.exits),
         seconds=round(seconds, 1),
+        entities=schedule.entities,
+        wrong_ends=len(judge_exits(crew.exits, schedule.ends_workers)),
+        broken=found.broken,
+        gone=found.gone,
+        peak_memory_mib=crew.peak_bytes // _MIB,
     )
-    return result, problems
-
-
-def _audit(bed: Bed, mode: str, result: Result) -> list[str]:
-    """Let `stream-app audit` account for the round as well: it must come to the same."""
-    settings = Settings(bootstrap_servers=bed.cluster.bootstrap, redis_url=SecretStr(bed.redis_url))
-    report = audit(settings, bed.usecase, recompute_state=True, doubles_fail=mode != MODES[0])
-    found = {
-        "records": report.records,
-        "missing": report.missing,
-        "double": report.double > 0,
-        "state equal": report.states_differ == 0,
-    }
-    expected = {
-        "records": result.records,
-        "missing": result.lost,
-        "double": result.double > 0,
-        "state equal": result.state_equal,
-    }
-    if found == expected or (report.waiting and not report.failed):
-        return []
-    return [f"the audit comes to another end: {found}, not {expected}; {report.notes}"]

@@ -1,5 +1,6 @@
 """Results are kept a line a round, and added up by delivery mode."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ RESULT = Result(
     seed=1, commit="0123456789ab", mode="at_least_once", brokers=1, group_protocol="classic",
     faults={"worker-killed": 3, "redis-cut": 1}, records=9_000, predictions=3_000, dead_letters=90,
     lost=0, double=40, differing=2, state_equal=True, worker_starts=5, worker_exits=0, seconds=21.5,
+    entities=4, peak_memory_mib=180, audit="it counts 9", problems=("3 are lost",),
 )  # fmt: skip
 
 
@@ -22,6 +24,16 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
     append(RESULT, file)
     append(other, file)
     assert read(file) == [RESULT, other]
+
+
+def test_lines_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """They lack what was not looked at then."""
+    file = tmp_path / "results.jsonl"
+    append(RESULT, file)
+    line = json.loads(file.read_text())
+    new = ("entities", "wrong_ends", "broken", "gone", "peak_memory_mib", "audit", "problems")
+    file.write_text(json.dumps({name: v for name, v in line.items() if name not in new}) + "\n")
+    assert read(file) == [replace(RESULT, entities=0, peak_memory_mib=0, audit="", problems=())]
 
 
 def test_the_table_adds_up_by_mode() -> None:

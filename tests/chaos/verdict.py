@@ -5,24 +5,42 @@ from the log, by the offline execution.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from features.states import DecayedSums, State
-from tests.integration.bed import Account, Bed, Place
+from tests.chaos.answers import header
+from tests.integration.bed import Account, Place
 from tests.integration.worker import Out
 
-__all__ = ["Fates", "compare", "fates", "judge_state"]
+__all__ = ["Answers", "Asked", "Fates", "compare", "fates"]
+
+#: Records of a topic out by the place of the record they came of.
+Answers = Mapping[Place, Sequence[Out]]
 
 _SUMS = 1e-9
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What must become of the records of a round, by their places."""
+
+    predicted: set[Place]
+    """They ask for a prediction."""
+    buried: set[Place]
+    """They are no events: dead letters."""
+    either: set[Place]
+    """They ask, and may be dead letters: what they carry may be more than the topics out take."""
+    bearable: set[Place]
+    """They do not ask, and may be dead letters, or leave nothing but an update of the state."""
 
 
 @dataclass(frozen=True)
 class Fates:
     """Of the records of a round."""
 
-    records: int
     lost: tuple[Place, ...]
     """Committed, and predicted nowhere though they asked, or in no dead letter though they are no
     events."""
@@ -40,20 +58,24 @@ class Fates:
 
 
 def fates(
-    records: int, asking: set[Place], poison: set[Place], predictions: Sequence[Out],
-    dead_letters: Sequence[Out], is_done: Callable[[Place], bool],
-) -> Fates:  # fmt: skip
-    """Match what came out with what went in; `is_done`: whether a record is committed."""
-    predicted = _grouped(predictions, lambda out: out.source)
-    buried = _grouped(dead_letters, _origin)
-    unanswered = (asking - predicted.keys()) | (poison - buried.keys())
+    asked: Asked, predicted: Answers, buried: Answers, is_done: Callable[[Place], bool]
+) -> Fates:
+    """Match what came out with what went in.
+
+    `is_done`: whether a record is committed. Records that are gone are in none of `asked`'s sets.
+    """
+    unanswered = (asked.predicted - predicted.keys()) | (asked.buried - buried.keys())
+    unanswered |= asked.either - predicted.keys() - buried.keys()
     lost = set(filter(is_done, unanswered))
+    unexpected = predicted.keys() - asked.predicted - asked.either
+    unexpected |= buried.keys() - asked.buried - asked.either - asked.bearable
+    answers = Counter({place: len(copies) for place, copies in predicted.items()})
+    answers.update({place: len(copies) for place, copies in buried.items()})
     return Fates(
-        records,
         lost=tuple(sorted(lost)),
         waiting=len(unanswered) - len(lost),
-        unexpected=tuple(sorted((predicted.keys() - asking) | (buried.keys() - poison))),
-        double=sum(len(copies) - 1 for found in (predicted, buried) for copies in found.values()),
+        unexpected=tuple(sorted(unexpected)),
+        double=answers.total() - len(answers),
         differing=sum(_differ(copies) for copies in predicted.values()),
         contradicting=tuple(
             sorted(place for place, copies in predicted.items() if _contradict(copies))
@@ -61,25 +83,12 @@ def fates(
     )
 
 
-def _grouped(found: Iterable[Out], place: Callable[[Out], Place]) -> dict[Place, list[Out]]:
-    grouped: dict[Place, list[Out]] = {}
-    for out in found:
-        grouped.setdefault(place(out), []).append(out)
-    return grouped
-
-
-def _origin(dead_letter: Out) -> Place:
-    topic, partition, offset = (
-        str(dead_letter.header(f"dead-letter.{what}")) for what in ("topic", "partition", "offset")
-    )
-    return topic, int(partition), int(offset)
-
-
 def _differ(copies: Sequence[Out]) -> bool:
     plain = [
         copy
         for copy in copies
-        if copy.header("state-ahead") is None and copy.json["degraded"] != "state_rebuilding"
+        if header(copy, "state-ahead") is None
+        and _value(copy).get("degraded") != "state_rebuilding"
     ]
     return len({copy.value for copy in plain}) > 1
 
@@ -88,19 +97,21 @@ def _contradict(copies: Sequence[Out]) -> bool:
     same = {
         (
             copy.key,
-            copy.header("prediction-id"),
-            *(copy.json[name] for name in ("prediction_id", "event_id", "event_time")),
+            header(copy, "prediction-id"),
+            *(_value(copy).get(name) for name in ("prediction_id", "event_id", "event_time")),
         )
         for copy in copies
     }
     return len(same) > 1
 
 
-def judge_state(bed: Bed, log: Sequence[tuple[Out, int, Any]]) -> str | None:
-    """Where the state in Redis is not the log's; None: nowhere."""
-    states = {view.name: view.state for view in bed.usecase.features.views}
-    expected = bed.expected_account(log)
-    return compare(states, expected, bed.account(expected))
+def _value(out: Out) -> dict[str, Any]:
+    """What a prediction says; nothing where that cannot be read, which `values` tells of."""
+    try:
+        value = out.json
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def compare(states: dict[str, State], expected: Account, found: Account) -> str | None:

@@ -8,7 +8,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,10 +171,17 @@ class Bed:
             for (out, event), row, own in zip(asking, rows, fields, strict=True)
         }
 
-    def expected_account(self, log: Sequence[tuple[Out, int, Event]] | None = None) -> Account:
-        """The states after every valid event was applied once, offline."""
+    def expected_account(
+        self,
+        log: Sequence[tuple[Out, int, Event]] | None = None,
+        ids: Mapping[tuple[str, int], int] | None = None,
+    ) -> Account:
+        """The states after every valid event was applied once, offline.
+
+        `ids`: the numbers that the store knows partitions by, where they are not today's topics'.
+        """
         log = list(self.log()) if log is None else log
-        ids = self._source_ids()
+        ids = self.source_ids() if ids is None else ids
         engine = FeatureEngine(self.usecase.features)
         arrivals = [
             Arrival(event, ids[out.topic, out.partition], where, out.offset)
@@ -198,7 +205,7 @@ class Bed:
         for view, entity in self.expected_account() if expected is None else expected:
             wanted[[v.name for v in features.views].index(view)].add(entity)
         found: Account = {}
-        with self._store() as store:
+        with self.store() as store:
             stored = store.read(wanted)
         for view, pairs in zip(features.views, stored, strict=True):
             states = StateCodec(view).unpack([packed for _, packed in pairs])
@@ -207,7 +214,8 @@ class Bed:
         return found
 
     @contextmanager
-    def _store(self) -> Iterator[RedisStore]:
+    def store(self) -> Iterator[RedisStore]:
+        """The states in Redis."""
         url = self.redis_url
         store = RedisStore(
             client_of(url), self.usecase.features, self.usecase.name, buckets=default_buckets(url)
@@ -215,11 +223,12 @@ class Bed:
         yield store
         store.close()
 
-    def _source_ids(self) -> dict[tuple[str, int], int]:
+    def source_ids(self) -> dict[tuple[str, int], int]:
+        """The numbers that the store knows the partitions of the topics by."""
         cluster_id, topic_ids = self.cluster.topic_ids(*self.topics)
         places = list(self.cluster.ends(*self.topics))
         sources = [Source(cluster_id, topic_ids[topic], number) for topic, number in places]
-        with self._store() as store:
+        with self.store() as store:
             return dict(zip(places, store.register(sources), strict=True))
 
     # What came of it.

@@ -30,6 +30,7 @@ from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
+from stream_app.records import read_headers
 
 __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
 
@@ -178,6 +179,15 @@ class Worker:
         # Fields after the name, which may hold anything: see proc_pid_stat(5).
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_memory_bytes(self) -> int:
+        """The most memory it ever held at once; 0 where it does not run."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(kilobytes[0]) * 1024 if kilobytes else 0
 
     def kill(self) -> None:
         """End it as `kill -9` does."""
@@ -420,6 +430,10 @@ def by_source(predictions: Iterable[Out]) -> dict[tuple[str, int, int], list[Out
 
 def _out(message: Any) -> Out:
     _, millis = message.timestamp()
+    try:
+        headers = read_headers(message) or []
+    except SystemError:  # a name is not UTF-8: the library shows none of them
+        headers = []
     return Out(
         message.topic(),
         message.partition(),
@@ -427,5 +441,5 @@ def _out(message: Any) -> Out:
         millis / 1000.0,
         message.key(),
         message.value(),
-        message.headers() or [],
+        headers,
     )

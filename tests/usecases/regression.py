@@ -286,7 +286,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             Tensor(name="x", dtype="float32", columns=NUMBERS),
             Tensor(name="n", dtype="int64", columns=WHOLE),
         ),
-        features_fingerprint=FEATURES.fingerprint(),
+        features_fingerprint=usecase.features.fingerprint(),
         outputs=(Output(name="kilowatts", dtype="float32"),),
         decision={"peak_kilowatts": 1.5},
         metrics={"mean_kilowatts": float(predicted.mean())},
@@ -301,5 +301,5 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             vector("a usual request", [3.0, 5.0, 3.5, 60.0, 2.5, 0.5, 12.0], [30, 12]),
             vector("everything missing", [math.nan] * len(NUMBERS), [1, 0]),
         ],
-        golden_events=record(FEATURES, usecase.topics, log),
+        golden_events=record(usecase.features, usecase.topics, log),
     )

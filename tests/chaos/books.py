@@ -1,0 +1,118 @@
+"""The books of a round: every record there was, what had to become of it, what state it leads to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from features.events import Event
+from features.stores import Source
+from tests.chaos.answers import header
+from tests.chaos.history import History, Incarnation
+from tests.chaos.verdict import Answers, Asked, compare
+from tests.integration.bed import Bed, Place
+from tests.integration.worker import Out
+
+__all__ = ["Books", "open_books"]
+
+EITHER = "either-"
+"""Ids of events begin with it that may be dead letters, for what they carry beside their values."""
+
+_COMPACTED = "compacted-predictions"
+
+
+@dataclass(frozen=True)
+class Books:
+    """Of all records, those of deleted topics included."""
+
+    records: Mapping[Place, Out]
+    events: Sequence[tuple[Out, int, Event]]
+    """Those that are events, with their ranks, in the order they take effect."""
+    topic_ids: Mapping[str, str]
+    """By the topic of a place."""
+    cluster_id: str
+    history: History
+
+    @property
+    def current(self) -> int:
+        """Records of the topics as they are now."""
+        return sum(self.history.incarnation(topic) is None for topic, _, _ in self.records)
+
+    def event_at(self) -> dict[Place, Event]:
+        """Events by place."""
+        return {_place(out): event for out, _, event in self.events}
+
+    def asked(self, bed: Bed, conditions: Sequence[str]) -> Asked:
+        """What must become of each record."""
+        events = self.event_at()
+        triggers = bed.usecase.features.triggers
+        asked = Asked(set(), set(self.records.keys() - events.keys()), set(), set())
+        takes_no_keyless = _COMPACTED in conditions
+        for place, event in events.items():
+            asks = isinstance(event, triggers)
+            is_hostile = event.event_id.startswith(EITHER)
+            keyless = takes_no_keyless and self.records[place].key is None
+            if asks:
+                (asked.either if is_hostile or keyless else asked.predicted).add(place)
+            elif is_hostile:
+                asked.bearable.add(place)
+        return asked
+
+    def state_difference(self, bed: Bed, buried: Answers) -> str | None:
+        """Where the state in Redis is not what the records lead to; None: nowhere."""
+        retired = {each.label: each for each in self.history.retired}
+        places = list(dict.fromkeys((out.topic, out.partition) for out, _, _ in self.events))
+        with bed.store() as store:
+            sources = [
+                Source(
+                    retired[t].cluster_id if t in retired else self.cluster_id,
+                    self.topic_ids[t],
+                    partition,
+                )
+                for t, partition in places
+            ]
+            ids = dict(zip(places, store.register(sources), strict=True))
+            marks = store.marks()
+        applied = {
+            place: min(view.get(number, -1) for view in marks)
+            for place, number in ids.items()
+            if place[0] in retired
+        }
+        log = [
+            (out, rank, event)
+            for out, rank, event in self.events
+            if out.offset <= applied.get((out.topic, out.partition), out.offset)
+            and _reaches_the_state(buried.get(_place(out), ()))
+        ]
+        expected = bed.expected_account(log, ids)
+        states = {view.name: view.state for view in bed.usecase.features.views}
+        return compare(states, expected, bed.account(expected))
+
+
+def open_books(bed: Bed, history: History, records: Sequence[Out]) -> Books:
+    """`records`: those of the topics as they are now."""
+    cluster_id, topic_ids = bed.cluster.topic_ids(*bed.topics)
+    everything: dict[Place, Out] = {}
+    events: list[tuple[Out, int, Event]] = []
+    for incarnation in history.retired:
+        everything |= {_place(out): out for out in incarnation.relabelled()}
+        events += _relabelled(bed, incarnation)
+    everything |= {_place(out): out for out in records}
+    events += bed.log(records)
+    topic_ids |= {each.label: each.topic_id for each in history.retired}
+    return Books(everything, events, topic_ids, cluster_id, history)
+
+
+def _relabelled(bed: Bed, incarnation: Incarnation) -> list[tuple[Out, int, Event]]:
+    return [
+        (replace(out, topic=incarnation.label), rank, event)
+        for out, rank, event in bed.log(incarnation.records)
+    ]
+
+
+def _reaches_the_state(dead_letters: Sequence[Out]) -> bool:
+    """Whether an event updates the state: unless it is a dead letter that says it did not."""
+    said = {header(each, "dead-letter.state") for each in dead_letters}
+    return not said or "applied" in said
+
+
+def _place(out: Out) -> Place:
+    return out.topic, out.partition, out.offset

@@ -1,0 +1,166 @@
+"""Unclean elections: brokers forget what they had acknowledged.
+
+A topic is kept on two brokers and may be led by one that lacks its end. That one goes first, the
+other takes records alone and is killed, the first comes back and leads, and what it lacks is gone.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import ClassVar
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+    AdminClient,
+    NewTopic,
+)
+
+from stream_app.local import LocalKafka
+from tests.chaos.faults.base import REQUEST_SECONDS, Fault, Scene, insist
+from tests.chaos.faults.redis import STATE_LOSS
+from tests.chaos.faults.topics import admin, delete, partitions
+from tests.integration.worker import Out, eventually
+
+__all__ = ["EventsTruncated", "OutputsTruncated"]
+
+_ALONE_SECONDS = 2.0
+_NOTICE_SECONDS = 15.0
+_SETTINGS = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
+
+
+class _UncleanElection(Fault):
+    """Of one topic."""
+
+    target = "broker"
+    brokers = 3
+    most = 1
+    recovers_seconds = 5.0
+    weight = 3.0
+
+    def topic(self, scene: Scene) -> str:
+        """Which one."""
+        raise NotImplementedError
+
+    def prepare(self, scene: Scene) -> None:
+        topic = self.topic(scene)
+        count = insist(lambda: partitions(scene, topic))
+        delete(scene, topic)
+        pair = [broker.node for broker in self._pair(scene)]
+        wanted = NewTopic(topic, replica_assignment=[pair] * count, config=_SETTINGS)
+        asked = admin(scene).create_topics([wanted], operation_timeout=REQUEST_SECONDS)
+        asked[topic].result()
+        insist(lambda: scene.bed.cluster.ends(topic))
+
+    def _pair(self, scene: Scene) -> tuple[LocalKafka, LocalKafka]:
+        """The broker that will be killed with the end of the log, and the one that lacks it."""
+        brokers = scene.grounds.brokers
+        at = self.choice % len(brokers)
+        return brokers[at], brokers[(at + 1) % len(brokers)]
+
+    def begin(self, scene: Scene) -> None:
+        kept, lacking = self._pair(scene)
+        topic = self.topic(scene)
+        lacking.terminate()
+        eventually("the topic is on one broker", lambda: _leads(scene, topic, kept))
+        time.sleep(_ALONE_SECONDS)
+        with self.standing_still(scene):
+            before = insist(lambda: scene.bed.cluster.read(topic, uncommitted=True))
+            kept.kill()
+            lacking.start()
+            eventually("the other one leads", lambda: _leads(scene, topic, lacking))
+            after = {_place(out) for out in self._left(scene, topic)}
+            self.note(scene, [out for out in before if _place(out) not in after])
+        kept.start()
+
+    def heal(self, scene: Scene) -> None:
+        for broker in self._pair(scene):
+            broker.start()
+
+    def _left(self, scene: Scene, topic: str) -> list[Out]:
+        return insist(lambda: scene.bed.cluster.read(topic, uncommitted=True))
+
+    @contextmanager
+    def standing_still(self, scene: Scene) -> Iterator[None]:
+        """Nobody writes to the topic meanwhile."""
+        raise NotImplementedError
+        yield
+
+    def note(self, scene: Scene, lost: list[Out]) -> None:
+        """Take down what the brokers have forgotten."""
+        raise NotImplementedError
+
+
+class OutputsTruncated(_UncleanElection):
+    """Predictions that were acknowledged are gone; nobody but an audit can notice."""
+
+    kind = "outputs-truncated"
+
+    def topic(self, scene: Scene) -> str:
+        usecase = scene.bed.usecase
+        return (usecase.predictions_topic, usecase.dead_letters_topic)[self.choice % 2]
+
+    @contextmanager
+    def standing_still(self, scene: Scene) -> Iterator[None]:
+        with ExitStack() as stack:
+            for member in scene.crew.everybody:
+                stack.enter_context(member.lock)
+                member.freeze()
+                stack.callback(member.resume)
+            yield
+
+    def note(self, scene: Scene, lost: list[Out]) -> None:
+        scene.history.cut_outputs += lost
+
+
+class EventsTruncated(_UncleanElection):
+    """Records that were acknowledged, and perhaps answered and committed, are gone.
+
+    Others take their offsets. A worker that had come past them has to end and say so; then a person
+    gives the application another name, and everything is done again under that.
+    """
+
+    kind = "events-truncated"
+    # What a state that is lost had been fed with can be read nowhere.
+    not_with: ClassVar[frozenset[str]] = STATE_LOSS | {
+        "topic-made-anew",
+        "topic-made-anew-while-frozen",
+        "outputs-truncated",
+    }
+    ends_workers = (r"truncat|lost records|behind the end|acknowledged|ends at",)
+
+    def topic(self, scene: Scene) -> str:
+        return scene.bed.topics[self.choice % len(scene.bed.topics)]
+
+    @contextmanager
+    def standing_still(self, scene: Scene) -> Iterator[None]:
+        with scene.traffic.halted():
+            yield
+
+    def note(self, scene: Scene, lost: list[Out]) -> None:
+        scene.history.truncated += lost
+        scene.traffic.acknowledged[self.topic(scene)] -= len(lost)
+
+    def heal(self, scene: Scene) -> None:
+        super().heal(scene)
+        crew = scene.crew
+        deadline = time.monotonic() + _NOTICE_SECONDS
+        while not any(each.allowed(self.ends_workers) for each in crew.exits):
+            if time.monotonic() > deadline:
+                return  # nobody had come so far, or nobody says so: the verdict will tell
+            time.sleep(0.2)
+        scene.begin_again()
+
+
+def _leads(scene: Scene, topic: str, broker: LocalKafka) -> bool:
+    """Whether it leads all partitions of the topic that are on one of the two brokers."""
+    client = AdminClient({"bootstrap.servers": scene.grounds.internal, "log_level": 0})
+    try:
+        known = client.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].partitions
+    except (KafkaException, KeyError):
+        return False
+    found = [p for p in known.values() if broker.node in p.replicas]
+    return bool(found) and all(p.leader == broker.node for p in found)
+
+
+def _place(out: Out) -> tuple[int, int]:
+    return out.partition, out.offset

@@ -1,0 +1,99 @@
+"""Faults of the ways to the brokers and to Redis."""
+
+import random
+
+from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.proxy import Proxy
+
+__all__ = [
+    "KafkaBlackHole",
+    "KafkaCut",
+    "KafkaRefused",
+    "KafkaSlow",
+    "RedisBlackHole",
+    "RedisCut",
+    "RedisRefused",
+    "RedisSlow",
+]
+
+
+_SLOWEST_SECONDS = 0.15
+
+
+class _OnLink(Fault):
+    """Strikes the connections of all workers to one broker, or to Redis."""
+
+    def link(self, scene: Scene) -> Proxy:
+        """What it strikes."""
+        if self.target == "redis link":
+            return scene.grounds.redis_link
+        return scene.grounds.kafka_links[self.choice % len(scene.grounds.kafka_links)]
+
+    def heal(self, scene: Scene) -> None:
+        self.link(scene).heal()
+
+
+class _Cut(_OnLink):
+    """Connections are reset; new ones are welcome."""
+
+    def begin(self, scene: Scene) -> None:
+        self.link(scene).cut()
+
+
+class _Refused(_OnLink):
+    """Connections are reset and new ones refused."""
+
+    shortest_seconds, longest_seconds = 0.5, 3.0
+
+    def begin(self, scene: Scene) -> None:
+        self.link(scene).refuse()
+
+
+class _Slow(_OnLink):
+    """Everything takes longer, both ways."""
+
+    shortest_seconds, longest_seconds = 2.0, 5.0
+
+    def begin(self, scene: Scene) -> None:
+        self.link(scene).slow(random.Random(self.choice).uniform(0.01, _SLOWEST_SECONDS))
+
+
+class _Frozen(_OnLink):
+    """A black hole: connections stay open and nothing passes."""
+
+    shortest_seconds, longest_seconds = 1.0, 4.0
+
+    def begin(self, scene: Scene) -> None:
+        self.link(scene).freeze()
+
+
+class KafkaCut(_Cut):
+    kind, target = "kafka-cut", "kafka link"
+
+
+class KafkaRefused(_Refused):
+    kind, target = "kafka-refused", "kafka link"
+
+
+class KafkaSlow(_Slow):
+    kind, target = "kafka-slow", "kafka link"
+
+
+class KafkaBlackHole(_Frozen):
+    kind, target = "kafka-black-hole", "kafka link"
+
+
+class RedisCut(_Cut):
+    kind, target = "redis-cut", "redis link"
+
+
+class RedisRefused(_Refused):
+    kind, target = "redis-refused", "redis link"
+
+
+class RedisSlow(_Slow):
+    kind, target = "redis-slow", "redis link"
+
+
+class RedisBlackHole(_Frozen):
+    kind, target = "redis-black-hole", "redis link"

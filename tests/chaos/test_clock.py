@@ -1,0 +1,28 @@
+"""A process whose clock is off takes it for right, and waits no longer than it was told."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.chaos import clock
+
+_SCRIPT = (
+    "import datetime, threading, time; begun = time.monotonic(); "
+    "threading.Event().wait(0.2); print(time.time(), datetime.datetime.now().timestamp(), "
+    "time.monotonic() - begun)"
+)
+
+
+@pytest.mark.skipif(bool(clock.lacks()), reason=clock.lacks())
+@pytest.mark.parametrize("seconds", [-172_800, 7_200, 0])
+def test_the_clock_is_off_by_as_much(seconds: int) -> None:
+    """For whoever asks in whatever way; the time that passes is right."""
+    asked = subprocess.run(
+        [sys.executable, "-c", _SCRIPT], env=clock.shifted(seconds), capture_output=True, check=True
+    )
+    now, too, passed = map(float, asked.stdout.split())
+    assert now == pytest.approx(time.time() + seconds, abs=60)
+    assert too == pytest.approx(now, abs=60)
+    assert 0.2 <= passed < 60
