@@ -206,18 +206,7 @@ class Recovery:
 
     def _follow(self) -> None:
         """Let the rebuilding come up to where the partitions are; take over what has arrived."""
-        waiting = False
-        while left := self._left():
-            if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
-                break
-            if not waiting:
-                waiting = True
-                self._on_waiting("state", True, "it is rebuilt from the log")
-            if self._stopping.is_set():
-                raise StoppingError("stopped while the state is rebuilt")
-            self._rebuild.wait(_WAIT_SECONDS)
-        if waiting:
-            self._on_waiting("state", False, "")
+        left = self._wait_for_it()
         if not left and self._rebuilding:
             # What is in memory was read beside the rebuilding.
             self._commit.settle(None, timeout=None)
@@ -227,6 +216,24 @@ class Recovery:
             for partition in arrived:
                 self._state.expect(partition, self._positions[partition] - 1)
             log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
+
+    def _wait_for_it(self) -> int:
+        """Wait while records may not go on beside the rebuilding; return how far behind it is."""
+        waiting = False
+        try:
+            while left := self._left():
+                if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
+                    break
+                if not waiting:
+                    waiting = True
+                    self._on_waiting("state", True, "it is rebuilt from the log")
+                if self._stopping.is_set():
+                    raise StoppingError("stopped while the state is rebuilt")
+                self._rebuild.wait(_WAIT_SECONDS)
+            return left
+        finally:
+            if waiting:
+                self._on_waiting("state", False, "")
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""

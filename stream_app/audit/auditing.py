@@ -20,7 +20,13 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from features.stores import Source, Store, StoreMismatchError, StoreUnavailableError
+from features.stores import (
+    Source,
+    Store,
+    StoreMismatchError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from features.usecase import UseCase
 from stream_app.audit.brokers import Brokers, Committed, Topic
 from stream_app.audit.judging import Judge
@@ -70,7 +76,7 @@ def audit(
         raise ServiceAwayError("kafka", f"Kafka: {error.args[0].str()}") from error
     except StoreMismatchError as error:
         raise ConfigurationError(str(error)) from error
-    except StoreUnavailableError as error:
+    except (StoreRefusedError, StoreUnavailableError) as error:
         raise ServiceAwayError("redis", str(error)) from error
     finally:
         store.close()

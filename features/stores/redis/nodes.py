@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from features.foreign import bounded
-from features.stores.contract import StateLostError, StoreMismatchError
+from features.stores.contract import StateLostError, StoreMismatchError, another_cluster
 from features.stores.redis.errors import failure
 
 __all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script", "spread_otherwise"]
@@ -206,6 +206,8 @@ def _checked(reply: Any) -> Any:
         raise StateLostError(_lost(*words))
     if code == "BUCKETS":
         raise spread_otherwise(*map(int, words))
+    if code == "CLUSTER":
+        raise another_cluster(*words)
     raise reply
 
 

@@ -19,6 +19,7 @@ from features.stores.contract import (
     StateWrite,
     StoreMismatchError,
     StoreRefusedError,
+    cluster_of,
 )
 from features.stores.redis.access import ACCESS, check_access
 from features.stores.redis.cluster import ClusterNodes
@@ -64,6 +65,8 @@ class RedisStore:
         self._expiry: list[int] = []
         self._on_warning = on_warning
         self._names: dict[int, str] = {}
+        self._adopted = ""
+        """The cluster whose the generation after this one is."""
         self._opened: tuple[Keys, int] | None = None
 
     def _nodes_of(self, client: Redis | RedisCluster | Callable[[], RedisCluster]) -> Nodes:
@@ -130,16 +133,18 @@ class RedisStore:
         """Number of this store's generation."""
         return self._open()[0].generation
 
-    def register(self, sources: Sequence[Source]) -> list[int]:
-        """Give each source its small integer, and check the number of buckets."""
-        keys = self._keys_of(0)
+    def register(self, sources: Sequence[Source], *, adopt: bool = False) -> list[int]:
+        """Give each source its small integer, and check the number of buckets and the cluster."""
+        keys, cluster = self._keys_of(0), cluster_of(sources)
+        if adopt:
+            self._adopted, cluster = cluster, ""
         names = [str(source) for source in sources]
         highest, known = self._copied(keys, names)
-        ids = self._register_in(0, keys, highest, names, known)
+        ids = self._register_in(0, keys, highest, cluster, names, known)
         # Before anyone uses the numbers, every bucket has them.
         highest = max([highest, *ids])
         for bucket in range(1, self._buckets):
-            self._register_in(bucket, keys, highest, names, ids)
+            self._register_in(bucket, keys, highest, cluster, names, ids)
         self._names.update(zip(ids, names, strict=True))
         return ids
 
@@ -163,12 +168,13 @@ class RedisStore:
         bucket: int,
         keys: Keys,
         highest: int,
+        cluster: str,
         names: Sequence[str],
         known: Sequence[str | int],
     ) -> list[int]:
         pairs = [part for pair in zip(names, known, strict=True) for part in pair]
         where = [keys.sources[bucket], keys.sizes[bucket]]
-        call = _REGISTER(where, self._buckets, highest, *pairs)
+        call = _REGISTER(where, self._buckets, highest, cluster, *pairs)
         return [int(i) for i in self._nodes.round_trip([(bucket, call)])[0]]
 
     def read(
@@ -326,6 +332,13 @@ class RedisStore:
                 for bucket, key in enumerate(keys.current)
             ]
         )
+        if self._adopted:
+            self._nodes.round_trip(
+                [
+                    (bucket, ("HSET", key, "/", self._adopted))
+                    for bucket, key in enumerate(keys.sources)
+                ]
+            )
         self._opened = keys, keys.generation
 
     def drop(self) -> None:
