@@ -53,18 +53,21 @@ class Recovery:
         rebuilding: set[Partition],
         *,
         mode: Literal["fallback", "wait"],
+        in_hand_records: int,
         on_waiting: Callable[[str, bool, str], None],
         on_partitions: Callable[[int], None],
     ) -> None:
         """`rebuilding` is shared with the stage that enriches; only this one changes it.
 
-        `on_partitions` is told how many partitions are being rebuilt.
+        `in_hand_records`: how many of one partition another worker may have in hand when it is given
+        away. `on_partitions` is told how many partitions are being rebuilt.
         """
         self._state = state
         self._commit = commit
         self._rebuild = rebuild
         self._rebuilding = rebuilding
         self._mode = mode
+        self._in_hand = in_hand_records
         self._on_waiting = on_waiting
         self._on_partitions = on_partitions
         self.on_crash: Callable[[BaseException], None] = lambda _: None
@@ -113,6 +116,9 @@ class Recovery:
                 self._positions[partition] = first if end == partition.start else partition.start
                 partition.applied = applied
                 _check_origin(partition)
+                had_an_owner = not partition.is_new or applied >= 0
+                in_hand = self._in_hand if had_an_owner else 0
+                partition.ahead_until = max(applied + 1, partition.start) + in_hand
         else:
             for partition in partitions:
                 partition.starts.rebuilding = False
