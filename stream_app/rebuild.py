@@ -31,6 +31,8 @@ log = get_logger(__name__)
 RECORDS_A_STEP: Final = 4_096
 _POLL_SECONDS = 0.1
 _REQUEST_SECONDS = 10.0
+_MOST_HALVINGS = 4
+"""The starts are counted until the rebuilding is over: it must not go record by record to its end."""
 _ENDED_SECONDS = 30.0
 """A log is believed to end where it does after so long: brokers that fail over may be behind."""
 
@@ -151,7 +153,7 @@ class Rebuild:
         if consumer is None or moved:
             consumer = self._assign(behind)
         _check_ends(behind)
-        messages = consumer.consume(RECORDS_A_STEP, _POLL_SECONDS)
+        messages = consumer.consume(_step_records(behind), _POLL_SECONDS)
         with self._applying:
             with self._changed:
                 behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}
@@ -257,6 +259,12 @@ class Rebuild:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+
+def _step_records(behind: Iterable[Partition]) -> int:
+    """How many records to take at once: fewer after starts that got nowhere, memory may be short."""
+    worst = max((partition.starts.found for partition in behind), default=0)
+    return RECORDS_A_STEP >> min(worst, _MOST_HALVINGS)
 
 
 def _tell(error: KafkaError, partition: Partition) -> None:
