@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from features.stores import (
+    Source,
     StateWrite,
     StoreMismatchError,
     StoreRefusedError,
@@ -217,3 +218,28 @@ def _refusal(store: RedisStore) -> str:
     except StoreMismatchError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda redis: redis.set("{app:0}:generation", "what?"),
+        lambda redis: redis.set("{app:0}:buckets", "what?"),
+        lambda redis: redis.hset("{app:0}:sources", "c/t/0", "what?"),
+        lambda redis: redis.hset("{app:0}:0:marks", b"\xff\xfe", "1"),
+        lambda redis: redis.lpush("{app:0}:0:marks", "what?"),
+        lambda redis: redis.set("{app:0}:sources", "what?"),
+    ],
+    ids=["generation", "buckets", "a source", "a mark", "marks", "sources"],
+)
+def test_what_somebody_else_wrote_is_no_mistake_of_ours(
+    redis: Redis, spoil: Callable[[Redis], object]
+) -> None:
+    """It ends the worker with a sentence, not with a traceback, and is no record's fault."""
+    spoil(redis)
+    store = RedisStore(redis, FEATURES, "app")
+    with pytest.raises((StoreRefusedError, StoreMismatchError)) as told:
+        store.check_access()
+        store.register([Source("c", "t", 0)])
+        store.marks()
+    assert "\n" not in str(told.value)
