@@ -60,7 +60,7 @@ class EnrichStage:
         for item in items:
             partition = item.record.partition
             item.source = partition.source_id
-            item.redelivered = item.offset <= partition.applied
+            item.redelivered = item.offset < partition.ahead_until
             item.degraded = None  # it may have been enriched before
         if self._rebuilding:
             items = self._without_state(batch, items)

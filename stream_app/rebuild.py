@@ -8,15 +8,17 @@ they already hold, and the marks say how far each source is.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_app.decode import Decode
 from stream_app.enrich import EnrichStage
-from stream_app.errors import FatalError
+from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.logs import get_logger
 from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Partition, Record
@@ -29,6 +31,10 @@ log = get_logger(__name__)
 RECORDS_A_STEP: Final = 4_096
 _POLL_SECONDS = 0.1
 _REQUEST_SECONDS = 10.0
+_MOST_HALVINGS = 4
+"""The starts are counted until the rebuilding is over: it must not go record by record to its end."""
+_ENDED_SECONDS = 30.0
+"""A log is believed to end where it does after so long: brokers that fail over may be behind."""
 
 
 #: Entered with a stage's name and its records, while they are worked on.
@@ -43,13 +49,15 @@ def unwatched(_stage: str, _records: Sequence[Record]) -> AbstractContextManager
 class _Goal:
     """How far a partition is applied and how far it is to be."""
 
-    __slots__ = ("at", "target")
+    __slots__ = ("at", "ended_at", "target")
 
     def __init__(self, at: int, target: int) -> None:
         self.at = at
         """Next offset to apply."""
         self.target = target
         """Offset to stop before."""
+        self.ended_at: float | None = None
+        """When the log was found to end before the target; None where it does not."""
 
 
 class Rebuild:
@@ -144,7 +152,8 @@ class Rebuild:
         consumer = self._consumer
         if consumer is None or moved:
             consumer = self._assign(behind)
-        messages = consumer.consume(RECORDS_A_STEP, _POLL_SECONDS)
+        _check_ends(behind)
+        messages = consumer.consume(_step_records(behind), _POLL_SECONDS)
         with self._applying:
             with self._changed:
                 behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}
@@ -184,7 +193,12 @@ class Rebuild:
                 if error.code() == KafkaError._PARTITION_EOF:
                     # Behind the last record there may be markers; they count as applied.
                     reached[partition] = min(offset, targets[partition])
-            elif offset >= targets[partition]:
+                    if offset < targets[partition]:
+                        goal = behind[partition]
+                        goal.ended_at = goal.ended_at or time.monotonic()
+                continue
+            behind[partition].ended_at = None
+            if offset >= targets[partition]:
                 reached[partition] = targets[partition]
             else:
                 records.append(Record.of(partition, message))
@@ -218,10 +232,16 @@ class Rebuild:
         if error.code() == KafkaError._PARTITION_EOF:
             return
         if error.code() != KafkaError._AUTO_OFFSET_RESET:
-            log.warning("kafka, while the state is rebuilt: %s", error.str())
+            _tell(error, partition)
             return
         place = TopicPartition(partition.topic, partition.number)
-        low, _ = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
+        try:
+            low, _ = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
+        except KafkaException as failed:
+            _tell(failed.args[0], partition)
+            with self._changed:
+                self._moved = True  # it is read from there again, and asked again
+            return
         if low <= goal.at:
             raise FatalError(
                 f"the state of {partition} cannot be rebuilt: offset {goal.at} is not in its log"
@@ -239,3 +259,33 @@ class Rebuild:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+
+def _step_records(behind: Iterable[Partition]) -> int:
+    """How many records to take at once: fewer after starts that got nowhere, memory may be short."""
+    worst = max((partition.starts.found for partition in behind), default=0)
+    return RECORDS_A_STEP >> min(worst, _MOST_HALVINGS)
+
+
+def _tell(error: KafkaError, partition: Partition) -> None:
+    """What passes goes to the log, and the consumer tries again; anything else is raised.
+
+    A refusal that brokers also give for a moment is left to the client thread, which reads the same
+    topics and knows how long it lasts.
+    """
+    failed = failure(error, f"reading {partition} again for its state")
+    if not isinstance(failed, ServiceAwayError):
+        raise failed
+    log.warning("while the state is rebuilt: %s", failed)
+
+
+def _check_ends(behind: Mapping[Partition, _Goal]) -> None:
+    """Raise where a log has ended before what was processed of it: nothing more will come."""
+    now = time.monotonic()
+    for partition, goal in behind.items():
+        if goal.ended_at is not None and now - goal.ended_at > _ENDED_SECONDS:
+            raise FatalError(
+                f"the state of {partition} cannot be rebuilt: its log ends at offset {goal.at}, and "
+                f"records up to offset {goal.target - 1} were processed. The brokers lost what they "
+                "had acknowledged: give `application` another name to process the topics again"
+            )

@@ -56,8 +56,9 @@ class Partition:
     """
 
     __slots__ = (
-        "applied", "ended", "epochs", "is_new", "log_end", "log_start", "markers", "number", "rank", "revoked",
-        "set_by_hand", "source", "source_id", "start", "starts", "topic",
+        "ahead_until", "applied", "ended", "epochs", "is_new", "log_end", "log_start", "markers",
+        "number", "rank", "revoked", "set_by_hand", "source", "source_id", "start", "starts",
+        "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -92,6 +93,9 @@ class Partition:
         """Whether the group had committed nothing of it when it was assigned."""
         self.applied = -1
         """Offset through which the state held its records when it was assigned."""
+        self.ahead_until = 0
+        """Records before this offset may be in the state that they read, or later ones: of a previous
+        owner, who may write what it had in hand after the assignment."""
 
     @property
     def topic_id(self) -> str:

@@ -53,18 +53,21 @@ class Recovery:
         rebuilding: set[Partition],
         *,
         mode: Literal["fallback", "wait"],
+        in_hand_records: int,
         on_waiting: Callable[[str, bool, str], None],
         on_partitions: Callable[[int], None],
     ) -> None:
         """`rebuilding` is shared with the stage that enriches; only this one changes it.
 
-        `on_partitions` is told how many partitions are being rebuilt.
+        `in_hand_records`: how many of one partition another worker may have in hand when it is given
+        away. `on_partitions` is told how many partitions are being rebuilt.
         """
         self._state = state
         self._commit = commit
         self._rebuild = rebuild
         self._rebuilding = rebuilding
         self._mode = mode
+        self._in_hand = in_hand_records
         self._on_waiting = on_waiting
         self._on_partitions = on_partitions
         self.on_crash: Callable[[BaseException], None] = lambda _: None
@@ -113,6 +116,9 @@ class Recovery:
                 self._positions[partition] = first if end == partition.start else partition.start
                 partition.applied = applied
                 _check_origin(partition)
+                had_an_owner = not partition.is_new or applied >= 0
+                in_hand = self._in_hand if had_an_owner else 0
+                partition.ahead_until = max(applied + 1, partition.start) + in_hand
         else:
             for partition in partitions:
                 partition.starts.rebuilding = False
@@ -206,18 +212,7 @@ class Recovery:
 
     def _follow(self) -> None:
         """Let the rebuilding come up to where the partitions are; take over what has arrived."""
-        waiting = False
-        while left := self._left():
-            if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
-                break
-            if not waiting:
-                waiting = True
-                self._on_waiting("state", True, "it is rebuilt from the log")
-            if self._stopping.is_set():
-                raise StoppingError("stopped while the state is rebuilt")
-            self._rebuild.wait(_WAIT_SECONDS)
-        if waiting:
-            self._on_waiting("state", False, "")
+        left = self._wait_for_it()
         if not left and self._rebuilding:
             # What is in memory was read beside the rebuilding.
             self._commit.settle(None, timeout=None)
@@ -227,6 +222,24 @@ class Recovery:
             for partition in arrived:
                 self._state.expect(partition, self._positions[partition] - 1)
             log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
+
+    def _wait_for_it(self) -> int:
+        """Wait while records may not go on beside the rebuilding; return how far behind it is."""
+        waiting = False
+        try:
+            while left := self._left():
+                if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
+                    break
+                if not waiting:
+                    waiting = True
+                    self._on_waiting("state", True, "it is rebuilt from the log")
+                if self._stopping.is_set():
+                    raise StoppingError("stopped while the state is rebuilt")
+                self._rebuild.wait(_WAIT_SECONDS)
+            return left
+        finally:
+            if waiting:
+                self._on_waiting("state", False, "")
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""

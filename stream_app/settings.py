@@ -299,6 +299,11 @@ class Settings(BaseSettings):
                 "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix://PATH or "
                 "redis+cluster://HOST:PORT,HOST:PORT"
             )
+        if "?" in url.get_secret_value():
+            # Not before it is needed: the settings are read by commands that know no Redis.
+            from features.stores.redis import check_options
+
+            check_options(url.get_secret_value())
         return url
 
     @field_validator("replay_secret")

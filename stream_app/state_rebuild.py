@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from confluent_kafka.admin import AdminClient
 
@@ -24,11 +26,14 @@ from stream_app.metrics import Metrics
 from stream_app.patience import Patience
 from stream_app.records import Partition
 from stream_app.settings import Settings
+from stream_app.store_errors import ask
 from stream_app.stores import open_store
 
 __all__ = ["Rebuilt", "rebuild_state"]
 
 _librdkafka = get_logger("librdkafka")
+
+_T = TypeVar("_T")
 
 _CLOSE_RECORDS = 1_000
 _ROUNDS = 10
@@ -69,7 +74,9 @@ def rebuild_state(
         initial_seconds=settings.backoff_initial_seconds,
         max_seconds=settings.backoff_max_seconds,
         on_waiting=on_waiting,
+        refusal_seconds=settings.refusal_seconds,
     )
+    asked = partial(_asked, patience)
     brokers = Brokers(settings, application)
     store = open_store(
         settings, usecase, application, AdminClient(settings.admin_properties(), logger=_librdkafka)
@@ -84,16 +91,18 @@ def rebuild_state(
         if since is not None:
             found = brokers.first_at(places, since)
             starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
-        ids = store.register([p.source for p in partitions.values() if p.source is not None])
+        sources = [p.source for p in partitions.values() if p.source is not None]
+        ids = asked(partial(store.register, sources, adopt=True))
         for partition, source_id in zip(partitions.values(), ids, strict=True):
             partition.source_id = source_id
-        successor = store.successor()
+        successor = asked(store.successor)
         rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
         for place, partition in partitions.items():
             rebuild.begin(partition, starts[place], ends[place], applied=-1)
             if starts[place] == ends[place] > 0:
                 # Nothing of it is to be applied: say so, or the workers would apply all there is.
-                successor.write([], [Progress(partition.source_id, -1, ends[place] - 1)])
+                done = [Progress(partition.source_id, -1, ends[place] - 1)]
+                asked(partial(successor.write, [], done))
         everything = list(partitions.values())
         for _ in range(_ROUNDS):
             total = sum(ends[place] - starts[place] for place in places)
@@ -104,8 +113,8 @@ def rebuild_state(
                 rebuild.extend(partition, ends[place])
             if rebuild.remaining(everything) <= _CLOSE_RECORDS:
                 break
-        successor.activate()
-        store.drop()
+        asked(successor.activate)
+        asked(store.drop)
         return Rebuilt(
             application,
             successor.generation,
@@ -116,6 +125,10 @@ def rebuild_state(
     finally:
         store.close()
         brokers.close()
+
+
+def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
+    return patience("redis", partial(ask, call))
 
 
 def _partitions(brokers: Brokers, names: list[str]) -> dict[Place, Partition]:

@@ -59,7 +59,7 @@ def _expiry(usecase: UseCase, admin: AdminClient) -> Mapping[str, int]:
             error,
         )
         return {}
-    expiry = expiry_seconds(views, retention)
+    expiry = expiry_seconds(views, retention, times.behind_seconds + times.ahead_seconds)
     log.info(
         "states expire this many seconds after their last update: %s",
         ", ".join(f"{view} {seconds}" for view, seconds in expiry.items())

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple
 
 from stream_app.child_memory import ChildMemory
-from stream_app.errors import ServiceAwayError, StoppingError
+from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
 from stream_app.logs import get_logger
 from stream_app.patience import Patience
 from stream_app.records import Failure, Record
@@ -50,9 +50,10 @@ class Given(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the child tells: `ready`, `stage` (it begins one), `survived`, `away`, `raised` or `failed`.
+    """What the child tells: `ready`, `stage` (it begins one), or how it ended.
 
-    `raised`: what the record asked for raised; `failed`: something that is no record's fault did.
+    `survived`; `raised`: what the record asked for did; `failed`: something that is no record's fault
+    did; `away` and `refused`: the store is, or does.
     """
 
     what: str
@@ -141,6 +142,8 @@ class Trial:
             return end
         if end.what == "away":
             raise ServiceAwayError("redis", end.detail)
+        if end.what == "refused":
+            raise RefusedError("redis", end.detail)
         if end.what == "failed":
             # The worker meets the same, and says it as what it is.
             log.warning("%s %d could not be tried: %s", partition, record.offset, end.detail)

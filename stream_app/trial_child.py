@@ -23,7 +23,7 @@ from features.stores import StateLostError, StoreUnavailableError
 from features.usecase import UseCase
 from stream_app.assembly import decode_stage
 from stream_app.enrich import EnrichStage
-from stream_app.errors import ServiceAwayError, StreamAppError
+from stream_app.errors import RefusedError, ServiceAwayError, StreamAppError
 from stream_app.loading import load_usecase
 from stream_app.logs import configure_logging
 from stream_app.models import load_models
@@ -134,6 +134,8 @@ def main(descriptor: int) -> None:
 def _told_of(error: Exception) -> tuple[str, str]:
     """What ended the trial, and in what words; only what the record asked for is its fault."""
     cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
+    if isinstance(cause, RefusedError):
+        return "refused", str(cause)
     if isinstance(cause, StoreUnavailableError | ServiceAwayError | StateLostError):
         return "away", str(cause)
     kind = type(cause)

@@ -210,6 +210,7 @@ class Worker:
                 ),
                 rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
+                in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
                 on_waiting=self._waiting,
                 on_partitions=metrics.rebuilding,
             ),

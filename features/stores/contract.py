@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from features.foreign import bounded
+
 __all__ = [
     "Progress",
     "Source",
@@ -15,6 +17,8 @@ __all__ = [
     "StoreMismatchError",
     "StoreRefusedError",
     "StoreUnavailableError",
+    "another_cluster",
+    "cluster_of",
 ]
 
 
@@ -61,6 +65,23 @@ class Source:
     def __str__(self) -> str:
         """The name it is registered under."""
         return f"{self.cluster_id}/{self.topic_id}/{self.partition}"
+
+
+def cluster_of(sources: Sequence[Source]) -> str:
+    """The one cluster that the sources are of; "" where there are none."""
+    clusters = {source.cluster_id for source in sources}
+    if len(clusters) > 1:
+        raise another_cluster(*sorted(clusters)[:2])
+    return clusters.pop() if clusters else ""
+
+
+def another_cluster(found: str, given: str) -> StoreMismatchError:
+    """The states are of the topics of another cluster."""
+    return StoreMismatchError(
+        f"the application's state is of the Kafka cluster {bounded(found)}, and bootstrap_servers leads "
+        f"to the cluster {bounded(given)}: give `application` another name there, or, should that have "
+        "replaced the other, build the state from its topics with `stream-app state rebuild`"
+    )
 
 
 class StateWrite(NamedTuple):
@@ -113,10 +134,12 @@ class Store(Protocol):
     def generation(self) -> int:
         """Number of the generation whose states this store reads and writes; the first is 0."""
 
-    def register(self, sources: Sequence[Source]) -> list[int]:
+    def register(self, sources: Sequence[Source], *, adopt: bool = False) -> list[int]:
         """Give each source its small integer, the same for every worker and for ever.
 
-        Raises `StoreMismatchError`.
+        States are of the topics of one cluster: two that fed one application's states would count
+        into each other's. Raises `StoreMismatchError` for sources of another one, unless `adopt`:
+        then the generation that is activated next is of that cluster.
         """
 
     def read(

@@ -10,18 +10,25 @@ from features.views import View
 __all__ = ["expiry_seconds"]
 
 
-def expiry_seconds(views: Sequence[View], retention_seconds: float | None) -> dict[str, int]:
+def expiry_seconds(
+    views: Sequence[View], retention_seconds: float | None, late_seconds: float
+) -> dict[str, int]:
     """For each view that may be forgotten, by name: how long after its last update.
 
-    A state is read as absent once it is older than its view's `ttl_seconds`; but it also knows which
-    records it holds, and has to for as long as they may be read again. So it outlives both, one
-    after the other. `retention_seconds` is how long a record may stay in any of the topics; None:
-    for ever, and then nothing is forgotten. A view without a ttl never is.
+    A state is read as absent once an event is later than its newest by more than the view's
+    `ttl_seconds`. It has to be there for any event that is not: one that was late by as much as is
+    believed, in a record that is read when it has lain in the log for as long as records may. So
+    it outlives all of these, one after the other; then a late event finds online what it finds
+    offline, and a state knows its records for as long as they may be read again.
+
+    `retention_seconds` is how long a record may stay in any of the topics; None: for ever, and then
+    nothing is forgotten. `late_seconds`: how far apart the event times of two records of one moment
+    may be. A view without a ttl is never forgotten.
     """
     if retention_seconds is None:
         return {}
     return {
-        view.name: math.ceil(view.ttl_seconds + retention_seconds)
+        view.name: math.ceil(view.ttl_seconds + retention_seconds + late_seconds)
         for view in views
         if view.ttl_seconds is not None
     }

@@ -7,7 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from features.codec import version_bytes
-from features.stores.contract import Progress, Source, StateLostError, StateWrite
+from features.stores.contract import (
+    Progress,
+    Source,
+    StateLostError,
+    StateWrite,
+    another_cluster,
+    cluster_of,
+)
 from features.views import FeatureSet
 
 __all__ = ["MemoryStore"]
@@ -18,6 +25,7 @@ class _Shared:
     """What all generations of a store have in common."""
 
     current: int = 0
+    cluster: str = ""
     sources: dict[str, int] = field(default_factory=dict)
     generations: dict[int, tuple[list[dict[str, bytes]], list[dict[int, int]]]] = field(
         default_factory=dict
@@ -32,6 +40,7 @@ class MemoryStore:
     def __init__(self, features: FeatureSet) -> None:
         self._features = features
         self._shared = _Shared()
+        self._adopted = ""
         self._turn_to(0, predecessor=0)
 
     def _turn_to(self, generation: int, predecessor: int) -> None:
@@ -48,10 +57,16 @@ class MemoryStore:
         """Number of this store's generation."""
         return self._generation
 
-    def register(self, sources: Sequence[Source]) -> list[int]:
+    def register(self, sources: Sequence[Source], *, adopt: bool = False) -> list[int]:
         """Give each source its small integer."""
-        known = self._shared.sources
+        known, cluster = self._shared.sources, cluster_of(sources)
         with self._shared.lock:
+            if adopt:
+                self._adopted = cluster
+            elif cluster:
+                self._shared.cluster = self._shared.cluster or cluster
+                if self._shared.cluster != cluster:
+                    raise another_cluster(self._shared.cluster, cluster)
             return [known.setdefault(str(source), len(known) + 1) for source in sources]
 
     def check_access(self) -> None:
@@ -119,7 +134,7 @@ class MemoryStore:
         """The generation after this one, emptied."""
         with self._shared.lock:
             successor = MemoryStore(self._features)
-            successor._shared = self._shared
+            successor._shared, successor._adopted = self._shared, self._adopted
             successor._turn_to(self._generation + 1, predecessor=self._generation)
             successor.drop()
             return successor
@@ -130,6 +145,7 @@ class MemoryStore:
             if self._shared.current != self._generation:
                 self._check(())
             self._shared.current = self._expected_current = self._generation
+            self._shared.cluster = self._adopted or self._shared.cluster
 
     def drop(self) -> None:
         """Delete this generation's states and marks."""

@@ -21,7 +21,13 @@ from typing import Any
 import numpy as np
 from confluent_kafka import KafkaException
 
-from features.stores import Source, Store, StoreMismatchError, StoreUnavailableError
+from features.stores import (
+    Source,
+    Store,
+    StoreMismatchError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from features.usecase import UseCase
 from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic, answer_of
 from stream_app.audit.judging import Judge
@@ -71,7 +77,7 @@ def audit(
         raise answer_of(error) from error
     except StoreMismatchError as error:
         raise ConfigurationError(str(error)) from error
-    except StoreUnavailableError as error:
+    except (StoreRefusedError, StoreUnavailableError) as error:
         raise ServiceAwayError("redis", str(error)) from error
     finally:
         store.close()

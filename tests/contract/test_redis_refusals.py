@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from features.stores import StoreMismatchError, StoreRefusedError, StoreUnavailableError
+from features.stores import (
+    Source,
+    StateWrite,
+    StoreMismatchError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from features.stores.redis import RedisStore, client_of
 from stream_app.local import LocalRedis
 from tests.redis_cluster import LocalRedisCluster
@@ -48,6 +54,41 @@ def test_the_rights_in_the_docs_are_enough(with_rights: WithRights, buckets: int
     store.check_access()
     assert store.marks() == [{}, {}, {}]
     store.read([["a"], ["a"], ["a"]])
+
+
+def test_the_rights_in_the_docs_are_enough_on_a_cluster(redis_cluster: LocalRedisCluster) -> None:
+    """Its topology has to be asked for, too."""
+    rights = [*COMMANDS, "cluster|slots", "readonly", "asking"]
+    nodes = [Redis.from_url(node.url) for node in redis_cluster.nodes]
+    for node in nodes:
+        node.acl_setuser(
+            "limited", enabled=True, nopass=True, reset=True, keys=["{app:*"],
+            commands=[f"+{command}" for command in rights],
+        )  # fmt: skip
+    client = client_of(
+        redis_cluster.url.replace("redis+cluster://", "redis+cluster://limited:any@")
+    )
+    store = RedisStore(client, FEATURES, "app", buckets=16)
+    try:
+        store.check_access()
+        store.register([])
+        assert store.marks() == [{}, {}, {}]
+    finally:
+        store.close()
+        for node in nodes:
+            node.acl_deluser("limited")
+            node.close()
+
+
+def test_the_rights_in_the_docs_are_enough_to_rebuild(with_rights: WithRights) -> None:
+    """A generation beside the current one is emptied, filled and switched to."""
+    store = with_rights(*(f"+{command}" for command in [*COMMANDS, "scan", "unlink"]))
+    built = store.successor()
+    built.write([StateWrite(0, "a", 0, (1).to_bytes(8, "little"))], [])
+    built.activate()
+    store.drop()
+    assert store.generation == 0
+    assert built.generation == 1
 
 
 def test_looking_changes_nothing(redis: Redis) -> None:
@@ -137,10 +178,14 @@ def test_memory_that_is_full_is_waited_for(redis: Redis) -> None:
 
 
 def test_a_server_that_lacks_commands_or_databases(request: pytest.FixtureRequest) -> None:
-    """Renamed commands are named, and so is the setting with the number of the database."""
+    """Renamed commands are named, and so is the setting with the number of the database.
+
+    HELLO and CLIENT, which proxies and old servers do not know, are not needed.
+    """
     if choose(request.config.getoption("--services")) != "local":
         pytest.skip("needs a Redis with settings of its own")
-    settings = {"rename-command": 'EVALSHA ""', "databases": "1"}
+    renamed = 'EVALSHA ""\nrename-command HELLO ""\nrename-command CLIENT ""'
+    settings = {"rename-command": renamed, "databases": "1"}
     with LocalRedis(settings=settings) as server:
         with pytest.raises(
             StoreMismatchError, match=r"'EVALSHA'.*lacks a command.*Refused: EVALSHA"
@@ -173,3 +218,28 @@ def _refusal(store: RedisStore) -> str:
     except StoreMismatchError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda redis: redis.set("{app:0}:generation", "what?"),
+        lambda redis: redis.set("{app:0}:buckets", "what?"),
+        lambda redis: redis.hset("{app:0}:sources", "c/t/0", "what?"),
+        lambda redis: redis.hset("{app:0}:0:marks", b"\xff\xfe", "1"),
+        lambda redis: redis.lpush("{app:0}:0:marks", "what?"),
+        lambda redis: redis.set("{app:0}:sources", "what?"),
+    ],
+    ids=["generation", "buckets", "a source", "a mark", "marks", "sources"],
+)
+def test_what_somebody_else_wrote_is_no_mistake_of_ours(
+    redis: Redis, spoil: Callable[[Redis], object]
+) -> None:
+    """It ends the worker with a sentence, not with a traceback, and is no record's fault."""
+    spoil(redis)
+    store = RedisStore(redis, FEATURES, "app")
+    with pytest.raises((StoreRefusedError, StoreMismatchError)) as told:
+        store.check_access()
+        store.register([Source("c", "t", 0)])
+        store.marks()
+    assert "\n" not in str(told.value)

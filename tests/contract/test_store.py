@@ -159,10 +159,38 @@ def test_a_source_has_one_id_for_every_worker_and_for_ever(open_store: Open) -> 
     assert one.register([]) == []
 
 
-def test_a_recreated_topic_or_another_cluster_is_another_source(store: Store) -> None:
-    """Cluster, topic id and partition tell sources apart."""
-    ids = store.register([*sources(2), *sources(2, topic="u"), *sources(2, cluster="d")])
-    assert len(set(ids)) == 6
+def test_a_recreated_topic_is_another_source(store: Store) -> None:
+    """Topic id and partition tell sources apart."""
+    ids = store.register([*sources(2), *sources(2, topic="u")])
+    assert len(set(ids)) == 4
+
+
+def test_sources_of_another_cluster_are_refused(open_store: Open) -> None:
+    """Two clusters with one application name would count into each other's states."""
+    ids = open_store().register(sources(2))
+    for _ in range(2):
+        with pytest.raises(
+            StoreMismatchError, match=r"of the Kafka cluster c, and .* cluster d: give"
+        ):
+            open_store().register(sources(2, cluster="d"))
+    assert open_store().register([]) == []
+    assert open_store().register(sources(2)) == ids
+    with pytest.raises(StoreMismatchError):
+        open_store("new").register([*sources(2), *sources(2, cluster="d")])
+
+
+def test_a_generation_built_from_another_cluster_is_of_that_one(open_store: Open) -> None:
+    """A cluster that replaced the other; until the switch nothing changes for who serves."""
+    ids = open_store().register(sources(2))
+    builder = open_store()
+    adopted = builder.register(sources(2, cluster="d"), adopt=True)
+    assert not set(ids) & set(adopted)
+    built = builder.successor()
+    assert open_store().register(sources(2)) == ids
+    built.activate()
+    with pytest.raises(StoreMismatchError, match=r"of the Kafka cluster d, and .* cluster c: give"):
+        open_store().register(sources(2))
+    assert open_store().register(sources(2, cluster="d")) == adopted
 
 
 def test_workers_that_register_at_once_agree(open_store: Open) -> None:

@@ -6,16 +6,17 @@ are taken, and of all that is missing at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from redis.exceptions import ResponseError
 
-from features.stores.contract import StoreMismatchError
+from features.stores.contract import StoreMismatchError, StoreRefusedError
 from features.stores.redis.errors import Kind, failure, verdict
 from features.stores.redis.keys import Keys
-from features.stores.redis.nodes import Command, Nodes, Script, spread_otherwise
+from features.stores.redis.nodes import Command, Nodes, Script, pairs_of, spread_otherwise
 
-__all__ = ["ACCESS", "check_access"]
+__all__ = ["ACCESS", "check_access", "warn_of_eviction"]
 
 ACCESS: Final = Script.named("access")
 
@@ -35,6 +36,21 @@ def check_access(nodes: Nodes, keys: Keys) -> None:
     if refused:
         first = next(iter(refused.values()))
         raise StoreMismatchError(f"{first}. Refused: {', '.join(refused)}") from first
+
+
+def warn_of_eviction(nodes: Nodes, buckets: int, warn: Callable[[str], None]) -> None:
+    """Say what happens to states when a server's memory is full."""
+    ask: Command = ("CONFIG", "GET", "maxmemory-policy")
+    try:
+        replies = nodes.round_trip([(bucket, ask) for bucket in range(buckets)])
+    except (StoreMismatchError, StoreRefusedError):  # CONFIG is not for everyone
+        return
+    policies = {dict(pairs_of(reply)).get(b"maxmemory-policy", b"").decode() for reply in replies}
+    for policy in sorted(policies - {"", "noeviction"}):
+        warn(
+            f"Redis deletes keys when its memory is full (maxmemory-policy {policy}), and states "
+            "with them: set maxmemory-policy noeviction"
+        )
 
 
 def _try(nodes: Nodes, keys: Keys, bucket: int, refused: dict[str, StoreMismatchError]) -> None:

@@ -7,7 +7,11 @@
     rediss+cluster://...
 
 Of a cluster some nodes are named, of which one must answer; it names the others. Options for
-redis-py may follow a question mark.
+redis-py may follow a question mark: see `options`.
+
+RESP2 is spoken, which every server and proxy understands: nothing here needs RESP3, and the HELLO
+that asks for it is unknown to some. A connection that a firewall dropped in silence is noticed by
+the timeout of the next command; keepalive keeps it from being dropped.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from typing import Final
 from redis import Redis
 from redis.cluster import ClusterNode, RedisCluster
 
+from features.stores.redis.options import check_options
+
 __all__ = ["Client", "client_of", "default_buckets"]
 
 #: A client; of a cluster the function that makes it, since making it connects.
@@ -26,6 +32,7 @@ Client = Redis | Callable[[], RedisCluster]
 
 _CLUSTER: Final = "+cluster://"
 _PORT: Final = 6379
+_RESP2: Final = 2
 
 
 def default_buckets(url: str) -> int:
@@ -39,10 +46,19 @@ def default_buckets(url: str) -> int:
 
 
 def client_of(url: str, *, timeout_seconds: float | None = None) -> Client:
-    """A client that connects when it is used; `timeout_seconds` for a command and a connect."""
+    """A client that connects when it is used; `timeout_seconds` for a command and a connect.
+
+    Raises `ValueError` for options in the URL that states cannot be kept with.
+    """
+    check_options(url)
     if _CLUSTER not in url:
+        keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
         return Redis.from_url(
-            url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
+            url,
+            protocol=_RESP2,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            **keepalive,
         )
     scheme, _, rest = url.partition(_CLUSTER)
     places, mark, options = rest.partition("?")
@@ -53,6 +69,8 @@ def client_of(url: str, *, timeout_seconds: float | None = None) -> Client:
         url=f"{scheme}://{user}{at}{first}{mark}{options}",
         startup_nodes=[_node(place) for place in others],
         require_full_coverage=False,
+        protocol=_RESP2,
+        socket_keepalive=True,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
     )

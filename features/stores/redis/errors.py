@@ -17,6 +17,8 @@ words.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from ssl import SSLError
 from typing import Final, NamedTuple
@@ -30,7 +32,7 @@ from features.stores.contract import (
     StoreUnavailableError,
 )
 
-__all__ = ["CLASSES", "CODES", "Kind", "Verdict", "failure", "verdict"]
+__all__ = ["CLASSES", "CODES", "Kind", "Verdict", "failure", "understood", "verdict"]
 
 
 class Kind(Enum):
@@ -186,6 +188,17 @@ _WRAPPED: Final = re.compile(
     r"^Error running script \(.*?\): (?:@user_script: ?\d+: ?)+-?(.*)", re.DOTALL
 )
 _SCRIPT: Final = re.compile(r" script: (?:\w+, )?on @\S+$")
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Numbers and names are read here: what is none was written by somebody else."""
+    try:
+        yield
+    except ValueError as error:
+        raise StoreRefusedError(
+            f"Redis holds what no worker wrote: {bounded(str(error))}; {_FOREIGN.remedy}"
+        ) from error
 
 
 def verdict(error: Exception) -> Verdict:

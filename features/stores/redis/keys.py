@@ -5,7 +5,7 @@ For application A, bucket B and generation G:
     {A:B}:G:<layout>:<view>:<entity>  packed state
     {A:B}:G:marks                     hash: <layout>:<view>:<source> -> offset applied through
     {A:B}:generation                  number of the current generation (absent: 0)
-    {A:B}:sources                     hash: cluster/topic/partition -> source
+    {A:B}:sources                     hash: cluster/topic/partition -> source; "/": the cluster
     {A:B}:buckets                     number of buckets
 
 The braces are Redis Cluster's hash tag: all keys of a bucket share a slot, so that one MGET and one

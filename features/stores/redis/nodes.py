@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
@@ -25,10 +25,10 @@ from redis.exceptions import (
 )
 
 from features.foreign import bounded
-from features.stores.contract import StateLostError, StoreMismatchError
+from features.stores.contract import StateLostError, StoreMismatchError, another_cluster
 from features.stores.redis.errors import failure
 
-__all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script", "spread_otherwise"]
+__all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script", "pairs_of", "spread_otherwise"]
 
 Command = tuple[str | bytes | int, ...]
 
@@ -206,6 +206,8 @@ def _checked(reply: Any) -> Any:
         raise StateLostError(_lost(*words))
     if code == "BUCKETS":
         raise spread_otherwise(*map(int, words))
+    if code == "CLUSTER":
+        raise another_cluster(*words)
     raise reply
 
 
@@ -230,3 +232,8 @@ def _lost(what: str, *words: str) -> str:
         f"source {source} is applied through offset {found}, {expected} was expected: Redis lost "
         "what it had acknowledged"
     )
+
+
+def pairs_of(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    """What a command with a map for an answer says: RESP3 has maps, RESP2 lists."""
+    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 
 from redis import Redis
 from redis.cluster import RedisCluster
@@ -17,13 +17,14 @@ from features.stores.contract import (
     Progress,
     Source,
     StateWrite,
-    StoreMismatchError,
-    StoreRefusedError,
+    cluster_of,
 )
-from features.stores.redis.access import ACCESS, check_access
+from features.stores.redis.access import ACCESS, check_access, warn_of_eviction
 from features.stores.redis.cluster import ClusterNodes
+from features.stores.redis.errors import understood
 from features.stores.redis.keys import Keys
-from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script
+from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script, pairs_of
+from features.stores.redis.registry import REGISTER, adopt_cluster, register
 from features.views import FeatureSet
 
 __all__ = ["RedisStore"]
@@ -32,9 +33,8 @@ _KEYS_A_READ: Final = 8_192
 
 
 _COMPARE_AND_SET: Final = Script.named("compare_and_set")
-_REGISTER: Final = Script.named("register")
 _POINT: Final = Script.named("point")
-_SCRIPTS: Final = (_COMPARE_AND_SET, _REGISTER, _POINT, ACCESS)
+_SCRIPTS: Final = (_COMPARE_AND_SET, REGISTER, _POINT, ACCESS)
 
 
 class RedisStore:
@@ -64,6 +64,8 @@ class RedisStore:
         self._expiry: list[int] = []
         self._on_warning = on_warning
         self._names: dict[int, str] = {}
+        self._adopted = ""
+        """The cluster whose the generation after this one is."""
         self._opened: tuple[Keys, int] | None = None
 
     def _nodes_of(self, client: Redis | RedisCluster | Callable[[], RedisCluster]) -> Nodes:
@@ -97,7 +99,7 @@ class RedisStore:
         expiry = self._expiry_seconds() if callable(self._expiry_seconds) else self._expiry_seconds
         self._expiry = [expiry.get(view.name, 0) for view in self._features.views]
         if self._on_warning is not None:
-            self._warn(self._on_warning)
+            warn_of_eviction(self._nodes, self._buckets, self._on_warning)
             self._on_warning = None
         self._opened = self._keys_of(generation), generation
         return self._opened
@@ -105,71 +107,30 @@ class RedisStore:
     def _current(self, keys: Keys) -> list[int]:
         """The current generation as each bucket has it."""
         gets: list[tuple[int, Command]] = [(b, ("GET", key)) for b, key in enumerate(keys.current)]
-        return [int(reply or 0) for reply in self._nodes.round_trip(gets)]
-
-    def _warn(self, warn: Callable[[str], None]) -> None:
-        """Say what happens to states when a server's memory is full."""
-        ask: Command = ("CONFIG", "GET", "maxmemory-policy")
-        try:
-            replies = self._nodes.round_trip([(bucket, ask) for bucket in range(self._buckets)])
-        except (StoreMismatchError, StoreRefusedError):  # CONFIG is not for everyone
-            return
-        policies = {dict(_pairs(reply)).get(b"maxmemory-policy", b"").decode() for reply in replies}
-        for policy in sorted(policies - {"", "noeviction"}):
-            warn(
-                f"Redis deletes keys when its memory is full (maxmemory-policy {policy}), and states "
-                "with them: set maxmemory-policy noeviction"
-            )
+        replies = self._nodes.round_trip(gets)
+        with understood():
+            return [int(reply or 0) for reply in replies]
 
     def check_access(self) -> None:
         """Reach every bucket, and try every command that states need; nothing is changed."""
-        check_access(self._nodes, self._keys_of(0))
+        with understood():
+            check_access(self._nodes, self._keys_of(0))
 
     @property
     def generation(self) -> int:
         """Number of this store's generation."""
         return self._open()[0].generation
 
-    def register(self, sources: Sequence[Source]) -> list[int]:
-        """Give each source its small integer, and check the number of buckets."""
-        keys = self._keys_of(0)
+    def register(self, sources: Sequence[Source], *, adopt: bool = False) -> list[int]:
+        """Give each source its small integer, and check the number of buckets and the cluster."""
+        cluster = cluster_of(sources)
+        if adopt:
+            self._adopted, cluster = cluster, ""
         names = [str(source) for source in sources]
-        highest, known = self._copied(keys, names)
-        ids = self._register_in(0, keys, highest, names, known)
-        # Before anyone uses the numbers, every bucket has them.
-        highest = max([highest, *ids])
-        for bucket in range(1, self._buckets):
-            self._register_in(bucket, keys, highest, names, ids)
+        with understood():
+            ids = register(self._nodes, self._keys_of(0), cluster, names)
         self._names.update(zip(ids, names, strict=True))
         return ids
-
-    def _copied(self, keys: Keys, names: Sequence[str]) -> tuple[int, list[str | int]]:
-        """The highest number given, and the sources' numbers, as buckets above 0 know them."""
-        highest = 0
-        known: list[str | int] = [""] * len(names)
-        asked: list[tuple[int, Command]] = [
-            (bucket, ("HMGET", keys.sources[bucket], "", *names))
-            for bucket in range(1, self._buckets)
-        ]
-        for most, *ids in self._nodes.round_trip(asked):
-            highest = max(highest, int(most or 0))
-            known = [
-                before if id_ is None else int(id_) for before, id_ in zip(known, ids, strict=True)
-            ]
-        return highest, known
-
-    def _register_in(
-        self,
-        bucket: int,
-        keys: Keys,
-        highest: int,
-        names: Sequence[str],
-        known: Sequence[str | int],
-    ) -> list[int]:
-        pairs = [part for pair in zip(names, known, strict=True) for part in pair]
-        where = [keys.sources[bucket], keys.sizes[bucket]]
-        call = _REGISTER(where, self._buckets, highest, *pairs)
-        return [int(i) for i in self._nodes.round_trip([(bucket, call)])[0]]
 
     def read(
         self, wanted: Sequence[Collection[str]], progress: Sequence[Progress] = ()
@@ -289,10 +250,11 @@ class RedisStore:
             [(bucket, ("HGETALL", key)) for bucket, key in enumerate(keys.marks)]
         ):
             found: dict[str, dict[int, int]] = {name: {} for name in keys.names}
-            for field, offset in _pairs(reply):
-                name, _, source = field.decode().rpartition(":")
-                if name in found:
-                    found[name][int(source)] = int(offset)
+            with understood():
+                for field, offset in pairs_of(reply):
+                    name, _, source = field.decode().rpartition(":")
+                    if name in found:
+                        found[name][int(source)] = int(offset)
             buckets.append(list(found.values()))
         first, *others = buckets
         return [
@@ -326,6 +288,8 @@ class RedisStore:
                 for bucket, key in enumerate(keys.current)
             ]
         )
+        if self._adopted:
+            adopt_cluster(self._nodes, keys, self._adopted)
         self._opened = keys, keys.generation
 
     def drop(self) -> None:
@@ -348,8 +312,3 @@ class RedisStore:
         """Close the connections, unless they are another store's."""
         if self._owns_nodes:
             self._nodes.close()
-
-
-def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
-    """What a command with a map for an answer says: RESP3 has maps, RESP2 lists."""
-    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from features.stores import StateLostError
+from stream_app.errors import FatalError
 from stream_app.rebuild import Rebuild
 from stream_app.record_clock import RecordClock
 from stream_app.records import Item, Partition, Record
@@ -20,8 +22,9 @@ P = partition(0)
 
 
 class _Message:
-    def __init__(self, offset: int) -> None:
+    def __init__(self, offset: int, error: KafkaError | None = None) -> None:
         self._offset = offset
+        self._error = error
 
     def topic(self) -> str:
         """Of the one partition."""
@@ -31,8 +34,9 @@ class _Message:
         """The one there is."""
         return P.number
 
-    def error(self) -> None:
-        """None: it is a record."""
+    def error(self) -> KafkaError | None:
+        """None, if it is a record."""
+        return self._error
 
     def offset(self) -> int:
         """Where it lies."""
@@ -59,13 +63,21 @@ class _Log:
 
     def __init__(self) -> None:
         self.at = 0
+        self.end: int | None = None
+        self.asked = 0
         self.before_poll: Callable[[], None] = lambda: None
 
-    def consume(self, _count: int, _seconds: float) -> list[_Message]:
+    def consume(self, count: int, _seconds: float) -> list[_Message]:
         """The next ten."""
+        self.asked = count
         self.before_poll()
-        messages = [_Message(offset) for offset in range(self.at, self.at + 10)]
-        self.at += 10
+        if self.end is not None and self.at >= self.end:
+            return []
+        stop = self.at + 10 if self.end is None else min(self.at + 10, self.end)
+        messages = [_Message(offset) for offset in range(self.at, stop)]
+        self.at = stop
+        if stop == self.end:
+            messages.append(_Message(stop, KafkaError(KafkaError._PARTITION_EOF)))
         return messages
 
     def close(self) -> None:
@@ -175,3 +187,47 @@ def test_records_that_could_not_be_written_are_read_again(scene: Scene) -> None:
     scene.worker.state.expect(P, -1)  # as if what was lost had come back empty
     scene.rebuild.step()
     assert scene.log.at == 20
+
+
+def test_a_log_that_ends_before_what_was_processed_is_not_waited_for_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers that lost what they acknowledged; those that fail over may be behind for a while."""
+    scene.log.end = 15
+    scene.rebuild.begin(P, 0, 30, applied=-1)
+    for _ in range(5):
+        assert scene.rebuild.step(), "there is more to do, as far as is known"
+    assert scene.count == 15
+    scene.log.end = 20  # a broker that was behind
+    for _ in range(5):
+        scene.rebuild.step()
+    assert scene.count == 20
+    monkeypatch.setattr("stream_app.rebuild._ENDED_SECONDS", 0.0)
+    with pytest.raises(FatalError, match="its log ends at offset 20, and records up to offset 29"):
+        scene.rebuild.step()
+
+
+def test_a_log_that_goes_on_is_followed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end was not the end."""
+    monkeypatch.setattr("stream_app.rebuild._ENDED_SECONDS", 0.0)
+    scene.log.end = 15
+    scene.rebuild.begin(P, 0, 15, applied=-1)
+    scene.finish()
+    scene.log.end = None
+    scene.rebuild.extend(P, 40)
+    scene.finish()
+    assert scene.count == 40
+
+
+@pytest.mark.parametrize(("found", "asked"), [(0, 4_096), (1, 2_048), (4, 256), (70, 256)])
+def test_steps_are_smaller_after_starts_that_got_nowhere(
+    scene: Scene, found: int, asked: int
+) -> None:
+    """Memory may be what ran out; but however often it did, the rest does not go record by record."""
+    P.starts.found = found
+    try:
+        scene.rebuild.begin(P, 0, 10, applied=-1)
+        scene.rebuild.step()
+    finally:
+        P.starts.found = 0
+    assert scene.log.asked == asked

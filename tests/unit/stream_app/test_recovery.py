@@ -61,6 +61,10 @@ class Rebuild:
         return False
 
 
+IN_HAND = 50
+"""Records that a previous owner may still write."""
+
+
 class Scene:
     """A worker's recovery over a store in memory."""
 
@@ -84,6 +88,7 @@ class Scene:
             self.rebuild,  # type: ignore[arg-type]
             self.rebuilding,
             mode=mode,  # type: ignore[arg-type]
+            in_hand_records=IN_HAND,
             on_waiting=lambda *_: None,
             on_partitions=self.told.append,
         )
@@ -118,6 +123,18 @@ def test_a_state_that_is_where_its_partition_begins_is_used_at_once() -> None:
     scene.recovery.ready()
     assert (scene.rebuilding, scene.rebuild.begun) == (set(), [])
     assert p.applied == 99
+
+
+def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
+    """Its marks were read before it wrote: records within its reach are looked up in what they read.
+
+    A partition that nobody had is not: to look costs time.
+    """
+    scene, p, new, behind = Scene(), begins(), begins(1, 0), begins(2)
+    new.is_new = True
+    scene.mark(p, 119)
+    scene.recovery.take([p, new, behind])
+    assert [each.ahead_until for each in (p, new, behind)] == [120 + IN_HAND, 0, 100 + IN_HAND]
 
 
 def test_markers_before_the_offset_a_partition_begins_at_are_not_missed() -> None:

@@ -1,6 +1,7 @@
 """Stages enrich and state: unfinished states from memory, all others from the store."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from stream_app.records import Batch, Failure, Item, Partition
 from stream_app.state import StateStage
 from tests.unit.features.builders import (
     FEATURES,
+    Delivered,
     InMemory,
     Ordered,
     assert_same_states,
@@ -257,6 +259,20 @@ def test_a_state_that_comes_back_has_a_version_it_never_had() -> None:
     worker.finish(order(P, 3, 14.0))
     (after,) = worker.stored("north")[0].values()
     assert after.version != before.version
+
+
+def test_a_state_that_a_late_previous_owner_wrote_is_marked_as_ahead() -> None:
+    """Also where the record itself updates nothing of it: its row knows what came after it."""
+    only_deliveries = replace(FEATURES.views[1], on={Delivered: FEATURES.views[1].on[Delivered]})
+    features = replace(FEATURES, views=(only_deliveries,))
+    store = Store(features)
+    p = partition(0)
+    owner, previous = Worker(store, features), Worker(store, features)
+    p.ahead_until = 5  # the marks said -1 when it was assigned
+    later = item(p, 3, known_at=10.0, event=delivered(10.0, rating=5.0))
+    previous.finish(later)
+    seen = owner.finish(order(p, 2, 11.0), order(p, 5, 12.0))
+    assert [each.ahead for each in seen.items] == [True, False]
 
 
 def test_a_record_that_was_applied_changes_nothing_and_is_marked() -> None:
