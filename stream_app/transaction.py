@@ -12,7 +12,15 @@ from stream_app.errors import RefusedError, ServiceAwayError
 from stream_app.in_time import InTime
 from stream_app.kafka_errors import Kind, failure, verdict
 from stream_app.logs import get_logger
-from stream_app.producing import PRODUCER_FAILURES, Producers, Refused, cause_of, died, produce
+from stream_app.producing import (
+    PRODUCER_FAILURES,
+    Producers,
+    Refused,
+    cause_of,
+    died,
+    meaning,
+    produce,
+)
 from stream_app.records import Outgoing
 from stream_app.refusals import apart, reason_to_wait
 
@@ -133,10 +141,8 @@ class Transaction:
 
     def _meaning(self, error: KafkaError | None, failed: BaseException) -> Exception:
         kind = Kind.BUG if error is None else verdict(error).kind
-        has_died = died(error) and kind is not Kind.PERMANENT
-        if error is None or has_died or error.code() == KafkaError._FATAL or kind is Kind.BUG:
-            # Another producer may do better; where none does, that is believed after a while.
-            return RefusedError("kafka", f"the producer failed: {failed}")
+        if error is None or died(error) or kind is Kind.BUG:
+            return meaning(failed)
         if kind is Kind.RECORD:
             self.is_blamed = True
             return ServiceAwayError("kafka", f"a record is refused: {error.str()}")

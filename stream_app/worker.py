@@ -272,6 +272,7 @@ class Worker:
         """
         checks: list[tuple[str, Callable[[], None]]] = [
             ("kafka", self._output_topics.check),
+            ("kafka", self._stages.publish.check),
         ]
         for service, check in checks:
             try:

@@ -7,9 +7,7 @@ def test_a_line_is_written_once_in_a_while_and_the_others_are_counted() -> None:
     """The next line says how many were left out."""
     lines: list[str] = []
     now = 0.0
-    tell = Seldom(
-        lambda message, *arguments: lines.append(message % arguments), 10.0, lambda: now
-    )
+    tell = Seldom(lambda message, *arguments: lines.append(message % arguments), 10.0, lambda: now)
     for number in range(5):
         tell("record %d", number)
     now = 10.0
