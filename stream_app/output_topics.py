@@ -71,6 +71,7 @@ class OutputTopics:
             try:
                 metadata: Any = self._admin.list_topics(topic, timeout=_LOOK_SECONDS)
             except KafkaException as error:
+                self._admin.poll(0)  # lets out its lines of the log, which say why
                 raise failure(error.args[0], doing) from error
             if (refusal := metadata.topics[topic].error) is not None:
                 raise failure(refusal, doing)

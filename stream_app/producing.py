@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from stream_app.errors import StoppingError
-from stream_app.kafka_errors import error_of
+from stream_app.errors import RefusedError, StoppingError
+from stream_app.kafka_errors import Kind, error_of, failure, verdict
 from stream_app.logs import get_logger
 from stream_app.records import Outgoing
 
-__all__ = ["PRODUCER_FAILURES", "Producers", "Refused", "cause_of", "died", "produce"]
+__all__ = ["PRODUCER_FAILURES", "Producers", "Refused", "cause_of", "died", "meaning", "produce"]
 
 log = get_logger(__name__)
 
@@ -130,6 +130,16 @@ def produce(
 def cause_of(failed: BaseException) -> KafkaError | None:
     """The error behind one of `PRODUCER_FAILURES`, where it is told."""
     return error_of(failed) or (error_of(failed.__cause__) if failed.__cause__ else None)
+
+
+def meaning(failed: BaseException) -> Exception:
+    """What to raise where a producer died: another may do better, but not without a right."""
+    error = cause_of(failed)
+    if error is None or error.code() == KafkaError._FATAL:
+        return RefusedError("kafka", f"the producer failed: {failed}")
+    if verdict(error).kind is Kind.PERMANENT:
+        return failure(error, "publishing")
+    return RefusedError("kafka", f"the producer failed: {error.str()}")
 
 
 def died(error: KafkaError | None) -> bool:

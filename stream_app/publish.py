@@ -14,7 +14,15 @@ from confluent_kafka import KafkaError, Producer
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
 from stream_app.logs import get_logger
 from stream_app.patience import Patience
-from stream_app.producing import PRODUCER_FAILURES, Producers, Refused, cause_of, died, produce
+from stream_app.producing import (
+    PRODUCER_FAILURES,
+    Producers,
+    Refused,
+    cause_of,
+    died,
+    meaning,
+    produce,
+)
 from stream_app.records import Batch, Outgoing
 from stream_app.refusals import Refusals, apart, are_batches_too_large, reason_to_wait
 
@@ -31,6 +39,9 @@ class Publishing(Protocol):
 
     commits_offsets: bool
     """Whether the offsets of a finished batch are committed already, with its predictions."""
+
+    def check(self) -> None:
+        """See whether it may publish, before the group is joined; raises as a publication does."""
 
     def __call__(self, batch: Batch) -> None:
         """Publish `batch.outgoing`, or what goes out instead of what the brokers refuse.
@@ -90,6 +101,9 @@ class PublishStage:
         self._is_doubtful = False
         """Whether the topics should be looked at before anything is published again."""
 
+    def check(self) -> None:
+        """Nothing is needed but the topics."""
+
     def __call__(self, batch: Batch) -> None:
         """Publish `batch.outgoing`; raises `StoppingError` if told to stop before the end."""
         if batch.outgoing:
@@ -122,7 +136,9 @@ class PublishStage:
 
     def _try(self, make: Callable[[], Producer], records: Sequence[Outgoing]) -> Refused:
         """Publish records by a producer of one kind; return those that were refused."""
-        producer = self._made.get(make) or self._made.setdefault(make, make())
+        if make not in self._made:
+            self._made[make] = make()
+        producer = self._made[make]
         refused: Refused = []
         try:
             produce(producer, records, refused, self._stopping)
@@ -130,7 +146,7 @@ class PublishStage:
         except PRODUCER_FAILURES as failed:
             # One of its reports may be lost, so all is published once more.
             self._replace(make, str(cause_of(failed) or failed))
-            raise RefusedError("kafka", f"the producer failed: {failed}") from failed
+            raise meaning(failed) from failed
         except RefusedError:
             self._is_doubtful = True
             del self._made[make]  # and what waits in it: all is published once more
@@ -144,7 +160,7 @@ class PublishStage:
 
     def _replace(self, make: Callable[[], Producer], why: str) -> None:
         log.warning("the producer is replaced, its successor publishes the same bytes: %s", why)
-        del self._made[make]
+        self._made.pop(make, None)
 
     def _wait_for(self, producer: Producer) -> None:
         """Wait until all is reported on; raises what `look` says of the topics meanwhile."""
@@ -205,9 +221,9 @@ class PublishStage:
 
 def _leave_out_what_ended(batch: Batch, pending: list[Outgoing]) -> None:
     """Drop what came of partitions that are no longer ours: their next owner publishes it."""
+    if not any(partition.ended for partition in batch.ends):
+        return
     ours = [each for each in pending if each.source is None or not each.source.ended]
-    if len(ours) < len(pending):
-        kept = {id(each) for each in ours}
-        left_out = {id(each.item) for each in pending if id(each) not in kept}
-        pending[:] = ours
-        batch.items = [item for item in batch.items if id(item) not in left_out]
+    left_out = {id(each.item) for each in pending} - {id(each.item) for each in ours}
+    pending[:] = ours
+    batch.items = [item for item in batch.items if id(item) not in left_out]

@@ -93,6 +93,10 @@ class TransactionStage:
         """Whether the topics should be looked at before anything is published again."""
         self._due = math.inf
 
+    def check(self) -> None:
+        """See whether a transaction may be made at all; it ends what a predecessor left open."""
+        self._attempt(self._transaction.ready)
+
     def __call__(self, batch: Batch) -> None:
         """Publish the batch's records in the transaction that is open, or in a new one."""
         if not self._open:

@@ -328,6 +328,7 @@ class Worker:
         checks: list[tuple[str, Callable[[], None]]] = [
             ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions())),
             ("kafka", self._output_topics.check),
+            ("kafka", self._stages.publish.check),
             ("redis", partial(ask, self._store.check_access)),
         ]
         self._patience("kafka", lambda: reach(self._admin, self.topics))

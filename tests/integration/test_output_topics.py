@@ -100,7 +100,7 @@ def test_a_missing_topic_ends_the_worker_before_it_joins(bed: Bed) -> None:
     bed.cluster._admin.delete_topics([topic])[topic].result()
     with bed.worker() as worker:
         assert worker.wait() == 2, worker.tail()
-        assert topic in worker.tail(3)
+        assert topic in worker.last_words
         assert "Traceback" not in worker.log
     assert not any(bed.cluster.committed(bed.usecase.name, *bed.topics).values())
 
@@ -118,7 +118,7 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
         cluster._admin.delete_topics([topic])[topic].result()
         cluster.produce(second)
         assert worker.wait(60.0) == 1, worker.tail()
-        assert topic in worker.tail(3)
+        assert topic in worker.last_words
         assert "Traceback" not in worker.log
 
         cluster.create_topic(topic)
@@ -133,7 +133,7 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
         alter(cluster, topic, message_timestamp_before_max_ms="0")
         cluster.produce(bed.tickets(5))
         assert worker.wait() == 1, worker.tail()
-        assert "the worker's clock shows" in worker.tail(3)
+        assert "the worker's clock shows" in worker.last_words
         alter(cluster, topic, message_timestamp_before_max_ms="86400000")
         worker.start()
         worker.until("the backlog is drained", bed.drained)

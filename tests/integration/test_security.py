@@ -87,7 +87,7 @@ def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Bed) 
         .environment(TEST_PREDICTIONS_TOPIC=forbidden) as worker
     ):  # fmt: skip
         assert worker.wait() == 2, worker.log
-        last = worker.tail(3)
+        last = worker.last_words
         assert forbidden in last
         assert "grant" in last
         assert "Traceback" not in worker.log
@@ -116,7 +116,7 @@ def test_a_right_withdrawn_while_it_runs_ends_it(
             _delete(admin, right)
             secured.cluster.produce(secured.tickets(60))
             assert worker.wait() == 1, worker.tail()
-            last = worker.tail(3)
+            last = worker.last_words
             assert secured.usecase.predictions_topic in last
             assert "grant" in last
             assert "Traceback" not in worker.log

@@ -133,6 +133,11 @@ class Worker:
         return "\n".join(kept[-lines:])
 
     @property
+    def last_words(self) -> str:
+        """What it said when it ended by itself."""
+        return "\n".join(line for line in self.log.splitlines() if "cannot go on" in line)
+
+    @property
     def is_running(self) -> bool:
         """Whether it lives."""
         return self._process.is_running

@@ -191,7 +191,8 @@ class Publishing:
     def batch(self, *outgoing: Outgoing) -> Batch:
         """Publish a batch."""
         items = [each.item for each in outgoing if each.item is not None]
-        one = Batch(1, items, outgoing=list(outgoing))
+        ends = {each.record.partition: each.record.offset for each in items}
+        one = Batch(1, items, outgoing=list(outgoing), ends=ends)
         self.stage(one)
         return one
 

@@ -346,7 +346,7 @@ def test_a_missing_right_is_believed_after_a_while() -> None:
     scene.log.raises["init"] = [
         failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True) for _ in range(3)
     ]
-    with pytest.raises(FatalError, match=r"kafka refuses the transaction.*grant"):
+    with pytest.raises(FatalError, match=r"kafka refuses publishing.*grant"):
         scene.deliver(item(P, 0))
     scene = Scene()
     scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
@@ -512,3 +512,17 @@ def test_a_topic_whose_limit_is_lowered_meanwhile_is_asked_again() -> None:
     scene.stage.flush()
     assert all(each.failure is not None for each in batch.items)
     assert len(scene.log.values) == 20
+
+
+def test_what_transactions_need_is_seen_before_the_group_is_joined() -> None:
+    """The right to the transactional id, and a timeout that the brokers allow."""
+    scene = Scene()
+    scene.stage.check()
+    assert scene.log.calls == ["init"]
+    scene = Scene()
+    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    with pytest.raises(RefusedError, match="grant"):
+        scene.stage.check()
+    scene.log.raises["init"] = [failure(KafkaError.INVALID_TRANSACTION_TIMEOUT, fatal=True)]
+    with pytest.raises(FatalError, match="transaction_timeout_seconds"):
+        scene.stage.check()
