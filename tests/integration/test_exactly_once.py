@@ -45,10 +45,14 @@ def test_kill_9_in_a_backlog_shows_each_prediction_once(meters: Bed) -> None:
 def test_workers_that_join_and_leave_show_each_prediction_once(meters: Bed, protocol: str) -> None:
     """Partitions are given away with their transaction committed, or taken without it."""
     options = {**EXACTLY_ONCE, "group_protocol": protocol}
-    with meters.worker(**options) as first, meters.worker(**options) as second:
+    first, second, third = (meters.worker(**options) for _ in range(3))
+    with first, second:
         with flowing(meters):
             first.until("the first works", lambda: done(first) > 100)
             second.until("the second works", lambda: done(second) > 100)
+            with third:
+                third.until("the third works", lambda: done(third) > 100)
+                third.kill()
             assert second.stop() == 0, second.log
             before = done(first)
             first.until("the first works alone", lambda: done(first) > before + 100)

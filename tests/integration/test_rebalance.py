@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from tests.integration.bed import Bed
-from tests.integration.worker import Worker
+from tests.integration.worker import Worker, by_source
 
 
 @contextmanager
@@ -70,16 +70,42 @@ def test_a_worker_joins_and_leaves_while_records_flow(meters: Bed, protocol: str
     meters.check_each_counted_once(bits=False)
 
 
+def test_a_worker_of_another_strategy_is_refused_in_a_sentence(tickets: Bed) -> None:
+    """The group goes on without it; with KIP-848 it is let in."""
+    with tickets.worker(assignment_strategy="sticky") as first:
+        first.ready()
+        with tickets.worker(assignment_strategy="range", refusal_seconds=1) as second:
+            assert second.wait() == 1, second.log
+            assert "nconsistent group protocol" in second.log
+            assert "Traceback" not in second.log
+        tickets.cluster.produce(tickets.tickets(100))
+        first.until("it goes on", tickets.drained)
+        held = "stream_app_assigned_partitions"
+        with tickets.worker(group_protocol="consumer") as third:
+            for worker in (first, third):
+                worker.until("it has a share", lambda w=worker: w.metric(held) > 0)
+            tickets.cluster.produce(tickets.tickets(100))
+            third.until("both go on", tickets.drained)
+    assert len(by_source(tickets.predictions())) == 200
+
+
 @pytest.mark.parametrize(
-    ("protocol", "static"), [("classic", False), ("classic", True), ("consumer", False)]
+    ("protocol", "strategy", "static"),
+    [
+        ("classic", "range", False),
+        ("classic", "range", True),
+        ("classic", "sticky", False),
+        ("consumer", "range", False),
+    ],
 )
 def test_a_rolling_restart_of_three_workers_loses_nothing(
-    meters: Bed, protocol: str, static: bool, capsys: pytest.CaptureFixture[str]
+    meters: Bed, protocol: str, strategy: str, static: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One after the other, while records flow; the longest pause is measured and printed."""
     workers = [
         meters.worker(
             group_protocol=protocol,
+            assignment_strategy=strategy,
             session_timeout_seconds=10,
             **({"group_instance_id": f"worker-{number}"} if static else {}),
         )
@@ -104,7 +130,7 @@ def test_a_rolling_restart_of_three_workers_loses_nothing(
     }
     waits = [out.timestamp - produced[out.source] for out in predictions]
     with capsys.disabled():
-        kind = f"{protocol}{', static members' if static else ''}"
+        kind = f"{protocol}, {strategy}{', static members' if static else ''}"
         print(
             f"\nrolling restart ({kind}): {len(predictions)} predictions, "
             f"longest wait {max(waits):.1f} s, median {median(waits):.2f} s"
