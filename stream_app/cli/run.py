@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from stream_app.cli.common import chosen_usecase, usecase_argument
@@ -36,4 +34,4 @@ def command(usecase: str | None) -> None:
     chosen = chosen_usecase(settings)
     with hidden_from_faust():
         from stream_app.app import run
-    sys.exit(run(settings, chosen))
+    run(settings, chosen)
