@@ -169,7 +169,7 @@ def _from_settings() -> StreamApp:
     """The app of the use case that the settings name, as `stream-app run` has it."""
     settings = Settings.load()
     settings.check_kafka_properties()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, settings.secrets())
     app = create_app(settings, chosen_usecase(settings))
     app.worker.start()
     return app

@@ -30,7 +30,7 @@ def command(usecase: str | None) -> None:
     """
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, settings.secrets())
     chosen = chosen_usecase(settings)
     with hidden_from_faust():
         from stream_app.app import run

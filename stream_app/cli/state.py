@@ -44,7 +44,7 @@ def rebuild(usecase: str | None, since: float | None) -> None:
 
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format)
+    configure_logging("WARNING", settings.log_format, settings.secrets())
     try:
         with Bar() as bar:
             done = rebuild_state(
