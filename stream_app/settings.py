@@ -59,7 +59,8 @@ _Topic = Annotated[
 ]
 _Spec = Annotated[str, _like(r"\w+(\.\w+)*:\w+(\.\w+)*", "MODULE:OBJECT")]
 _Broker = (
-    r"((plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([^\s,@/:\[\]]+|\[[0-9a-f:.%]+\])(:\d{1,5})?"
+    r"((plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([^\s,@/:\[\]]+|\[[0-9a-f:.%]+\])"
+    r"(:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 )
 _Brokers = Annotated[
     str, _like(rf"(?i:{_Broker}(,{_Broker})*)", "HOST:PORT, separated by commas, without kafka://")
