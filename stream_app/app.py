@@ -6,7 +6,7 @@ import faulthandler
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from faust.serializers.schemas import Schema
@@ -140,8 +140,8 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
     return app
 
 
-def run(settings: Settings, usecase: UseCase) -> int:
-    """Run a worker until it is told to stop; returns the process's exit status.
+def run(settings: Settings, usecase: UseCase) -> NoReturn:
+    """Run a worker until it is told to stop, and end the process with its exit status.
 
     0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Raises
     `ConfigurationError` for what is wrong before it has begun.
@@ -149,10 +149,7 @@ def run(settings: Settings, usecase: UseCase) -> int:
     app = create_app(settings, usecase)
     app.worker.start()
     faulthandler.enable()  # where a native crash happened is in the log
-    try:
-        Process(app).execute_from_commandline()
-    except SystemExit as end:
-        return int(end.code or 0)
+    Process(app).execute_from_commandline()
 
 
 def __getattr__(name: str) -> Any:
@@ -172,7 +169,7 @@ def _from_settings() -> StreamApp:
     """The app of the use case that the settings name, as `stream-app run` has it."""
     settings = Settings.load()
     settings.check_kafka_properties()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, settings.secrets())
     app = create_app(settings, chosen_usecase(settings))
     app.worker.start()
     return app

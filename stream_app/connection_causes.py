@@ -72,7 +72,9 @@ class ConnectionCauses:
         self._clients.append(client)
 
     def note(self, error: KafkaError) -> None:
-        """A client met an error."""
+        """A client met an error. A fatal one is told by the call that it ends, and is no cause."""
+        if error.code() == KafkaError._FATAL:
+            return
         row = verdict(error)
         remedy = row.remedy if row.kind is Kind.PERMANENT else ""
         text = self._shown(error.str())

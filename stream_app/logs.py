@@ -9,13 +9,17 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, TextIO
 
 __all__ = ["configure_logging", "get_logger"]
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+
+_SHORTEST_SECRET: Final = 6
+"""What is shorter is a part of too many words."""
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -23,9 +27,15 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
-def configure_logging(level: str, style: Literal["text", "json"]) -> None:
-    """Send every logger's messages of at least `level` to stderr, and nowhere else."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure_logging(
+    level: str, style: Literal["text", "json"], secrets: Iterable[str] = ()
+) -> None:
+    """Send every logger's messages of at least `level` to stderr, and nowhere else.
+
+    `secrets` are masked wherever somebody else's message quotes one: librdkafka does so with a
+    command that failed.
+    """
+    handler = _Handler(secrets)
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
     root = logging.getLogger()
     for present in root.handlers[:]:
@@ -67,6 +77,23 @@ class Repeats(logging.Filter):
             return False
         self._next[kind] = now + self._seconds
         return True
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to stderr, without secrets."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__(sys.stderr)
+        told = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        quoted = {json.dumps(secret)[1:-1] for secret in told}
+        self._secrets = sorted(told | quoted, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the whole text of a message."""
+        text = super().format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, "********")
+        return text
 
 
 class _TextFormatter(logging.Formatter):

@@ -7,10 +7,13 @@ and leave with a status that a supervisor understands.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import logging
 import os
 import signal
 import sys
+import threading
 from typing import Any, NoReturn
 
 import faust
@@ -63,16 +66,20 @@ class Process(faust.Worker):  # type: ignore[misc]
         self.add_future(self._cry())
 
     def execute_from_commandline(self) -> NoReturn:
-        """Run to the end; raises `SystemExit` with the status, see `stream_app.cli.run`.
-
-        Does not return, but ends the process, where a thread is stuck or a second signal asks for it
-        (128 and the signal's number).
-        """
+        """Run to the end, and end the process with its status, see `stream_app.cli.run`."""
         try:
             super().execute_from_commandline()
         except SystemExit as end:
             failed = bool(end.code)
-        sys.exit(self._leave(self._status(failed=failed)))
+        status = self._status(failed=failed)
+        # The loop took its handlers along; a further signal does not wait for the threads either.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _frame: os._exit(status or 128 + number))
+        if stuck := self.app.worker.watchdog.unfinished(_LAST_SECONDS):
+            end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
+        if inside := self.app.worker.inside_librdkafka:
+            log.info("the brokers did not answer %s", inside)
+        _leave(status)
 
     def _status(self, *, failed: bool) -> int:
         """`failed`: Faust did, by itself."""
@@ -80,15 +87,18 @@ class Process(faust.Worker):  # type: ignore[misc]
             return _WRONG
         return _FAILED if failed or self.app.error is not None else 0
 
-    def _leave(self, status: int) -> int:
-        """Wait a moment for the threads; ends the process where one does not end."""
-        # The loop took its handlers along; a further signal does not wait for the threads either.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _frame: os._exit(status or 128 + number))
-        if stuck := self.app.worker.watchdog.unfinished(_LAST_SECONDS):
-            # The interpreter would wait for its threads before it ends.
-            end_process(f"stopped while still at work ({stuck}); what is unfinished is read again")
-        if inside := self.app.worker.inside_librdkafka:
-            # The interpreter must not be taken down under a thread that is inside librdkafka.
-            end_process(f"the brokers did not answer {inside}", status)
-        return status
+
+def _leave(status: int) -> NoReturn:
+    """End the process without taking the interpreter down.
+
+    Threads of librdkafka call into it until its clients are destroyed, and clients that are
+    destroyed with it do so last of all: it ended with SIGSEGV now and then (librdkafka 2.16).
+    """
+    last = threading.Timer(_LAST_SECONDS, os._exit, [status])  # should a reader of ours be stuck
+    last.daemon = True
+    last.start()
+    atexit._run_exitfuncs()  # of the use case, and of logging
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)

@@ -61,7 +61,8 @@ _Topic = Annotated[
 ]
 _Spec = Annotated[str, _like(r"\w+(\.\w+)*:\w+(\.\w+)*", "MODULE:OBJECT")]
 _Broker = (
-    r"((plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([^\s,@/:\[\]]+|\[[0-9a-f:.%]+\])(:\d{1,5})?"
+    r"((plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([^\s,@/:\[\]]+|\[[0-9a-f:.%]+\])"
+    r"(:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 )
 _Brokers = Annotated[
     str, _like(rf"(?i:{_Broker}(,{_Broker})*)", "HOST:PORT, separated by commas, without kafka://")
@@ -467,10 +468,17 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Return what must be shown nowhere, in the clear: for whoever masks it."""
-        values = [self.redis_url, self.sasl_password]
+        url = self.redis_url.get_secret_value()
+        texts = [] if self.sasl_password is None else [self.sasl_password.get_secret_value()]
+        if "@" in url:
+            credentials = url.partition("://")[2].rpartition("@")[0]
+            texts += [url, credentials.partition(":")[2]]
         for table in (self.kafka, self.consumer, self.producer):
-            values += [value for value in table.values() if isinstance(value, SecretStr)]
-        return [value.get_secret_value() for value in values if value is not None]
+            for value in table.values():
+                if isinstance(value, SecretStr):
+                    # What librdkafka fills in stands between the parts of a command.
+                    texts += re.split(r"%\{[^}]*\}", value.get_secret_value())
+        return [text for text in texts if text.strip()]
 
 
 def _is_cut_short(url: str) -> bool:

@@ -115,7 +115,7 @@ def main(descriptor: int) -> None:
             connection.send(told(what, detail))
 
         settings: Settings = connection.recv()
-        configure_logging("ERROR", settings.log_format)
+        configure_logging("ERROR", settings.log_format, settings.secrets())
         stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
         say("ready")
         while connection.poll(_IDLE_SECONDS):

@@ -119,7 +119,7 @@ def command(
     scope = Scope(since, until, frozenset(partitions), first, last)
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format)
+    configure_logging("WARNING", settings.log_format, settings.secrets())
     if exactly_once is None:
         exactly_once = settings.delivery == "exactly_once"
     try:

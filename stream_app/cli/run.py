@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from stream_app.cli.common import chosen_usecase, usecase_argument
@@ -32,8 +30,8 @@ def command(usecase: str | None) -> None:
     """
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, settings.secrets())
     chosen = chosen_usecase(settings)
     with hidden_from_faust():
         from stream_app.app import run
-    sys.exit(run(settings, chosen))
+    run(settings, chosen)

@@ -37,13 +37,14 @@ def rebuild(usecase: str | None, since: float | None) -> None:
       stream-app state rebuild features.flights:usecase
       stream-app state rebuild --since 2026-03-01T00:00:00Z
 
-    Exit status: 0 when the new state serves, 1 when it could not be built, 2 for wrong usage.
+    Exit status: 0 when the new state serves, 1 when it could not be built, 2 for wrong usage, 3 if
+    Kafka or Redis does not answer.
     """
     from stream_app.state_rebuild import rebuild_state
 
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format)
+    configure_logging("WARNING", settings.log_format, settings.secrets())
     try:
         with Bar() as bar:
             done = rebuild_state(

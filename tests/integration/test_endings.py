@@ -106,7 +106,8 @@ def test_a_right_that_is_missing_is_a_wrong_setting_of_the_start(bed: Bed) -> No
 
 def test_a_topic_of_events_that_does_not_exist(bed: Bed) -> None:
     """It is named, and what to do; the start does not count as one that got nowhere."""
-    with bed.worker().environment(TEST_TOPIC_SUFFIX="missing") as worker:
+    bed.cluster.delete_topic(bed.topics[0])
+    with bed.worker() as worker:
         worker.until("the probe says why", lambda: "nknown topic" in worker.get("/readyz")[1])
         last = last_words(worker, 2)
     assert "tickets.written" in last

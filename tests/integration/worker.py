@@ -300,6 +300,11 @@ class Cluster:
         """Make one topic."""
         create_topics(self.bootstrap, {name: 1}, client=self._config)
 
+    def delete_topic(self, name: str) -> None:
+        """Delete one topic, and return when it is gone."""
+        self._admin.delete_topics([name], operation_timeout=20)[name].result()
+        eventually("it is gone", lambda: name not in self._admin.list_topics(timeout=20).topics)
+
     def produce_large(self, records: Iterable[Sent]) -> list[tuple[int, int]]:
         """Produce in order, up to what the brokers take."""
         return self.produce(records, **{"message.max.bytes": 16 * 2**20})

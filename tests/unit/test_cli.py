@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -73,9 +73,9 @@ def app(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, UseCase]]:
     """Stand in for the worker: notes what it is given and ends with status 7."""
     calls: list[tuple[Settings, UseCase]] = []
 
-    def run(settings: Settings, usecase: UseCase) -> int:
+    def run(settings: Settings, usecase: UseCase) -> NoReturn:
         calls.append((settings, usecase))
-        return 7
+        sys.exit(7)
 
     module: Any = ModuleType("stream_app.app")
     module.run = run
@@ -180,10 +180,10 @@ def test_what_the_worker_cannot_work_with_is_one_line_as_well(
 ) -> None:
     """A model that is refused is told like a wrong setting; a bug keeps its traceback."""
 
-    def refuses(_settings: Settings, _usecase: UseCase) -> int:
+    def refuses(_settings: Settings, _usecase: UseCase) -> NoReturn:
         raise ConfigurationError("The model\nis another one.")
 
-    def breaks(_settings: Settings, _usecase: UseCase) -> int:
+    def breaks(_settings: Settings, _usecase: UseCase) -> NoReturn:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(sys.modules["stream_app.app"], "run", refuses)

@@ -4,10 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
 from stream_app.logs import configure_logging, get_logger
+from stream_app.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +54,23 @@ def test_configuring_twice_logs_once(capsys: pytest.CaptureFixture[str]) -> None
     configure_logging("INFO", "text")
     get_logger("worker").info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_secret_that_somebody_quotes_is_masked(
+    style: Literal["text", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library's message, or an exception's; however the line is written."""
+    settings = Settings(
+        kafka={"sasl.kerberos.kinit.cmd": "kinit-as %{sasl.kerberos.principal} <<< 'hunter2'"},
+        sasl_password='quoted"hunter3',  # type: ignore[arg-type]  # pydantic makes it a secret
+        redis_url="redis://user:hunter4@cache/0",  # type: ignore[arg-type]
+    )
+    configure_logging("INFO", style, settings.secrets())
+    try:
+        int('quoted"hunter3')
+    except ValueError:
+        get_logger("worker").exception("failed: kinit-as kafkaclient <<< 'hunter2' hunter4")
+    said = capsys.readouterr().err
+    assert "hunter" not in said
+    assert "failed: ********kafkaclient********" in said

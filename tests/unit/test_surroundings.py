@@ -215,6 +215,8 @@ def test_a_key_in_pem_keeps_its_lines() -> None:
         "broker:port",
         "b:1,kafka://c:2",
         "broker:9092/",
+        "b:65536",
+        "b:0",
         ":9092",
     ],
 )
@@ -225,7 +227,8 @@ def test_an_address_that_is_no_brokers_is_refused_at_the_start(servers: str) -> 
 
 
 @pytest.mark.parametrize(
-    "servers", ["broker", "b-1.example:9093,b_2:9092", "SASL_SSL://b:1", "[::1]:9092", "10.0.0.1:1"]
+    "servers",
+    ["broker", "b-1.example:9093,b_2:9092", "SASL_SSL://b:1", "[::1]:9092", "10.0.0.1:65535"],
 )
 def test_every_form_of_address_that_librdkafka_knows_is_accepted(servers: str) -> None:
     """With its own prefixes."""

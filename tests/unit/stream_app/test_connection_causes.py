@@ -137,6 +137,7 @@ def test_an_old_cause_explains_nothing() -> None:
     causes.note(error(KafkaError._TRANSPORT, "b:9092: disconnected"))
     assert "disconnected" in str(causes.explained(AWAY))
     causes.forget()
+    causes.note(error(KafkaError._FATAL, "a producer was fenced"))
     assert causes.explained(AWAY) is AWAY
     redis = ServiceAwayError("redis", "closed")
     causes.note(error(KafkaError._TRANSPORT, "b:9092: disconnected"))
