@@ -14,9 +14,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from stream_app.consumer_log import ConsumerLog
 from stream_app.decode import Decode
 from stream_app.enrich import EnrichStage
-from stream_app.errors import FatalError
+from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.logs import get_logger
 from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Partition, Record
@@ -83,6 +85,7 @@ class Rebuild:
         self._on_records = on_records
         self._work = work
         self._consumer: Consumer | None = None
+        self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
         self._moved = False
         self._changed = threading.Condition()
@@ -158,7 +161,8 @@ class Rebuild:
     def _assign(self, behind: Mapping[Partition, _Goal]) -> Consumer:
         if self._consumer is None:
             self._consumer = Consumer(
-                {**self._properties, "group.id": self._group}, logger=get_logger("librdkafka")
+                ConsumerLog.properties({**self._properties, "group.id": self._group}),
+                logger=self._library_log,
             )
         places = [TopicPartition(p.topic, p.number, goal.at) for p, goal in behind.items()]
         self._consumer.assign(places)
@@ -167,6 +171,7 @@ class Rebuild:
     def _apply(
         self, consumer: Consumer, behind: Mapping[Partition, _Goal], messages: Sequence[Any]
     ) -> None:
+        self._library_log.check(behind)
         by_place = {(p.topic, p.number): p for p in behind}
         # As they are now: others may move them meanwhile, and nothing may be left out.
         targets = {p: goal.target for p, goal in behind.items()}
@@ -217,7 +222,10 @@ class Rebuild:
         if error.code() == KafkaError._PARTITION_EOF:
             return
         if error.code() != KafkaError._AUTO_OFFSET_RESET:
-            log.warning("kafka, while the state is rebuilt: %s", error.str())
+            outcome = failure(error, f"reading {partition} at {goal.at} to rebuild the state")
+            if not isinstance(outcome, ServiceAwayError):
+                raise outcome
+            log.warning("kafka, while the state is rebuilt: %s", outcome)
             return
         place = TopicPartition(partition.topic, partition.number)
         low, _ = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
