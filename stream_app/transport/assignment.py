@@ -111,12 +111,9 @@ class Assignment:
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
-        # With the epoch, librdkafka asks the brokers whether the log before still is what was read.
-        places = [
-            TopicPartition(p.topic, p.number, p.start, leader_epoch=p.epochs.before(p.start))
-            for p in taken
-        ]
+        places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
         consumer.incremental_assign(places)
+        self._positions.compare_logs(consumer, taken)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)
 

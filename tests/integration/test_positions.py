@@ -1,7 +1,7 @@
 """Where a worker begins to read: nothing is skipped unseen, and what is gone is told exactly."""
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from tests.integration.bed import Bed
@@ -192,6 +192,26 @@ def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Bed) -> N
         assert worker.wait() == 1
         assert f"{topic}[0] ends at offset {end}, but the group is at {end + 7}" in worker.log
         assert "Traceback" not in worker.log
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_an_offset_of_another_log_is_for_a_person(tickets: Bed, protocol: str) -> None:
+    """Its leader epoch was never reached here: the log is not the one that was read, though it
+    holds records at that offset. The others of the group's offsets are gone on from."""
+    (topic,) = tickets.topics
+    finish_once(tickets, 60)
+    _, topic_ids = tickets.cluster.topic_ids(topic)
+    by_hand = Consumer(
+        {"bootstrap.servers": tickets.cluster.bootstrap, "group.id": tickets.usecase.name}
+    )
+    mark = f"stream-app/1 {topic_ids[topic]}"
+    by_hand.commit(offsets=[TopicPartition(topic, 1, 5, mark, 7)], asynchronous=False)
+    by_hand.close()
+    with tickets.worker(group_protocol=protocol) as worker:
+        assert worker.wait() == 1
+        assert f"{topic}[1] no longer holds what was read of it" in worker.log, worker.tail()
+        assert "Traceback" not in worker.log
+    assert len(tickets.predictions()) == 60
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
