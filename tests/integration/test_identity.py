@@ -8,17 +8,16 @@ from tests.integration.bed import Bed
 from tests.integration.worker import Worker, eventually
 
 
-def made_anew(bed: Bed, partitions: int | None = None) -> None:
-    """Delete the topics of events and make them again, with as many partitions unless told."""
+def made_anew(bed: Bed, topics: dict[str, int]) -> None:
+    """Delete topics and make them again, with so many partitions."""
     admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
-    for future in admin.delete_topics(bed.topics).values():
+    for future in admin.delete_topics(list(topics)).values():
         future.result(30)
-    wanted = {topic.name: partitions or topic.partitions for topic in bed.usecase.topics}
     eventually(
         "the old topics are gone",
-        lambda: not wanted.keys() & admin.list_topics(timeout=20).topics.keys(),
+        lambda: not topics.keys() & admin.list_topics(timeout=20).topics.keys(),
     )
-    create_topics(bed.cluster.bootstrap, wanted)
+    create_topics(bed.cluster.bootstrap, topics)
 
 
 def ends_or_goes_on(worker: Worker, bed: Bed) -> None:
@@ -55,7 +54,8 @@ def test_a_topic_made_anew_in_use_is_another_topic(
         counts = {key: account[0] for key, account in meters.account().items()}
         if frozen:
             worker.pause()
-        made_anew(meters, partitions)
+        topics = {each.name: partitions or each.partitions for each in meters.usecase.topics}
+        made_anew(meters, topics)
         # More than there were: a position of the old topic lies within the new one.
         meters.cluster.produce(meters.meters(1200, seed=8))
         if frozen:
@@ -72,3 +72,18 @@ def test_a_topic_made_anew_in_use_is_another_topic(
     found = meters.account()
     for key, (added, *_) in meters.expected_account().items():
         assert found[key][0] == counts.get(key, 0) + added, key
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed, delivery: str) -> None:
+    """What was in it is gone by the deed of whoever deleted it; all that comes goes into the new."""
+    tickets.cluster.produce(tickets.tickets(50))
+    with tickets.worker(delivery=delivery) as worker:
+        worker.until("all is done", tickets.drained)
+        made_anew(tickets, {tickets.usecase.predictions_topic: 3})
+        tickets.cluster.produce(tickets.tickets(70))
+        worker.until("all is done", tickets.drained)
+        worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
+        assert worker.stop() == 0
+    sources = {out.source for out in tickets.predictions()}
+    assert len(sources) == len(tickets.predictions()) == 70
