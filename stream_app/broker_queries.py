@@ -5,7 +5,7 @@ Everything here raises `KafkaException`; what that means is for the caller to sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import (
@@ -13,11 +13,12 @@ from confluent_kafka import (
     IsolationLevel,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets"]
+__all__ = ["answered", "as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets"]
 
 #: The leader of a partition is known, and an epoch of it that is over, or not begun there yet.
 _STALE = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
@@ -63,6 +64,17 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
     if metadata.cluster_id is None:
         raise KafkaException(KafkaError(KafkaError._PARTIAL))
     return str(metadata.cluster_id)
+
+
+def answered(admin: AdminClient, topics: Sequence[str], seconds: float) -> None:
+    """Return if the brokers answer, whatever they say of these topics."""
+    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=seconds)
+    for answer in answers.values():
+        try:
+            answer.result()
+        except KafkaException as error:
+            if error.args[0].code() < 0:  # librdkafka's own errors; those of brokers are positive
+                raise
 
 
 def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
-from stream_app.broker_queries import as_kafka_shows_it, cluster_id
+from stream_app.broker_queries import answered, as_kafka_shows_it, cluster_id
 from stream_app.errors import FatalError
 from stream_app.kafka_errors import failure
 from stream_app.records import Partition
@@ -51,11 +51,16 @@ class Sources:
     def check(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where a partition's topic is not the one it was when assigned.
 
-        Without partitions, see whether the topics of events exist. Raises what
-        `kafka_errors.failure` says besides.
+        Without partitions, see whether the brokers answer. Raises what `kafka_errors.failure` says
+        besides.
         """
-        topics = sorted({partition.topic for partition in partitions}) or self._topics
-        described = self._describe(topics)
+        if not partitions:
+            try:
+                answered(self._admin, self._topics, _REQUEST_SECONDS)
+            except KafkaException as error:
+                raise failure(error.args[0], "asking for the topics") from error
+            return
+        described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
             check_topic_id(partition, as_kafka_shows_it(described[partition.topic].topic_id))
 
