@@ -1,11 +1,17 @@
 """Topics that are deleted and made anew while a worker uses them, or is frozen."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from stream_app.local import create_topics
+from stream_app.local import LocalKafka, create_topics
+from stream_app.local.ports import free_ports
 from tests.integration.bed import Bed
-from tests.integration.worker import Worker, eventually
+from tests.integration.conftest import NO_REDIS
+from tests.integration.worker import Cluster, Worker, eventually
+from tests.usecases import text
 
 
 def made_anew(bed: Bed, topics: dict[str, int]) -> None:
@@ -72,6 +78,24 @@ def test_a_topic_made_anew_in_use_is_another_topic(
     found = meters.account()
     for key, (added, *_) in meters.expected_account().items():
         assert found[key][0] == counts.get(key, 0) + added, key
+
+
+def test_a_cluster_that_was_rebuilt_under_the_same_address(
+    local_only: None, tmp_path: Path
+) -> None:
+    """Its topics are others: none of its records is skipped for an offset of the cluster before."""
+    (port,) = free_ports(1)
+    with LocalKafka(port=port) as old, closing(Cluster(old.bootstrap)) as cluster:
+        bed = Bed(text, tmp_path, cluster, NO_REDIS)
+        cluster.produce(bed.tickets(60))
+        worker = bed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
+        worker.until("all is done", bed.drained)
+    with worker, LocalKafka(port=port) as new, closing(Cluster(new.bootstrap)) as cluster:
+        bed.cluster = cluster
+        cluster.create(bed.usecase)
+        cluster.produce(bed.tickets(130))
+        ends_or_goes_on(worker, bed)
+        assert len({out.source for out in bed.predictions()}) == len(bed.predictions()) == 130
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
