@@ -48,7 +48,7 @@ def test_a_batch_that_unpacks_to_more_than_is_allowed_is_named(tickets: Bed) -> 
 
 def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Bed) -> None:
     """They are more than the process may have of memory: after some starts it asks for less."""
-    bombs(tickets, [60 * _MIB] * 30)
+    bombs(tickets, [40 * _MIB] * 45)
     worker = tickets.worker(command=("-c", _LIMITED), crash_isolation_starts=2)
     with worker:
         for _ in range(8):
@@ -57,7 +57,7 @@ def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Bed)
             worker.start()
         assert tickets.drained(), worker.tail()
         assert "one batch at a time" in worker.log
-    assert len(tickets.dead_letters()) == 30
+    assert len(tickets.dead_letters()) == 45
     assert {out.header("dead-letter.reason") for out in tickets.dead_letters()} == {
         "value-too-large"
     }
