@@ -35,10 +35,12 @@ class Assignment:
         metrics: Metrics,
         revoke_seconds: Callable[[], float],
         in_order: Callable[[], bool],
+        on_found: Callable[[Sequence[Partition]], None],
         refusal_seconds: float,
     ) -> None:
         """`revoke_seconds`: how long partitions being given away may take to finish.
 
+        `on_found` may raise before partitions are taken, when it is known where they start.
         `in_order`: whether the worker ends its assignments because it was told to.
         """
         self._topics = list(topics)
@@ -47,6 +49,7 @@ class Assignment:
         self._metrics = metrics
         self._revoke_seconds = revoke_seconds
         self._in_order = in_order
+        self._on_found = on_found
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
         self._all_paused = False
@@ -101,6 +104,7 @@ class Assignment:
             for tp in partitions
         ]
         self._positions.find(consumer, taken)
+        self._on_found(taken)
         for partition in taken:
             self._held[partition.topic, partition.number] = partition
             self._assigned.append(partition)

@@ -8,13 +8,14 @@ work does not keep up, partitions are paused instead.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_app.commit import CommitStage
 from stream_app.consumer_log import ConsumerLog
@@ -122,6 +123,7 @@ class ClientThread(threading.Thread):
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
+            on_found=self._on_found,
             refusal_seconds=refusal_seconds,
         )
         self._beside_transactions = beside_transactions
@@ -232,6 +234,7 @@ class ClientThread(threading.Thread):
                 call(consumer, partitions)
             except BaseException as error:  # noqa: BLE001 - raised by `_raise_kept`
                 self._kept = self._kept or error
+                _take_nothing(consumer)
 
         return kept
 
@@ -244,7 +247,9 @@ class ClientThread(threading.Thread):
         self._assignment.on_assign(consumer, partitions)
         self._errors.joined()
         self._membership.assigned(len(self.partitions))
-        if any(p.starts.found >= self._isolation_starts for p in self.partitions):
+
+    def _on_found(self, partitions: Sequence[Partition]) -> None:
+        if any(p.starts.found >= self._isolation_starts for p in partitions):
             raise _FetchLess
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -334,3 +339,12 @@ class ClientThread(threading.Thread):
                 # Whatever ends this thread is told already.
                 log.warning("leaving the group: %s", self._kept)
                 self._kept = None
+
+
+def _take_nothing(consumer: Consumer) -> None:
+    """Answer a rebalance: left without an answer, confluent-kafka takes the partitions by itself."""
+    try:
+        consumer.incremental_assign([])
+    except KafkaException:
+        with contextlib.suppress(KafkaException):
+            consumer.assign([])
