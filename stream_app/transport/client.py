@@ -234,7 +234,8 @@ class ClientThread(threading.Thread):
                 call(consumer, partitions)
             except BaseException as error:  # noqa: BLE001 - raised by `_raise_kept`
                 self._kept = self._kept or error
-                _take_nothing(consumer)
+                if call == self._on_assign:
+                    _take_nothing(consumer)
 
         return kept
 
