@@ -111,7 +111,9 @@ class EndOffsets:
             if not partitions:
                 self.when_idle()
         except KafkaException as error:
-            raise failure(error.args[0], "asking where the logs end") from error
+            raise failure(
+                error.args[0], "asking where the logs end and who consumes them"
+            ) from error
         now = time.time()
         behind = [p for p in partitions if self._records(p)]
         self._behind_since = {p: self._behind_since.get(p, now) for p in behind}

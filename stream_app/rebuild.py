@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from stream_app.consumer_log import ConsumerLog
 from stream_app.decode import Decode
 from stream_app.enrich import EnrichStage
 from stream_app.errors import FatalError, ServiceAwayError
@@ -91,6 +92,7 @@ class Rebuild:
         self._on_records = on_records
         self._work = work
         self._consumer: Consumer | None = None
+        self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
         self._moved = False
         self._changed = threading.Condition()
@@ -168,7 +170,8 @@ class Rebuild:
     def _assign(self, behind: Mapping[Partition, _Goal]) -> Consumer:
         if self._consumer is None:
             self._consumer = Consumer(
-                {**self._properties, "group.id": self._group}, logger=get_logger("librdkafka")
+                ConsumerLog.properties({**self._properties, "group.id": self._group}),
+                logger=self._library_log,
             )
         places = [TopicPartition(p.topic, p.number, goal.at) for p, goal in behind.items()]
         self._consumer.assign(places)
@@ -177,6 +180,7 @@ class Rebuild:
     def _apply(
         self, consumer: Consumer, behind: Mapping[Partition, _Goal], messages: Sequence[Any]
     ) -> None:
+        self._library_log.check(behind)
         by_place = {(p.topic, p.number): p for p in behind}
         # As they are now: others may move them meanwhile, and nothing may be left out.
         targets = {p: goal.target for p, goal in behind.items()}

@@ -9,13 +9,12 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
-from stream_app.broker_queries import as_kafka_shows_it, cluster_id
+from stream_app.broker_queries import as_kafka_shows_it, cluster_id, reach
 from stream_app.errors import FatalError
 from stream_app.kafka_errors import failure
 from stream_app.records import Partition
-from stream_app.topic_changes import check_topic_id
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "check_topic_id"]
 
 _REQUEST_SECONDS = 10.0
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -52,11 +51,13 @@ class Sources:
     def check(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where a partition's topic is not the one it was when assigned.
 
-        Without partitions, see whether the topics of events exist. Raises what
-        `kafka_errors.failure` says besides.
+        Without partitions, see whether the brokers answer. Raises what `kafka_errors.failure` says
+        besides.
         """
-        topics = sorted({partition.topic for partition in partitions}) or self._topics
-        described = self._describe(topics)
+        if not partitions:
+            reach(self._admin, self._topics, _REQUEST_SECONDS)
+            return
+        described = self._describe(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
             check_topic_id(partition, as_kafka_shows_it(described[partition.topic].topic_id))
 
@@ -79,3 +80,13 @@ class Sources:
             return {topic: future.result() for topic, future in futures.items()}
         except KafkaException as error:
             raise failure(error.args[0], f"describing {', '.join(topics)}") from error
+
+
+def check_topic_id(partition: Partition, found: str) -> None:
+    """Raise `FatalError` if the topic of this name has another id than when it was assigned."""
+    if partition.topic_id not in {found, ""}:
+        raise FatalError(
+            f"the topic {partition.topic} was deleted and made anew while it was in use (its id is "
+            f"{found}, it was {partition.topic_id}). Start the worker again: it reads the new topic "
+            "from its beginning"
+        )

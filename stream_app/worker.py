@@ -302,6 +302,7 @@ class Worker:
             revoke_seconds=settings.drain_seconds,
             beside_transactions=self._stages.publish.commits_offsets,
             refusal_seconds=settings.refusal_seconds,
+            isolation_starts=settings.crash_isolation_starts,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
         self._say_ready(False, "The worker has not joined its consumer group yet.")

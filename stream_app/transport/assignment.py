@@ -35,10 +35,12 @@ class Assignment:
         metrics: Metrics,
         revoke_seconds: Callable[[], float],
         in_order: Callable[[], bool],
+        on_found: Callable[[Sequence[Partition]], None],
         refusal_seconds: float,
     ) -> None:
         """`revoke_seconds`: how long partitions being given away may take to finish.
 
+        `on_found` may raise before partitions are taken, when it is known where they start.
         `in_order`: whether the worker ends its assignments because it was told to.
         """
         self._topics = list(topics)
@@ -48,6 +50,7 @@ class Assignment:
         self._metrics = metrics
         self._revoke_seconds = revoke_seconds
         self._in_order = in_order
+        self._on_found = on_found
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
         self._all_paused = False
@@ -102,6 +105,7 @@ class Assignment:
             for tp in partitions
         ]
         self._positions.find(consumer, taken)
+        self._on_found(taken)
         for partition in taken:
             self._held[partition.topic, partition.number] = partition
             self._assigned.append(partition)
@@ -112,12 +116,9 @@ class Assignment:
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
-        # With the epoch, librdkafka asks the brokers whether the log before still is what was read.
-        places = [
-            TopicPartition(p.topic, p.number, p.start, leader_epoch=p.epochs.before(p.start))
-            for p in taken
-        ]
+        places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
         self._rebalancing.assign(consumer, places)
+        self._positions.compare_logs(consumer, taken)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)
 

@@ -8,22 +8,24 @@ work does not keep up, partitions are paused instead.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_app.commit import CommitStage
+from stream_app.consumer_log import ConsumerLog
 from stream_app.errors import RefusedError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
-from stream_app.records import Chunk, Partition, Record
-from stream_app.topic_changes import TopicChanges
+from stream_app.records import Chunk, Partition
 from stream_app.transport.assignment import Assignment, generation
 from stream_app.transport.consumer_errors import ConsumerErrors
+from stream_app.transport.incoming import Incoming
 from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.transport.rebalancing import rebalancing
@@ -40,10 +42,21 @@ _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
 _REJOIN_SECONDS = 1.0
 """How long to wait before a new consumer follows one that the brokers shut out."""
+#: A rebalance callback.
+_Rebalance = Callable[[Consumer, list[TopicPartition]], None]
+
+_ONE_BATCH = {"fetch.max.bytes": 1_000, "message.max.bytes": 1_000, "max.partition.fetch.bytes": 1}
+"""The least there is: brokers give one batch all the same. A batch of some kilobytes may unpack to
+a hundred megabytes, and librdkafka unpacks all of an answer at once."""
+_NEVER = 2**31
 _CROWDED = 16
 """How much smaller chunks are while many records are held for their turn."""
 _PATIENCE_SECONDS = 1.0
 """How long a full hand-over is waited for before partitions are paused."""
+
+
+class _FetchLess(Exception):  # noqa: N818 - no error: a consumer with other properties is wanted
+    """What one answer of the brokers holds may be too much for this process."""
 
 
 class ClientThread(threading.Thread):
@@ -69,27 +82,29 @@ class ClientThread(threading.Thread):
         revoke_seconds: float,
         tick_seconds: float,
         refusal_seconds: float,
+        isolation_starts: int,
         beside_transactions: bool,
     ) -> None:
         """Set up; `start` begins.
 
+        `isolation_starts`: after so many that got nowhere the brokers are asked for little at once.
         `on_waiting` is told service, whether it is waited for, and why.
         `before_joining`: raises where the worker could not do its work as a member of the group.
         `revoke_seconds`: how long partitions being given away may take to finish.
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
         super().__init__(name="kafka-client", daemon=True)
-        self._topic_changes = TopicChanges()
-        self._properties = TopicChanges.properties(properties)
+        self._library_log = ConsumerLog()
+        self._properties = ConsumerLog.properties(properties)
         self._topics = list(topics)
         self._on_chunk = on_chunk
         self._on_crash = on_crash
         self._on_waiting = on_waiting
         self._membership = membership
+        self._isolation_starts = isolation_starts
         self._errors = ConsumerErrors(refusal_seconds, on_waiting)
         self._before_joining = before_joining
         self._commit = commit
-        self._positions = positions
         self._poll_max_records = poll_max_records
         self._linger = linger_seconds
         self._commit_interval = commit_interval_seconds
@@ -110,11 +125,13 @@ class ClientThread(threading.Thread):
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
+            on_found=self._on_found,
             refusal_seconds=refusal_seconds,
         )
         self._beside_transactions = beside_transactions
         self._metadata: Any = None
-        self._chunk = Chunk()
+        self._kept: BaseException | None = None
+        self._incoming = Incoming(self._assignment, positions, commit, self._errors)
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
@@ -177,6 +194,13 @@ class ClientThread(threading.Thread):
             while not self._stopping.is_set():
                 try:
                     self._be_member()
+                except _FetchLess:
+                    log.warning(
+                        "starts got nowhere, perhaps for want of memory: from now on the brokers are "
+                        "asked for one batch at a time"
+                    )
+                    self._properties |= _ONE_BATCH
+                    self._isolation_starts = _NEVER
                 except RefusedError as error:
                     # librdkafka gave this consumer up: a new one is tried, for `refusal_seconds`.
                     log.warning("%s", error)
@@ -187,24 +211,49 @@ class ClientThread(threading.Thread):
     def _be_member(self) -> None:
         consumer = Consumer(
             {**self._properties, "on_commit": self._assignment.commits.answered},
-            logger=self._topic_changes,
+            logger=self._library_log,
         )
         try:
             consumer.subscribe(
                 self._topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
+                on_assign=self._raised_later(self._on_assign),
+                on_revoke=self._raised_later(self._on_revoke),
+                on_lost=self._raised_later(self._on_lost),
             )
             while not self._stopping.is_set():
                 self._turn(consumer)
         finally:
             self._leave(consumer)
 
+    def _raised_later(self, call: _Rebalance) -> _Rebalance:
+        """What raises inside librdkafka's `poll` is kept until that returns.
+
+        confluent-kafka makes a SystemError of what its own functions raise there (2.16, Python 3.11).
+        """
+
+        def kept(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            try:
+                call(consumer, partitions)
+            except BaseException as error:  # noqa: BLE001 - raised by `_raise_kept`
+                self._kept = self._kept or error
+                if call == self._on_assign:
+                    _take_nothing(consumer)
+
+        return kept
+
+    def _raise_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            raise kept
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_assign(consumer, partitions)
         self._errors.joined()
         self._membership.assigned(len(self.partitions))
+
+    def _on_found(self, partitions: Sequence[Partition]) -> None:
+        if any(p.starts.found >= self._isolation_starts for p in partitions):
+            raise _FetchLess
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_lost(consumer, partitions)
@@ -252,6 +301,8 @@ class ClientThread(threading.Thread):
     def _poll(self, consumer: Consumer) -> None:
         wait = self._tick if self._holding else _IDLE_SECONDS
         first = consumer.poll(min(wait, self._turn_seconds))
+        self._raise_kept()
+        self._library_log.check(self._assignment.partitions)
         seen_at = time.time()
         if first is not None:
             if self._linger:
@@ -261,78 +312,22 @@ class ClientThread(threading.Thread):
             if self._crowded:
                 most = max(1, most // _CROWDED)
             rest = consumer.consume(most - 1, 0)
+            self._raise_kept()
             if len(rest) == most - 1:
-                seen_at = self._chunk.seen_at  # there may be more
-            self._topic_changes.check(self._assignment.partitions)
-            self._take(consumer, [first, *rest])
-        self._chunk.seen_at = seen_at
-
-    def _take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
-        chunk = self._chunk
-        first: dict[Partition, Record] = {}
-        last: dict[Partition, Any] = {}
-        ended: dict[Partition, int] = {}
-        assigned: Callable[[str, int], Any] = self._assignment.get
-        append = chunk.records.append
-        for message in messages:
-            partition = assigned(message.topic(), message.partition())
-            if message.error() is not None:
-                if self._is_end(consumer, partition, message):
-                    ended[partition] = message.offset()
-                continue
-            if partition is None:
-                continue
-            record = Record.of(partition, message)
-            append(record)
-            if partition not in last:
-                first[partition] = record
-            last[partition] = message
-            ended.pop(partition, None)
-        for partition, message in last.items():
-            self._consumed(consumer, partition, first[partition], message)
-            if message.leader_epoch() != partition.epochs.newest:
-                _note_epochs(partition, messages)
-            partition.epochs.last_offset = message.offset()
-        for partition, offset in ended.items():
-            self._commit.at_end(partition, offset)
-            partition.starts.at_end(offset)
-        chunk.ended.extend(ended)
-        self._errors.delivered((*last, *ended))
-
-    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
-        """Note what came of a partition in a poll: its first record, and its last message."""
-        known_at = time.time() if first.timestamp is None else first.timestamp
-        self._commit.consumed(partition, last.offset(), known_at)
-        # The end-of-partition event comes with the next answer of the broker, which it may hold
-        # back for fetch.wait.max.ms. The high watermark of this answer tells it now, except behind
-        # transaction markers and compaction: for those there is the event.
-        place = TopicPartition(partition.topic, partition.number)
-        _, high = consumer.get_watermark_offsets(place, cached=True)
-        if high == last.offset() + 1:
-            self._chunk.ended.append(partition)
-
-    def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
-        """Whether a partition of ours is at its end; other events are dealt with."""
-        error: KafkaError = message.error()
-        if error.code() == KafkaError._PARTITION_EOF:
-            return partition is not None
-        if error.code() != KafkaError._AUTO_OFFSET_RESET:
-            self._errors.take(message)
-        elif partition is not None:
-            # What was to be read next is no longer in the log.
-            found = self._positions.find_again(partition, message.offset(), error.str())
-            self._assignment.begin_again(consumer, partition, found)
-        return False
+                seen_at = self._incoming.chunk.seen_at  # there may be more
+            self._library_log.check(self._assignment.partitions)
+            self._incoming.take(consumer, [first, *rest])
+        self._incoming.chunk.seen_at = seen_at
 
     def _hand_over(self) -> None:
-        chunk = self._chunk
+        chunk = self._incoming.chunk
         now = time.monotonic()
         empty = not (chunk.records or chunk.ended or self._assignment.has_news)
         due = now - self._last_chunk >= (self._tick if self._holding else _HEARTBEAT_SECONDS)
         if empty and not due:
             return
         self._last_chunk = now
-        self._chunk = Chunk()
+        self._incoming.chunk = Chunk()
         self._assignment.tell(chunk)
         with self._space:
             self._outstanding += 1
@@ -343,11 +338,16 @@ class ClientThread(threading.Thread):
             self._assignment.commits.send(consumer, wait=True)
         finally:
             consumer.close()
+            if self._kept is not None:
+                # Whatever ends this thread is told already.
+                log.warning("leaving the group: %s", self._kept)
+                self._kept = None
 
 
-def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
-    """A leader was elected between records of a poll: find the first one it wrote."""
-    place = partition.topic, partition.number
-    for message in messages:
-        if message.error() is None and (message.topic(), message.partition()) == place:
-            partition.epochs.add(message.offset(), message.leader_epoch())
+def _take_nothing(consumer: Consumer) -> None:
+    """Answer a rebalance: left without an answer, confluent-kafka takes the partitions by itself."""
+    try:
+        consumer.incremental_assign([])
+    except KafkaException:
+        with contextlib.suppress(KafkaException):
+            consumer.assign([])

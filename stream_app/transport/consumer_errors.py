@@ -78,7 +78,8 @@ class ConsumerErrors:
     def _judge(self, error: KafkaError, where: Where, offset: int | None) -> None:
         gave_up = error.fatal() or error.code() == KafkaError._FATAL
         row = _of_fatal(error) if gave_up else verdict(error)
-        if row.kind is Kind.PASSING:
+        # Of a connection it says that an answer was refused: see `consumer_log`.
+        if row.kind is Kind.PASSING or (where is None and error.code() == KafkaError._BAD_MSG):
             self._log(error)
             return
         if row.kind is Kind.BUG:

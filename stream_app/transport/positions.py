@@ -13,7 +13,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -23,6 +25,7 @@ from features.foreign import bounded
 from stream_app.broker_queries import log_offsets
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka_errors import failure
+from stream_app.leader_epochs import UNKNOWN
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed, markers_of, topic_id_of
 from stream_app.patience import Patience
@@ -39,6 +42,8 @@ _LOST = (
     "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name"
 )
 _TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
+_NOT_YET = frozenset({KafkaError._STATE, KafkaError._PREV_IN_PROGRESS})
+_PROBE_SECONDS = 0.005
 _NAMED_CHARACTERS = 2_000
 _WAITS = 10
 """How often another worker is waited for to begin a new group at the end of its topics."""
@@ -80,6 +85,20 @@ class StartPositions:
         Waits while Kafka is away. Raises `FatalError` where going on needs a person's word.
         """
         self._patience("kafka", lambda: self._find(consumer, partitions))
+
+    def compare_logs(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        """Let librdkafka ask the brokers whether the logs before the positions are what was read.
+
+        An assigned position it does not look at, only one that is sought; what it finds out comes
+        as an event. To be called when partitions were assigned, before they are polled.
+        """
+        for partition in partitions:
+            epoch = partition.epochs.before(partition.start)
+            if epoch != UNKNOWN:
+                place = TopicPartition(
+                    partition.topic, partition.number, partition.start, leader_epoch=epoch
+                )
+                self._patience("kafka", partial(_seek, consumer, place))
 
     def find_again(self, partition: Partition, position: int | None, why: str) -> int:
         """Where to go on when the log no longer holds `position`.
@@ -231,6 +250,20 @@ class StartPositions:
             return log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
         except KafkaException as error:
             raise failure(error.args[0], "asking where the logs begin and end") from error
+
+
+def _seek(consumer: Consumer, place: TopicPartition) -> None:
+    deadline = time.monotonic() + _REQUEST_SECONDS
+    while True:
+        try:
+            consumer.seek(place)
+        except KafkaException as error:
+            # The assignment takes effect on another thread, once those before it are over.
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+                raise failure(error.args[0], f"seeking {place.topic}[{place.partition}]") from error
+            time.sleep(_PROBE_SECONDS)
+        else:
+            return
 
 
 def _span(partition: Partition) -> str:

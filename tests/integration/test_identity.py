@@ -1,30 +1,34 @@
 """Topics that are deleted and made anew while a worker uses them, or is frozen."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from stream_app.local import create_topics
+from stream_app.local import LocalKafka, create_topics
+from stream_app.local.ports import free_ports
 from tests.integration.bed import Bed
-from tests.integration.worker import Worker, eventually
+from tests.integration.conftest import NO_REDIS
+from tests.integration.worker import Cluster, Worker, eventually
+from tests.usecases import text
 
 
-def made_anew(bed: Bed, partitions: int | None = None) -> None:
-    """Delete the topics of events and make them again, with as many partitions unless told."""
+def made_anew(bed: Bed, topics: dict[str, int]) -> None:
+    """Delete topics and make them again, with so many partitions."""
     admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
-    for future in admin.delete_topics(bed.topics).values():
+    for future in admin.delete_topics(list(topics)).values():
         future.result(30)
-    wanted = {topic.name: partitions or topic.partitions for topic in bed.usecase.topics}
     eventually(
         "the old topics are gone",
-        lambda: not wanted.keys() & admin.list_topics(timeout=20).topics.keys(),
+        lambda: not topics.keys() & admin.list_topics(timeout=20).topics.keys(),
     )
-    create_topics(bed.cluster.bootstrap, wanted)
+    create_topics(bed.cluster.bootstrap, topics)
 
 
 def ends_or_goes_on(worker: Worker, bed: Bed) -> None:
     """The worker ends with the sentence and its successor goes on, or it goes on by itself."""
-    ended = eventually("it ends or is done", lambda: worker.wait(0.1) is not None or bed.drained())
-    assert ended
+    eventually("it ends or is done", lambda: worker.wait(0.1) is not None or bed.drained())
     if worker.wait(1.0) is not None:
         assert worker.wait(0.1) == 1, worker.tail()
         assert "was deleted and made anew while it was in use" in worker.log, worker.tail()
@@ -33,11 +37,15 @@ def ends_or_goes_on(worker: Worker, bed: Bed) -> None:
         worker.until("all is done", bed.drained)
 
 
-@pytest.mark.parametrize("partitions", [None, 5, 1], ids=["as many", "more", "fewer"])
-@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "running"])
 @pytest.mark.parametrize(
-    ("delivery", "protocol"),
-    [("at_least_once", "classic"), ("exactly_once", "classic"), ("exactly_once", "consumer")],
+    ("delivery", "protocol", "frozen", "partitions"),
+    [
+        ("at_least_once", "classic", False, None),
+        ("exactly_once", "classic", True, None),
+        ("at_least_once", "classic", True, 1),
+        ("exactly_once", "consumer", False, 5),
+    ],
+    ids=["running", "frozen", "frozen, fewer partitions", "running, more partitions"],
 )
 def test_a_topic_made_anew_in_use_is_another_topic(
     meters: Bed, delivery: str, protocol: str, frozen: bool, partitions: int | None
@@ -52,7 +60,8 @@ def test_a_topic_made_anew_in_use_is_another_topic(
         counts = {key: account[0] for key, account in meters.account().items()}
         if frozen:
             worker.pause()
-        made_anew(meters, partitions)
+        topics = {each.name: partitions or each.partitions for each in meters.usecase.topics}
+        made_anew(meters, topics)
         # More than there were: a position of the old topic lies within the new one.
         meters.cluster.produce(meters.meters(1200, seed=8))
         if frozen:
@@ -69,3 +78,36 @@ def test_a_topic_made_anew_in_use_is_another_topic(
     found = meters.account()
     for key, (added, *_) in meters.expected_account().items():
         assert found[key][0] == counts.get(key, 0) + added, key
+
+
+def test_a_cluster_that_was_rebuilt_under_the_same_address(
+    local_only: None, tmp_path: Path
+) -> None:
+    """Its topics are others: none of its records is skipped for an offset of the cluster before."""
+    (port,) = free_ports(1)
+    with LocalKafka(port=port) as old, closing(Cluster(old.bootstrap)) as cluster:
+        bed = Bed(text, tmp_path, cluster, NO_REDIS)
+        cluster.produce(bed.tickets(60))
+        worker = bed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
+        worker.until("all is done", bed.drained)
+    with worker, LocalKafka(port=port) as new, closing(Cluster(new.bootstrap)) as cluster:
+        bed.cluster = cluster
+        cluster.create(bed.usecase)
+        cluster.produce(bed.tickets(130))
+        ends_or_goes_on(worker, bed)
+        assert len({out.source for out in bed.predictions()}) == len(bed.predictions()) == 130
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed, delivery: str) -> None:
+    """What was in it is gone by the deed of whoever deleted it; all that comes goes into the new."""
+    tickets.cluster.produce(tickets.tickets(50))
+    with tickets.worker(delivery=delivery) as worker:
+        worker.until("all is done", tickets.drained)
+        made_anew(tickets, {tickets.usecase.predictions_topic: 3})
+        tickets.cluster.produce(tickets.tickets(70))
+        worker.until("all is done", tickets.drained)
+        worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
+        assert worker.stop() == 0
+    sources = {out.source for out in tickets.predictions()}
+    assert len(sources) == len(tickets.predictions()) == 70

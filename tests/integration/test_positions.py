@@ -1,7 +1,7 @@
 """Where a worker begins to read: nothing is skipped unseen, and what is gone is told exactly."""
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from tests.integration.bed import Bed
@@ -29,6 +29,20 @@ def delete_topics(bed: Bed) -> None:
         future.result(30)
 
 
+def forget_group(bed: Bed) -> None:
+    """Do what happens to a group that was stopped for too long: its offsets expire."""
+    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    eventually(
+        "nobody is left in it",
+        lambda: (
+            not admin.describe_consumer_groups([bed.usecase.name])[bed.usecase.name]
+            .result()
+            .members
+        ),
+    )
+    admin.delete_consumer_groups([bed.usecase.name])[bed.usecase.name].result(30)
+
+
 def finish_once(bed: Bed, count: int, **settings: object) -> None:
     """Produce records and let a worker finish them."""
     bed.cluster.produce(bed.tickets(count))
@@ -46,6 +60,52 @@ def test_a_group_that_has_committed_nothing_may_start_at_the_end(tickets: Bed) -
         assert tickets.predictions() == []
         tickets.cluster.produce(tickets.tickets(200))
         worker.until("the rest is done", lambda: len(tickets.predictions()) == 200)
+
+
+def test_a_group_whose_offsets_expired_does_not_start_at_the_end(meters: Bed) -> None:
+    """The state shows that it had been further: what came since is for a person to decide."""
+    with meters.worker(starts_at="end") as worker:
+        worker.ready().until("its offsets are committed", meters.drained)
+        meters.cluster.produce(meters.meters(90))
+        worker.until("all is done", meters.drained)
+        assert worker.stop() == 0
+    forget_group(meters)
+    meters.cluster.produce(meters.meters(30))
+    for _ in range(2):  # the first one must not leave anything behind that hides it
+        with meters.worker(starts_at="end") as worker:
+            assert worker.wait() == 1
+            assert "its offsets expired" in worker.log, worker.tail()
+            assert "Traceback" not in worker.log
+    assert len(meters.predictions()) == 30
+
+
+def test_what_is_skipped_at_the_start_is_told(tickets: Bed) -> None:
+    """Without state nobody knows that offsets expired; then a log line and a metric tell of it."""
+    finish_once(tickets, 40)
+    forget_group(tickets)
+    (topic,) = tickets.topics
+    ends = tickets.cluster.ends(topic)
+    with tickets.worker(starts_at="end") as worker:
+        worker.ready().until("its offsets are committed", tickets.drained)
+        for (_, number), end in ends.items():
+            assert f"{topic}[{number}] 0-{end - 1}" in worker.log, worker.tail()
+        assert worker.metric("stream_app_records_skipped_at_start_total", topic=topic) == 40
+
+
+def test_a_new_group_says_what_retention_left_it(tickets: Bed) -> None:
+    """It begins behind offset 0, and tells how much was deleted before it came."""
+    (topic,) = tickets.topics
+    sent = tickets.tickets(30)
+    for each in sent:
+        each.partition = 0
+    tickets.cluster.produce(sent)
+    delete_records(tickets, topic, 0, 12)
+    with tickets.worker() as worker:
+        worker.until("all is done", tickets.drained)
+        assert f"gone by retention: {topic}[0] begins at offset 12" in worker.log
+        name = "stream_app_records_gone_by_retention_total"
+        assert worker.metric(name, topic=topic, partition="0") == 12
+    assert len(tickets.predictions()) == 18
 
 
 def test_partitions_added_later_start_at_their_beginning(tickets: Bed) -> None:
@@ -132,6 +192,26 @@ def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Bed) -> N
         assert worker.wait() == 1
         assert f"{topic}[0] ends at offset {end}, but the group is at {end + 7}" in worker.log
         assert "Traceback" not in worker.log
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_an_offset_of_another_log_is_for_a_person(tickets: Bed, protocol: str) -> None:
+    """Its leader epoch was never reached here: the log is not the one that was read, though it
+    holds records at that offset. The others of the group's offsets are gone on from."""
+    (topic,) = tickets.topics
+    finish_once(tickets, 60)
+    _, topic_ids = tickets.cluster.topic_ids(topic)
+    by_hand = Consumer(
+        {"bootstrap.servers": tickets.cluster.bootstrap, "group.id": tickets.usecase.name}
+    )
+    mark = f"stream-app/1 {topic_ids[topic]}"
+    by_hand.commit(offsets=[TopicPartition(topic, 1, 5, mark, 7)], asynchronous=False)
+    by_hand.close()
+    with tickets.worker(group_protocol=protocol) as worker:
+        assert worker.wait() == 1
+        assert f"{topic}[1] no longer holds what was read of it" in worker.log, worker.tail()
+        assert "Traceback" not in worker.log
+    assert len(tickets.predictions()) == 60
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])

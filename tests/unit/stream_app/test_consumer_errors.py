@@ -87,6 +87,7 @@ def test_what_passes_is_no_end(scene: Scene) -> None:
     """librdkafka tries again by itself."""
     scene.tell(KafkaError(KafkaError._ALL_BROKERS_DOWN))
     scene.tell(KafkaError(KafkaError.NOT_COORDINATOR))
+    scene.tell(KafkaError(KafkaError._BAD_MSG))
     assert scene.waiting == []
 
 
