@@ -265,6 +265,14 @@ def _fitted() -> tuple[bytes, Any, dict[str, np.ndarray]]:
     return _graph(*single), forecast, matrix
 
 
+def _weight_of(name: str, forecast: Any) -> float:
+    """What one more of a number adds to the forecast."""
+    nothing, one = np.zeros((1, len(NUMBERS))), np.zeros((1, len(NUMBERS)))
+    one[0, NUMBERS.index(name)] = 1.0
+    whole = np.zeros((1, len(WHOLE)))
+    return float((forecast(one, whole) - forecast(nothing, whole))[0])
+
+
 def train(artifacts: Path, usecase: UseCase = usecase) -> None:
     """Write the model version that `usecase` serves."""
     graph, forecast, matrix = _fitted()
@@ -286,9 +294,9 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             Tensor(name="x", dtype="float32", columns=NUMBERS),
             Tensor(name="n", dtype="int64", columns=WHOLE),
         ),
-        features_fingerprint=FEATURES.fingerprint(),
+        features_fingerprint=usecase.features.fingerprint(),
         outputs=(Output(name="kilowatts", dtype="float32"),),
-        decision={"peak_kilowatts": 1.5},
+        decision={"peak_kilowatts": 1.5, "celsius": _weight_of("celsius", forecast)},
         metrics={"mean_kilowatts": float(predicted.mean())},
     )
     log = [(topic_of(event, usecase), event) for event in events(30, START.timestamp(), meters=4)]
@@ -301,5 +309,5 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             vector("a usual request", [3.0, 5.0, 3.5, 60.0, 2.5, 0.5, 12.0], [30, 12]),
             vector("everything missing", [math.nan] * len(NUMBERS), [1, 0]),
         ],
-        golden_events=record(FEATURES, usecase.topics, log),
+        golden_events=record(usecase.features, usecase.topics, log),
     )
