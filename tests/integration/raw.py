@@ -26,6 +26,8 @@ class RawRecord:
 class _Name(str):
     """A header's name that is encoded to the bytes it was made with."""
 
+    __slots__ = ("raw",)
+
     raw: bytes
 
     def encode(self, *_: object) -> bytes:

@@ -82,7 +82,7 @@ class _SilentError(InvalidEventError):
 
 
 class _Decoder(JsonDecoder):
-    def __call__(self, value: bytes) -> Any:
+    def __call__(self, value: bytes) -> Any:  # noqa: C901 - a table of mistakes
         event: Any = super().__call__(value)
         match _mistake(event):
             case "decoder-raises":
@@ -225,7 +225,9 @@ def _features() -> FeatureSet:
 FEATURES = _features()
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _fields(  # noqa: C901 - a table of mistakes
+    outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     made: list[Any] = []
     weight = decision["celsius"]
     for plain, load in zip(
