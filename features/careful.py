@@ -27,7 +27,7 @@ class _Before(NamedTuple):
     view: int
     entity: str
     state: EntityState | None
-    count: int = 0
+    updates: int = 0
     digest: int = 0
     newest: float = 0.0
     values: tuple[object, ...] = ()
@@ -112,7 +112,7 @@ def _restore(before: Iterable[_Before], tables: Tables) -> None:
         if state is None:
             tables[was.view].pop(was.entity, None)
             continue
-        state.count, state.digest, state.newest = was.count, was.digest, was.newest
+        state.count, state.digest, state.newest = was.updates, was.digest, was.newest
         state.values = list(was.values)
         state.fences.clear()
         state.fences.update(was.fences)

@@ -28,8 +28,8 @@ def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
     events = [arrival.event for arrival in group]
     columns = [list(map(key, events)) for key in plan.keys]
     distinct = [set(column) for column in columns]
-    for keys in distinct:
-        _check_keys(keys)
+    for each_key in distinct:
+        _check_keys(each_key)
     updates = []
     evaluated: dict[Any, list[Update | None]] = {}
     for update, state in plan.updates:

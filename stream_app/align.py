@@ -8,7 +8,8 @@ at its end, or has been waited for long enough. Kafka Streams does the same per 
 
 A record is decoded when its turn comes, not when it arrives: a backlog holds tens of thousands of
 records, and as events they would take several times the memory. For the order, the event is needed
-only among records that became known at the same moment.
+only among records that became known at the same moment. Where very many did, only the time of each
+event is kept, and its record is decoded again when it goes on.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ RECORD_OVERHEAD_BYTES: Final = 384
 EVENT_OVERHEAD_BYTES: Final = 1_920
 """What it takes in addition once it is decoded. Measured for events of a dozen fields."""
 
+_DECODED_BATCHES: Final = 2
+"""So many batches of records are held decoded."""
+
 #: A held record behind as much of its order key as is known before it is decoded: when it became
 #: known, the rank of its partition, its offset.
 _Held = tuple[float, int, int, Record]
 
-#: A decoded record behind its order key, flat: tuples within tuples are slower to compare.
-_Keyed = tuple[float, float, int, int, Item]
+#: A decoded record behind its order key, flat: tuples within tuples are slower to compare. None for
+#: the item where too many became known at one moment to hold all of them decoded.
+_Keyed = tuple[float, float, int, int, Item | None, Record]
 
 _LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)
 
@@ -94,6 +99,7 @@ class AlignStage:
         self._bytes_total = held_bytes_total
         self._batch_records = batch_max_records
         self._batch_bytes = batch_max_bytes
+        self._most_decoded = _DECODED_BATCHES * batch_max_records
         self._pause = pause
         self._resume = resume
         self._on_gave_up = on_gave_up
@@ -102,13 +108,15 @@ class AlignStage:
         self._lanes: dict[Partition, _Lane] = {}
         self._tied: list[_Keyed] = []
         """Decoded and in order: more may come that became known at the same moment."""
+        self._decoded = 0
+        """So many of them are held as items, the others as records."""
         self._bytes = 0
         self.held_records = 0
 
     @property
     def held_bytes(self) -> int:
         """What the held records take."""
-        return self._bytes + len(self._tied) * EVENT_OVERHEAD_BYTES
+        return self._bytes + self._decoded * EVENT_OVERHEAD_BYTES
 
     @property
     def crowded(self) -> bool:
@@ -152,9 +160,8 @@ class AlignStage:
         lane = self._lanes.pop(partition, None)
         if lane is not None:
             tied = len(self._tied)
-            self._tied = [
-                keyed for keyed in self._tied if keyed[4].record.partition is not partition
-            ]
+            self._tied = [keyed for keyed in self._tied if keyed[5].partition is not partition]
+            self._decoded = sum([keyed[4] is not None for keyed in self._tied])
             self.held_records -= len(lane.held) + tied - len(self._tied)
             self._bytes -= lane.bytes
 
@@ -170,17 +177,27 @@ class AlignStage:
         self._hold_back(released=len(due))
         while due or self._tied:
             records = self._next(due, most)
-            items = self._in_order(decode(records) if records else [], due)
-            if not (items or due):
+            ready = self._in_order(decode(records) if records else [], due)
+            if not (ready or due):
                 return
-            while items:
-                count, size = self._fitting([item.record.size for item in items], most)
-                batch = items[:count]
-                del items[:count]
+            while ready:
+                count, size = self._fitting([keyed[5].size for keyed in ready], most)
+                batch = ready[:count]
+                del ready[:count]
+                items = self._as_items(batch, decode)
                 self.held_records -= count
                 self._bytes -= size + count * RECORD_OVERHEAD_BYTES
-                self._hold_back(released=len(due) + len(items))
-                yield batch
+                self._hold_back(released=len(due) + len(ready))
+                yield items
+
+    def _as_items(self, batch: Sequence[_Keyed], decode: Decode) -> list[Item]:
+        """The items, those decoded again that were not held decoded."""
+        items = [keyed[4] for keyed in batch if keyed[4] is not None]
+        self._decoded -= len(items)
+        if len(items) == len(batch):
+            return items
+        again = iter(decode([keyed[5] for keyed in batch if keyed[4] is None]))
+        return [next(again) if keyed[4] is None else keyed[4] for keyed in batch]
 
     def _due(self) -> list[_Held]:
         """The records that nothing known earlier can come before, in the order they are known."""
@@ -202,7 +219,7 @@ class AlignStage:
         # was polled may no longer be.
         frontier = self._seen_at - self._grace if self._grace > 0.0 else math.inf
         now = self._monotonic()
-        tied = {keyed[4].record.partition for keyed in self._tied}
+        tied = {keyed[5].partition for keyed in self._tied}
         for partition, lane in self._lanes.items():
             if not lane.is_open:
                 continue
@@ -219,11 +236,8 @@ class AlignStage:
         return frontier
 
     def _next(self, due: list[_Held], most: int) -> list[Record]:
-        """Take the first records of `due`, about a batch; those of one moment stay together."""
+        """Take the first records of `due`, about a batch."""
         count, _ = self._fitting([held[3].size for held in due[:most]], most)
-        if count < len(due):
-            moment = due[count][0]
-            count = bisect_left(due, (moment,)) or bisect_left(due, (moment, math.inf))
         records = [held[3] for held in due[:count]]
         del due[:count]
         return records
@@ -241,16 +255,20 @@ class AlignStage:
                 break
         return count, total
 
-    def _in_order(self, items: Iterable[Item], due: Sequence[_Held]) -> list[Item]:
+    def _in_order(self, items: Iterable[Item], due: Sequence[_Held]) -> list[_Keyed]:
         """Take in decoded records, all before those in `due`; return what may go on, in order."""
         lanes, tied = self._lanes, self._tied
         for item in items:
             record = item.record
             event_time = item.event.event_time if item.failure is None else -math.inf
             key = lanes[record.partition].order.key(record.known_at, event_time, item.offset)
-            tied.append((*key, item))
-        if not tied:
-            return []
+            if self._decoded < self._most_decoded:
+                self._decoded += 1
+                tied.append((*key, item, record))
+            else:
+                tied.append((*key, None, record))
+        if not tied or (due and due[0][0] <= tied[0][0]):
+            return []  # of the same moment there are more to be decoded
         tied.sort()
         limit = _LAST
         if self._enabled:
@@ -260,10 +278,11 @@ class AlignStage:
         if due:
             limit = min(limit, (due[0][0], -math.inf, 0, 0))
         count = bisect_left(tied, limit)
-        ready = [keyed[4] for keyed in tied[:count]]
+        ready = tied[:count]
         del tied[:count]
-        for item in ready:
-            lanes[item.record.partition].bytes -= item.record.size + RECORD_OVERHEAD_BYTES
+        for keyed in ready:
+            record = keyed[5]
+            lanes[record.partition].bytes -= record.size + RECORD_OVERHEAD_BYTES
         return ready
 
     def _hold_back(self, released: int) -> None:

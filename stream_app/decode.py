@@ -138,7 +138,7 @@ def _unusable(event: object, error: Exception) -> Failure:
         return Failure("decode", "not-an-event", message, disposition="bug")
     for field, kinds in (("event_id", str), ("event_time", (float, int))):
         value = getattr(event, field, None)
-        if not isinstance(value, kinds):  # type: ignore[arg-type]
+        if not isinstance(value, kinds):
             kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
             message = f"the decoder gave an event whose {field} is {kind}"
             return Failure("decode", "invalid-event", message, field, disposition="bug")

@@ -265,6 +265,14 @@ def _fitted() -> tuple[bytes, Any, dict[str, np.ndarray]]:
     return _graph(*single), forecast, matrix
 
 
+def _weight_of(name: str, forecast: Any) -> float:
+    """What one more of a number adds to the forecast."""
+    nothing, one = np.zeros((1, len(NUMBERS))), np.zeros((1, len(NUMBERS)))
+    one[0, NUMBERS.index(name)] = 1.0
+    whole = np.zeros((1, len(WHOLE)))
+    return float((forecast(one, whole) - forecast(nothing, whole))[0])
+
+
 def train(artifacts: Path, usecase: UseCase = usecase) -> None:
     """Write the model version that `usecase` serves."""
     graph, forecast, matrix = _fitted()
@@ -288,7 +296,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         ),
         features_fingerprint=usecase.features.fingerprint(),
         outputs=(Output(name="kilowatts", dtype="float32"),),
-        decision={"peak_kilowatts": 1.5},
+        decision={"peak_kilowatts": 1.5, "celsius": _weight_of("celsius", forecast)},
         metrics={"mean_kilowatts": float(predicted.mean())},
     )
     log = [(topic_of(event, usecase), event) for event in events(30, START.timestamp(), meters=4)]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from features.events import REASONS, Event, InvalidEventError, JsonDecoder, Moment
+from features.events import REASONS, Event, InvalidEventError, JsonDecoder, Moment, _seconds
 from tests.unit.features.builders import examples
 
 
@@ -218,3 +218,44 @@ def test_no_message_quotes_the_payload(secret: str, field: str, cut_short: bool)
         outcome = attempt(payload, decode)
         if isinstance(outcome, InvalidEventError):
             assert secret not in f"{outcome} {outcome.field}"
+
+
+def test_a_moment_of_a_megabyte_is_refused_before_it_is_kept() -> None:
+    """The fraction of a second may be any number of digits, and the cache keeps thousands."""
+
+    class At(Event):
+        at: Moment
+
+    decode = JsonDecoder(At)
+    begin = _seconds.cache_info().currsize
+    for digits in (60, 1_000_000):
+        moment = f"2024-01-01T00:00:00.{'1' * digits}Z"
+        value = f'{{"event_id":"e","event_time":"2024-01-01T00:00:00Z","at":"{moment}"}}'
+        with pytest.raises(InvalidEventError) as refused:
+            decode(value.encode())
+        assert (refused.value.reason, refused.value.field) == ("bad-time", "at")
+    assert _seconds.cache_info().currsize <= begin + 1
+    valid = b'{"event_id":"e","event_time":"2024-01-01T00:00:00.123456789+05:30","at":"2024-01-01T00:00:00Z"}'
+    assert decode(valid).event_time == pytest.approx(1_704_047_400.123456)
+
+
+def test_the_name_of_a_field_that_a_producer_chose_is_bounded() -> None:
+    """It goes into a header, a message and the log."""
+
+    class Free(Event):
+        counts: dict[str, int]
+
+    key = "k\n" * 400_000
+    value = {"event_id": "e", "event_time": "2024-01-01T00:00:00Z", "counts": {key: "x"}}
+    with pytest.raises(InvalidEventError) as refused:
+        JsonDecoder(Free)(json.dumps(value).encode())
+    assert len(refused.value.field or "") <= 200
+    assert len(str(refused.value)) <= 500
+    assert "\n" not in str(refused.value)
+
+
+def test_what_a_decoder_of_its_own_says_is_bounded() -> None:
+    """Reason, message and field."""
+    error = InvalidEventError("r" * 10_000, "m\n" * 10_000, "f" * 10_000)
+    assert (len(error.reason), len(error.field or "")) == (200, 200)
+    assert len(str(error)) == 500

@@ -357,6 +357,49 @@ def test_a_partition_above_its_bound_goes_on_within_one_moment() -> None:
     assert aligned.paused == set()
 
 
+def test_of_very_many_records_of_one_moment_few_are_held_decoded() -> None:
+    """They go on in the order of their events all the same; the others are decoded again."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, batch_max_records=5)
+    items = [
+        item(at, n, known_at=7.0, event_time=float((n * 37) % 101))
+        for n in range(60)
+        for at in (p, q)
+    ]
+    most: list[int] = []
+    plain = aligned._decode
+
+    def decode(records: Sequence[Record]) -> list[Item]:
+        most.append(aligned.stage._decoded + len(records))
+        return plain(records)
+
+    aligned.hold(*items, ended=[p, q])
+    released = [each for batch in aligned.stage.batches(decode) for each in batch]
+    orders = {at: PartitionOrder(at.rank) for at in (p, q)}
+    keys = {
+        each: orders[each.record.partition].key(7.0, each.event.event_time, each.offset)
+        for each in items
+    }
+    assert released == sorted(items, key=lambda each: keys[each])
+    assert max(most) <= 3 * 5
+    assert len(aligned.decoded) == 2 * 120 - 2 * 5
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+
+
+def test_a_partition_that_is_taken_away_takes_its_ties_with_it() -> None:
+    """Those held decoded, and those that are not."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, batch_max_records=2)
+    # Another event of the same moment may come of q, and before theirs.
+    items = [item(p, n, known_at=7.0, event_time=9.0) for n in range(8)]
+    first = item(q, 0, known_at=7.0, event_time=1.0)
+    released = aligned.take(*items, first, ended=[p])
+    assert offsets(released) == [(1, 0)]
+    assert aligned.stage._decoded == 4
+    aligned.stage.take(chunk(revoked=[p]))
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+
+
 def test_records_of_one_moment_make_no_batch_too_large() -> None:
     """They are decoded together and still go on in batches as large as others."""
     p, q = partition(0), partition(1)

@@ -1,10 +1,12 @@
 """The path of a record where its stages meet."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 from features.stores import StateLostError
+from stream_app.enrich import HalfAppliedError
 from stream_app.metrics import Metrics
 from stream_app.pipeline import Pipeline
 from stream_app.records import Batch
@@ -75,3 +77,55 @@ def test_after_a_loss_nothing_is_written_until_it_was_looked_for() -> None:
 
     asyncio.run(deliver())
     assert (written, finished, len(lost)) == ([], [1, 2], 1)
+
+
+def test_where_states_are_half_updated_all_is_finished_forgotten_and_done_again() -> None:
+    """The same records, once no other batch is under way."""
+    steps: list[str] = []
+
+    class State:
+        """Notes what is forgotten."""
+
+        conflicted = threading.Event()
+
+        def forget_all(self) -> None:
+            """Also that there was a conflict."""
+            self.conflicted.clear()
+            steps.append("forgotten")
+
+    class Enrich:
+        """Fails half way, once."""
+
+        def __call__(self, one: Batch) -> None:
+            """The second time record by record."""
+            steps.append(f"enriched {len(one.items)}")
+            if len(steps) == 1:
+                raise HalfAppliedError("half")
+
+    one = [item(partition(), 0)]
+    stages = SimpleNamespace(
+        commit=SimpleNamespace(
+            admit=lambda items: (items, {}),
+            abandoned=lambda _: steps.append("abandoned"),
+            settle=lambda _, timeout: steps.append("settled"),
+        ),
+        state=State(),
+        enrich=Enrich(),
+        score=lambda _: steps.append("scored"),
+        outgoing=lambda _: None,
+        recovery=SimpleNamespace(ready=lambda: None, admitted=lambda _: None),
+    )
+
+    async def compute() -> Batch:
+        pipeline = Pipeline(
+            stages,  # type: ignore[arg-type]
+            Metrics(),
+            Watchdog(60.0),
+            depth=2,
+            on_finished=lambda _: None,
+            on_crash=lambda _: None,
+        )
+        return pipeline._compute_batch(one)
+
+    assert asyncio.run(compute()).items == one
+    assert steps == ["enriched 1", "abandoned", "settled", "forgotten", "enriched 1", "scored"]

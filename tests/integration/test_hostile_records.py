@@ -1,0 +1,187 @@
+"""Records and use cases that do all that must not be: each costs one dead letter and no neighbour."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from stream_app.local import LocalRedis
+from stream_app.records import MOST_HEADERS, UNREADABLE
+from tests.integration.bed import Bed
+from tests.integration.raw import RawRecord, produce_raw
+from tests.integration.worker import Cluster, Out, by_source, eventually
+from tests.services import Kafka
+from tests.usecases import mistaken
+from tests.usecases.mistaken import ASKING, MISTAKES
+
+Place = tuple[str, int, int]
+
+#: Headers that are refused: what they are, the reason, and what is kept of them.
+HEADERS: dict[str, tuple[list[tuple[bytes, bytes | None]], str, list[tuple[str, bytes | None]]]] = {
+    "a name that is not UTF-8": (
+        [(b"shift", b"\xff"), (b"\xff\xfe", b"kept"), (b"", None), (b"\xed\xa0\x80", b"")],
+        "invalid-headers",
+        [("shift", b"\xff"), (UNREADABLE, b"kept"), ("", None), (UNREADABLE, b"")],
+    ),
+    "very many": (
+        [(b"a", b"")] * 60_000, "too-many-headers", [("a", b"")] * MOST_HEADERS,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=["at_least_once", "exactly_once"])
+def bed(
+    request: pytest.FixtureRequest, kafka: Kafka, own_redis: LocalRedis, tmp_path: Path
+) -> Iterator[Bed]:
+    """The use case that makes every mistake, on a Redis that may be emptied."""
+    with closing(Cluster(kafka.bootstrap)) as cluster:
+        settings = {"delivery": request.param}
+        yield Bed(mistaken, tmp_path, cluster, own_redis.url, settings)
+
+
+class Traffic:
+    """What is sent: each hostile record between two good ones of the same partition."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.readings, self.requests = bed.topics
+        self.records: list[RawRecord] = []
+        self.bad: dict[int, tuple[str, str, str]] = {}
+        """By place in the list: what is wrong, stage and reason."""
+        # Whole seconds: a column of the use case fails where the milliseconds end in 7.
+        self.at = float(int(time.time()) - 100)
+        for mistake, (stage, reason) in MISTAKES.items():
+            for topic in (self.readings, self.requests):
+                if mistake == "sum-overflows":
+                    self.send(topic, "sum-fills", meter="full")
+                self.send(topic, mistake, wrong=(stage, reason), meter="full")
+        for mistake, (stage, reason) in ASKING.items():
+            self.send(self.requests, mistake, wrong=(stage, reason))
+        for topic in (self.readings, self.requests):
+            for name, (headers, reason, _) in HEADERS.items():
+                self.send(topic, name, wrong=("decode", reason), headers=headers)
+
+    def send(
+        self,
+        topic: str,
+        what: str,
+        *,
+        wrong: tuple[str, str] | None = None,
+        meter: str = "m1",
+        headers: Any = (),
+    ) -> None:
+        """Add a record between two good ones; `wrong`: the stage and reason it must fail with."""
+        self._add(topic, f"good {len(self.records)}", "m1", 0.0, [(b"shift", b"1")])
+        if wrong is not None:
+            self.bad[len(self.records)] = (what, *wrong)
+        late = 0.007 if what == "column-raises" else 0.0
+        self._add(topic, f"{what} {len(self.records)}", meter, late, headers)
+        self._add(topic, f"good {len(self.records)}", "m1", 0.0, [])
+
+    def _add(self, topic: str, event_id: str, meter: str, late: float, headers: Any) -> None:
+        self.at += 0.1 if late else 0.0
+        when = round(self.at, 3) + late
+        event: dict[str, Any] = {"event_id": event_id, "event_time": mistaken.iso(when)}
+        event |= {"meter": meter, "area": "a1"}
+        if topic == self.requests:
+            event |= {"minutes_ahead": 30, "celsius": 1.5}
+        else:
+            event |= {"kilowatts": 2.5, "volts": 230.0}
+        value = json.dumps(event).encode()
+        self.records.append(RawRecord(topic, 0, value, meter.encode(), headers, when))
+
+
+def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
+    """Its reason and cause are told, the state holds all others once, and can be built again."""
+    traffic = Traffic(bed)
+    offsets = produce_raw(bed.cluster.bootstrap, traffic.records)
+    places = [
+        (record.topic, record.partition, offset)
+        for record, offset in zip(traffic.records, offsets, strict=True)
+    ]
+    with bed.worker() as worker:
+        worker.until("all offsets are committed", bed.drained)
+        check_dead_letters(bed, traffic, places)
+        for topic in bed.topics:
+            bad = [1 for at in traffic.bad if traffic.records[at].topic == topic]
+            name = "stream_app_dead_letters_total"
+            assert worker.metric(name, topic=topic) == len(bad)
+        bugs = worker.metric("stream_app_dead_letters_total", disposition="bug")
+        assert bugs > 40
+        # A reason that a decoder made up is no label.
+        assert worker.metric("stream_app_dead_letters_total", reason="other") == 2
+        assert worker.stop() == 0
+    for _, stage, reason in traffic.bad.values():
+        assert f"stage {stage}, reason {reason}" in worker.log
+    assert "were dead-lettered for mistakes in code" in worker.log
+    assert max(map(len, worker.log.splitlines())) < 2_000
+
+    bad = {places[at] for at in traffic.bad}
+    asked = {place for place in places if place[0] == traffic.requests} - bad
+    predictions = by_source(bed.predictions())
+    assert predictions.keys() == asked
+    assert all(len(copies) == 1 for copies in predictions.values())
+    check_state(bed, traffic, places)
+
+    with closing(Redis.from_url(bed.redis_url)) as client:
+        client.flushall()
+    with bed.worker() as again:
+        again.ready()
+        again.until("the state is built again", lambda: rebuilt(again))
+        assert again.stop() == 0
+    check_state(bed, traffic, places)
+    assert len(bed.dead_letters()) == len(traffic.bad)
+
+
+def rebuilt(worker: Any) -> bool:
+    """Whether records were applied again, and nothing is left to apply."""
+    return bool(
+        worker.metric("stream_app_rebuilt_records_total") > 0
+        and worker.metric("stream_app_rebuilding_partitions") == 0
+    )
+
+
+def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
+    """One for each hostile record, with key and value as they came and the cause in words."""
+    letters: dict[Place, Out] = {}
+    for letter in bed.dead_letters():
+        partition, offset = (
+            letter.header(f"dead-letter.{what}") for what in ("partition", "offset")
+        )
+        place = str(letter.header("dead-letter.topic")), int(partition or -1), int(offset or -1)
+        assert place not in letters
+        letters[place] = letter
+    assert letters.keys() == {places[at] for at in traffic.bad}
+    for at, (what, stage, reason) in traffic.bad.items():
+        letter, record = letters[places[at]], traffic.records[at]
+        told = {h[0]: (h[1] or b"").decode() for h in letter.headers if h[0].startswith("dead-")}
+        assert (letter.key, letter.value) == (record.key, record.value), what
+        found = told["dead-letter.stage"], told["dead-letter.reason"]
+        assert found == (stage, reason), (what, told["dead-letter.message"])
+        message = told["dead-letter.message"]
+        assert 0 < len(message) <= 600, what
+        assert len(told["dead-letter.field"]) <= 200, what
+        if "raise" in what:
+            assert "tests/usecases/mistaken.py:" in message or "usecases/mistaken.py:" in message
+        came = [header for header in letter.headers if not header[0].startswith("dead-")]
+        assert came == (HEADERS[what][2] if what in HEADERS else []), what
+
+
+def check_state(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
+    """Each record that is no dead letter, or became one at the score, is in the state once."""
+    left_out = {places[at] for at, (_, stage, _) in traffic.bad.items() if stage != "score"}
+    kept = [
+        out
+        for out in bed.cluster.read(*bed.topics)
+        if (out.topic, out.partition, out.offset) not in left_out
+    ]
+    expected = bed.expected_account(list(bed.log(kept)))
+    found = eventually("the state is written", lambda: bed.account(expected))
+    assert found.keys() == expected.keys()
+    for key, (count, digest, newest, values) in expected.items():
+        assert found[key][:3] == (count, digest, newest), key
+        assert list(map(repr, found[key][3])) == list(map(repr, values)), key
