@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -33,9 +34,9 @@ LEFT_OUT = 3
 _CHUNK = 50_000
 
 _PREDICTION = (
-    '{"prediction_id":"%s","event_id":"20131204-MQ3386-JFK/boarding","event_time":1386172800.0,'
-    '"partition":%d,"score":%.6f,"late":false,"model":{"name":"flights-late","version":'
-    '"champion-1"},"served_by":"champion","degraded":null,"state_freshness_seconds":0.0}'
+    '{"prediction_id":"%s","event_id":%s,"event_time":%r,"score":%.6f,"late":false,'
+    '"model":{"name":"flights-late","version":"champion-1"},"served_by":"champion",'
+    '"degraded":null,"state_freshness_seconds":0.0}'
 )
 
 # The peak of the process itself: what the system counts for a child begins with its parent's.
@@ -84,21 +85,28 @@ def fill(bootstrap: str, records: int) -> None:
     ends: dict[tuple[str, int], int] = {}
     asked = 0
     for chunk in _chunks(records):
-        places: list[tuple[int, int]] = []
+        places: list[tuple[int, int, Record]] = []
 
-        def delivered(error: Any, message: Any, places: list[tuple[int, int]] = places) -> None:
+        def delivered(
+            record: Record,
+            error: Any,
+            message: Any,
+            places: list[tuple[int, int, Record]] = places,
+        ) -> None:
             assert error is None, error
             place = message.topic(), message.partition()
             ends[place] = max(ends.get(place, 0), message.offset() + 1)
             if place[0] == asking:
-                places.append((place[1], message.offset()))
+                places.append((place[1], message.offset(), record))
 
         for record in chunk:
             topic = PREFIX + record.topic
-            producer.produce(topic, record.value, record.key, on_delivery=delivered)
+            producer.produce(
+                topic, record.value, record.key, on_delivery=partial(delivered, record)
+            )
             producer.poll(0)
         producer.flush()
-        for partition, offset in places:
+        for partition, offset, record in places:
             asked += 1
             if asked <= LEFT_OUT:
                 continue
@@ -109,8 +117,9 @@ def fill(bootstrap: str, records: int) -> None:
                 ("source-offset", str(offset)),
                 ("content-type", "application/json"),
             ]
-            value = _PREDICTION % (headers[0][1], partition, offset / 2**20)
-            producer.produce(usecase.predictions_topic, value, headers=headers)
+            event_id = json.dumps(json.loads(record.value)["event_id"])
+            value = _PREDICTION % (headers[0][1], event_id, record.event_time, offset / 2**20)
+            producer.produce(usecase.predictions_topic, value, record.key, headers=headers)
             producer.poll(0)
         producer.flush()
     member = Consumer({"bootstrap.servers": bootstrap, "group.id": usecase.name})

@@ -81,7 +81,7 @@ def work_alone(
         on_gave_up=lambda _: None,
     )
     enrich = EnrichStage(engine, state, usecase.times)
-    score = ScoreStage(champion, fallbacks, usecase.fields)
+    score = ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction)
     dead_letters = DeadLetters(
         usecase.dead_letters_topic, group="bench", code_version="", model_version=""
     )

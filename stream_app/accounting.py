@@ -1,4 +1,4 @@
-"""What became of a finished batch, told to the metrics: everything is counted once, at the end."""
+"""What became of a finished batch, told to metrics and log: everything is counted once, at the end."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stream_app.failure_log import FailureLog
 from stream_app.metrics import Metrics
 from stream_app.records import Batch, Item
 
 __all__ = ["account_for"]
 
 
-def account_for(batch: Batch, metrics: Metrics) -> None:
+def account_for(batch: Batch, metrics: Metrics, failure_log: FailureLog) -> None:
     """Count outcomes, predictions, dead letters and latencies of a finished batch."""
     now = time.time()
     items = batch.items
@@ -31,9 +32,13 @@ def account_for(batch: Batch, metrics: Metrics) -> None:
     # Its answer apart, what is served says by what and why.
     for by, count in Counter([item.served[1:] for item in served if item.served]).items():
         metrics.predictions(*by, count)
-    failures = [item.failure for item in failed if item.failure]
-    for (stage, reason), count in Counter([(f.stage, f.reason) for f in failures]).items():
-        metrics.dead_letters(stage, reason, count)
+    letters = Counter(
+        [(item.record.partition.topic, f.stage, f.reason, f.disposition)
+         for item in failed if (f := item.failure) is not None]
+    )  # fmt: skip
+    for kind, count in letters.items():
+        metrics.dead_letters(*kind, count)
+    failure_log(len(items), failed)
     ahead = sum([item.ahead for item in items])
     if ahead:
         metrics.state_ahead(ahead)

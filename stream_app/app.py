@@ -12,7 +12,7 @@ import faust
 from faust.serializers.schemas import Schema
 
 from features.usecase import UseCase
-from stream_app.errors import ConfigurationError, FatalError, StoppingError
+from stream_app.errors import ConfigurationError, FatalError, RestartError, StoppingError
 from stream_app.loading import chosen_usecase
 from stream_app.logs import configure_logging, get_logger
 from stream_app.process import Process
@@ -87,26 +87,21 @@ class StreamApp(faust.App):  # type: ignore[misc]
     def fail(self, error: BaseException) -> None:
         """End the process: nothing unfinished is committed, and a restart reads it again.
 
-        What a person has to mend is one line of the log; anything else is a bug and has a traceback.
+        Where a restart is all it takes, what is in flight is finished first. What a person has to
+        mend is one line of the log; anything else is a bug and has a traceback.
         """
         if self.error is not None or isinstance(error, StoppingError):
             return
-        known = isinstance(error, FatalError | ConfigurationError)
-        sentence = " ".join(str(error).split())
-        log.critical("cannot go on: %s", sentence, exc_info=None if known else error)
-        if not known:
-            self.worker.crashed()
-        self.worker.give_up(sentence)
-        self._end(error)
-
-    def end_for_restart(self, error: FatalError) -> None:
-        """End in order: what is in flight is finished, and a restart goes on with what is new."""
-        if self.error is None:
-            log.critical("%s", error)
-            self._end(error)
-
-    def _end(self, error: BaseException) -> None:
         self.error = error
+        sentence = " ".join(str(error).split())
+        if isinstance(error, RestartError):
+            log.critical("%s", sentence)
+        else:
+            known = isinstance(error, FatalError | ConfigurationError)
+            log.critical("cannot go on: %s", sentence, exc_info=None if known else error)
+            if not known:
+                self.worker.crashed()
+            self.worker.give_up(sentence)
         self.process.stop_in_order()
 
 

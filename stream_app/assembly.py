@@ -17,16 +17,28 @@ from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.patience import Patience
 from stream_app.rebuild import RECORDS_A_STEP, Rebuild, Work, unwatched
-from stream_app.record_clock import RecordClock
+from stream_app.record_clock import ClockDoubt, RecordClock
 from stream_app.replays import Replays
 from stream_app.settings import Settings
 from stream_app.state import StateStage
 
-__all__ = ["decode_stage", "make_rebuild"]
+__all__ = ["decode_stage", "make_rebuild", "record_clock"]
 
 log = get_logger(__name__)
 
 _TELL_SECONDS: Final = 60.0
+
+
+def record_clock(
+    settings: Settings,
+    usecase: UseCase,
+    patience: Patience,
+    *,
+    on_corrected: Callable[[int], None] = lambda _: None,
+) -> RecordClock:
+    """What dates a use case's records."""
+    doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
+    return RecordClock(settings.clock_ahead_seconds, doubt=doubt, on_corrected=on_corrected)
 
 
 def decode_stage(
@@ -74,7 +86,7 @@ def make_rebuild(
     decode = decode_stage(settings, usecase)
     return Rebuild(
         settings.consumer_properties(application),
-        RecordClock(settings.clock_ahead_seconds),
+        record_clock(settings, usecase, patience),
         decode
         if attempt is None
         else guarded(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import (
+    ConsumerGroupState,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -19,7 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from stream_app.kafka_errors import failure
 
-__all__ = ["answered", "as_kafka_shows_it", "cluster_id", "log_offsets", "reach"]
+__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "reach"]
 
 #: The leader of a partition is known, and an epoch of it that is over, or not begun there yet.
 _STALE = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
@@ -67,15 +68,13 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
     return str(metadata.cluster_id)
 
 
-def answered(admin: AdminClient, topics: Sequence[str], seconds: float) -> None:
-    """Return if the brokers answer, whatever they say of these topics."""
-    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=seconds)
-    for answer in answers.values():
-        try:
-            answer.result()
-        except KafkaException as error:
-            if error.args[0].code() < 0:  # librdkafka's own errors; those of brokers are positive
-                raise
+def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
+    """The ids of members that hold no partition, of a group that is at rest."""
+    answers = admin.describe_consumer_groups([group], request_timeout=seconds)
+    found = answers[group].result()
+    if found.state != ConsumerGroupState.STABLE:
+        return set()
+    return {m.member_id for m in found.members if not m.assignment.topic_partitions}
 
 
 def as_kafka_shows_it(topic_id: object) -> str:

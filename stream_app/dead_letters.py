@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,7 +24,8 @@ _OMISSIONS: Final = (
     frozenset({"headers", "value"}),
     frozenset({"headers", "key", "value"}),
 )
-"""What is left out of a letter that is too large, one after the other."""
+"""What is left out of a letter that is too large, step by step: a key that was left out in vain comes
+back."""
 
 
 class DeadLetters:
@@ -87,22 +88,16 @@ class DeadLetters:
         """
         assert letter.item is not None
         record = letter.item.record
-        has = {
-            "headers": bool(_came(record)),
-            "key": bool(record.key),
-            "value": bool(record.value),
-        }
+        contents = {"headers": _came(record), "key": record.key, "value": record.value}
+        has = {part for part, content in contents.items() if content}
+        steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
-        omitted = {part for part in has if f"{PREFIX}{part}-omitted-bytes" in names}
-        steps = [{part for part in step if has[part]} for step in _OMISSIONS]
-        # A step takes back what the one before it left out in vain.
-        behind = [s for s in steps if s and s != omitted]
-        if omitted:
-            behind = [s for s in steps[steps.index(omitted) + 1 :] if s != omitted]
+        omitted = frozenset(part for part in has if f"{PREFIX}{part}-omitted-bytes" in names)
+        behind = [step for step in steps[steps.index(omitted) + 1 if omitted else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
 
-def _without(letter: Outgoing, record: Record, parts: set[str]) -> Outgoing:
+def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
     ours = [h for h in letter.headers if h[0].startswith(PREFIX) and "-omitted-" not in h[0]]
     content = {"headers": _packed(_came(record)), "key": record.key, "value": record.value}
     for part in ("headers", "key", "value"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from features.causes import cause_of
 from features.events import Decoder, Event, InvalidEventError
 from features.foreign import bounded
+from features.moments import in_utc
 from features.usecase import TimeBounds
 from stream_app.reasons import REASONS
 from stream_app.records import Failure, Item, Record
@@ -152,14 +151,6 @@ def _unusable(event: object, error: Exception) -> Failure:
 
 def out_of_range(stage: str, field: str, value: float, bounds: tuple[float, float]) -> Failure:
     """The failure of a record with a time that cannot be believed; all in seconds."""
-    low, high = map(_moment, bounds)
-    message = f"field {field}: {_moment(value)} lies outside {low} to {high}"
+    low, high = map(in_utc, bounds)
+    message = f"field {field}: {in_utc(value)} lies outside {low} to {high}"
     return Failure(stage, "time-out-of-range", message, field)
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError):
-        # No calendar knows it.
-        return f"{float(seconds):g} s since 1970" if math.isfinite(seconds) else str(float(seconds))

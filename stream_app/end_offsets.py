@@ -2,7 +2,8 @@
 
 librdkafka's own figures stand still when fetching is paused, so a thread of its own asks the
 brokers for the end offsets; the age of the oldest unfinished record is read off the clock when
-somebody looks.
+somebody looks. The same thread looks at what else may change under a worker that is at work or
+idle: whether a topic is still the one it was, and whether the group has a partition for it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from stream_app.broker_queries import answered, log_offsets
+from stream_app.broker_queries import log_offsets
 from stream_app.commit import CommitStage
+from stream_app.errors import StoppingError
+from stream_app.kafka_errors import failure
 from stream_app.lag import PartitionLag
+from stream_app.patience import Patience
 from stream_app.records import Partition
+from stream_app.sources import Sources
 
 __all__ = ["EndOffsets"]
 
@@ -30,20 +35,22 @@ class EndOffsets:
     def __init__(
         self,
         admin: AdminClient,
+        sources: Sources,
         commit: CommitStage,
-        topics: Sequence[str],
         partitions: Callable[[], Sequence[Partition]],
+        patience: Patience,
         *,
-        on_away: Callable[[str, bool, str], None],
         interval_seconds: float = 1.0,
     ) -> None:
-        """`on_away` is told when the brokers stop and when they start to answer."""
-        self._on_away = on_away
-        self._away = False
+        self.on_crash: Callable[[BaseException], None] = lambda _: None
+        """Called by the thread when it cannot go on, or the worker must not."""
+        self.when_idle: Callable[[], None] = lambda: None
+        """Called at each look while no partition is assigned; may raise `KafkaException`."""
         self._admin = admin
+        self._sources = sources
         self._commit = commit
-        self._topics = list(topics)
         self._partitions = partitions
+        self._patience = patience
         self._interval = interval_seconds
         self._ends: dict[Partition, int] = {}
         self._starts: dict[Partition, int] = {}
@@ -85,25 +92,29 @@ class EndOffsets:
         return None if end is None or done is None else max(0, end - done)
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
-            partitions = list(self._partitions())
-            try:
-                self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-                unknown = [p for p in partitions if self._commit.next_offset(p) is None]
-                self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-                if not partitions:
-                    answered(self._admin, self._topics, _REQUEST_SECONDS)
-                self._note(away=False)
-            except KafkaException as error:
-                self._note(away=True, why=error.args[0].str())
-            now = time.time()
-            behind = [p for p in partitions if self._records(p)]
-            self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
+        try:
+            while not self._stop.wait(self._interval):
+                self._patience("kafka", self._look)
+        except StoppingError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
+            self.on_crash(error)
 
-    def _note(self, *, away: bool, why: str = "") -> None:
-        if away != self._away:
-            self._away = away
-            self._on_away("kafka", away, why)
+    def _look(self) -> None:
+        partitions = list(self._partitions())
+        self._admin.poll(0)  # or what librdkafka logs would be kept for ever
+        self._sources.check(partitions)
+        try:
+            self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            unknown = [p for p in partitions if self._commit.next_offset(p) is None]
+            self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            if not partitions:
+                self.when_idle()
+        except KafkaException as error:
+            raise failure(error.args[0], "asking where the logs end") from error
+        now = time.time()
+        behind = [p for p in partitions if self._records(p)]
+        self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
 
     def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         places = [(p.topic, p.number) for p in partitions]

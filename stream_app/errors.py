@@ -3,6 +3,7 @@
     StreamAppError
     +-- ConfigurationError      wrong settings, whenever it is found: one line, exit status 2
     +-- FatalError              cannot go on: a person has to act; one line, exit status 1
+    |   +-- RestartError        a start is all it takes: work in hand is finished first
     +-- ServiceAwayError        a service is away: wait and try again (`service` names it)
     |   +-- RefusedError        it answers, and refuses: believed after `refusal_seconds`
     +-- StoppingError           the worker is stopping: give up waiting
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigurationError",
     "FatalError",
     "RefusedError",
+    "RestartError",
     "ServiceAwayError",
     "StoppingError",
     "StreamAppError",
@@ -32,6 +34,10 @@ class ConfigurationError(StreamAppError):
 
 class FatalError(StreamAppError):
     """The worker cannot go on; nothing unfinished was committed."""
+
+
+class RestartError(FatalError):
+    """The worker has to be started again to take up what has changed around it; nothing is wrong."""
 
 
 class ServiceAwayError(StreamAppError):

@@ -14,7 +14,7 @@ import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, ClassVar, Self, cast
+from typing import Any, Self, cast
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -90,16 +90,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
-    """Knows its open connections, so that it can cut them off."""
+    """Listens on one address. Knows its open connections, so that it can cut them off."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
-    address_family: ClassVar[int] = socket.AF_INET  # type: ignore[misc]
 
     def __init__(
-        self, address: tuple[str, int], registry: CollectorRegistry, health: Health
+        self,
+        address: tuple[str, int],
+        registry: CollectorRegistry,
+        health: Health,
+        *,
+        family: socket.AddressFamily,
+        ipv4_too: bool,
     ) -> None:
+        """`ipv4_too`: an address of IPv6 stands for that of IPv4 as well."""
+        self.address_family = family
+        self._ipv4_too = ipv4_too
         self.registry = registry
         self.health = health
         self._open: dict[socket.socket, float] = {}
@@ -108,6 +116,9 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's look-up of the host's full name, which can take seconds."""
+        if self.address_family == socket.AF_INET6:
+            # What is left to the system differs: IPv4 too on Linux, unless a sysctl says otherwise.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not self._ipv4_too)
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
@@ -146,10 +157,6 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
         _LOG.debug("A connection ended early.", exc_info=True)
 
 
-class _Server6(_Server):
-    address_family: ClassVar[int] = socket.AF_INET6  # type: ignore[misc]
-
-
 def _cut(connection: socket.socket) -> None:
     """Wake the thread that waits for this client; it closes the connection itself."""
     with contextlib.suppress(OSError):  # it went by itself
@@ -159,48 +166,63 @@ def _cut(connection: socket.socket) -> None:
 class HttpServer:
     """Serves /metrics, /livez and /readyz from `start` to `stop`; a context manager does both."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
-        self._host = host
+    def __init__(self, hosts: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+        """`hosts`: names or addresses, separated by commas; `::` alone is IPv4 as well."""
+        self._hosts = hosts
         self._port = port
         self._registry = registry
         self._health = health
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._servers: list[_Server] = []
+        self._threads: list[threading.Thread] = []
 
     @property
     def port(self) -> int:
         """The port that is served, also where 0 was asked for."""
-        return self._server.server_port if self._server else self._port
+        return self._servers[0].server_port if self._servers else self._port
 
     def start(self) -> None:
         """Listen and serve on threads; raises `SettingsError` where it cannot listen."""
-        kind = _Server6 if ":" in self._host else _Server
         problem = None
-        try:
-            self._server = kind((self._host, self._port), self._registry, self._health)
-        except OSError as error:
-            problem = error.strerror or str(error)
-        if problem or self._server is None:
+        hosts = self._hosts.split(",")
+        for host in hosts:
+            try:
+                for family, address in _addresses(host):
+                    self._listen(family, address, ipv4_too=hosts == ["::"])
+            except (OSError, UnicodeError) as error:
+                problem = getattr(error, "strerror", None) or str(error)
+                break
+        if problem:
+            self.stop()
             raise SettingsError(
-                f"http_host, http_port: cannot listen on {self._host} port {self._port}: {problem}. "
+                f"http_host, http_port: cannot listen on {host} port {self._port}: {problem}. "
                 "Example: STREAM_APP_HTTP_PORT=0 takes any free port."
             )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+        for server in self._servers:
+            thread = threading.Thread(
+                target=server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+        shown = ", ".join(f"http://{_bracketed(host)}:{self.port}/" for host in hosts)
+        _LOG.info("Metrics and health are served on %s", shown)
+
+    def _listen(self, family: socket.AddressFamily, address: str, *, ipv4_too: bool) -> None:
+        server = _Server(
+            (address, self.port), self._registry, self._health, family=family, ipv4_too=ipv4_too
         )
-        self._thread.start()
-        _LOG.info("Metrics and health are served on http://%s:%d/", self._host, self.port)
+        self._servers.append(server)
 
     def stop(self) -> None:
         """Stop listening and cut off whoever is connected; takes no longer than a second."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.shutdown()
-        server.server_close()
-        server.cut_all()
-        if self._thread is not None:
-            self._thread.join(timeout=1.0)
+        servers, self._servers = self._servers, []
+        threads, self._threads = self._threads, []
+        for server in servers:
+            if threads:  # one that does not serve yet would be waited for in vain
+                server.shutdown()
+            server.server_close()
+            server.cut_all()
+        for thread in threads:
+            thread.join(timeout=1.0)
 
     def __enter__(self) -> Self:
         self.start()
@@ -208,3 +230,13 @@ class HttpServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """Every address that a host stands for, once."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -46,7 +46,7 @@ class InTime:
             pass
         else:
             return
-        self._on_waiting("kafka", True, "a transaction is not answered")
+        self._on_waiting("kafka", True, "a transaction gets no answer")
         try:
             answer.result(max(0.0, limit - _NAMED_SECONDS))
         finally:

@@ -8,15 +8,29 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from pydantic import SecretStr
 
-__all__ = ["OWNED", "Properties", "canonical", "conflict", "is_secret", "problem", "read", "reveal"]
+__all__ = [
+    "LINE_BREAK",
+    "OWNED",
+    "Properties",
+    "canonical",
+    "conflict",
+    "is_secret",
+    "problem",
+    "read",
+    "reveal",
+]
 
 #: Property to value, secret-looking ones hidden.
 Properties = dict[str, str | SecretStr]
+
+#: What is wrong with a value that was read from a file as it is.
+LINE_BREAK = "ends with a line break, which would be sent along: write it without (printf, echo -n)"
 
 # librdkafka knows these under two names; one is enough to reason about.
 _CANONICAL = {
@@ -27,6 +41,8 @@ _CANONICAL = {
     "queue.buffering.max.ms": "linger.ms",
     "request.required.acks": "acks",
     "sasl.mechanism": "sasl.mechanisms",
+    "sasl.oauthbearer.client.credentials.client.id": "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.credentials.client.secret": "sasl.oauthbearer.client.secret",
 }
 
 #: Properties that the worker's guarantees rest on: the values that change nothing, then what to do
@@ -50,17 +66,60 @@ OWNED: dict[str, tuple[frozenset[str], str]] = {
     "partition.assignment.strategy": (frozenset(), "set assignment_strategy"),
     "queued.max.messages.kbytes": (frozenset(), "set held_bytes_total"),
     "session.timeout.ms": (frozenset(), "set session_timeout_seconds"),
+    "statistics.interval.ms": (frozenset({"0"}), "its metrics are served over HTTP"),
     "transaction.timeout.ms": (frozenset(), "set transaction_timeout_seconds"),
     "transactional.id": (frozenset(), "it is derived by the worker"),
 }
 
-_SECRET = re.compile(r"password|passphrase|secret|\.key\.pem$|\.credentials?$|\.token$|jaas")
+#: Properties whose text is shown. Of all others, known to this version or not, only numbers and
+#: booleans are: librdkafka has passwords, keys, tokens and commands under many names.
+_SHOWN_NAMES = """
+    allow.auto.create.topics auto.offset.reset bootstrap.servers broker.address.family
+    broker.version.fallback builtin.features client.dns.lookup client.id client.rack
+    compression.type debug group.id group.instance.id group.protocol group.protocol.type
+    group.remote.assignor https.ca.location isolation.level log.queue metadata.recovery.strategy
+    offset.store.method partition.assignment.strategy partitioner queuing.strategy
+    sasl.kerberos.keytab sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanisms
+    sasl.oauthbearer.assertion.algorithm sasl.oauthbearer.assertion.file
+    sasl.oauthbearer.assertion.jwt.template.file sasl.oauthbearer.assertion.private.key.file
+    sasl.oauthbearer.client.id sasl.oauthbearer.grant.type
+    sasl.oauthbearer.metadata.authentication.type sasl.oauthbearer.method sasl.oauthbearer.scope
+    sasl.oauthbearer.sub.claim.name sasl.username
+    security.protocol share.acknowledgement.mode ssl.ca.certificate.stores ssl.ca.location
+    ssl.certificate.location ssl.cipher.suites ssl.crl.location ssl.curves.list
+    ssl.endpoint.identification.algorithm ssl.key.location ssl.keystore.location ssl.providers
+    ssl.sigalgs.list topic.blacklist transactional.id
+"""
+_SHOWN = frozenset(_SHOWN_NAMES.split())
+_READ_ONCE = frozenset(
+    {
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.crl.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+    }
+)
+_PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,6})?|true|false", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|secret|token$|\.pem$")
 _ADDRESS_WITH_USER = re.compile(r"://.*@", re.DOTALL)
+_HAS_LINES = re.compile(r"\.pem$|jaas|config$")
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether to hide a property: passwords, private keys, client secrets, addresses with a user."""
-    return bool(_SECRET.search(name) or _ADDRESS_WITH_USER.search(value))
+    """Whether to hide a property: all text but what is known to be harmless; addresses with a user."""
+    if name in _SHOWN or name in OWNED:
+        return bool(_ADDRESS_WITH_USER.search(value))
+    return bool(_SECRET.search(name)) or not _PLAIN.fullmatch(value.strip())
+
+
+def read_once(properties: Properties) -> dict[str, Path]:
+    """The files of certificates and keys that librdkafka reads when a client is made."""
+    return {
+        name: Path(value)
+        for name, value in properties.items()
+        if name in _READ_ONCE and isinstance(value, str) and value != "probe"
+    }
 
 
 def canonical(name: object) -> str:
@@ -93,6 +152,8 @@ def read(value: Any) -> Any:
             text = setting.get_secret_value()
         else:
             raise ValueError(f"the value of {given} must be a string, a number or a boolean")  # noqa: TRY004
+        if text.endswith(("\n", "\r")) and not _HAS_LINES.search(name):
+            raise ValueError(f"the value of {given} {LINE_BREAK}")
         properties[name] = SecretStr(text) if is_secret(name, text) else text
     return properties
 

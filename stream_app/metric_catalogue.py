@@ -57,8 +57,10 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     MetricSpec(
         "stream_app_dead_letters",
         "counter",
-        "Dead letters acknowledged by the brokers, by the stage that the record left at.",
-        ("stage", "reason"),
+        "Dead letters acknowledged by the brokers, by the topic of the event and the stage that it "
+        "left at. disposition is poison where the record is to blame and bug where code is, the "
+        "worker's or the use case's. reason is other for one that a use case's decoder made up.",
+        ("topic", "stage", "reason", "disposition"),
     ),
     MetricSpec(
         "stream_app_unknown_fields",
@@ -119,6 +121,12 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "stream_app_records_gone_by_retention",
         "counter",
         "Records that the brokers deleted before they were read.",
+        ("topic", "partition"),
+    ),
+    MetricSpec(
+        "stream_app_records_skipped_at_start",
+        "counter",
+        "Records that lay in the topics when a new group started at their end (`starts_at`).",
         ("topic", "partition"),
     ),
     MetricSpec(

@@ -27,6 +27,7 @@ from prometheus_client import (
 from stream_app.bulk_histogram import Buckets, BulkHistogram
 from stream_app.lag import LagCollector, PartitionLag
 from stream_app.metric_catalogue import CATALOGUE, MetricSpec
+from stream_app.reasons import label
 
 __all__ = ["Metrics", "PartitionLag", "StageTimer"]
 
@@ -112,9 +113,11 @@ class Metrics:
         """Count records that are finished."""
         self._child("records", outcome, topic).inc(count)
 
-    def dead_letters(self, stage: str, reason: str, count: int) -> None:
-        """Count dead letters that were acknowledged."""
-        self._child("dead_letters", stage, reason).inc(count)
+    def dead_letters(
+        self, topic: str, stage: str, reason: str, disposition: str, count: int
+    ) -> None:
+        """Count dead letters that were acknowledged, by the topic of their events."""
+        self._child("dead_letters", topic, stage, label(reason), disposition).inc(count)
 
     def latencies(self, seconds: npt.NDArray[np.float64]) -> None:
         """Count each record's time from its timestamp to the acknowledgement."""
@@ -178,6 +181,10 @@ class Metrics:
     def gone_by_retention(self, topic: str, partition: int, count: int) -> None:
         """Count records that were deleted before they were read."""
         self._child("records_gone_by_retention", topic, str(partition)).inc(count)
+
+    def skipped_at_start(self, topic: str, partition: int, count: int) -> None:
+        """Count records that a new group begins behind."""
+        self._child("records_skipped_at_start", topic, str(partition)).inc(count)
 
     def watch_lag(self, source: Callable[[], Iterable[PartitionLag]]) -> None:
         """Ask `source` for the lag at each scrape, on the server's thread."""

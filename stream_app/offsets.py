@@ -5,6 +5,9 @@ the same name and other records, and a person may set a group's offsets to anyth
 is committed with the topic's id beside it, in the metadata that Kafka keeps with it (the `metadata`
 field of OffsetCommit).
 
+The epoch of the leader that the record before was written under is committed with it, see
+`leader_epochs`.
+
 Where a log ends in markers of transactions, the offset behind them is committed, and beside it how
 many they are: the state cannot hold what is no record.
 """
@@ -31,7 +34,13 @@ _MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
 def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
     """The offsets to commit: for each partition the next one to read, with what is known of it."""
     return [
-        TopicPartition(p.topic, p.number, offset, _MARK + p.topic_id + _tags(p, offset))
+        TopicPartition(
+            p.topic,
+            p.number,
+            offset,
+            _MARK + p.topic_id + _tags(p, offset),
+            p.epochs.before(offset),
+        )
         for p, offset in offsets.items()
     ]
 
@@ -70,7 +79,7 @@ class Group:
         self._consumer: Consumer | None = None
 
     def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The stable committed offset of each partition, where there is one.
+        """The stable committed offset of each partition of these topics, where there is one.
 
         Raises what `kafka_errors.failure` says.
         """
@@ -84,9 +93,15 @@ class Group:
         for place in answer:
             if place.error:
                 raise failure(place.error, _ASKING)
-        found = {(a.topic, a.partition): a.offset for a in answer}
-        return {
-            p: found[p.topic, p.number]
-            for p in partitions
-            if found.get((p.topic, p.number), -1) >= 0
-        }
+        found = {(a.topic, a.partition): a for a in answer}
+        return {p: found[p.topic, p.number].offset for p in partitions if _is_of(p, found)}
+
+
+def _is_of(partition: Partition, found: Mapping[tuple[str, int], TopicPartition]) -> bool:
+    """Whether there is an offset of this partition, and not of another topic of its name."""
+    place = found.get((partition.topic, partition.number))
+    return (
+        place is not None
+        and place.offset >= 0
+        and topic_id_of(place.metadata) in {None, partition.topic_id}
+    )

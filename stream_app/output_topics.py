@@ -21,6 +21,8 @@ __all__ = ["OutputTopics"]
 log = get_logger(__name__)
 
 _REQUEST_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 2.0
+"""A look while the worker runs holds up what it does."""
 _NARROW_MILLISECONDS: Final = 60_000
 """Clocks of a company's machines may be so far apart, and a record may wait so long for its brokers."""
 
@@ -56,13 +58,26 @@ class OutputTopics:
         Raises what `look` does, and `ConfigurationError` for a topic that cannot serve.
         """
         self.look()
+        self._check_rights()
         try:
             self._check_settings(self._settings())
         except RefusedError as error:
             log.info("the settings of the topics out are not looked at: %s", error)
 
     def look(self) -> None:
-        """See whether the topics exist and may be written to; raises what `kafka_errors.failure` says."""
+        """See whether the topics exist; raises what `kafka_errors.failure` says."""
+        for topic in self._topics:
+            doing = f"writing to topic {topic}"
+            try:
+                metadata: Any = self._admin.list_topics(topic, timeout=_LOOK_SECONDS)
+            except KafkaException as error:
+                raise failure(error.args[0], doing) from error
+            if (refusal := metadata.topics[topic].error) is not None:
+                raise failure(refusal, doing)
+            if not metadata.topics[topic].partitions:
+                raise RefusedError("kafka", f"topic {topic} has no partitions")
+
+    def _check_rights(self) -> None:
         futures = self._admin.describe_topics(
             TopicCollection(self._topics),
             include_authorized_operations=True,
@@ -72,9 +87,7 @@ class OutputTopics:
             try:
                 described: Any = future.result()
             except KafkaException as error:
-                raise failure(error.args[0], f"writing to topic {topic}") from error
-            if not described.partitions:
-                raise RefusedError("kafka", f"topic {topic} has no partitions")
+                raise failure(error.args[0], f"asking for the rights on topic {topic}") from error
             allowed = described.authorized_operations
             # Services that do not tell rights give none at all.
             if allowed and not {AclOperation.WRITE, AclOperation.ALL} & set(allowed):

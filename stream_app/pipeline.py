@@ -30,7 +30,7 @@ from features.stores import StateLostError
 from stream_app.align import AlignStage
 from stream_app.commit import CommitStage
 from stream_app.decode import DecodeStage
-from stream_app.enrich import EnrichStage
+from stream_app.enrich import EnrichStage, HalfAppliedError
 from stream_app.isolation import CrashIsolation
 from stream_app.metrics import Metrics
 from stream_app.outgoing import OutgoingRecords
@@ -149,6 +149,10 @@ class Pipeline:
             except StateLostError as error:
                 stages.commit.abandoned(batch)
                 stages.recovery.lost(error)
+            except HalfAppliedError:
+                # What is in memory is forgotten, as after a conflict.
+                stages.commit.abandoned(batch)
+                stages.state.conflicted.set()
             except BaseException:
                 stages.commit.abandoned(batch)
                 raise

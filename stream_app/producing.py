@@ -32,8 +32,8 @@ PRODUCER_FAILURES: Final = (KafkaException, SystemError)
 
 _BATCH_BYTES: Final = 1_000_000
 """librdkafka's own `batch.size`."""
-_LEAST_BATCH_BYTES: Final = 1_024
-"""Hardly a record has less: batches do not get smaller."""
+_LEAST_BATCH_BYTES: Final = 4_096
+"""Below, a batch holds a record or two: then it may as well hold one."""
 
 
 class Producers:
@@ -61,6 +61,7 @@ class Producers:
         if "transactional.id" not in properties:
             # An idempotent producer begins anew after each refusal, which takes it 50 ms.
             properties["enable.idempotence"] = False
+            properties.pop("enable.gapless.guarantee", None)  # which asks for idempotence
         return self._make(properties, logger=_librdkafka)
 
     def make_batches_smaller(self) -> bool:
@@ -68,9 +69,10 @@ class Producers:
 
         For brokers that take each record of a batch, but not the batch.
         """
-        if self._batch_bytes <= _LEAST_BATCH_BYTES:
+        if self._batch_bytes == 1:
             return False
-        self._batch_bytes //= 4
+        smaller = self._batch_bytes // 4
+        self._batch_bytes = smaller if smaller >= _LEAST_BATCH_BYTES else 1
         log.warning(
             "the brokers refuse batches that are larger than max.message.bytes of a topic; "
             "producer.batch.size is %d from now on",
@@ -119,6 +121,8 @@ def produce(
                 producer.poll(0.1)  # the queue is full: let it drain
                 has_drained = len(producer) == 0
             except KafkaException as error:
+                if died(error.args[0]):
+                    raise
                 refused.append((outgoing, error.args[0]))
                 break
 

@@ -138,7 +138,7 @@ class PublishStage:
         fatal = [error for _, error in refused if died(error)]
         if fatal:
             self._replace(make, fatal[0].str())
-            again = KafkaError(KafkaError._RETRY, f"the producer failed: {fatal[0].str()}")
+            again = KafkaError(KafkaError.UNKNOWN, f"the producer failed: {fatal[0].str()}")
             return [(outgoing, again) for outgoing, _ in refused]
         return refused
 

@@ -206,7 +206,7 @@ class Rebuild:
         ends = {partition: at - 1 for partition, at in reached.items()}
         batch = Batch(self._batches, self._decode(records), ends=ends)
         try:
-            self._enrich(batch)
+            self._enrich.alone(batch)
             self._state.write(batch)
         finally:
             # Others write beside this one: nothing is kept from batch to batch.

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from features.engine import NEVER, Arrival
 from features.events import Event
 from features.stores import Source, StateWrite
+from stream_app.leader_epochs import LeaderEpochs
 from stream_app.origins import Origin
 from stream_app.starts import StartCount
 
@@ -55,7 +56,7 @@ class Partition:
     """
 
     __slots__ = (
-        "applied", "ended", "is_new", "log_end", "log_start", "markers", "number", "rank", "revoked",
+        "applied", "ended", "epochs", "is_new", "log_end", "log_start", "markers", "number", "rank", "revoked",
         "set_by_hand", "source", "source_id", "start", "starts", "topic",
     )  # fmt: skip
 
@@ -81,6 +82,8 @@ class Partition:
         """First offset the log held when it was assigned."""
         self.log_end = 0
         """Offset after the last one the log held then."""
+        self.epochs = LeaderEpochs()
+        """Under which leaders its records were written."""
         self.starts = StartCount()
         """How often it was begun without getting anywhere."""
         self.set_by_hand = False

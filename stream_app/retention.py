@@ -36,13 +36,15 @@ def longest_retention_seconds(admin: AdminClient, topics: Sequence[str]) -> floa
     return None if None in stays else max([0.0, *[stay for stay in stays if stay is not None]])
 
 
-def retention_seconds(config: Mapping[str, str]) -> float | None:
-    """How long a record may stay in a topic of this configuration; None: for ever.
+def retention_seconds(config: Mapping[str, str | None]) -> float | None:
+    """How long a record may stay in a topic of this configuration; None: for ever, or not known.
 
     Records leave by the segment, whose newest record counts; so the oldest stays longer by the time
-    that a segment may span.
+    that a segment may span. Not every Kafka service tells all of these settings.
     """
-    forever = int(config["retention.ms"]) < 0 or "delete" not in config["cleanup.policy"]
-    if forever:
+    try:
+        kept, segment = int(config["retention.ms"] or ""), int(config["segment.ms"] or "")
+        deletes = "delete" in (config["cleanup.policy"] or "")
+    except (KeyError, ValueError):
         return None
-    return (int(config["retention.ms"]) + int(config["segment.ms"])) / 1_000.0
+    return (kept + segment) / 1_000.0 if deletes and kept >= 0 else None

@@ -60,7 +60,16 @@ _Topic = Annotated[
     str, _like(r"[A-Za-z0-9._-]{1,249}", "up to 249 letters, digits, dots, underscores and hyphens")
 ]
 _Spec = Annotated[str, _like(r"\w+(\.\w+)*:\w+(\.\w+)*", "MODULE:OBJECT")]
-_Brokers = Annotated[str, _like(r"[^\s,@]+(,[^\s,@]+)*", "HOST:PORT, separated by commas")]
+_Broker = (
+    r"((plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([^\s,@/:\[\]]+|\[[0-9a-f:.%]+\])(:\d{1,5})?"
+)
+_Brokers = Annotated[
+    str, _like(rf"(?i:{_Broker}(,{_Broker})*)", "HOST:PORT, separated by commas, without kafka://")
+]
+_Host = r"[^\s,/@]+"
+_Hosts = Annotated[
+    str, _like(rf"{_Host}(,{_Host})*", "a host or an address, or several with commas")
+]
 _Records = Annotated[int, Field(ge=1, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
@@ -205,6 +214,9 @@ class Settings(BaseSettings):
     """Longest wait for a partition that delivers nothing and is not known to be at its end."""
     clock_ahead_seconds: _Seconds = 60.0
     """A record timestamp further ahead of the worker's clock than this counts as now."""
+    clock_doubt: Literal["stop", "ignore"] = "stop"
+    """What to do where most records have timestamps so far ahead of the clock that their events would
+    be refused: wait until the clock is set, and stop after `refusal_seconds`; or refuse them."""
     held_bytes_per_partition: _Bytes = 16 * _MIB
     """Most memory for records that wait for another partition; above it the partition is paused. A
     record counts with its bytes and 384 more for its objects."""
@@ -233,8 +245,9 @@ class Settings(BaseSettings):
     a missing right. Brokers that start or fail over refuse for a moment, too. Past it the worker ends
     with one sentence and status 1."""
 
-    http_host: str = "0.0.0.0"  # noqa: S104  a probe comes from outside the container
-    """Address on which metrics and health are served. 127.0.0.1 keeps them on the machine."""
+    http_host: _Hosts = "0.0.0.0"  # noqa: S104  a probe comes from outside the container
+    """Address on which metrics and health are served, or several, separated by commas. `::` is every
+    address, of IPv6 and of IPv4; 127.0.0.1 keeps them on the machine."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 9_464
     """Port of metrics and health. 0: any free one, which the log names."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -266,9 +279,21 @@ class Settings(BaseSettings):
 
         return settings_sources.load(cls, given)
 
+    @field_validator("sasl_username", "sasl_password", "redis_url")
+    @classmethod
+    def _is_one_line(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text and text.endswith(("\n", "\r")):
+            raise ValueError(f"the value {kafka_properties.LINE_BREAK}")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _can_be_connected_to(cls, url: SecretStr) -> SecretStr:
+        if _is_cut_short(url.get_secret_value()):
+            raise ValueError(
+                "in a user name or a password, # / ? @ and % are written %23 %2F %3F %40 and %25"
+            )
         if not _is_redis_url(url.get_secret_value()):
             raise ValueError(
                 "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix://PATH or "
@@ -312,6 +337,8 @@ class Settings(BaseSettings):
         queue_bytes = self.queue_bytes
         properties: dict[str, Any] = {
             **self._client_properties(group),
+            # New partitions are found within this time: by default it is five minutes.
+            "topic.metadata.refresh.interval.ms": 30_000,
             # By default librdkafka waits a second before it fetches again after a full queue.
             "fetch.queue.backoff.ms": 10,
             # A partition that is resumed waits for the fetch under way, which waits for news of all
@@ -377,7 +404,8 @@ class Settings(BaseSettings):
         """
         return {
             **self.producer_properties(),
-            "transactional.id": f"{application}-{instance}",
+            # The colon is in neither name: no two pairs of names make one id.
+            "transactional.id": f"{application}:{instance}",
             "transaction.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
             # A timeout of a record must not be longer than its transaction's.
             "message.timeout.ms": round(self.transaction_timeout_seconds * 1_000),
@@ -400,6 +428,14 @@ class Settings(BaseSettings):
         )
         if problem:
             raise SettingsError(f"kafka, consumer, producer: {problem}")
+
+    def credential_files(self) -> dict[str, Path]:
+        """Return the files of certificates and keys that clients read when they are made."""
+        return {
+            name: path
+            for table in (self.kafka, self.consumer, self.producer)
+            for name, path in kafka_properties.read_once(table).items()
+        }
 
     def explain(self) -> list[Shown]:
         """Return every setting with its value, secrets masked, and its source."""
@@ -430,6 +466,13 @@ class Settings(BaseSettings):
         for table in (self.kafka, self.consumer, self.producer):
             values += [value for value in table.values() if isinstance(value, SecretStr)]
         return [value.get_secret_value() for value in values if value is not None]
+
+
+def _is_cut_short(url: str) -> bool:
+    """Whether a password was not quoted, so that its end would be taken for another part of the URL."""
+    _, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return "#" in rest or "@" in rest[len(authority) :]
 
 
 def _is_redis_url(url: str) -> bool:

@@ -10,12 +10,16 @@ from confluent_kafka.admin import AdminClient
 
 from features.stores import Source
 from stream_app.broker_queries import as_kafka_shows_it, cluster_id
+from stream_app.errors import FatalError
 from stream_app.kafka_errors import failure
 from stream_app.records import Partition
+from stream_app.topic_changes import check_topic_id
 
 __all__ = ["Sources"]
 
 _REQUEST_SECONDS = 10.0
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""What brokers say that know of no topic ids."""
 
 
 class Sources:
@@ -30,14 +34,31 @@ class Sources:
         """`topics`: those of the use case's events."""
         self._admin = admin
         self._topics = list(topics)
-        self._cluster_id: str | None = None
 
     def identify(self, partitions: Sequence[Partition]) -> None:
         """Set `source` of each partition; raises what `kafka_errors.failure` says."""
         described = self._describe(sorted({partition.topic for partition in partitions}))
+        clusters = {topic: self._cluster(topic) for topic in described}
         for partition in partitions:
-            topic_id = as_kafka_shows_it(described[partition.topic].topic_id)
-            partition.source = Source(self._cluster(partition.topic), topic_id, partition.number)
+            topic = partition.topic
+            topic_id = as_kafka_shows_it(described[topic].topic_id)
+            if topic_id == _NO_ID:
+                raise FatalError(
+                    f"the brokers give the topic {topic} no id, so it could not be told from "
+                    "another one of the same name: Kafka 3.1 is the oldest version that serves"
+                )
+            partition.source = Source(clusters[topic], topic_id, partition.number)
+
+    def check(self, partitions: Sequence[Partition]) -> None:
+        """Raise `FatalError` where a partition's topic is not the one it was when assigned.
+
+        Without partitions, see whether the topics of events exist. Raises what
+        `kafka_errors.failure` says besides.
+        """
+        topics = sorted({partition.topic for partition in partitions}) or self._topics
+        described = self._describe(topics)
+        for partition in partitions:
+            check_topic_id(partition, as_kafka_shows_it(described[partition.topic].topic_id))
 
     def partitions(self) -> dict[str, int]:
         """How many partitions each topic of events has now; raises what `kafka_errors.failure` says."""
@@ -45,12 +66,10 @@ class Sources:
         return {topic: len(description.partitions) for topic, description in described.items()}
 
     def _cluster(self, topic: str) -> str:
-        if self._cluster_id is None:
-            try:
-                self._cluster_id = cluster_id(self._admin, topic, _REQUEST_SECONDS)
-            except KafkaException as error:
-                raise failure(error.args[0], "asking for the cluster's id") from error
-        return self._cluster_id
+        try:
+            return cluster_id(self._admin, topic, _REQUEST_SECONDS)
+        except KafkaException as error:
+            raise failure(error.args[0], "asking for the cluster's id") from error
 
     def _describe(self, topics: Sequence[str]) -> dict[str, Any]:
         try:

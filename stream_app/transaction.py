@@ -66,10 +66,14 @@ class Transaction:
         """Return when all is acknowledged, or a record is refused; raises `ServiceAwayError`."""
         producer = self.ready()
         deadline = time.monotonic() + self._timeout
-        while producer.flush(_FLUSH_SECONDS) and not self.refused:
-            if time.monotonic() > deadline:
-                self.must_abort = True
-                raise ServiceAwayError("kafka", "records are not acknowledged")
+
+        def wait() -> None:
+            while producer.flush(_FLUSH_SECONDS) and not self.refused:
+                if time.monotonic() > deadline:
+                    self.must_abort = True
+                    raise ServiceAwayError("kafka", "records are not acknowledged")
+
+        self._call(wait)
 
     def check_refused(self) -> None:
         """Raise what is to be done where a record was refused."""
@@ -129,7 +133,8 @@ class Transaction:
 
     def _meaning(self, error: KafkaError | None, failed: BaseException) -> Exception:
         kind = Kind.BUG if error is None else verdict(error).kind
-        if error is None or error.code() == KafkaError._FATAL or kind is Kind.BUG:
+        has_died = died(error) and kind is not Kind.PERMANENT
+        if error is None or has_died or error.code() == KafkaError._FATAL or kind is Kind.BUG:
             # Another producer may do better; where none does, that is believed after a while.
             return RefusedError("kafka", f"the producer failed: {failed}")
         if kind is Kind.RECORD:

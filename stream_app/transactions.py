@@ -166,6 +166,8 @@ class TransactionStage:
         transaction.check_refused()
 
     def _commit_open(self) -> None:
+        if self._transaction.is_blamed and not self._transaction.is_unsure:
+            self._catch_up()  # which may take long, and must not hold up who waits for what follows
         # Nothing else is committed meanwhile: being late, it would take this back.
         with self._commit.exclusive:
             offsets = self._commit.still_ours(self._open)

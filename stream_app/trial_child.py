@@ -26,7 +26,7 @@ from stream_app.enrich import EnrichStage
 from stream_app.errors import ServiceAwayError, StreamAppError
 from stream_app.loading import load_usecase
 from stream_app.logs import configure_logging
-from stream_app.models import load_model
+from stream_app.models import load_models
 from stream_app.patience import Patience
 from stream_app.records import Batch, Partition, Record
 from stream_app.score import ScoreStage
@@ -83,11 +83,8 @@ class _Stages:
         )
         self._decode = decode_stage(settings, usecase)
         self._enrich = EnrichStage(engine, self._state, usecase.times)
-        models = [
-            load_model(settings.artifacts / name, usecase.features, usecase.topics)
-            for name in usecase.models
-        ]
-        self._score = ScoreStage(models[0], models[1:], usecase.fields)
+        models = load_models(usecase, settings.artifacts)
+        self._score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)
 
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
@@ -98,7 +95,7 @@ class _Stages:
         batch = Batch(next(self._numbers), items, ends={partition: given.offset})
         self._say("stage", "enrich")
         try:
-            self._enrich(batch)
+            self._enrich.alone(batch)
             self._say("stage", "score")
             self._score(batch)
         finally:

@@ -17,21 +17,23 @@ from stream_app import __version__
 from stream_app.absences import Absences
 from stream_app.accounting import account_for
 from stream_app.align import AlignStage
-from stream_app.assembly import decode_stage, make_rebuild
-from stream_app.broker_queries import reach
+from stream_app.assembly import decode_stage, make_rebuild, record_clock
+from stream_app.broker_queries import idle_members, reach
 from stream_app.co_partitioning import tell_whether_co_partitioned
 from stream_app.commit import CommitStage
 from stream_app.connection_causes import ConnectionCauses
+from stream_app.credential_files import CredentialFiles
 from stream_app.dead_letters import DeadLetters
 from stream_app.end_offsets import EndOffsets
 from stream_app.enrich import EnrichStage
 from stream_app.errors import ConfigurationError, FatalError
+from stream_app.failure_log import FailureLog
 from stream_app.health import Health
 from stream_app.http_server import HttpServer
 from stream_app.isolation import CrashIsolation
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
-from stream_app.models import Model, load_model
+from stream_app.models import Model, load_models
 from stream_app.offsets import Group
 from stream_app.outgoing import FeatureLog, OutgoingRecords
 from stream_app.output_topics import OutputTopics
@@ -39,7 +41,6 @@ from stream_app.patience import Patience
 from stream_app.pipeline import Pipeline, Stages
 from stream_app.producing import Producers
 from stream_app.publish import Publishing, PublishStage
-from stream_app.record_clock import RecordClock
 from stream_app.records import Chunk, Partition
 from stream_app.recovery import Recovery
 from stream_app.refusals import Refusals
@@ -51,6 +52,7 @@ from stream_app.store_errors import ask
 from stream_app.stores import open_store
 from stream_app.transactions import TransactionStage
 from stream_app.transport.client import ClientThread
+from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.trial import Trial
 from stream_app.watchdog import Watchdog
@@ -66,6 +68,7 @@ GC_THRESHOLD: Final = 400_000
 held for their turn consist of, which each collection would walk over in vain (3 us an event)."""
 _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
+_REQUEST_SECONDS: Final = 5.0
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 _NOTICE_SECONDS: Final = 0.2
@@ -84,6 +87,7 @@ class Worker:
         self.application = settings.application or usecase.name
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
+        self._failure_log = FailureLog()
         self._absences = Absences(on_change=self._away)
         self.health = Health(
             settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
@@ -100,6 +104,11 @@ class Worker:
             refusal_seconds=settings.refusal_seconds,
             explained=self._causes.explained,
         )
+        self._credentials = CredentialFiles(
+            settings.credential_files(),
+            check=settings.check_kafka_properties,
+            on_changed=lambda error: self._on_crash(error),
+        )
         self._admin = AdminClient(
             self._causes.watched(settings.admin_properties()), logger=_librdkafka
         )
@@ -109,6 +118,8 @@ class Worker:
         self._is_looking = True
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
+        self._on_crash: Callable[[BaseException], None] = lambda _: None
+        self._leaving = False
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
             self._admin,
@@ -120,10 +131,10 @@ class Worker:
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._admin,
+            self._sources,
             self._commit,
-            self.topics,
             lambda: self.partitions,
-            on_away=self._waiting,
+            self._patience,
         )
         self.metrics.watch_lag(self._end_offsets.lag)
 
@@ -147,7 +158,9 @@ class Worker:
             model_version=f"{champion.name}/{champion.version}",
         )
         return Stages(
-            clock=RecordClock(settings.clock_ahead_seconds, on_corrected=metrics.clock_corrected),
+            clock=record_clock(
+                settings, usecase, self._patience, on_corrected=metrics.clock_corrected
+            ),
             isolation=CrashIsolation(
                 Trial(settings, self._patience, on_progress=self._progress),
                 starts=settings.crash_isolation_starts,
@@ -167,7 +180,7 @@ class Worker:
                 on_gave_up=self._gave_up,
             ),
             enrich=EnrichStage(engine, state, usecase.times, rebuilding),
-            score=ScoreStage(champion, fallbacks, usecase.fields),
+            score=ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
                 dead_letters,
@@ -233,8 +246,7 @@ class Worker:
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
-        folders = [self.settings.artifacts / name for name in usecase.models]
-        models = [load_model(folder, usecase.features, usecase.topics) for folder in folders]
+        models = load_models(usecase, self.settings.artifacts)
         self.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
@@ -255,12 +267,20 @@ class Worker:
     ) -> None:
         """Join the group; chunks are handed over on the client thread."""
         settings = self.settings
+        self._on_crash = on_crash
+        self._credentials.start()
+        membership = Membership(self._say_ready)
+        self._end_offsets.on_crash = on_crash
+        self._end_offsets.when_idle = lambda: membership.look(
+            lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS)
+        )
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
-            on_joined=lambda: self.health.ready(True),
+            on_waiting=self._waiting,
+            membership=membership,
             before_joining=self._preflight,
             commit=self._commit,
             positions=StartPositions(
@@ -269,7 +289,9 @@ class Worker:
                 self._patience,
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
+                applied=self._applied,
                 on_gone_records=self.metrics.gone_by_retention,
+                on_skipped_records=self.metrics.skipped_at_start,
             ),
             metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
@@ -278,10 +300,23 @@ class Worker:
             chunk_buffer=settings.chunk_buffer,
             revoke_seconds=settings.drain_seconds,
             beside_transactions=self._stages.publish.commits_offsets,
+            refusal_seconds=settings.refusal_seconds,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
-        self.health.ready(False, "The worker has not joined its consumer group yet.")
+        self._say_ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
+
+    def _say_ready(self, ready: bool, why: str) -> None:
+        if not self._leaving:
+            self.health.ready(ready, why)
+
+    def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
+        """Through which offset the state holds each partition's records; -1 for none."""
+        state = self._stages.state
+        if not state.has_views:
+            return [-1] * len(partitions)
+        state.register(partitions)
+        return state.applied(partitions)
 
     def _preflight(self) -> None:
         """Reach everything once and look at it, before partitions are taken from other workers.
@@ -310,13 +345,14 @@ class Worker:
             self.metrics,
             self.watchdog,
             depth=self.settings.pipeline_depth,
-            on_finished=lambda batch: account_for(batch, self.metrics),
+            on_finished=lambda batch: account_for(batch, self.metrics, self._failure_log),
             on_crash=on_crash,
         )
 
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
+        self._failure_log.look()
         self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self.health.beat()
         self.metrics.held(align.held_records, align.held_bytes)
@@ -334,7 +370,8 @@ class Worker:
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
         if not self._given_up:
-            self.health.ready(False, "The worker is stopping.")
+            self._say_ready(False, "The worker is stopping.")
+            self._leaving = True
             if not self._commit.settle(None, self.settings.drain_seconds):
                 log.warning("not all work was finished in time; what is unfinished is read again")
         self._give_up_waiting()
@@ -342,12 +379,16 @@ class Worker:
             self._client.stop()
             self._client.join(_NOTICE_SECONDS if self._is_looking else _LEAVE_SECONDS)
         self._stages.recovery.join(_LEAVE_SECONDS)
-        self._stages.publish.close()
+        try:
+            self._stages.publish.close()
+        except Exception as error:  # noqa: BLE001 - what it did not finish is read again
+            log.info("the producer could not be closed in order: %s", error)
+        self._failure_log.close()
 
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
         self.health.ready(False, why)
-        self._given_up = True
+        self._given_up = self._leaving = True
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
@@ -374,6 +415,7 @@ class Worker:
         """Stop serving metrics and health."""
         self.watchdog.stop()
         self._end_offsets.stop()
+        self._credentials.stop()
         self._http.stop()
 
     def _waiting(self, service: str, waiting: bool, why: str = "") -> None:

@@ -23,7 +23,7 @@ from confluent_kafka import KafkaException
 
 from features.stores import Source, Store, StoreMismatchError, StoreUnavailableError
 from features.usecase import UseCase
-from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic
+from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic, answer_of
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
 from stream_app.audit.outputs import Outputs
@@ -68,7 +68,7 @@ def audit(
             recompute_state=recompute_state, doubles_fail=doubles_fail, progress=progress
         )
     except KafkaException as error:
-        raise ServiceAwayError("kafka", f"Kafka: {error.args[0].str()}") from error
+        raise answer_of(error) from error
     except StoreMismatchError as error:
         raise ConfigurationError(str(error)) from error
     except StoreUnavailableError as error:

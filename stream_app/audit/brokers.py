@@ -26,11 +26,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from stream_app.audit.places import Place
 from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.kafka_errors import Kind, error_of, verdict
 from stream_app.logs import get_logger
 from stream_app.offsets import topic_id_of
 from stream_app.settings import Settings
 
-__all__ = ["Brokers", "Committed", "EventRules", "Topic"]
+__all__ = ["Brokers", "Committed", "EventRules", "Topic", "answer_of"]
 
 _REQUEST_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 0.2
@@ -115,7 +116,7 @@ class Brokers:
                 TopicCollection(list(dict.fromkeys(names))), request_timeout=_REQUEST_SECONDS
             )
         except KafkaException as error:
-            raise _away(error) from error
+            raise answer_of(error) from error
         found = {}
         for name, future in futures.items():
             try:
@@ -123,13 +124,13 @@ class Brokers:
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise ConfigurationError(f"The topic {name} does not exist.") from None
-                raise _away(error) from error
+                raise answer_of(error) from error
             topic_id = as_kafka_shows_it(described.topic_id)
             partitions = len(described.partitions)
             try:
                 cluster = cluster_id(self._admin, name, _REQUEST_SECONDS)
             except KafkaException as error:
-                raise _away(error) from error
+                raise answer_of(error) from error
             found[name] = Topic(name, topic_id, cluster, partitions)
         return found
 
@@ -146,7 +147,7 @@ class Brokers:
                         f"The cleanup policy of the topic {resource.name} must be known, and "
                         "brokers do not tell it: allow DescribeConfigs on it."
                     ) from None
-                raise _away(error) from error
+                raise answer_of(error) from error
             if entry is None:
                 raise ConfigurationError(
                     f"The cleanup policy of the topic {resource.name} must be known, and brokers "
@@ -171,7 +172,7 @@ class Brokers:
                 told = {name: str(entry.value) for name, entry in future.result().items()}
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                    raise _away(error) from error
+                    raise answer_of(error) from error
             if "cleanup.policy" not in told:
                 untold.append(resource.name)
             if "compact" in told.get("cleanup.policy", "compact"):
@@ -187,7 +188,7 @@ class Brokers:
         found = {}
         for each in self._ask_committed([TopicPartition(*place) for place in places]):
             if each.error is not None:
-                raise ServiceAwayError("kafka", f"Kafka: {each.error.str()}")
+                raise answer_of(KafkaException(each.error))
             if each.offset >= 0:
                 topic_id = topic_id_of(each.metadata)
                 found[Place(each.topic, each.partition)] = Committed(each.offset, topic_id)
@@ -202,7 +203,7 @@ class Brokers:
                 return self._member.committed(partitions, timeout=left)
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
-                    raise _away(error) from error
+                    raise answer_of(error) from error
             time.sleep(_AGAIN_SECONDS)
 
     def starts(self, places: Sequence[Place]) -> dict[Place, int]:
@@ -227,7 +228,7 @@ class Brokers:
         try:
             found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS, isolation)
         except KafkaException as error:
-            raise _away(error) from error
+            raise answer_of(error) from error
         return {Place(*place): offset for place, offset in found.items()}
 
 
@@ -241,5 +242,11 @@ def _allowed_ahead(told: Mapping[str, str]) -> float:
     return _AHEAD_SECONDS
 
 
-def _away(error: KafkaException) -> ServiceAwayError:
-    return ServiceAwayError("kafka", f"Kafka does not answer: {error.args[0].str()}")
+def answer_of(error: KafkaException) -> Exception:
+    """What to raise of a request that failed: a service that is away, or what is refused for good."""
+    found = error_of(error)
+    if found is None or verdict(found).kind is Kind.PASSING:
+        return ServiceAwayError(
+            "kafka", f"Kafka does not answer: {found.str() if found else error}"
+        )
+    return ConfigurationError(f"Kafka refuses the audit: {found.str()}; {verdict(found).remedy}")

@@ -26,6 +26,9 @@ from stream_app.replays import Replays
 __all__ = ["OutputCounts", "Outputs"]
 
 
+_DIGITS = 19
+
+
 @dataclass
 class OutputCounts:
     """How many records of the topics out were read, and which could not be booked."""
@@ -119,8 +122,8 @@ class Outputs:
 
     def _prediction(self, message: Message, headers: Headers) -> None:
         origin = origin_of(text(headers, "prediction-id"))
-        consumed = Place(text(headers, "source-topic"), int(text(headers, "source-partition")))
-        offset = int(text(headers, "source-offset"))
+        consumed = Place(text(headers, "source-topic"), _number(headers, "source-partition"))
+        offset = _number(headers, "source-offset")
         first = Place(self._names.get(origin.topic_id, ""), origin.partition)
         is_replay = (consumed, offset) != (first, origin.offset)
         if self._is_of_other_origins(origin, consumed, offset, headers):
@@ -128,7 +131,7 @@ class Outputs:
             return
         ledger = self._ledger(consumed, offset)
         if ledger is None and not self._is_in_scope(consumed, offset):
-            self.counts.out_of_range += 1
+            self._note_out_of_range(message, consumed)
             return
         try:
             self._check_prediction(message, headers, ledger, offset, origin if is_replay else None)
@@ -174,6 +177,10 @@ class Outputs:
             raise _WrongError(
                 Fault.CONTRADICTORY, "the prediction_id of its value is not that of its header"
             )
+        if (found.served_by == "champion") != (found.degraded is None):
+            raise _WrongError(
+                Fault.CONTRADICTORY, "degraded is said of the champion, or not of a fallback"
+            )
         if ledger is None or not ledger.has_record(offset):
             return
         if ledger.is_replay(offset) != (first_origin is not None):
@@ -197,14 +204,14 @@ class Outputs:
 
     def _dead_letter(self, message: Message, headers: Headers, pairs: list[Any]) -> None:
         name = self._names.get(text(headers, f"{PREFIX}topic-id"))
-        consumed = Place(name or "", int(text(headers, f"{PREFIX}partition")))
-        offset = int(text(headers, f"{PREFIX}offset"))
+        consumed = Place(name or "", _number(headers, f"{PREFIX}partition"))
+        offset = _number(headers, f"{PREFIX}offset")
         if name is None or headers.get(f"{PREFIX}group") not in (None, self._group.encode()):
             self.counts.of_other_origins += 1
             return
         ledger = self._ledger(consumed, offset)
         if ledger is None and not self._is_in_scope(consumed, offset):
-            self.counts.out_of_range += 1
+            self._note_out_of_range(message, consumed)
             return
         try:
             self._check_dead_letter(message, headers, ledger, consumed, offset)
@@ -261,6 +268,12 @@ class Outputs:
             self.beyond[place].append(min(offset, 2**63 - 1))
         return self._firsts.get(place, ledger.first) <= offset < ledger.first
 
+    def _note_out_of_range(self, message: Message, place: Place) -> None:
+        self.counts.out_of_range += 1
+        if self._is_everything and place not in self._ledgers:
+            what = f"{_name(message)} is of {place}, a partition that does not exist"
+            self._note(message, Fault.CONTRADICTORY, what)
+
     def _note(
         self,
         message: Message,
@@ -291,6 +304,14 @@ def _digest(part: str, raw: bytes | None, headers: Headers) -> int:
         raise _WrongError(
             Fault.CONTRADICTORY, f"it left its {part} out, and does not say of which bytes"
         ) from None
+
+
+def _number(headers: Headers, name: str) -> int:
+    """A number as an offset or partition is written; raises `KeyError` or `ValueError`."""
+    digits = text(headers, name)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
+        raise ValueError(f"the header {name} is no number")
+    return int(digits)
 
 
 def _raw(data: str | bytes | None) -> bytes | None:

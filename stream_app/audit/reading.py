@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
-from stream_app.errors import ServiceAwayError
+from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.records import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
@@ -20,6 +20,8 @@ _RECORDS: Final = 1_000
 _POLL_SECONDS: Final = 0.5
 _STALLED_SECONDS: Final = 60.0
 """Longer than brokers let a transaction stand that nobody goes on with, as the worker sets it."""
+
+_UNREADABLE: Final = frozenset({KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG})
 
 #: Told how many offsets have been read, of how many.
 Progress = Callable[[int, int], None]
@@ -57,10 +59,12 @@ def place_of(message: Message) -> Place:
 def headers_of(message: Message) -> list[Any]:
     """The headers of an output; raises `ValueError` where confluent-kafka cannot read them."""
     try:
-        return read_headers(message) or []  # once only: a second call would give what is no object
+        # Once only: where it failed, a second call gives what is no object.
+        headers = read_headers(message)
     except Exception as error:
         # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
         raise ValueError("its headers cannot be read") from error
+    return headers or []
 
 
 class _Reader:
@@ -129,7 +133,18 @@ class _Reader:
         elif code not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN) and not (
             error.retriable()
         ):
-            raise KafkaException(error)
+            raise self._unreadable(message, error)
+
+    def _unreadable(self, message: Message, error: KafkaError) -> Exception:
+        """What to raise where no record can be had any more."""
+        if error.code() not in _UNREADABLE or message.topic() is None:
+            return KafkaException(error)
+        place = place_of(message)
+        return ConfigurationError(
+            f"{place} cannot be read from offset {self._next.get(place)} on ({error.str()}): the batch "
+            "there is damaged, or unpacks to more than the consumer property "
+            "receive.message.max.bytes. Raise that, or leave the batch out with --offsets."
+        )
 
     def _reached(self, place: Place, offset: int) -> None:
         end = self._ends[place]

@@ -106,9 +106,10 @@ def command(
       stream-app audit --since 2026-03-01T08:00:00Z --until 2026-03-01T09:00:00Z
       stream-app audit --partition flights.boarding:5 --offsets 411-520 --json
 
-    Exit status: 0 if all is accounted for; 1 if something is missing, a recomputed state differs,
-    or --exactly-once is broken; 2 for wrong usage, or what cannot be proven, because outputs are
-    compacted or removed; 3 if Kafka or Redis does not answer.
+    Exit status: 0 if all is accounted for; 1 if something is missing, an output is wrong, a log was
+    cut off, a recomputed state differs, or --exactly-once is broken; 2 for wrong usage, or what
+    cannot be proven, because outputs are compacted or removed, or no state can be compared; 3 if
+    Kafka or Redis does not answer.
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be earlier than --until.")

@@ -5,24 +5,27 @@ The sentences say what is wrong and what to do, for whoever just deployed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from features.causes import cause_of
 from features.events import InvalidEventError
+from features.foreign import bounded
 from features.golden import GoldenEvent, GoldenVector, close, replay_rows
 from features.manifest import Manifest
 from features.usecase import InputTopic
 from features.views import FeatureSet
+from stream_app.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
-from stream_app.models.model import Model, Outputs
+from stream_app.models.model import Model, Outputs, finite
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
 
 __all__ = [
-    "BATCH_SIZES", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
+    "BATCH_SIZES", "check_answers", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
     "one_line", "refusal",
 ]  # fmt: skip
 
@@ -121,6 +124,48 @@ def check_golden(model: Model, vectors: Sequence[GoldenVector], rows: Rows) -> N
                     "expected: the graph runs differently here than where it was trained; train "
                     "it again with this release of ONNX Runtime.",
                 )
+
+
+def check_answers(
+    model: Model,
+    rows: Rows,
+    fields: Callable[[Outputs, Mapping[str, Any]], Sequence[Mapping[str, Any]]],
+    contract: AnswerContract,
+) -> None:
+    """What the use case makes of the outputs of golden rows keeps its declared contract.
+
+    Rows that give no finite output have no answer in service either.
+    """
+    outputs = _score(model, rows)
+    good = finite(outputs)
+    rows = [row for row, ok in zip(rows, good.tolist(), strict=True) if ok]
+    if not rows:
+        return
+    outputs = {name: values[good] for name, values in outputs.items()}
+    mend = "mend the use case's function, or its contract of predictions."
+    try:
+        answers = as_answers(fields(outputs, model.manifest.decision), len(rows))
+    except Exception as error:  # the use case's own code may raise anything
+        raise refusal(
+            model.manifest,
+            f"the use case's fields cannot be made of its golden outputs ({cause_of(error)}: "
+            f"{bounded(str(error))}): {mend}",
+        ) from error
+    common = {
+        "prediction_id": "topic-0-0",
+        "event_id": "golden",
+        "event_time": 0.0,
+        "model": {"name": model.name, "version": model.version},
+        "served_by": "champion",
+        "degraded": None,
+        "state_freshness_seconds": None,
+    }
+    for why in contract.broken(answers, [common] * len(answers)).values():
+        raise refusal(
+            model.manifest,
+            f"the answer that the use case makes of a golden output breaks its contract ({why}): "
+            f"{mend}",
+        )
 
 
 def check_replay(

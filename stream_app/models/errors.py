@@ -16,3 +16,8 @@ class ScoringError(StreamAppError):
 
     It concerns the whole batch; scored row by row, the good rows go through.
     """
+
+    def __init__(self, message: str, why: str = "") -> None:
+        """`why`: what is wrong with the only row, if that is known; it quotes nothing of it."""
+        super().__init__(message)
+        self.why = why

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from features.manifest import ModelVersionError
-from features.usecase import InputTopic
+from features.usecase import InputTopic, UseCase
 from features.versions import read_version
 from features.views import FeatureSet
+from stream_app.answers import AnswerContract
 from stream_app.models.checks import (
     BATCH_SIZES,
+    check_answers,
     check_batches,
     check_features,
     check_golden,
@@ -25,7 +27,23 @@ from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "load_models"]
+
+
+def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
+    """Load every model that a use case serves by, the champion first; see `load_model`.
+
+    Refused as well is one of whose golden outputs the use case makes no valid prediction.
+    """
+    contract = AnswerContract(usecase.prediction)
+    models = []
+    for name in usecase.models:
+        model = load_model(artifacts / name, usecase.features, usecase.topics)
+        golden = read_version(artifacts / name).golden
+        rows = [golden_row(vector, usecase.features) for vector in golden]
+        check_answers(model, rows, usecase.fields, contract)
+        models.append(model)
+    return models
 
 
 def load_model(

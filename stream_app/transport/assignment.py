@@ -35,6 +35,7 @@ class Assignment:
         metrics: Metrics,
         revoke_seconds: Callable[[], float],
         in_order: Callable[[], bool],
+        refusal_seconds: float,
     ) -> None:
         """`revoke_seconds`: how long partitions being given away may take to finish.
 
@@ -57,6 +58,7 @@ class Assignment:
             metrics,
             lambda *place: self._held.get(place),
             beside_transactions=beside_transactions,
+            refusal_seconds=refusal_seconds,
         )
 
     @property
@@ -110,7 +112,11 @@ class Assignment:
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
         log.info("assigned %s", _names(partitions))
-        places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
+        # With the epoch, librdkafka asks the brokers whether the log before still is what was read.
+        places = [
+            TopicPartition(p.topic, p.number, p.start, leader_epoch=p.epochs.before(p.start))
+            for p in taken
+        ]
         self._rebalancing.assign(consumer, places)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)

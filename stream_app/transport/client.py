@@ -17,11 +17,14 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from stream_app.commit import CommitStage
-from stream_app.errors import FatalError
+from stream_app.errors import RefusedError
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.records import Chunk, Partition, Record
+from stream_app.topic_changes import TopicChanges
 from stream_app.transport.assignment import Assignment, generation
+from stream_app.transport.consumer_errors import ConsumerErrors
+from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.transport.rebalancing import rebalancing
 
@@ -35,27 +38,8 @@ _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
 _HEARTBEAT_SECONDS = 0.5
 """An empty chunk goes through the worker at least this often, to show that all of it is alive."""
-_PASSING = frozenset(
-    {
-        KafkaError.BROKER_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.KAFKA_STORAGE_ERROR,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NETWORK_EXCEPTION,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.NOT_ENOUGH_REPLICAS,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.REPLICA_NOT_AVAILABLE,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-    }
-)
-"""What brokers say while they fail over or their disks do: librdkafka tries again by itself."""
+_REJOIN_SECONDS = 1.0
+"""How long to wait before a new consumer follows one that the brokers shut out."""
 _CROWDED = 16
 """How much smaller chunks are while many records are held for their turn."""
 _PATIENCE_SECONDS = 1.0
@@ -72,7 +56,8 @@ class ClientThread(threading.Thread):
         *,
         on_chunk: Callable[[Chunk], None],
         on_crash: Callable[[BaseException], None],
-        on_joined: Callable[[], None],
+        on_waiting: Callable[[str, bool, str], None],
+        membership: Membership,
         before_joining: Callable[[], None],
         commit: CommitStage,
         positions: StartPositions,
@@ -83,20 +68,25 @@ class ClientThread(threading.Thread):
         chunk_buffer: int,
         revoke_seconds: float,
         tick_seconds: float,
+        refusal_seconds: float,
         beside_transactions: bool,
     ) -> None:
         """Set up; `start` begins.
 
+        `on_waiting` is told service, whether it is waited for, and why.
         `before_joining`: raises where the worker could not do its work as a member of the group.
         `revoke_seconds`: how long partitions being given away may take to finish.
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
         super().__init__(name="kafka-client", daemon=True)
-        self._properties = dict(properties)
+        self._topic_changes = TopicChanges()
+        self._properties = TopicChanges.properties(properties)
         self._topics = list(topics)
         self._on_chunk = on_chunk
         self._on_crash = on_crash
-        self._on_joined = on_joined
+        self._on_waiting = on_waiting
+        self._membership = membership
+        self._errors = ConsumerErrors(refusal_seconds, on_waiting)
         self._before_joining = before_joining
         self._commit = commit
         self._positions = positions
@@ -120,6 +110,7 @@ class ClientThread(threading.Thread):
             metrics=metrics,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
+            refusal_seconds=refusal_seconds,
         )
         self._beside_transactions = beside_transactions
         self._metadata: Any = None
@@ -181,30 +172,43 @@ class ClientThread(threading.Thread):
 
     def run(self) -> None:
         """Poll until stopped; then commit what is finished and leave the group."""
-        assignment = self._assignment
         try:
             self._before_joining()
-            consumer = Consumer(
-                {**self._properties, "on_commit": assignment.commits.answered},
-                logger=get_logger("librdkafka"),
-            )
-            try:
-                consumer.subscribe(
-                    self._topics,
-                    on_assign=self._on_assign,
-                    on_revoke=self._on_revoke,
-                    on_lost=assignment.on_lost,
-                )
-                while not self._stopping.is_set():
-                    self._turn(consumer)
-            finally:
-                self._leave(consumer)
+            while not self._stopping.is_set():
+                try:
+                    self._be_member()
+                except RefusedError as error:
+                    # librdkafka gave this consumer up: a new one is tried, for `refusal_seconds`.
+                    log.warning("%s", error)
+                    self._stopping.wait(_REJOIN_SECONDS)
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
             self._on_crash(error)
 
+    def _be_member(self) -> None:
+        consumer = Consumer(
+            {**self._properties, "on_commit": self._assignment.commits.answered},
+            logger=self._topic_changes,
+        )
+        try:
+            consumer.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+            while not self._stopping.is_set():
+                self._turn(consumer)
+        finally:
+            self._leave(consumer)
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_assign(consumer, partitions)
-        self._on_joined()
+        self._errors.joined()
+        self._membership.assigned(len(self.partitions))
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment.on_lost(consumer, partitions)
+        self._membership.lost(len(self.partitions))
 
     def _note_generation(self, consumer: Consumer) -> None:
         if self._beside_transactions:
@@ -213,9 +217,12 @@ class ClientThread(threading.Thread):
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._note_generation(consumer)
         self._assignment.on_revoke(consumer, partitions)
+        self._membership.gave_up(len(self.partitions))
 
     def _turn(self, consumer: Consumer) -> None:
         self._note_generation(consumer)
+        self._membership.note_member(consumer)
+        self._errors.look(consumer, self.partitions, is_member=self._membership.is_member)
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
@@ -256,13 +263,14 @@ class ClientThread(threading.Thread):
             rest = consumer.consume(most - 1, 0)
             if len(rest) == most - 1:
                 seen_at = self._chunk.seen_at  # there may be more
+            self._topic_changes.check(self._assignment.partitions)
             self._take(consumer, [first, *rest])
         self._chunk.seen_at = seen_at
 
     def _take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
         chunk = self._chunk
         first: dict[Partition, Record] = {}
-        last: dict[Partition, Record] = {}
+        last: dict[Partition, Any] = {}
         ended: dict[Partition, int] = {}
         assigned: Callable[[str, int], Any] = self._assignment.get
         append = chunk.records.append
@@ -278,23 +286,30 @@ class ClientThread(threading.Thread):
             append(record)
             if partition not in last:
                 first[partition] = record
-            last[partition] = record
+            last[partition] = message
             ended.pop(partition, None)
-        for partition, record in last.items():
-            stamp = first[partition].timestamp
-            known_at = time.time() if stamp is None else stamp
-            self._commit.consumed(partition, record.offset, known_at)
-            # The end-of-partition event comes with the next answer of the broker, which it may
-            # hold back for fetch.wait.max.ms. The high watermark of this answer tells it now,
-            # except behind transaction markers and compaction: for those there is the event.
-            place = TopicPartition(partition.topic, partition.number)
-            _, high = consumer.get_watermark_offsets(place, cached=True)
-            if high == record.offset + 1:
-                chunk.ended.append(partition)
+        for partition, message in last.items():
+            self._consumed(consumer, partition, first[partition], message)
+            if message.leader_epoch() != partition.epochs.newest:
+                _note_epochs(partition, messages)
+            partition.epochs.last_offset = message.offset()
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
             partition.starts.at_end(offset)
         chunk.ended.extend(ended)
+        self._errors.delivered((*last, *ended))
+
+    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
+        """Note what came of a partition in a poll: its first record, and its last message."""
+        known_at = time.time() if first.timestamp is None else first.timestamp
+        self._commit.consumed(partition, last.offset(), known_at)
+        # The end-of-partition event comes with the next answer of the broker, which it may hold
+        # back for fetch.wait.max.ms. The high watermark of this answer tells it now, except behind
+        # transaction markers and compaction: for those there is the event.
+        place = TopicPartition(partition.topic, partition.number)
+        _, high = consumer.get_watermark_offsets(place, cached=True)
+        if high == last.offset() + 1:
+            self._chunk.ended.append(partition)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
         """Whether a partition of ours is at its end; other events are dealt with."""
@@ -302,10 +317,10 @@ class ClientThread(threading.Thread):
         if error.code() == KafkaError._PARTITION_EOF:
             return partition is not None
         if error.code() != KafkaError._AUTO_OFFSET_RESET:
-            _consume_error(error)
+            self._errors.take(message)
         elif partition is not None:
             # What was to be read next is no longer in the log.
-            found = self._positions.find_again(partition, message.offset())
+            found = self._positions.find_again(partition, message.offset(), error.str())
             self._assignment.begin_again(consumer, partition, found)
         return False
 
@@ -330,10 +345,9 @@ class ClientThread(threading.Thread):
             consumer.close()
 
 
-def _consume_error(error: KafkaError) -> None:
-    passing = error.retriable() or error.code() < 0 or error.code() in _PASSING
-    if error.fatal() or not passing:
-        # librdkafka gives up on these: an unknown topic, a refused authorisation, a fenced
-        # member. They are configuration or operation, and a restart is their remedy.
-        raise FatalError(f"kafka refused to deliver: {error.str()}")
-    log.warning("kafka: %s", error.str())
+def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
+    """A leader was elected between records of a poll: find the first one it wrote."""
+    place = partition.topic, partition.number
+    for message in messages:
+        if message.error() is None and (message.topic(), message.partition()) == place:
+            partition.epochs.add(message.offset(), message.leader_epoch())

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from features.foreign import bounded
 from stream_app.commit import CommitStage
+from stream_app.errors import FatalError, RefusedError, ServiceAwayError
+from stream_app.kafka_errors import failure
 from stream_app.logs import get_logger
 from stream_app.metrics import Metrics
 from stream_app.offsets import as_committed
@@ -28,20 +31,32 @@ class OffsetCommits:
         assigned: Callable[[str, int], Partition | None],
         *,
         beside_transactions: bool,
+        refusal_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`assigned` gives the assignment that a partition is held under now.
 
         `beside_transactions`: what is finished is committed in transactions. What is left, where
         partitions start and markers at their ends, is committed while none is.
+        `refusal_seconds`: how long the brokers may refuse before that is believed.
         """
         self._commit = commit
         self._metrics = metrics
         self._assigned = assigned
         self._beside_transactions = beside_transactions
         self._started = 0.0
+        self._refusal = refusal_seconds
+        self._clock = clock
+        self._refused_since: float | None = None
+        self._given_up: Exception | None = None
 
     def send(self, consumer: Consumer, *, wait: bool = False) -> None:
-        """Commit what is finished; `wait` for the answer."""
+        """Commit what is finished; `wait` for the answer.
+
+        Raises `FatalError` where the brokers refuse commits for good.
+        """
+        if self._given_up is not None:
+            raise self._given_up
         if not self._beside_transactions:
             self._send(consumer, wait=wait)
             return
@@ -79,6 +94,8 @@ class OffsetCommits:
         for partition, place in ours.items():
             if partition not in failed:
                 self._commit.committed(partition, place.offset)
+        if ours and not failed:
+            self._refused_since = None
         if failed:
             causes = [place.error for place in ours.values() if place.error]
             self._failed(error or causes[0], failed)
@@ -90,3 +107,19 @@ class OffsetCommits:
         log.warning("offsets were not committed: %s", error.str())
         for partition, offset in offsets.items():
             self._commit.give_back(partition, offset)
+        # Raised by the next call: this one may be librdkafka's.
+        self._given_up = self._verdict(error, offsets)
+
+    def _verdict(self, error: KafkaError, offsets: Mapping[Partition, int]) -> Exception | None:
+        """What to raise where a refusal is for good; None where the commit is tried again."""
+        places = ", ".join(f"{partition} at {offset}" for partition, offset in offsets.items())
+        outcome = failure(error, f"committing the offsets {bounded(places)}")
+        if not isinstance(outcome, ServiceAwayError):
+            return outcome
+        if not isinstance(outcome, RefusedError):
+            self._refused_since = None
+            return None
+        now = self._clock()
+        if self._refused_since is None:
+            self._refused_since = now
+        return FatalError(str(outcome)) if now - self._refused_since >= self._refusal else None

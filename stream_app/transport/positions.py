@@ -6,7 +6,9 @@
   nobody looked. Only a group that has committed nothing at all may start at the end, by setting.
 - An offset committed for an earlier topic of the same name means nothing.
 - An offset behind the end of the log means that the log lost records it had acknowledged; what
-  should become of that is for a person to say.
+  should become of that is for a person to say. So it is where the log before the offset is another
+  one than was read: librdkafka asks the brokers, by the leader epoch committed beside the offset.
+- No offset where the state holds records means that the group's offsets expired. It is no new group.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from features.foreign import bounded
 from stream_app.broker_queries import log_offsets
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka_errors import failure
@@ -31,6 +34,12 @@ __all__ = ["StartPositions"]
 log = get_logger(__name__)
 
 _REQUEST_SECONDS = 10.0
+_LOST = (
+    "the brokers lost records they had acknowledged. Set the group's offset for it "
+    "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name"
+)
+_TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
+_NAMED_CHARACTERS = 2_000
 _WAITS = 10
 """How often another worker is waited for to begin a new group at the end of its topics."""
 
@@ -46,15 +55,23 @@ class StartPositions:
         *,
         starts_at: Literal["beginning", "end"],
         on_gone: Literal["continue", "stop"],
+        applied: Callable[[Sequence[Partition]], Sequence[int]],
         on_gone_records: Callable[[str, int, int], None],
+        on_skipped_records: Callable[[str, int, int], None],
     ) -> None:
-        """`on_gone_records` is told topic, partition and number of records lost to retention."""
+        """`applied` says through which offset the state holds each partition's records; -1 for none.
+
+        `on_gone_records` is told topic, partition and number of records lost to retention,
+        `on_skipped_records` those that a group at the end of its topics begins behind.
+        """
         self._admin = admin
         self._sources = sources
         self._patience = patience
         self._starts_at = starts_at
         self._on_gone = on_gone
+        self._applied = applied
         self._on_gone_records = on_gone_records
+        self._on_skipped_records = on_skipped_records
         self._waits = 0
 
     def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
@@ -64,9 +81,22 @@ class StartPositions:
         """
         self._patience("kafka", lambda: self._find(consumer, partitions))
 
-    def find_again(self, partition: Partition, position: int) -> int:
-        """Where to go on when the log no longer holds `position`."""
-        self._patience("kafka", lambda: self._look_at_log([partition]))
+    def find_again(self, partition: Partition, position: int | None, why: str) -> int:
+        """Where to go on when the log no longer holds `position`.
+
+        `why`: librdkafka's text, which alone tells that the log was truncated. Raises `FatalError`
+        where going on needs a person's word.
+        """
+
+        def look() -> None:
+            self._sources.check([partition])
+            self._look_at_log([partition])
+
+        self._patience("kafka", look)
+        if position is None or _TRUNCATED in why:
+            raise FatalError(
+                f"{partition} no longer holds what was read of it: {_LOST}. librdkafka says: {why}"
+            )
         return self._within_log(partition, position)
 
     def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
@@ -90,11 +120,19 @@ class StartPositions:
             partition.start = self._within_log(partition, place.offset)
             moved = partition.start != place.offset
             if not moved:
+                partition.epochs.begin(place.offset, place.leader_epoch)
                 partition.markers = (place.offset - markers_of(place.metadata), place.offset)
             partition.starts.begin(partition.start, None if moved else place.metadata)
         new = [partition for partition in partitions if partition.is_new]
         if self._starts_at == "end" and new:
             self._start_at_end(consumer, new)
+        for partition in partitions:
+            if partition.is_new and partition.start:
+                self._on_gone_records(partition.topic, partition.number, partition.start)
+                log.warning(
+                    "gone by retention: %s begins at offset %d, and the group with it; what was "
+                    "before was deleted before the group read it", partition, partition.start,
+                )  # fmt: skip
 
     def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
         """Of a group that has committed nothing at all, commit the ends of all partitions.
@@ -121,26 +159,47 @@ class StartPositions:
         if everywhere[0] not in mine and self._waits < _WAITS:
             self._waits += 1
             raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
-        ends = self._offsets(everywhere, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        everyone = {Partition(*place, 0): end for place, end in ends.items()}
-        self._sources.identify(list(everyone))
+        everyone = [Partition(*place, 0) for place in everywhere]
+        self._sources.identify(everyone)
+        self._check_never_read(everyone)
+        self._look_at_log(everyone)
         for partition in everyone:
             partition.starts.leave_in_order()  # it is no start of theirs
+        ends = {partition: partition.log_end for partition in everyone}
         try:
-            consumer.commit(offsets=as_committed(everyone), asynchronous=False)
+            consumer.commit(offsets=as_committed(ends), asynchronous=False)
         except KafkaException as error:
             raise failure(error.args[0], "committing the ends of the topics") from error
+        log.warning(
+            "the group has committed nothing yet: it starts at the end of its topics, and skips %s",
+            bounded(", ".join(map(_span, everyone)), _NAMED_CHARACTERS),
+        )
+        for partition in everyone:
+            skipped = partition.log_end - partition.log_start
+            self._on_skipped_records(partition.topic, partition.number, skipped)
+        by_place = {(partition.topic, partition.number): partition for partition in everyone}
         for partition in new:
-            _begin_anew(partition, ends[partition.topic, partition.number])
+            _begin_anew(partition, by_place[partition.topic, partition.number].log_end)
             partition.is_new = False
-        log.info("the group has committed nothing yet: it starts at the end of its topics")
+
+    def _check_never_read(self, partitions: Sequence[Partition]) -> None:
+        """Raise `FatalError` where the state shows that the group had been here before."""
+        for partition, applied in zip(partitions, self._applied(partitions), strict=True):
+            if applied >= 0:
+                raise FatalError(
+                    f"the group has no committed offsets, but the state holds records of "
+                    f"{partition} through offset {applied}: its offsets expired "
+                    "(offsets.retention.minutes of the brokers) or were deleted, and starts_at = "
+                    "end would skip all that came since. Set the group's offsets to where they "
+                    "were (kafka-consumer-groups.sh --reset-offsets), or give `application` "
+                    "another name"
+                )
 
     def _within_log(self, partition: Partition, position: int) -> int:
         if position > partition.log_end:
             raise FatalError(
                 f"{partition} ends at offset {partition.log_end}, but the group is at {position}: "
-                "the brokers lost records they had acknowledged. Set the group's offset for it "
-                "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name."
+                f"{_LOST}"
             )
         if position >= partition.log_start:
             return position
@@ -172,6 +231,12 @@ class StartPositions:
             return log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
         except KafkaException as error:
             raise failure(error.args[0], "asking where the logs begin and end") from error
+
+
+def _span(partition: Partition) -> str:
+    if partition.log_start == partition.log_end:
+        return f"nothing of {partition}"
+    return f"{partition} {partition.log_start}-{partition.log_end - 1}"
 
 
 def _begin_anew(partition: Partition, start: int) -> None:

@@ -3,7 +3,6 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -11,116 +10,24 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from redis import Redis
 
 from benchmarks.audit import LEFT_OUT, fill, measure
-from stream_app.audit import Fate, OffsetRange, Place, Report, Scope, audit
+from stream_app.audit import Fate, OffsetRange, Place, Scope
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.reading import read
 from stream_app.cli import main
 from stream_app.errors import ConfigurationError
 from stream_app.settings import Settings
 from tests.integration.bed import Bed
+from tests.integration.hand import Hand, run
 from tests.integration.worker import Cluster, Sent, eventually
 from tests.services import Kafka
 
 #: What must come of a few records, and does.
 FEW = 12
-
-
-def run(bed: Bed, scope: Scope | None = None, **options: Any) -> Report:
-    """Audit a use case in this process."""
-    return audit(Settings(**bed.settings), bed.usecase, scope, **options)
-
-
-class Hand:
-    """Does by hand what a worker does, so that a test can leave something out."""
-
-    def __init__(self, bed: Bed) -> None:
-        self.bed = bed
-        self.group = bed.usecase.name
-        self.topic = bed.topics[0]
-        self.ids = bed.cluster.topic_ids(*bed.topics)[1]
-
-    def send(self, count: int, partition: int = 0, value: bytes | None = None) -> None:
-        """Produce events to one partition."""
-        made = [replace(sent, partition=partition, headers=[]) for sent in self.bed.tickets(count)]
-        if value is not None:
-            made = [replace(sent, value=value) for sent in made]
-        self.bed.cluster.produce(made)
-
-    def predict(
-        self, offsets: Iterable[int], partition: int = 0, *, topic_id: str = "", origin: str = ""
-    ) -> None:
-        """Publish a prediction for each of these records."""
-        self.bed.cluster.produce(
-            Sent(
-                self.bed.usecase.predictions_topic,
-                b"{}",
-                None,
-                headers=self.prediction_headers(offset, partition, topic_id, origin),
-            )
-            for offset in offsets
-        )
-
-    def prediction_headers(
-        self, offset: int, partition: int, topic_id: str = "", origin: str = ""
-    ) -> list[tuple[str, str | bytes | None]]:
-        """The headers by which a prediction names its record."""
-        origin = origin or f"{topic_id or self.ids[self.topic]}-{partition}-{offset}"
-        return [
-            ("prediction-id", origin.encode()),
-            ("source-topic", self.topic.encode()),
-            ("source-partition", str(partition).encode()),
-            ("source-offset", str(offset).encode()),
-        ]
-
-    def dead_letter(
-        self, offsets: Iterable[int], partition: int = 0, *, group: str = "", replay_of: str = ""
-    ) -> None:
-        """Publish a dead letter for each of these records."""
-        came = [("replay-of", replay_of.encode())] if replay_of else []
-        self.bed.cluster.produce(
-            Sent(
-                self.bed.usecase.dead_letters_topic,
-                b"as it came",
-                None,
-                headers=[
-                    *came,
-                    ("dead-letter.topic", self.topic.encode()),
-                    ("dead-letter.topic-id", self.ids[self.topic].encode()),
-                    ("dead-letter.partition", str(partition).encode()),
-                    ("dead-letter.offset", str(offset).encode()),
-                    ("dead-letter.group", (group or self.group).encode()),
-                    ("dead-letter.state", b"not-applied"),
-                ],
-            )
-            for offset in offsets
-        )
-
-    def replay(self, offset: int, partition: int = 0) -> str:
-        """Publish a record again, as a replay does; return the id of its first origin."""
-        origin = f"{self.ids[self.topic]}-{partition}-{offset}"
-        (sent,) = self.bed.tickets(1)
-        headers = [("replay-of", origin.encode()), ("replay-state", b"not-applied")]
-        self.bed.cluster.produce([replace(sent, partition=partition, headers=headers)])
-        return origin
-
-    def commit(self, *offsets: int, metadata: str | None = None) -> None:
-        """Commit an offset for each partition, from 0 on."""
-        config = {"bootstrap.servers": self.bed.cluster.bootstrap, "group.id": self.group}
-        with closing(Consumer(config)) as consumer:
-            consumer.commit(
-                offsets=[
-                    TopicPartition(self.topic, number, offset, metadata)
-                    if metadata
-                    else TopicPartition(self.topic, number, offset)
-                    for number, offset in enumerate(offsets)
-                ],
-                asynchronous=False,
-            )
 
 
 @pytest.fixture
@@ -140,7 +47,7 @@ def test_each_record_has_one_fate(hand: Hand) -> None:
     hand.send(1, value=b"no event")
     hand.send(2)
     hand.predict(range(FEW))
-    hand.dead_letter([FEW])
+    hand.bury([FEW])
     hand.commit(FEW + 1, 0)
     hand.predict([FEW + 1])  # published, and not committed yet
     report = run(hand.bed)
@@ -191,7 +98,7 @@ def test_doubles_fail_only_where_exactly_once_is_claimed(hand: Hand) -> None:
     hand.predict(range(FEW))
     hand.predict([4, 5])
     hand.predict([5])
-    hand.dead_letter([6])
+    hand.bury([6])
     hand.commit(FEW, 0)
     report = run(hand.bed)
     assert report.count(Fate.PREDICTED_AGAIN) == 2
@@ -205,7 +112,7 @@ def test_a_replay_counts_under_its_first_origin(hand: Hand) -> None:
     """A dead letter that was replayed and predicted is predicted once, and the replay no record more."""
     hand.send(3)
     hand.predict([0, 2])
-    hand.dead_letter([1])
+    hand.bury([1])
     origin = hand.replay(1)
     hand.predict([3], origin=origin)
     hand.commit(4, 0)
@@ -219,10 +126,10 @@ def test_a_replay_counts_under_its_first_origin(hand: Hand) -> None:
 def test_a_replay_that_nothing_came_of_is_missing(hand: Hand) -> None:
     """It is a record as any other; one that fails again has its own dead letter."""
     hand.send(1)
-    hand.dead_letter([0])
-    origin = hand.replay(0)
+    hand.bury([0])
     hand.replay(0)
-    hand.dead_letter([1], replay_of=origin)
+    hand.replay(0)
+    hand.bury([1])
     hand.commit(3, 0)
     report = run(hand.bed)
     assert report.count(Fate.DEAD_LETTERED) == 1
@@ -234,8 +141,8 @@ def test_outputs_of_other_origins_prove_nothing(hand: Hand) -> None:
     """Not of an earlier topic of the same name, not of another group, not without headers."""
     hand.send(3)
     hand.predict([0], topic_id="AAAAAAAAAAAAAAAAAAAAAA")
-    hand.dead_letter([1], group="somebody-else")
-    hand.bed.cluster.produce([Sent(hand.bed.usecase.predictions_topic, b"{}", None, headers=[])])
+    hand.bury([1], group="somebody-else")
+    hand.bed.cluster.produce([Sent(hand.bed.usecase.dead_letters_topic, b"{}", None, headers=[])])
     hand.commit(3, 0)
     report = run(hand.bed)
     assert report.ranges["missing"].kept == [at(hand, 0, 2)]
@@ -260,8 +167,7 @@ def test_aborted_records_and_markers_are_no_records(hand: Hand) -> None:
     hand.bed.transaction(events, commit=False)  # offsets 0 to 2, marker 3
     hand.bed.transaction(events, commit=True)  # offsets 4 to 6, marker 7
     hand.predict([4, 5])
-    headers: list[Any] = hand.prediction_headers(6, 0)
-    output = Sent(hand.bed.usecase.predictions_topic, b"{}", None, headers=headers)
+    output = hand.prediction(6)
     hand.bed.transaction([output], commit=False)
     hand.commit(8, 0)
     report = run(hand.bed)
@@ -280,8 +186,9 @@ def test_outputs_in_an_open_transaction_are_waited_for(hand: Hand) -> None:
     producer = Producer(config)
     producer.init_transactions(30)
     producer.begin_transaction()
-    headers = hand.prediction_headers(0, 0)
-    producer.produce(hand.bed.usecase.predictions_topic, b"{}", headers=headers)
+    made = hand.prediction(0)
+    headers: Any = made.headers
+    producer.produce(made.topic, made.value, made.key, headers=headers)
     producer.flush(30)
     looked = threading.Event()
 
@@ -489,5 +396,6 @@ def test_the_memory_of_an_audit_does_not_grow_with_objects_a_record(kafka: Kafka
     found = measure(kafka.bootstrap)
     assert found.report["records"] == 50_000
     assert found.report["missing"] == LEFT_OUT
+    assert found.report["wrong_outputs"] == []
     assert found.status == 1
     assert found.peak_bytes < 180 * 2**20

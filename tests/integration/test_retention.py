@@ -34,6 +34,15 @@ def test_a_record_may_stay_for_ever(config: dict[str, str]) -> None:
     assert retention_seconds({**WEEK, "cleanup.policy": "delete", **config}) is None
 
 
+@pytest.mark.parametrize("left_out", ["segment.ms", "retention.ms", "cleanup.policy"])
+def test_a_service_that_tells_few_settings_may_keep_a_record_for_ever(left_out: str) -> None:
+    """What is not told, or told without a value, is not known; so nothing is forgotten."""
+    config: dict[str, str | None] = {**WEEK, "cleanup.policy": "delete"}
+    assert retention_seconds({**config, left_out: None}) is None
+    del config[left_out]
+    assert retention_seconds(config) is None
+
+
 def test_of_several_topics_the_longest_counts(kafka: Kafka, topic_factory: TopicFactory) -> None:
     """One that keeps its records for ever keeps the states of all."""
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AclBindingFilter, AdminClient
 
 from stream_app.local import Acl, LocalKafka, SaslSsl
 from tests.integration.bed import Bed
@@ -76,17 +77,67 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Bed) -> None:
     secured.check_nothing_lost(once=True)
 
 
-def test_without_the_right_to_write_predictions_nothing_is_lost(secured: Bed) -> None:
-    """The worker says what was refused, waits, and commits nothing."""
+def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Bed) -> None:
+    """The worker names topic and right, ends with status 2 and has committed nothing."""
     secured.cluster.produce(secured.tickets(60))
     forbidden = "forbidden.predictions"
     secured.cluster.create_topic(forbidden)
-    with secured.worker().environment(TEST_PREDICTIONS_TOPIC=forbidden) as worker:
-        worker.until("the log names the cause", lambda: "uthorization failed" in worker.log)
-        worker.until("it is not ready", lambda: worker.get("/readyz")[0] == 503)
-        assert worker.is_running
-        assert not any(secured.cluster.committed(secured.usecase.name, *secured.topics).values())
-        worker.kill()
+    with (
+        secured.worker(refusal_seconds=2)
+        .environment(TEST_PREDICTIONS_TOPIC=forbidden) as worker
+    ):  # fmt: skip
+        assert worker.wait() == 2, worker.log
+        last = worker.tail(3)
+        assert forbidden in last
+        assert "grant" in last
+        assert "Traceback" not in worker.log
+    assert not any(secured.cluster.committed(secured.usecase.name, *secured.topics).values())
     with secured.worker() as worker:
         worker.until("the backlog is drained", secured.drained)
     secured.check_nothing_lost(once=True)
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_right_withdrawn_while_it_runs_ends_it(
+    broker: LocalKafka, secured: Bed, delivery: str
+) -> None:
+    """With a sentence and status 1, when it was refused for long enough; nothing is lost."""
+    admin = AdminClient(broker.client_config())
+    right = Acl("worker", "WRITE", "TOPIC", secured.usecase.predictions_topic)
+    prefix = Acl("worker", "WRITE", "TOPIC", "tickets.routed", prefixed=True)
+    transactions = Acl("worker", "WRITE", "TRANSACTIONAL_ID", "tickets", prefixed=True)
+    _create(admin, right, transactions)
+    _delete(admin, prefix)
+    try:
+        with secured.worker(delivery=delivery, refusal_seconds=2) as worker:
+            worker.ready()
+            secured.cluster.produce(secured.tickets(60))
+            worker.until("the backlog is drained", secured.drained)
+            _delete(admin, right)
+            secured.cluster.produce(secured.tickets(60))
+            assert worker.wait() == 1, worker.tail()
+            last = worker.tail(3)
+            assert secured.usecase.predictions_topic in last
+            assert "grant" in last
+            assert "Traceback" not in worker.log
+        _create(admin, prefix)
+        with secured.worker(delivery=delivery) as worker:
+            worker.until("the backlog is drained", secured.drained)
+        secured.check_nothing_lost(once=True)
+    finally:
+        _create(admin, prefix)
+
+
+def _create(admin: AdminClient, *acls: Acl) -> None:
+    for done in admin.create_acls([acl.binding() for acl in acls]).values():
+        done.result()
+
+
+def _delete(admin: AdminClient, acl: Acl) -> None:
+    binding = acl.binding()
+    one = AclBindingFilter(
+        binding.restype, binding.name, binding.resource_pattern_type, binding.principal,
+        binding.host, binding.operation, binding.permission_type,
+    )  # fmt: skip
+    for done in admin.delete_acls([one]).values():
+        assert done.result()

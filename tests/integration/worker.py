@@ -295,9 +295,13 @@ class Cluster:
         """Make one topic."""
         create_topics(self.bootstrap, {name: 1}, client=self._config)
 
-    def produce(self, records: Iterable[Sent]) -> list[tuple[int, int]]:
+    def produce_large(self, records: Iterable[Sent]) -> list[tuple[int, int]]:
+        """Produce in order, up to what the brokers take."""
+        return self.produce(records, **{"message.max.bytes": 16 * 2**20})
+
+    def produce(self, records: Iterable[Sent], **properties: str | int) -> list[tuple[int, int]]:
         """Produce in order; return the partition and offset of each."""
-        config = {**self._config, "linger.ms": 5, "enable.idempotence": True}
+        config = {**self._config, "linger.ms": 5, "enable.idempotence": True, **properties}
         producer = Producer(config)
         places: dict[int, tuple[int, int]] = {}
         errors: list[KafkaError] = []

@@ -228,12 +228,58 @@ def test_a_port_that_is_taken_is_a_wrong_setting(
         HttpServer("no.such.host.invalid", 0, metrics.registry, health).start()
 
 
-def test_ipv6_is_served(health: Health, metrics: Metrics) -> None:
-    """An address with colons is one of IPv6."""
+@pytest.fixture
+def _ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
+
+
+@pytest.mark.usefixtures("_ipv6")
+def test_ipv6_is_served(health: Health, metrics: Metrics) -> None:
+    """An address with colons is one of IPv6."""
     with HttpServer("::1", 0, metrics.registry, health) as server:
         url = f"http://[::1]:{server.port}/livez"
         assert urllib.request.urlopen(url, timeout=5).status == 200
+
+
+@pytest.mark.usefixtures("_ipv6")
+@pytest.mark.parametrize("hosts", ["::", "127.0.0.1,::1", "0.0.0.0,::"])
+def test_ipv6_and_ipv4_are_served_together(metrics: Metrics, hosts: str) -> None:
+    """By the address that stands for all, or by several; on one port."""
+    with HttpServer(hosts, 0, metrics.registry, Health()) as server:
+        for address in ("127.0.0.1", "[::1]"):
+            url = f"http://{address}:{server.port}/livez"
+            with urllib.request.urlopen(url, timeout=10) as page:
+                assert page.status == 200
+
+
+def test_where_one_of_several_addresses_cannot_be_listened_on_none_is(metrics: Metrics) -> None:
+    """The sentence names the one."""
+    server = HttpServer("127.0.0.1,192.0.2.1", 0, metrics.registry, Health())
+    with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1"):
+        server.start()
+    server.stop()
+
+
+def test_a_probe_is_told_the_latest_reason_of_a_wait() -> None:
+    """And since when it waits, whatever the reason was before."""
+    now = [0.0]
+    health = Health(clock=lambda: now[0])
+    health.ready(True)
+    health.waiting_for("kafka", "connection broken")
+    now[0] = 2.0
+    health.waiting_for("kafka", "b:9092: connection refused")
+    answer = health.readiness()
+    assert not answer.ok
+    assert answer.why == "The worker waits for kafka (2.0 s): b:9092: connection refused."
+    assert health.liveness().ok
+
+
+def test_what_is_known_may_be_corrected_before_a_probe_is_answered() -> None:
+    """A thread that died while it waited must not fail the probe for ever."""
+    health = Health(before_answering=lambda: health.arrived("redis"))
+    health.ready(True)
+    health.waiting_for("redis", "gone")
+    assert health.readiness().ok

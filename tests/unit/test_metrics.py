@@ -125,7 +125,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.batch(3)
     metrics.predictions("champion", "3", "champion", None, 2)
     metrics.outcome("predicted", "events", 2)
-    metrics.dead_letters("decode", "invalid-json", 1)
+    metrics.dead_letters("flights", "decode", "invalid-json", "poison", 1)
     metrics.latencies(np.array([0.1, -5.0]))
     metrics.unknown_fields("events", 4)
     metrics.redis_seconds("read", 0.001)
@@ -140,6 +140,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.held(10, 1_000)
     metrics.waiting("redis", True)
     metrics.gone_by_retention("events", 0, 7)
+    metrics.skipped_at_start("orders", 0, 3)
     metrics.watch_lag(lambda: [PartitionLag("events", 0, 5, 1.5)])
 
 
@@ -148,7 +149,14 @@ def test_what_is_counted_is_exported() -> None:
     metrics = Metrics()
     use_everything(metrics)
     assert value(metrics, "stream_app_records_total", outcome="predicted", topic="events") == 2
-    assert value(metrics, "stream_app_dead_letters_total", stage="decode", reason="invalid-json")
+    assert value(
+        metrics,
+        "stream_app_dead_letters_total",
+        topic="flights",
+        stage="decode",
+        reason="invalid-json",
+        disposition="poison",
+    )
     labels = {"model": "champion", "version": "3", "served_by": "champion", "degraded": ""}
     assert value(metrics, "stream_app_predictions_total", **labels) == 2
     assert value(metrics, "stream_app_assigned_partitions") == 5

@@ -242,6 +242,7 @@ def test_variables_that_kubernetes_sets_are_not_ours(monkeypatch: pytest.MonkeyP
         ("producer", "delivery.timeout.ms", "1000", "message.timeout.ms is the worker's own"),
         ("producer", "transactional.id", "x", "derived"),
         ("kafka", "metadata.broker.list", "x:1", "set bootstrap_servers"),
+        ("kafka", "statistics.interval.ms", "1000", "metrics are served over HTTP"),
     ],
 )
 def test_a_property_that_guarantees_rest_on_is_refused(
@@ -252,6 +253,14 @@ def test_a_property_that_guarantees_rest_on_is_refused(
     message = refusal()
     assert expected in message
     assert f"environment variable STREAM_APP_{table.upper()}" in message
+
+
+def test_a_new_partition_is_found_within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka's own default is five; a person may still choose."""
+    name = "topic.metadata.refresh.interval.ms"
+    assert Settings.load().consumer_properties("g")[name] <= 60_000
+    monkeypatch.setenv("STREAM_APP_KAFKA", json.dumps({name: 5_000}))
+    assert Settings.load().consumer_properties("g")[name] == "5000"
 
 
 def test_a_property_that_says_what_holds_anyway_is_accepted(

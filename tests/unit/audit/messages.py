@@ -54,6 +54,9 @@ class Unreadable(Message):
         """What confluent-kafka does, the first time it is asked."""
         raise SystemError("headers returned a result with an exception set")
 
+    def set_headers(self, headers: Headers) -> None:
+        """Take what could be read."""
+
 
 def message(
     topic: str,

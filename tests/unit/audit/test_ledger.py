@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.audit.faults import Fault
 from stream_app.audit.ledger import _SLICE, Fate, Kind, Ledger, Terms
 from stream_app.audit.places import OffsetRange, Place, Ranges, runs
 
@@ -24,6 +25,7 @@ class Entry:
     letters: int
     replay_predictions: int
     replay_letters: int
+    faults: int
 
 
 KINDS = st.sampled_from(
@@ -38,7 +40,12 @@ KINDS = st.sampled_from(
     ]
 )
 FEW = st.sampled_from([0, 0, 0, 1, 1, 2, 300])
-ENTRIES = st.lists(st.builds(Entry, KINDS, st.integers(1, 20), FEW, FEW, FEW, FEW), max_size=30)
+FAULTS = st.sampled_from(
+    [0, 0, 0, Fault.WITHOUT_VALUE, Fault.CONTRADICTORY | Fault.BROKEN_CONTRACT]
+)
+ENTRIES = st.lists(
+    st.builds(Entry, KINDS, st.integers(1, 20), FEW, FEW, FEW, FEW, FAULTS), max_size=30
+)
 TERMS = st.builds(
     Terms,
     committed=st.none() | st.integers(FIRST - 2, FIRST + 32),
@@ -57,6 +64,7 @@ def booked(entries: list[Entry]) -> Ledger:
         ledger.dead_letters([offset] * entry.letters)
         ledger.replay_predictions([offset] * entry.replay_predictions)
         ledger.replay_dead_letters([offset] * entry.replay_letters)
+        ledger.fault(offset, Fault(entry.faults))
     return ledger
 
 
@@ -76,7 +84,15 @@ def fate(offset: int, entry: Entry, terms: Terms) -> Fate:
         return Fate.PREDICTED
     if entry.letters or entry.replay_letters:
         return Fate.DEAD_LETTERED
+    return without_output(offset, entry, terms)
+
+
+def without_output(offset: int, entry: Entry, terms: Terms) -> Fate:
+    """The fate of a committed record of which there is no right output."""
+    assert entry.kind is not None
     if entry.kind & (Kind.ASKS | Kind.INVALID):
+        if entry.faults:
+            return Fate.WRONG_OUTPUT
         removed = entry.seconds <= terms.outputs_removed_until
         return Fate.UNPROVEN if removed else Fate.WITHOUT_OUTPUT
     if terms.mark is not None and offset > terms.mark:
@@ -102,6 +118,10 @@ def test_every_offset_has_the_fate_that_the_rules_give_it(
         for offset, entry in enumerate(entries, FIRST)
         if entry.kind is None and entry.predictions + entry.letters
     ]
+    for fault in Fault:
+        assert [int(offset) for part in judged for offset in part.faults[fault]] == [
+            offset for offset, entry in enumerate(entries, FIRST) if entry.faults & fault
+        ]
 
 
 @given(ENTRIES, TERMS)

@@ -156,6 +156,8 @@ WRONG_PREDICTIONS: list[tuple[str, dict[str, Any], Fault]] = [
     ("a truth for a number", {"score": True}, Fault.BROKEN_CONTRACT),
     ("a field that is not declared", {"more": 1}, Fault.BROKEN_CONTRACT),
     ("another id than its header", {"prediction_id": str(origin(13))}, Fault.CONTRADICTORY),
+    ("a fallback that says no why", {"served_by": "static"}, Fault.CONTRADICTORY),
+    ("a champion that stands in", {"degraded": "model-error"}, Fault.CONTRADICTORY),
     ("another event", {"event_id": "f"}, Fault.OF_ANOTHER_RECORD),
     ("another time", {"event_time": 5.5}, Fault.OF_ANOTHER_RECORD),
     ("another key", {"key": b"another"}, Fault.OF_ANOTHER_RECORD),
@@ -365,6 +367,15 @@ def test_headers_that_confluent_kafka_cannot_read_end_no_audit(topic: str) -> No
     books.take(message(topic, kind=Unreadable))
     assert books.outputs.counts.unreadable == 1
     assert books.faults == ({Fault.BROKEN_CONTRACT: 1} if topic == "predictions" else {})
+
+
+def test_an_output_of_a_partition_that_does_not_exist_is_a_fault() -> None:
+    """No record is there, and none was."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, partition="7")
+    books.bury(TOPIC.topic_id, 12, partition="-1")  # not even a number of a partition
+    assert books.faults == {Fault.CONTRADICTORY: 1}
+    assert books.outputs.counts.unreadable == 1
 
 
 def test_outputs_beyond_the_range_are_counted_apart() -> None:

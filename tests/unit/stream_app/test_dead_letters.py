@@ -1,5 +1,7 @@
 """Dead letters: the record as it came, and why it is here."""
 
+import hashlib
+
 import pytest
 
 from features.events import Event
@@ -111,3 +113,57 @@ def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
 def test_a_partition_that_was_never_identified_has_no_topic_id() -> None:
     """Without a broker that answers, the letter is written all the same."""
     assert ours(letter(record(Partition("orders", 0, 0))))["topic-id"] == ""
+
+
+def test_what_a_decoder_of_the_use_case_says_is_bounded_and_on_one_line() -> None:
+    """It may name a field by a megabyte, or by what no encoding knows."""
+    failure = Failure("decode", "r" * 5_000, "m\n" * 100_000, "f\udc80" * 100_000)
+    told = ours(letter(record(partition()), failure))
+    assert max(map(len, told.values())) <= 500
+    assert "\n" not in told["message"]
+    assert sum(map(len, told.values())) < 1_500
+
+
+@pytest.mark.parametrize("stage", ["score", "publish"])
+def test_a_record_whose_prediction_is_refused_has_updated_the_state(stage: str) -> None:
+    """When it is replayed, its updates must not be applied again."""
+    assert ours(letter(record(partition()), Failure(stage, "x", "y")))["state"] == "applied"
+
+
+BIG: Headers = [("a", b"1"), ("blob", bytes(100)), ("none", None)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers", "steps"),
+    [
+        (b"k", b"v", BIG, ["headers", "headers key", "headers value", "headers key value"]),
+        (b"k", b"v", [], ["key", "value", "key value"]),
+        (None, b"v", BIG, ["headers", "headers value"]),
+        (b"", b"v", [], ["value"]),
+        (b"k", None, BIG, ["headers", "headers key"]),
+        (None, None, BIG, ["headers"]),
+        (None, None, [], []),
+    ],
+)
+def test_a_letter_loses_one_thing_after_the_other(
+    key: bytes | None, value: bytes | None, headers: Headers, steps: list[str]
+) -> None:
+    """The value last; what was left out in vain comes back; and each length and digest is told."""
+    at: Outgoing | None = letter(record(partition(), value=value, key=key, headers=headers))
+    found = []
+    while at is not None and (at := WRITE.smaller(at)):
+        told = ours(at)
+        omitted = [part for part in ("headers", "key", "value") if f"{part}-omitted-bytes" in told]
+        found.append(" ".join(omitted))
+        assert at.key == (None if "key" in omitted else key)
+        assert at.value == (None if "value" in omitted else value)
+        assert (("a", b"1") in at.headers) is (bool(headers) and "headers" not in omitted)
+        if "value" in omitted:
+            assert told["value-omitted-bytes"] == "1"
+            assert told["value-omitted-sha256"] == hashlib.sha256(b"v").hexdigest()
+        if "headers" in omitted:
+            packed = b"\0".join([b"a", b"1", b"blob", bytes(100), b"none", b"", b""])
+            assert told["headers-omitted-sha256"] == hashlib.sha256(packed).hexdigest()
+            assert told["headers-omitted-bytes"] == str(len(packed))
+        assert told["offset"] == "0"
+    assert found == steps

@@ -1,172 +1,64 @@
-"""Stage publish: what goes out for an item, and what becomes of a refused record."""
+"""Stage publish, at least once: what becomes of what the brokers refuse, and of dead producers.
 
-import json
-import math
-from collections.abc import Callable, Sequence
+The producers here answer as librdkafka's do; against real brokers the stage is tested in
+tests/integration/test_refused_records.py.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.dead_letters import DeadLetters
-from stream_app.errors import StoppingError
-from stream_app.origins import Origin
-from stream_app.outgoing import FeatureLog, OutgoingRecords
+from stream_app.errors import FatalError, RefusedError, StoppingError
 from stream_app.patience import Patience
 from stream_app.publish import PublishStage
-from stream_app.records import Batch, Headers, Item, Outgoing, Served
-from tests.unit.stream_app.builders import NOW, batch, failed, item, partition
+from stream_app.records import Batch, Headers, Item, Outgoing
+from stream_app.refusals import Refusals
+from tests.unit.stream_app.builders import NOW, failed, item, partition
 
-P = partition(2)
-SERVED = Served({"score": 0.1 + 0.2, "label": True}, "model", "3", "champion", None)
-DEAD = DeadLetters("dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW)
-TRACE = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-
-
-def served(offset: int = 7, served: Served = SERVED, **options: Any) -> Item:
-    """An item with an answer, made from states of a minute before."""
-    made = item(P, offset, **options)
-    made.record.key = b"shop"
-    made.served = served
-    made.newest = NOW - 60.0
-    return made
+FATAL = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "told", True)
+P, Q = partition(0), partition(1)
 
 
-def outgoing(*items: Item, feature_log: FeatureLog | None = None) -> list[Outgoing]:
-    """What goes out for a batch of items."""
-    one = batch(1, items)
-    OutgoingRecords("predictions", DEAD, feature_log)(one)
-    return one.outgoing
+def size_of(topic: str, value: bytes | None, key: bytes | None, headers: Headers) -> int:
+    """Bytes of a record."""
+    return len(value or b"") + len(key or b"") + sum(len(n) + len(v or b"") for n, v in headers)
 
 
-def test_a_prediction() -> None:
-    """Its value is event, state and model; its key is the event's."""
-    (prediction,) = outgoing(served())
-    assert (prediction.topic, prediction.key) == ("predictions", b"shop")
-    assert json.loads(prediction.value or b"") == {
-        "prediction_id": "orders-id-2-7",
-        "event_id": "e7",
-        "event_time": NOW,
-        "score": 0.1 + 0.2,
-        "label": True,
-        "model": {"name": "model", "version": "3"},
-        "served_by": "champion",
-        "degraded": None,
-        "state_freshness_seconds": 60.0,
-    }
+class Brokers:
+    """What topics take, by size; what they refuse for another reason, by topic."""
 
+    def __init__(self, **limits: int) -> None:
+        self.limits = limits
+        self.errors: dict[str, list[KafkaError]] = {}
+        self.taken: list[tuple[str, bytes | None, bytes | None, Headers]] = []
+        self.tries: list[int] = []
+        """Records of each try, as they were flushed."""
 
-def test_its_bytes_are_the_same_whenever_they_are_made() -> None:
-    """Made again after a crash, in another batch, they do not differ: no clock, no counter."""
-    alone, together = outgoing(served()), outgoing(served(6), served(7), served(8))
-    assert alone[0].value == together[1].value
-    assert alone[0].headers == together[1].headers
-    assert b'"score":0.30000000000000004' in (alone[0].value or b"")
-
-
-def test_without_state_freshness_is_null() -> None:
-    """Minus infinity is for us, not for consumers."""
-    unknown = served()
-    unknown.newest = -math.inf
-    (prediction,) = outgoing(unknown)
-    assert json.loads(prediction.value or b"")["state_freshness_seconds"] is None
-
-
-def test_a_degraded_prediction_says_so() -> None:
-    """Who served it, and why not the champion."""
-    answer = Served({"score": 0.5}, "static", "1", "static", "model-error")
-    value = json.loads(outgoing(served(served=answer))[0].value or b"")
-    assert (value["served_by"], value["degraded"]) == ("static", "model-error")
-    assert value["model"] == {"name": "static", "version": "1"}
-
-
-def test_a_value_is_json_even_where_a_field_is_not_finite() -> None:
-    """JSON knows no NaN: strict parsers would refuse the message."""
-    (prediction,) = outgoing(
-        served(served=Served({"margin": math.nan}, "m", "1", "champion", None))
-    )
-
-    def refuse(constant: str) -> None:
-        pytest.fail(f"{constant} is no JSON")
-
-    json.loads(prediction.value or b"", parse_constant=refuse)
-
-
-def test_headers_tell_where_it_came_from() -> None:
-    """Source coordinates, id and content type."""
-    (prediction,) = outgoing(served())
-    assert prediction.headers == [
-        ("prediction-id", b"orders-id-2-7"),
-        ("source-topic", b"orders"),
-        ("source-partition", b"2"),
-        ("source-offset", b"7"),
-        ("content-type", b"application/json"),
-    ]
-
-
-def test_headers_of_the_event_are_passed_on() -> None:
-    """Its trace, doubles and absent values; not what would contradict ours."""
-    came: Headers = [
-        TRACE, ("tenant", b"a"), ("tenant", b"b"), ("none", None), ("content-type", b"avro"),
-        ("source-offset", b"1"), ("state-ahead", b"true"), ("dead-letter.reason", b"bad-time"),
-    ]  # fmt: skip
-    (prediction,) = outgoing(served(headers=came))
-    assert prediction.headers[5:] == came[:4]
-
-
-def test_a_record_whose_state_was_ahead_says_so() -> None:
-    """It is left out of accuracy and skew."""
-    ahead = served()
-    ahead.ahead = True
-    assert ("state-ahead", b"true") in outgoing(ahead)[0].headers
-
-
-def test_each_item_has_its_own_way_in_the_order_of_the_batch() -> None:
-    """A prediction, a dead letter, or nothing for an event that only updates."""
-    records = outgoing(served(0), item(P, 1), failed(P, 2), served(3))
-    assert [each.topic for each in records] == ["predictions", "dead", "predictions"]
-
-
-def test_a_failed_item_is_never_predicted() -> None:
-    """Even if a model answered before it failed."""
-    both = served()
-    both.failure = failed(P).failure
-    assert [each.topic for each in outgoing(both)] == ["dead"]
-
-
-class TestFeatureLog:
-    def test_the_row_is_logged_under_the_predictions_id(self) -> None:
-        """Missing numbers are null; strings stay."""
-        logged = served()
-        logged.row = [1.5, math.nan, "north"]
-        prediction, row = outgoing(logged, feature_log=FeatureLog("rows", 1.0, ["a", "b", "c"]))
-        assert (row.topic, row.key) == ("rows", prediction.key)
-        assert json.loads(row.value or b"") == {
-            "prediction_id": "orders-id-2-7",
-            "event_id": "e7",
-            "columns": {"a": 1.5, "b": None, "c": "north"},
-        }
-
-    @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.5, 1), (1.0, 2)])
-    def test_the_share_is_sampled_by_the_records_own_hash(
-        self, share: float, expected: int
-    ) -> None:
-        """Tried again, the same ones are logged."""
-        low, high = served(0), served(1)
-        low.row, high.row = [1.0], [1.0]
-        low.digest, high.digest = 2**62, 3 * 2**62
-        records = outgoing(low, high, feature_log=FeatureLog("rows", share, ["a"]))
-        assert sum(each.topic == "rows" for each in records) == expected
+    def values(self) -> list[bytes | None]:
+        """What was acknowledged."""
+        return [value for _, value, _, _ in self.taken]
 
 
 class FakeProducer:
-    """Acknowledges what it is given, or refuses as told: one answer a record, then success."""
+    """One batch a flush, or one a record."""
 
-    def __init__(self, *answers: int | None, unflushed: Sequence[int] = ()) -> None:
-        self.answers = list(answers)
-        self.unflushed = list(unflushed)
-        self.acknowledged: list[tuple[str, bytes | None, bytes | None, Headers]] = []
-        self.polls = 0
+    def __init__(self, brokers: Brokers, *, alone: bool, batch_bytes: int) -> None:
+        self.brokers = brokers
+        self.alone = alone
+        self.batch_bytes = batch_bytes
+        self.queue: list[tuple[Any, ...]] = []
+        self.raises: dict[str, list[BaseException]] = {}
+        self.most = 1_000_000
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def _raise(self, call: str) -> None:
+        if self.raises.get(call):
+            raise self.raises[call].pop(0)
 
     def produce(
         self,
@@ -177,120 +69,399 @@ class FakeProducer:
         headers: Headers,
         on_delivery: Callable[[KafkaError | None, Any], None],
     ) -> None:
-        """Answer by the next code: 0 is a full queue."""
-        code = self.answers.pop(0) if self.answers else None
-        if code == 0:
+        """Queue a record."""
+        self._raise("produce")
+        if len(self.queue) >= self.most:
             raise BufferError
-        if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise KafkaException(KafkaError(code))
-        if code is None:
-            self.acknowledged.append((topic, value, key, headers))
-        on_delivery(None if code is None else KafkaError(code, fatal=code == FATAL), None)
+        self.queue.append((topic, value, key, headers, on_delivery))
 
-    def poll(self, timeout: float) -> int:
+    def poll(self, _timeout: float) -> int:
         """Make room."""
-        self.polls += 1
-        return 0
+        self._raise("poll")
+        return self._send()
 
-    def flush(self, timeout: float) -> int:
-        """How many are not acknowledged yet."""
-        return self.unflushed.pop(0) if self.unflushed else 0
+    def flush(self, _timeout: float) -> int:
+        """Send what is queued; how many are not reported on."""
+        self._raise("flush")
+        self._send()
+        return len(self.queue)
+
+    def _send(self) -> int:
+        queue, self.queue = self.queue, []
+        if queue:
+            self.brokers.tries.append(len(queue))
+        batches: list[list[tuple[Any, ...]]] = []
+        size = 0
+        for each in queue:
+            own = size_of(*each[:4])
+            if not batches or self.alone or size + own > self.batch_bytes:
+                batches.append([])
+                size = 0
+            batches[-1].append(each)
+            size += own
+        for batch in batches:
+            self._answer(batch)
+        return len(queue)
+
+    def _answer(self, batch: list[tuple[Any, ...]]) -> None:
+        for topic in {each[0] for each in batch}:
+            mine = [each for each in batch if each[0] == topic]
+            error = None
+            if sum(size_of(*each[:4]) for each in mine) > self.brokers.limits.get(topic, 10**9):
+                error = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+            elif self.brokers.errors.get(topic):
+                error = self.brokers.errors[topic].pop(0)
+            for each in mine:
+                if error is None:
+                    self.brokers.taken.append(each[:4])
+                if error is not None or self.alone:
+                    each[4](error, None)
 
 
-FATAL = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
-LARGE = KafkaError.MSG_SIZE_TOO_LARGE
+class FakeProducers:
+    """Makes them, and lets the next ones fail."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self.brokers = brokers
+        self.made: list[FakeProducer] = []
+        self.batch_bytes = 1_000_000
+        self.raises: list[dict[str, list[BaseException]]] = []
+
+    def _make(self, *, alone: bool) -> Any:
+        made = FakeProducer(self.brokers, alone=alone, batch_bytes=self.batch_bytes)
+        if self.raises:
+            made.raises = self.raises.pop(0)
+        self.made.append(made)
+        return made
+
+    def batching(self) -> Any:
+        """For everything."""
+        return self._make(alone=False)
+
+    def alone(self) -> Any:
+        """For suspects."""
+        return self._make(alone=True)
+
+    def make_batches_smaller(self) -> bool:
+        """A quarter."""
+        self.batch_bytes //= 4
+        return True
 
 
 class Publishing:
-    """The stage over fake producers, without time."""
+    """The stage over fake brokers, without time."""
 
-    def __init__(self, *producers: FakeProducer) -> None:
-        self.producers = list(producers)
-        made = iter(producers)
+    def __init__(self, brokers: Brokers | None = None, refusal_seconds: float = 0.0) -> None:
+        self.brokers = brokers or Brokers()
+        self.producers = FakeProducers(self.brokers)
         self.waiting: list[tuple[str, bool]] = []
         self.stopping = False
+        self.looks = 0
+        self.look_raises: list[Exception] = []
+        self.dead = DeadLetters(
+            "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
+        )
         self.stage = PublishStage(
-            lambda: next(made),  # type: ignore[arg-type, return-value]
-            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=self._note),
+            self.producers,  # type: ignore[arg-type]
+            Patience(
+                initial_seconds=0.0,
+                max_seconds=0.0,
+                on_waiting=self._note,
+                refusal_seconds=refusal_seconds,
+            ),
+            Refusals(self.dead, limit_bytes=self.brokers.limits.get, clock=lambda: NOW),
+            look=self._look,
             stopping=lambda: self.stopping,
             on_waiting=self._note,
         )
+
+    def _look(self) -> None:
+        self.looks += 1
+        if self.look_raises:
+            raise self.look_raises.pop(0)
 
     def _note(self, service: str, waiting: bool, _why: str) -> None:
         self.waiting.append((service, waiting))
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
-        """Publish records; return the values acknowledged."""
-        records = [Outgoing("out", b"k", value, []) for value in values]
-        self.stage(Batch(1, [], outgoing=records))
-        return [value for p in self.producers for _, value, _, _ in p.acknowledged]
+        """Publish predictions of these values; return what was acknowledged."""
+        self.batch(*[prediction(n, value) for n, value in enumerate(values)])
+        return self.brokers.values()
+
+    def batch(self, *outgoing: Outgoing) -> Batch:
+        """Publish a batch."""
+        items = [each.item for each in outgoing if each.item is not None]
+        one = Batch(1, items, outgoing=list(outgoing))
+        self.stage(one)
+        return one
+
+
+def prediction(
+    number: int,
+    value: bytes,
+    *,
+    key: bytes | None = b"k",
+    headers: Headers | None = None,
+    at: Any = P,
+) -> Outgoing:
+    """What goes out for a record: its headers and ours."""
+    made: Item = item(at, number, headers=headers or [])
+    made.record.key = key
+    ours: Headers = [("prediction-id", b"%d" % number)]
+    return Outgoing("out", key, value, ours + (headers or []), at, made)
 
 
 def test_a_batch_is_published_in_order() -> None:
     """And nothing is waited for that was acknowledged."""
-    publish = Publishing(FakeProducer())
+    publish = Publishing()
     assert publish(b"1", b"2", b"3") == [b"1", b"2", b"3"]
     assert publish.waiting == []
 
 
 def test_a_full_queue_is_waited_for() -> None:
     """The record is tried again once there is room."""
-    producer = FakeProducer(None, 0, 0)
-    assert Publishing(producer)(b"1", b"2") == [b"1", b"2"]
-    assert producer.polls == 2
-
-
-@pytest.mark.parametrize("code", [KafkaError._MSG_TIMED_OUT, KafkaError.UNKNOWN_TOPIC_OR_PART])
-def test_only_what_was_refused_is_published_again(code: int) -> None:
-    """Whether the refusal comes with the delivery or at once; the others are not doubled."""
-    publish = Publishing(FakeProducer(None, code, None, code))
-    assert publish(b"1", b"2", b"3") == [b"1", b"3", b"2"]
-    assert publish.waiting == [("kafka", True), ("kafka", True), ("kafka", False)]
-
-
-def test_a_fatal_error_replaces_the_producer() -> None:
-    """Its successor publishes the same bytes."""
-    publish = Publishing(FakeProducer(None, FATAL), FakeProducer())
+    publish = Publishing()
+    publish.producers.batching()
+    publish.stage._made[publish.producers.batching] = made = publish.producers.made[0]  # type: ignore[assignment]
+    made.most = 1
     assert publish(b"1", b"2") == [b"1", b"2"]
-    assert [len(p.acknowledged) for p in publish.producers] == [1, 1]
 
 
-def test_what_is_too_large_goes_out_without_its_value() -> None:
-    """And says how much was left out."""
-    producer = FakeProducer(LARGE)
-    assert Publishing(producer)(b"large") == [None]
-    (_, _, key, headers) = producer.acknowledged[0]
-    assert key == b"k"
-    assert headers == [("dead-letter.value-omitted-bytes", b"5")]
+def test_a_record_that_no_queue_has_room_for_is_too_large() -> None:
+    """It is not waited for, since nothing in front of it will ever make room."""
+    publish = Publishing()
+    for make in (publish.producers.batching, publish.producers.alone):
+        publish.stage._made[make] = made = make()
+        made.most = 0
+    with pytest.raises(FatalError, match="the dead letter of orders"):
+        publish(b"1")
+
+
+def test_what_passes_is_published_again() -> None:
+    """As one batch with the same bytes."""
+    brokers = Brokers()
+    brokers.errors["out"] = [KafkaError(KafkaError._MSG_TIMED_OUT)]
+    publish = Publishing(brokers)
+    assert publish(b"1", b"2") == [b"1", b"2"]
+    assert publish.waiting == [("kafka", True), ("kafka", False)]
+
+
+def test_a_refused_batch_says_nothing_of_its_records() -> None:
+    """Each is taken alone; the batches after it are smaller, so that they need not be tried twice."""
+    publish = Publishing(Brokers(out=500))
+    values = [b"%050d" % n for n in range(40)]
+    assert publish(*values) == values
+    assert publish.producers.batch_bytes == 250_000
+    assert publish.waiting == []
+
+
+def test_a_large_prediction_loses_the_headers_of_its_event_first() -> None:
+    """Value, key and our headers stay."""
+    publish = Publishing(Brokers(out=100))
+    large = prediction(1, b"value", headers=[("blob", bytes(200))])
+    one = publish.batch(prediction(0, b"small"), large)
+    assert publish.brokers.values() == [b"small", b"value"]
+    assert publish.brokers.taken[1][2:] == (b"k", [("prediction-id", b"1")])
+    assert all(each.failure is None for each in one.items)
+    assert publish.producers.batch_bytes == 250_000  # since the small one was refused with it
+
+
+def test_a_prediction_that_does_not_fit_is_a_dead_letter() -> None:
+    """Its item says so, for whoever counts; its neighbours are predicted."""
+    publish = Publishing(Brokers(out=100))
+    one = publish.batch(prediction(0, b"small"), prediction(1, bytes(200), headers=[("a", b"b")]))
+    topics = [topic for topic, *_ in publish.brokers.taken]
+    assert topics == ["out", "dead"]
+    failure = one.items[1].failure
+    assert failure is not None
+    assert (failure.stage, failure.reason) == ("publish", "prediction-refused")
+    for word in ("201 bytes", "allows 100", "max.message.bytes"):
+        assert word in failure.message
+    assert one.items[0].failure is None
+    _, value, key, headers = publish.brokers.taken[1]
+    assert (value, key) == (bytes(5), b"k")
+    assert ("a", b"b") in headers
+    assert ("dead-letter.state", b"applied") in headers
+
+
+def test_a_dead_letter_is_told_of_what_was_left_out() -> None:
+    """Headers, then the key, then the value instead of the key, then all."""
+    for limit, left in ((10**6, (b"v" * 3_000, b"k" * 2_000)), (5_600, (b"v" * 3_000, b"k" * 2_000)),
+                        (4_000, (b"v" * 3_000, None)), (3_000, (None, b"k" * 2_000)), (1_600, (None, None))):  # fmt: skip
+        publish = Publishing(Brokers(dead=limit))
+        bad = failed(P, 3, headers=[("blob", bytes(5_000))])
+        bad.record.key, bad.record.value = b"k" * 2_000, b"v" * 3_000
+        one = Batch(1, [bad], outgoing=[publish.dead(bad)])
+        publish.stage(one)
+        ((_, value, key, headers),) = publish.brokers.taken
+        assert (value, key) == left, limit
+        assert (("blob", bytes(5_000)) in headers) is (limit == 10**6)
+
+
+def test_a_letter_that_can_lose_nothing_more_ends_the_worker() -> None:
+    """With a sentence that names record, topic and remedy."""
+    publish = Publishing(Brokers(dead=100))
+    bad = failed(P, 3)
+    with pytest.raises(
+        FatalError, match=r"orders\[0\] offset 3 for topic dead.*max\.message\.bytes"
+    ):
+        publish.stage(Batch(1, [bad], outgoing=[publish.dead(bad)]))
+
+
+def test_a_compacted_topic_refuses_what_has_no_key() -> None:
+    """The prediction becomes a dead letter; a dead letter ends the worker."""
+    invalid = KafkaError(KafkaError.INVALID_RECORD)
+    brokers = Brokers()
+    brokers.errors["out"] = [invalid] * 2
+    publish = Publishing(brokers)
+    one = publish.batch(prediction(0, b"v", key=None))
+    assert [topic for topic, *_ in brokers.taken] == ["dead"]
+    assert one.items[0].failure is not None
+    assert "cleanup.policy" in one.items[0].failure.message
+    brokers.errors["out"] = [invalid] * 2
+    brokers.errors["dead"] = [invalid] * 2
+    with pytest.raises(FatalError, match=r"cleanup\.policy=delete for dead"):
+        publish.batch(prediction(0, b"v", key=None))
+
+
+@pytest.mark.parametrize("code", [KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP])
+def test_a_refused_timestamp_ends_the_worker(code: int) -> None:
+    """librdkafka says INVALID_RECORD of it. The sentence names both clocks."""
+    brokers = Brokers()
+    brokers.errors["out"] = [KafkaError(code)] * 2
+    with pytest.raises(FatalError, match=r"clocks? of .*brokers"):
+        Publishing(brokers)(b"1")
+
+
+def test_a_refused_feature_row_is_dropped() -> None:
+    """Its prediction is out."""
+    publish = Publishing(Brokers(rows=100))
+    row = Outgoing("rows", b"k", bytes(200), [], P, item(P, 0), "feature row")
+    publish.batch(prediction(0, b"v"), row)
+    assert publish.brokers.values() == [b"v"]
+
+
+def test_a_missing_right_is_believed_after_a_while() -> None:
+    """Then the worker ends; before that it says that it waits."""
+    brokers = Brokers()
+    brokers.errors["out"] = [KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)] * 5
+    publish = Publishing(brokers)
+    with pytest.raises(FatalError, match=r"the prediction of orders.* for topic out.*grant"):
+        publish(b"1")
+    assert publish.waiting == [("kafka", True), ("kafka", False)]
+
+
+def test_what_was_published_is_not_published_again_with_what_waits() -> None:
+    """A topic that takes nothing for a moment holds up its own records alone."""
+    brokers = Brokers(out=100)
+    brokers.errors["dead"] = [KafkaError(KafkaError._MSG_TIMED_OUT)] * 2
+    publish = Publishing(brokers)
+    publish.batch(prediction(0, b"small"), prediction(1, bytes(200)))
+    assert [topic for topic, *_ in brokers.taken] == ["out", "dead"]
+
+
+DEATHS: dict[str, dict[str, list[BaseException]]] = {
+    "flush raises": {"flush": [KafkaException(FATAL)]},
+    "flush raises in a callback": {"flush": [SystemError("returned NULL")]},
+    "produce raises": {"produce": [KafkaException(KafkaError(KafkaError._FATAL))]},
+    "poll raises": {"produce": [BufferError()], "poll": [KafkaException(FATAL)]},
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_producer_that_dies_is_replaced(death: str) -> None:
+    """Its successor publishes the same bytes."""
+    publish = Publishing(refusal_seconds=60.0)
+    publish.producers.raises = [DEATHS[death]]
+    assert set(publish(b"1", b"2")) == {b"1", b"2"}
+    assert len(publish.producers.made) == 2
+
+
+def test_a_producer_that_dies_is_replaced_if_it_is_for_suspects() -> None:
+    """What it had published alone may come twice, but nothing is lost."""
+    publish = Publishing(Brokers(out=100), refusal_seconds=60.0)
+    publish.producers.raises = [{}, {"flush": [SystemError("returned NULL")]}]
+    assert set(publish(bytes(60), bytes(61))) == {bytes(60), bytes(61)}
+
+
+def test_producers_that_die_for_ever_end_the_worker() -> None:
+    """None of them publishes: nothing is gained by making more."""
+    publish = Publishing()
+    publish.producers.raises = [{"flush": [KafkaException(FATAL)]} for _ in range(9)]
+    with pytest.raises(FatalError, match="the producer failed"):
+        publish(b"1")
+
+
+def test_what_came_of_partitions_that_were_given_away_is_not_tried_again() -> None:
+    """Their next owner publishes it, and counts it."""
+    at = partition(5)
+    brokers = Brokers()
+    brokers.errors["out"] = [KafkaError(KafkaError._MSG_TIMED_OUT)]
+    publish = Publishing(brokers)
+    publish._note = lambda *_: setattr(at, "ended", True)  # type: ignore[method-assign]
+    publish.stage._patience._on_waiting = publish._note
+    one = publish.batch(prediction(0, b"ours"), prediction(1, b"theirs", at=at))
+    assert brokers.values() == [b"ours"]
+    assert [each.record.partition for each in one.items] == [P]
+
+
+class Slow(FakeProducer):
+    """Acknowledges nothing for some time."""
+
+    def flush(self, timeout: float) -> int:
+        """Wait."""
+        self.most -= 1
+        return 1 if self.most > 0 else super().flush(timeout)
+
+
+def slow(seconds: int, **options: Any) -> Publishing:
+    """Brokers that need so long."""
+    publish = Publishing(**options)
+    made = Slow(publish.brokers, alone=False, batch_bytes=10**6)
+    made.most = seconds
+    publish.stage._made[publish.producers.batching] = made  # type: ignore[assignment]
+    return publish
 
 
 def test_slow_acknowledgements_are_waited_for_and_told() -> None:
-    """Once, however long it takes."""
-    publish = Publishing(FakeProducer(unflushed=[1, 1, 1]))
+    """Once, however long it takes; the topics are looked at meanwhile."""
+    publish = slow(13)
     assert publish(b"1") == [b"1"]
     assert publish.waiting == [("kafka", True), ("kafka", False)]
+    assert publish.looks == 2
+
+
+def test_a_topic_that_is_gone_is_not_waited_for_until_librdkafka_notices() -> None:
+    """The look says so; what was queued is published by another producer once the topic is back."""
+    publish = slow(13, refusal_seconds=60.0)
+    publish.look_raises = [RefusedError("kafka", "topic out is unknown")] * 3
+    assert publish(b"1") == [b"1"]
+    assert publish.looks == 4
+    publish = slow(13)
+    publish.look_raises = [RefusedError("kafka", "topic out is unknown")] * 3
+    with pytest.raises(FatalError, match="topic out is unknown"):
+        publish(b"1")
 
 
 def test_stopping_ends_the_wait_for_acknowledgements() -> None:
     """The batch is not finished: it is read again."""
-    publish = Publishing(FakeProducer(unflushed=[1] * 5))
+    publish = slow(5)
     publish.stopping = True
     with pytest.raises(StoppingError):
         publish(b"1")
+    assert publish.waiting == []
 
 
-def test_nothing_to_publish_asks_nothing_of_the_producer() -> None:
+def test_nothing_to_publish_asks_nothing_of_a_producer() -> None:
     """A batch of updates alone goes straight on."""
-    producer = FakeProducer(unflushed=[1])
-    assert Publishing(producer)() == []
-    assert producer.unflushed == [1]
+    publish = Publishing()
+    assert publish() == []
+    assert publish.producers.made == []
 
 
-def test_a_replayed_record_keeps_the_id_of_its_first_origin() -> None:
-    """Replayed twice it yields one id; the headers tell where this copy of it lies."""
-    replayed = served(9)
-    replayed.first_origin = Origin("first-topic-id", 3, 41)
-    (prediction,) = outgoing(replayed)
-    assert ("prediction-id", b"first-topic-id-3-41") in prediction.headers
-    assert ("source-offset", b"9") in prediction.headers
-    assert json.loads(prediction.value or b"")["prediction_id"] == "first-topic-id-3-41"
+def test_closing_survives_a_dead_producer() -> None:
+    """The worker stops in order."""
+    publish = Publishing()
+    publish(b"1")
+    publish.producers.made[0].raises = {"flush": [SystemError("returned NULL")]}
+    publish.stage.close()

@@ -12,11 +12,13 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.commit import CommitStage
-from stream_app.errors import FatalError
+from stream_app.dead_letters import DeadLetters
+from stream_app.errors import FatalError, RefusedError
 from stream_app.patience import Patience
 from stream_app.records import Batch, Item, Outgoing, Partition
+from stream_app.refusals import Refusals
 from stream_app.transactions import TransactionStage
-from tests.unit.stream_app.builders import item, partition
+from tests.unit.stream_app.builders import NOW, item, partition
 
 P, Q = partition(0), partition(1)
 
@@ -26,6 +28,9 @@ def failure(
 ) -> KafkaException:
     """What a transactional call raises."""
     return KafkaException(KafkaError(code, "told", fatal, retriable, abort))
+
+
+LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 
 
 class Log:
@@ -38,15 +43,27 @@ class Log:
         self.raises: dict[str, list[BaseException]] = {}
         self.before: dict[str, Callable[[], None]] = {}
         self.lost_answers = 0
+        self.limits: dict[str, int] = {}
+        """Bytes that a topic takes at once."""
+        self.errors: dict[str, KafkaError] = {}
+        """Why a topic takes nothing."""
+        self.sent = 0
 
 
 class Producer:
-    """A transactional producer."""
+    """A transactional producer. A refusal fails its transaction: nothing more of it is sent."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, alone: bool = False, batch_bytes: int = 1_000_000) -> None:
         self.log = log
+        self.alone = alone
+        self.batch_bytes = batch_bytes
+        self.queue: list[tuple[Any, ...]] = []
+        self.has_failed = False
         self.values: list[bytes] = []
         self.offsets: dict[tuple[str, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.queue)
 
     def _called(self, name: str) -> None:
         self.log.calls.append(name)
@@ -61,14 +78,41 @@ class Producer:
     def begin_transaction(self) -> None:
         """Open one."""
         self._called("begin")
+        self.has_failed = False
 
-    def produce(self, _topic: str, value: bytes, _key: object, **_: object) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: bytes | None, *, headers: Any, on_delivery: Any
+    ) -> None:
         """Put a record into it."""
-        self.values.append(value)
+        if self.has_failed:
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self.queue.append((topic, value, key, headers, on_delivery))
 
     def flush(self, _timeout: float) -> int:
-        """Nothing is left."""
-        return 0
+        """Send what is queued, batch by batch, until one is refused."""
+        if self.log.raises.get("flush"):
+            raise self.log.raises["flush"].pop(0)
+        while self.queue and not self.has_failed:
+            topic, size, batch = self.queue[0][0], 0, list[tuple[Any, ...]]()
+            while self.queue and self.queue[0][0] == topic:
+                own = sum(map(len, (self.queue[0][1] or b"", self.queue[0][2] or b"")))
+                own += sum(len(n) + len(v or b"") for n, v in self.queue[0][3])
+                if batch and (self.alone or size + own > self.batch_bytes):
+                    break
+                batch.append(self.queue.pop(0))
+                size += own
+            self._answer(topic, size, batch)
+        return len(self.queue)
+
+    def _answer(self, topic: str, size: int, batch: list[tuple[Any, ...]]) -> None:
+        error = LARGE if size > self.log.limits.get(topic, 10**9) else self.log.errors.get(topic)
+        self.log.sent += len(batch)
+        self.has_failed = error is not None
+        for each in batch:
+            if error is None:
+                self.values.append(each[1])
+            if error is not None or self.alone:
+                each[4](error, None)
 
     def send_offsets_to_transaction(
         self, places: Sequence[Any], _metadata: object, _timeout: float
@@ -93,25 +137,62 @@ class Producer:
     def abort_transaction(self, _timeout: float) -> None:
         """Forget what is in it."""
         self._called("abort")
+        queue, self.queue = self.queue, []
+        for each in queue:
+            each[4](KafkaError(KafkaError._PURGE_QUEUE), None)
         self.values, self.offsets = [], {}
+
+
+class Producers:
+    """Makes them."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.batch_bytes = 1_000_000
+
+    def batching(self) -> Any:
+        """For everything."""
+        return Producer(self.log, batch_bytes=self.batch_bytes)
+
+    def alone(self) -> Any:
+        """For suspects."""
+        return Producer(self.log, alone=True)
+
+    def make_batches_smaller(self) -> bool:
+        """A quarter, and in the end one record."""
+        if self.batch_bytes == 1:
+            return False
+        self.batch_bytes = self.batch_bytes // 4 if self.batch_bytes > 16_000 else 1
+        return True
 
 
 class Scene:
     """The stage, its batches, its clock and its log."""
 
-    def __init__(self, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, timeout_seconds: float = 5.0, refusal_seconds: float = 60.0) -> None:
         self.log = Log()
+        self.look: Callable[[], None] = lambda: None
+        self.dead = DeadLetters(
+            "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
+        )
         self.now = 0.0
         self.commit = CommitStage()
         self.numbers = 0
         self.stage = TransactionStage(
-            lambda: Producer(self.log),  # type: ignore[arg-type,return-value]
-            Patience(initial_seconds=1e-4, max_seconds=1e-3, on_waiting=lambda *_: None),
+            Producers(self.log),  # type: ignore[arg-type]
+            Patience(
+                initial_seconds=1e-4,
+                max_seconds=1e-3,
+                on_waiting=lambda *_: None,
+                refusal_seconds=refusal_seconds,
+            ),
+            Refusals(self.dead, clock=lambda: NOW),
             self.commit,
             interval_seconds=0.1,
             timeout_seconds=timeout_seconds,
             group_metadata=lambda: "metadata",
             committed=self._committed,
+            look=lambda: self.look(),
             on_waiting=lambda *_: None,
             monotonic=lambda: self.now,
         )
@@ -128,7 +209,7 @@ class Scene:
         mine, ends = self.commit.admit(items)
         self.numbers += 1
         outgoing = [
-            Outgoing("out", None, b"%d/%d" % (at.number, each.offset), [], at)
+            Outgoing("out", None, b"%d/%d" % (at.number, each.offset), [], at, each)
             for each in mine
             for at in [each.record.partition]
         ]
@@ -248,7 +329,7 @@ def test_nothing_is_open_while_another_service_is_waited_for(scene: Scene) -> No
 
 def test_a_call_that_never_returns_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its producer: librdkafka may wait for ever for a coordinator that went away."""
-    monkeypatch.setattr("stream_app.transactions._GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("stream_app.in_time._GRACE_SECONDS", 0.05)
     scene = Scene(timeout_seconds=0.05)
     never = threading.Event()
     scene.deliver(item(P, 0))
@@ -259,11 +340,139 @@ def test_a_call_that_never_returns_is_left_behind(monkeypatch: pytest.MonkeyPatc
     assert scene.log.calls.count("init") == 2
 
 
-def test_a_refusal_for_ever_ends_the_process(scene: Scene) -> None:
-    """Trying again would not help who lacks an ACL."""
-    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
-    with pytest.raises(FatalError, match="kafka refuses the transaction"):
+def test_a_missing_right_is_believed_after_a_while() -> None:
+    """Trying again would not help who lacks an ACL, unless the brokers have just started."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.raises["init"] = [
+        failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True) for _ in range(3)
+    ]
+    with pytest.raises(FatalError, match=r"kafka refuses the transaction.*grant"):
         scene.deliver(item(P, 0))
+    scene = Scene()
+    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    scene.deliver(item(P, 0))
+    assert len(scene.stage.flush()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("begin", SystemError("returned NULL")),
+        ("flush", SystemError("returned NULL")),
+        ("flush", failure(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, fatal=True)),
+        ("offsets", failure(KafkaError._FATAL)),
+        ("commit", failure(KafkaError._STATE)),
+    ],
+)
+def test_a_producer_that_dies_in_any_call_is_replaced(call: str, error: BaseException) -> None:
+    """Its successor publishes the same bytes; where each of them dies the worker ends."""
+    scene = Scene()
+    scene.log.raises[call] = [error]
+    scene.deliver(item(P, 0))
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.raises[call] = [error] * 5
+    with pytest.raises(FatalError, match="the producer failed"):  # noqa: PT012 - in which is said above
+        scene.deliver(item(P, 0))
+        scene.stage.flush()
+
+
+def outgoing(*values: bytes, topic: str = "out") -> Batch:
+    """A batch with a prediction of each value."""
+    items = [item(P, n) for n in range(len(values))]
+    records = [
+        Outgoing(topic, b"k", value, [], P, each) for each, value in zip(items, values, strict=True)
+    ]
+    return Batch(1, items, outgoing=records, ends={P: len(values) - 1})
+
+
+def test_a_refused_batch_says_nothing_of_its_records() -> None:
+    """Each is tried alone; then the transaction is made of smaller batches."""
+    scene = Scene()
+    scene.log.limits = {"out": 20_000}
+    values = [b"%0500d" % n for n in range(300)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    assert scene.stage.flush() == [batch]
+    assert scene.log.values == values
+    assert all(each.failure is None for each in batch.items)
+    # Batches of a million bytes, alone, of a quarter, a sixteenth; the next quarter fits.
+    assert scene.log.sent <= 5 * 300
+
+
+def test_what_is_refused_alone_is_replaced_in_its_place() -> None:
+    """A dead letter instead of a prediction; its neighbours are committed with it."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    batch = outgoing(b"a", bytes(2_000), b"b")
+    scene.stage(batch)
+    assert scene.stage.flush() == [batch]
+    assert scene.log.values == [b"a", bytes(5), b"b"]
+    assert [each.failure and each.failure.reason for each in batch.items] == [
+        None, "prediction-refused", None,
+    ]  # fmt: skip
+    assert scene.log.offsets == {(P.topic, 0): 3}
+
+
+def test_many_refused_records_cost_what_they_are_and_no_more() -> None:
+    """Each refusal ends a transaction; what was taken before is not sent again for each."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    values = [bytes(2_000) if n % 2 else b"%d" % n for n in range(1_000)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    scene.stage.flush()
+    assert len(scene.log.values) == 1_000
+    # A try of all, each record alone, 500 letters, and the transaction itself.
+    assert scene.log.sent <= 1_000 + 1_000 + 500 + 1_000 + 1_000
+    assert scene.log.calls.count("abort") <= 500 + 5
+
+
+def test_a_letter_that_can_lose_nothing_more_ends_the_worker() -> None:
+    """It does not go round for ever."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000, "dead": 10}
+    scene.stage(outgoing(bytes(2_000)))
+    with pytest.raises(
+        FatalError, match=r"orders\[0\] offset 0 for topic dead.*max\.message\.bytes"
+    ):
+        scene.stage.flush()
+
+
+def test_a_topic_that_refuses_everything_is_believed_after_a_while() -> None:
+    """Its right was withdrawn while the worker runs."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.errors = {"out": KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
+    scene.stage(outgoing(b"a"))
+    with pytest.raises(FatalError, match=r"topic out.*grant"):
+        scene.stage.flush()
+
+
+def test_the_topics_are_looked_at_before_anything_is_tried_again() -> None:
+    """One that was deleted is named, instead of records that time out for ever."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.errors = {"out": KafkaError(KafkaError._MSG_TIMED_OUT)}
+
+    def look() -> None:
+        raise RefusedError("kafka", "topic out is unknown")
+
+    scene.look = look
+    scene.stage(outgoing(b"a"))
+    with pytest.raises(FatalError, match="topic out is unknown"):
+        scene.stage.flush()
+
+
+def test_what_came_of_partitions_that_ended_is_not_tried_again(scene: Scene) -> None:
+    """Nor is it tried alone."""
+    scene.log.limits = {"out": 1_000}
+    batch = scene.batch(item(P, 0), item(Q, 5))
+    batch.outgoing[1].value = bytes(2_000)
+    scene.stage(batch)
+    scene.log.before["abort"] = lambda: scene.commit.forget([Q])
+    (done,) = scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert [each.record.partition for each in done.items] == [P]
 
 
 def test_abandoned_batches_are_told() -> None:
@@ -272,3 +481,34 @@ def test_abandoned_batches_are_told() -> None:
     scene.deliver(item(P, 0))
     assert [b.number for b in scene.stage.abandon()] == [1]
     assert scene.stage.flush() == []
+
+
+def test_a_topic_that_takes_less_than_two_records_takes_one_after_the_other() -> None:
+    """Batches get smaller until they hold one record; that is the end of it."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    scene.stage(outgoing(*values))
+    scene.stage.flush()
+    assert scene.log.values == values
+
+
+def test_a_topic_whose_limit_is_lowered_meanwhile_is_asked_again() -> None:
+    """What it took alone a moment ago it does not take now."""
+    scene = Scene()
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    begun = []
+
+    def lower() -> None:
+        begun.append(len(begun))
+        scene.log.before["begin"] = lower
+        if len(begun) == 2:
+            scene.log.limits["out"] = 5
+
+    scene.log.before["begin"] = lower
+    scene.stage.flush()
+    assert all(each.failure is not None for each in batch.items)
+    assert len(scene.log.values) == 20

@@ -1,0 +1,146 @@
+"""The topics out: looked at before the group is joined, and again when something is refused."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from stream_app.errors import ConfigurationError, RefusedError
+from stream_app.output_topics import OutputTopics
+from tests.integration.bed import Bed
+from tests.integration.conftest import NO_REDIS
+from tests.integration.test_refused_records import MODES, alter, ticket, told
+from tests.integration.worker import Cluster, Sent
+from tests.services import Kafka, TopicFactory
+from tests.usecases import text
+
+Topics = Callable[..., OutputTopics]
+
+
+@pytest.fixture
+def topics(kafka: Kafka) -> Topics:
+    """A look at topics of these names."""
+
+    def make(predictions: str, dead_letters: str, feature_log: str | None = None) -> OutputTopics:
+        return OutputTopics(
+            AdminClient({"bootstrap.servers": kafka.bootstrap}),
+            predictions=predictions,
+            dead_letters=dead_letters,
+            feature_log=feature_log,
+            max_value_bytes=100_000,
+        )
+
+    return make
+
+
+@pytest.fixture
+def bed(cluster: Cluster, tmp_path: Path) -> Bed:
+    """The text classifier; what is refused is believed soon."""
+    return Bed(text, tmp_path, cluster, NO_REDIS, {"refusal_seconds": 2})
+
+
+def test_topics_that_serve_are_told_nothing_of(
+    topics: Topics, topic_factory: TopicFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kafka's own settings suit a worker; what a topic takes is kept for messages."""
+    out, dead = topic_factory("out"), topic_factory("dead")
+    looked = topics(out, dead, topic_factory("rows"))
+    with caplog.at_level(logging.INFO):
+        looked.check()
+    assert caplog.text == ""
+    assert looked.limit_bytes(dead) == 1_048_588
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_topic_that_does_not_exist_is_named(
+    topics: Topics, topic_factory: TopicFactory, place: int
+) -> None:
+    """Be it that of predictions, of dead letters or of feature rows."""
+    names = [topic_factory("out"), topic_factory("dead"), topic_factory("rows")]
+    names[place] = "missing-topic"
+    with pytest.raises(RefusedError, match=r"missing-topic.*create the topic"):
+        topics(*names).check()
+
+
+@pytest.mark.parametrize("policy", ["compact", "compact,delete"])
+def test_a_compacted_topic_of_dead_letters_is_refused(
+    topics: Topics, topic_factory: TopicFactory, policy: str
+) -> None:
+    """Letters of one key would replace each other, and those without key be refused."""
+    dead = topic_factory("dead", config={"cleanup.policy": policy})
+    with pytest.raises(ConfigurationError, match=r"dead-.*cleanup\.policy=delete"):
+        topics(topic_factory("out"), dead).check()
+
+
+def test_what_will_cost_something_is_warned_of(
+    topics: Topics, topic_factory: TopicFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Compacted predictions, small dead letters, and clocks that must agree closely."""
+    out = topic_factory("out", config={"cleanup.policy": "compact"})
+    dead = topic_factory("dead", config={"max.message.bytes": "20000"})
+    rows = topic_factory(
+        "rows", config={"cleanup.policy": "compact", "message.timestamp.after.max.ms": "1000"}
+    )
+    topics(out, dead, rows).check()
+    for sentence in (
+        f"topic {out} is compacted",
+        "an event without key becomes a dead letter",
+        f"topic {dead} takes 20000 bytes",
+        "a row without key is dropped",
+        "message.timestamp.after.max.ms=1000",
+    ):
+        assert sentence in caplog.text
+
+
+def test_a_missing_topic_ends_the_worker_before_it_joins(bed: Bed) -> None:
+    """With status 2 and a sentence that names the topic."""
+    topic = bed.usecase.dead_letters_topic
+    bed.cluster._admin.delete_topics([topic])[topic].result()
+    with bed.worker() as worker:
+        assert worker.wait() == 2, worker.tail()
+        assert topic in worker.tail(3)
+        assert "Traceback" not in worker.log
+    assert not any(bed.cluster.committed(bed.usecase.name, *bed.topics).values())
+
+
+@pytest.mark.parametrize("delivery", MODES)
+def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) -> None:
+    """With status 1 and a sentence. Made again, nothing is lost; keyless events of a compacted
+    topic are dead letters, and a clock that the brokers refuse ends the worker as well."""
+    cluster, topic = bed.cluster, bed.usecase.predictions_topic
+    first, second, third = bed.tickets(60), bed.tickets(60), bed.tickets(30)
+    with bed.worker(delivery=delivery) as worker:
+        worker.ready()
+        cluster.produce(first)
+        worker.until("the backlog is drained", bed.drained)
+        cluster._admin.delete_topics([topic])[topic].result()
+        cluster.produce(second)
+        assert worker.wait(60.0) == 1, worker.tail()
+        assert topic in worker.tail(3)
+        assert "Traceback" not in worker.log
+
+        cluster.create_topic(topic)
+        alter(cluster, topic, cleanup_policy="compact,delete")
+        (events,) = bed.topics
+        keyless = [Sent(events, ticket(n)) for n in range(10)]
+        cluster.produce([*third, *keyless])
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
+        assert "an event without key becomes a dead letter" in worker.log
+
+        alter(cluster, topic, message_timestamp_before_max_ms="0")
+        cluster.produce(bed.tickets(5))
+        assert worker.wait() == 1, worker.tail()
+        assert "the worker's clock shows" in worker.tail(3)
+        alter(cluster, topic, message_timestamp_before_max_ms="86400000")
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
+    predictions, letters = bed.predictions(), bed.dead_letters()
+    assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + 5
+    assert len(letters) == 10
+    for letter in letters:
+        assert told(letter)["reason"] == "prediction-refused"
+        assert (letter.key, bool(letter.value)) == (None, True)
+        assert "cleanup.policy" in told(letter)["message"]

@@ -1,0 +1,108 @@
+"""An unclean election: a leader is chosen that lacks records which had been acknowledged."""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from features.usecase import UseCase
+from stream_app.local import LocalKafkaCluster, create_topics
+from tests.integration.bed import Bed
+from tests.integration.conftest import NO_REDIS
+from tests.integration.worker import Cluster, Worker, eventually
+from tests.usecases import text
+
+pytestmark = pytest.mark.usefixtures("local_only")
+
+_UNCLEAN = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
+
+
+class TwoReplicas(Cluster):
+    """Its event topics have one partition each, on the nodes 1 and 2, and elect any leader."""
+
+    def create(self, usecase: UseCase) -> None:
+        """Make the topics of a use case."""
+        out = (usecase.predictions_topic, usecase.dead_letters_topic)
+        create_topics(self.bootstrap, dict.fromkeys(out, 1))
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        topics = [
+            NewTopic(topic.name, 1, replica_assignment=[[1, 2]], config=_UNCLEAN)
+            for topic in usecase.topics
+        ]
+        for made in admin.create_topics(topics).values():
+            made.result(30)
+
+
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[LocalKafkaCluster]:
+    """Brokers that the test may kill."""
+    with LocalKafkaCluster() as brokers:
+        yield brokers
+
+
+def described(brokers: LocalKafkaCluster, topic: str) -> Any:
+    """Leader and replicas of its partition, as a broker knows them that lives."""
+    admin = AdminClient({"bootstrap.servers": brokers.internal, "log_level": 0})
+    with suppress(KafkaException):
+        return admin.list_topics(topic, timeout=5).topics[topic].partitions.get(0)
+    return None
+
+
+def drained(bed: Bed, application: str) -> bool:
+    """Whether a group has committed all there is."""
+    with suppress(KafkaException):
+        return bed.cluster.committed(application, *bed.topics) == bed.cluster.ends(*bed.topics)
+    return False
+
+
+def test_a_log_that_lost_what_was_read_is_refused(
+    three_nodes: LocalKafkaCluster, tmp_path: Path
+) -> None:
+    """Though it holds other records at those offsets now: by a worker that lives, and by one that
+    starts. Both end with a sentence, in both modes, and nothing is scored in between."""
+    first, second, _ = three_nodes.nodes
+    with closing(TwoReplicas(three_nodes.bootstrap)) as cluster:
+        bed = Bed(text, tmp_path, cluster, NO_REDIS)
+        (topic,) = bed.topics
+        cluster.produce(bed.tickets(40))
+        modes = {"alive": "at_least_once", "stopped": "exactly_once", "plain": "at_least_once"}
+        workers = {
+            name: bed.worker(application=name, delivery=mode, session_timeout_seconds=60)
+            for name, mode in modes.items()
+        }
+        with workers["alive"] as alive, workers["stopped"] as stopped, workers["plain"] as plain:
+            second.kill()
+            eventually("node 1 is alone", lambda: described(three_nodes, topic).isrs == [1])
+            cluster.produce(bed.tickets(30))
+            for name, worker in workers.items():
+                worker.until("all is done", lambda name=name: drained(bed, name))  # type: ignore[misc]
+            alive.pause()
+            assert stopped.stop() == 0
+            assert plain.stop() == 0
+            published = cluster.count(bed.usecase.predictions_topic)
+            first.kill()
+            second.restart()
+            eventually(
+                "node 2 leads", lambda: getattr(described(three_nodes, topic), "leader", 0) == 2
+            )
+            cluster.produce(bed.tickets(60))
+            assert cluster.ends(topic)[topic, 0] == 100
+            alive.resume()
+            stopped.start()
+            plain.start()
+            for worker in workers.values():
+                check_refuses(worker, topic)
+            assert len(bed.predictions()) == 3 * 70
+            assert published >= 3 * 70
+
+
+def check_refuses(worker: Worker, topic: str) -> None:
+    """It ends with one sentence that names the partition and what to do."""
+    assert worker.wait() == 1, worker.tail()
+    assert f"{topic}[0] no longer holds what was read of it" in worker.log, worker.tail()
+    assert "the brokers lost records they had acknowledged" in worker.log, worker.tail()
+    assert "Traceback" not in worker.log, worker.tail()
