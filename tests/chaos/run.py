@@ -41,6 +41,8 @@ _SESSION_SECONDS = 2.0
 _BEGIN_SECONDS = 120.0
 _DRAIN_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
+_MOST_EXITS = 25
+"""More ends than a round has faults: they do not come of those any more."""
 _MIB = 1024 * 1024
 _KEPT = 400
 """Characters of a problem that the results keep."""
@@ -178,7 +180,13 @@ def _works(bed: Bed) -> bool:
 
 def _wait(crew: Crew, what: str, look: Any, seconds: float) -> None:
     """Wait for something, looking after the workers meanwhile."""
-    eventually(what, look, seconds, check=crew.look_after)
+
+    def look_after() -> None:
+        crew.look_after()
+        if len(crew.exits) > _MOST_EXITS:
+            raise AssertionError(f"workers end again and again: {crew.exits[-1].sentence[:300]}")
+
+    eventually(what, look, seconds, check=look_after)
 
 
 def _answer(ask: Callable[[], T]) -> T:
