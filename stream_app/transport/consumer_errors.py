@@ -69,10 +69,11 @@ class ConsumerErrors:
         """
         error: Any = message.error()
         where: Where = None
-        if message.topic() is not None:
-            where = message.topic(), message.partition()
+        topic, partition = message.topic(), message.partition()
+        if topic is not None and partition is not None:
+            where = topic, partition
             if message.offset() is None and error.code() != KafkaError._LOG_TRUNCATION:
-                where = message.topic()  # an error of a whole topic has no offset
+                where = topic  # an error of a whole topic has no offset
         self._judge(error, where, message.offset())
 
     def _judge(self, error: KafkaError, where: Where, offset: int | None) -> None:
