@@ -238,8 +238,12 @@ def test_what_somebody_else_wrote_is_no_mistake_of_ours(
     """It ends the worker with a sentence, not with a traceback, and is no record's fault."""
     spoil(redis)
     store = RedisStore(redis, FEATURES, "app")
-    with pytest.raises((StoreRefusedError, StoreMismatchError)) as told:
+
+    def begin() -> None:
         store.check_access()
         store.register([Source("c", "t", 0)])
         store.marks()
+
+    with pytest.raises((StoreRefusedError, StoreMismatchError)) as told:
+        begin()
     assert "\n" not in str(told.value)
