@@ -239,11 +239,11 @@ def test_what_somebody_else_wrote_is_no_mistake_of_ours(
     spoil(redis)
     store = RedisStore(redis, FEATURES, "app")
 
-    def begin() -> None:
+    def use() -> None:
         store.check_access()
         store.register([Source("c", "t", 0)])
         store.marks()
 
     with pytest.raises((StoreRefusedError, StoreMismatchError)) as told:
-        begin()
+        use()
     assert "\n" not in str(told.value)
