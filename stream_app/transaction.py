@@ -51,6 +51,8 @@ class Transaction:
         self.batches = 0
         """How many batches it holds."""
         self.refused: Refused = []
+        self._unexplained = 0
+        """How many transactions in a row failed and nothing said why."""
 
     def ready(self, *, alone: bool = False) -> Producer:
         """A producer, which has ended what its predecessor left open. `alone`: it makes no batches."""
@@ -89,15 +91,19 @@ class Transaction:
         if not self.refused:
             return
         self.must_abort = True
+        self.ready().poll(_FLUSH_SECONDS)  # why it failed may not have been reported yet
         blamed, others = apart(self.refused)
         if blamed:
             self.is_blamed = True
             raise ServiceAwayError("kafka", f"a record is refused: {blamed[0][1].str()}")
         # What was not sent, since the transaction had failed before, says nothing.
         reasons = [each for each in others if verdict(each[1]).kind is not Kind.BUG]
-        if not reasons:
-            raise RefusedError("kafka", f"the transaction failed: {others[0][1].str()}")
-        raise reason_to_wait(reasons)
+        if reasons:
+            raise reason_to_wait(reasons)
+        # To abort it may bring the reason; where it does not, again and again, that is believed.
+        self._unexplained += 1
+        wait = RefusedError if self._unexplained > 1 else ServiceAwayError
+        raise wait("kafka", f"the transaction failed: {others[0][1].str()}")
 
     def send_offsets(self, places: Sequence[Any], metadata: object) -> None:
         """Put the group's offsets into it."""
@@ -110,7 +116,7 @@ class Transaction:
         self.is_unsure = True
         self._call(lambda: producer.commit_transaction(self._timeout))
         self.is_open = self.is_unsure = False
-        self.batches = 0
+        self.batches = self._unexplained = 0
 
     def abort(self) -> Refused:
         """Abort what is open; return what was refused in it."""
@@ -172,7 +178,9 @@ class Transaction:
             raise ServiceAwayError("kafka", "a transaction is not answered") from None
 
     def _forget(self) -> None:
-        self.is_blamed = self.is_blamed or bool(apart(self.refused)[0])
+        if apart(self.refused)[0]:
+            self.is_blamed = True
+            self._unexplained = 0
         self.is_open = self.must_abort = False
         self.batches = 0
         self.refused = []  # reports on what was aborted may still come, into the old one

@@ -88,6 +88,10 @@ class Producer:
             raise KafkaException(KafkaError(KafkaError._STATE))
         self.queue.append((topic, value, key, headers, on_delivery))
 
+    def poll(self, _timeout: float) -> int:
+        """Report."""
+        return 0
+
     def flush(self, _timeout: float) -> int:
         """Send what is queued, batch by batch, until one is refused."""
         if self.log.raises.get("flush"):
@@ -534,3 +538,52 @@ def test_closing_leaves_to_the_brokers_what_they_refuse_to_abort(scene: Scene) -
     scene.log.raises["abort"] = [failure(KafkaError.UNSUPPORTED_VERSION)]
     scene.stage.close()
     assert "abort" in scene.log.calls
+
+
+def test_a_transaction_that_fails_while_records_are_handed_over_says_why_when_it_is_aborted() -> (
+    None
+):
+    """As often as that happens: it is no refusal that lasts."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    batch = outgoing(*values)
+    plain = Producer.produce
+
+    def produce(self: Producer, *arguments: Any, **options: Any) -> None:
+        """librdkafka sends in the background, and fails before the last record is handed over."""
+        plain(self, *arguments, **options)
+        if not self.alone and len(self.queue) == 10 and self.batch_bytes > 1:
+            self.has_failed = True
+            for each in self.queue:
+                self.late.append(each)
+            self.queue = []
+
+    def abort(self: Producer, timeout: float) -> None:
+        """Brings the reports."""
+        for each in self.late:
+            each[4](LARGE, None)
+        self.late.clear()
+        plain_abort(self, timeout)
+
+    plain_abort = Producer.abort_transaction
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "late", [], raising=False)
+        patch.setattr(Producer, "produce", produce)
+        patch.setattr(Producer, "abort_transaction", abort)
+        scene.stage(batch)
+        scene.stage.flush()
+    assert scene.log.values == values
+
+
+def test_a_transaction_that_fails_for_ever_without_a_reason_ends_the_worker() -> None:
+    """After a while, and not never."""
+    scene = Scene(refusal_seconds=0.0)
+
+    def produce(self: Producer, *_: Any, **__: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError._STATE))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "produce", produce)
+        with pytest.raises(FatalError, match="the transaction failed"):
+            scene.stage(outgoing(b"a"))
