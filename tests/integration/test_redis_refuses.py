@@ -109,7 +109,7 @@ def test_a_redis_that_comes_back_empty_is_waited_for_no_longer_than_it_is_away(
             own_redis.start()
             worker.until(
                 "the state is rebuilt",
-                lambda n=times: worker.log.count("the state is rebuilt: ") >= n,  # type: ignore[misc]
+                lambda n=times: worker.log.count("the state is rebuilt: ") >= n,
             )
             worker.until("it is ready again", lambda: worker.get("/readyz")[0] == 200)
             assert worker.metric("stream_app_waiting", service="redis") == 0
