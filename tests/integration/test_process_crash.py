@@ -175,7 +175,9 @@ def test_a_state_is_rebuilt_past_such_a_record(
                 ends += 1
                 worker.start()
             time.sleep(0.1)
-        assert ends == 2, worker.tail()
+        # Fewer where the last commit before the stop came before the end of the log was seen: then
+        # the starts before it still count.
+        assert ends <= 2, worker.tail()
         assert worker.stop() == 0, worker.tail()
     assert len(bed.dead_letters()) == 1
     assert len(by_source(bed.predictions())) == sum(s.topic == bed.topics[1] for s in sent) - (
