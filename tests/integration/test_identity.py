@@ -98,11 +98,10 @@ def test_a_cluster_that_was_rebuilt_under_the_same_address(
         assert len({out.source for out in bed.predictions()}) == len(bed.predictions()) == 130
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed, delivery: str) -> None:
+def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed) -> None:
     """What was in it is gone by the deed of whoever deleted it; all that comes goes into the new."""
     tickets.cluster.produce(tickets.tickets(50))
-    with tickets.worker(delivery=delivery) as worker:
+    with tickets.worker(delivery="exactly_once") as worker:
         worker.until("all is done", tickets.drained)
         made_anew(tickets, {tickets.usecase.predictions_topic: 3})
         tickets.cluster.produce(tickets.tickets(70))
