@@ -110,3 +110,19 @@ def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed) -> None:
         assert worker.stop() == 0
     sources = {out.source for out in tickets.predictions()}
     assert len(sources) == len(tickets.predictions()) == 70
+
+
+def test_a_topic_that_is_deleted_in_use_ends_the_worker_in_a_while(tickets: Bed) -> None:
+    """Until then it is not ready and says why."""
+    tickets.cluster.produce(tickets.tickets(20))
+    with tickets.worker(refusal_seconds=3) as worker:
+        worker.until("all is done", tickets.drained)
+        admin = AdminClient({"bootstrap.servers": tickets.cluster.bootstrap})
+        for future in admin.delete_topics(tickets.topics).values():
+            future.result(30)
+        worker.until("it is not ready", lambda: worker.get("/readyz")[0] == 503)
+        assert worker.wait() == 1, worker.tail()
+        (last,) = [line for line in worker.log.splitlines() if "cannot go on" in line]
+        assert tickets.topics[0] in last
+        assert "create the topic, or correct its name" in last
+        assert "Traceback" not in worker.log
