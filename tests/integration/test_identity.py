@@ -7,7 +7,6 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream_app.local import LocalKafka, create_topics
-from stream_app.local.ports import free_ports
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.worker import Cluster, Worker, eventually
@@ -84,13 +83,12 @@ def test_a_cluster_that_was_rebuilt_under_the_same_address(
     local_only: None, tmp_path: Path
 ) -> None:
     """Its topics are others: none of its records is skipped for an offset of the cluster before."""
-    (port,) = free_ports(1)
-    with LocalKafka(port=port) as old, closing(Cluster(old.bootstrap)) as cluster:
+    with LocalKafka() as old, closing(Cluster(old.bootstrap)) as cluster:
         bed = Bed(text, tmp_path, cluster, NO_REDIS)
         cluster.produce(bed.tickets(60))
         worker = bed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
         worker.until("all is done", bed.drained)
-    with worker, LocalKafka(port=port) as new, closing(Cluster(new.bootstrap)) as cluster:
+    with worker, LocalKafka(port=old.port) as new, closing(Cluster(new.bootstrap)) as cluster:
         bed.cluster = cluster
         cluster.create(bed.usecase)
         cluster.produce(bed.tickets(130))
