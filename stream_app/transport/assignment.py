@@ -125,7 +125,7 @@ class Assignment:
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Give partitions away once what is under way with them is finished, within a bound."""
         leaving = self._leaving(partitions)
-        self._metrics.rebalance("revoked", len(partitions))
+        self._metrics.rebalance("revoked", len(leaving))
         finished = self._commit.settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
             for partition in leaving:
@@ -139,8 +139,9 @@ class Assignment:
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions that already belong to others: nothing of them may be committed."""
-        self._forget(self._leaving(partitions))
-        self._metrics.rebalance("lost", len(partitions))
+        leaving = self._leaving(partitions)
+        self._forget(leaving)
+        self._metrics.rebalance("lost", len(leaving))
         log.warning("lost %s: the group went on without this worker", _names(partitions))
         self._rebalancing.unassign(consumer, partitions)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka_errors import Kind, Verdict, failure, verdict
@@ -60,14 +60,14 @@ class ConsumerErrors:
         self._logged: dict[int, float] = {}
         self._next_look = 0.0
 
-    def take(self, message: Message) -> None:
+    def take(self, message: Any) -> None:
         """Take note of an error event.
 
         Raises `FatalError` for what is permanent; `RefusedError` where librdkafka gave up and a new
         consumer may have more luck, as one does whose predecessor's session has to end first; and a
         `KafkaException` for a bug.
         """
-        error: Any = message.error()
+        error: KafkaError = message.error()
         where: Where = None
         topic, partition = message.topic(), message.partition()
         if topic is not None and partition is not None:

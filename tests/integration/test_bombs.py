@@ -47,9 +47,9 @@ def test_a_batch_that_unpacks_to_more_than_is_allowed_is_named(tickets: Bed) -> 
 
 
 def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Bed) -> None:
-    """They are more than the process may have of memory: after some starts it asks for less."""
+    """They are more than the process may have of memory: after a start that got nowhere it asks for less."""
     bombs(tickets, [40 * _MIB] * 45)
-    worker = tickets.worker(command=("-c", _LIMITED), crash_isolation_starts=2)
+    worker = tickets.worker(command=("-c", _LIMITED), crash_isolation_starts=1)
     with worker:
         for _ in range(8):
             if not _ends(worker, tickets):

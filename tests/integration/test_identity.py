@@ -7,7 +7,6 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream_app.local import LocalKafka, create_topics
-from stream_app.local.ports import free_ports
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.worker import Cluster, Worker, eventually
@@ -84,13 +83,12 @@ def test_a_cluster_that_was_rebuilt_under_the_same_address(
     local_only: None, tmp_path: Path
 ) -> None:
     """Its topics are others: none of its records is skipped for an offset of the cluster before."""
-    (port,) = free_ports(1)
-    with LocalKafka(port=port) as old, closing(Cluster(old.bootstrap)) as cluster:
+    with LocalKafka() as old, closing(Cluster(old.bootstrap)) as cluster:
         bed = Bed(text, tmp_path, cluster, NO_REDIS)
         cluster.produce(bed.tickets(60))
         worker = bed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
         worker.until("all is done", bed.drained)
-    with worker, LocalKafka(port=port) as new, closing(Cluster(new.bootstrap)) as cluster:
+    with worker, LocalKafka(port=old.port) as new, closing(Cluster(new.bootstrap)) as cluster:
         bed.cluster = cluster
         cluster.create(bed.usecase)
         cluster.produce(bed.tickets(130))
@@ -98,11 +96,10 @@ def test_a_cluster_that_was_rebuilt_under_the_same_address(
         assert len({out.source for out in bed.predictions()}) == len(bed.predictions()) == 130
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed, delivery: str) -> None:
+def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed) -> None:
     """What was in it is gone by the deed of whoever deleted it; all that comes goes into the new."""
     tickets.cluster.produce(tickets.tickets(50))
-    with tickets.worker(delivery=delivery) as worker:
+    with tickets.worker(delivery="exactly_once") as worker:
         worker.until("all is done", tickets.drained)
         made_anew(tickets, {tickets.usecase.predictions_topic: 3})
         tickets.cluster.produce(tickets.tickets(70))
@@ -111,3 +108,19 @@ def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed, delivery: str) ->
         assert worker.stop() == 0
     sources = {out.source for out in tickets.predictions()}
     assert len(sources) == len(tickets.predictions()) == 70
+
+
+def test_a_topic_that_is_deleted_in_use_ends_the_worker_in_a_while(tickets: Bed) -> None:
+    """Until then it is not ready and says why."""
+    tickets.cluster.produce(tickets.tickets(20))
+    with tickets.worker(refusal_seconds=3) as worker:
+        worker.until("all is done", tickets.drained)
+        admin = AdminClient({"bootstrap.servers": tickets.cluster.bootstrap})
+        for future in admin.delete_topics(tickets.topics).values():
+            future.result(30)
+        worker.until("it is not ready", lambda: worker.get("/readyz")[0] == 503)
+        assert worker.wait() == 1, worker.tail()
+        (last,) = [line for line in worker.log.splitlines() if "cannot go on" in line]
+        assert tickets.topics[0] in last
+        assert "create the topic, or correct its name" in last
+        assert "Traceback" not in worker.log

@@ -1,7 +1,7 @@
 """Members of a group: shut out, standing by, and what the readiness probe is told of it."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -32,23 +32,18 @@ def bed(own_kafka: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
         yield Bed(text, tmp_path, cluster, NO_REDIS)
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_static_member_that_was_killed_is_followed_by_its_successor(
-    bed: Bed, protocol: str
-) -> None:
-    """Started at once, while the brokers still know the one that is gone: it takes its partitions,
-    at the latest when that one's session is over, and until then it is not ready and says why."""
-    settings = {"group_protocol": protocol, "group_instance_id": "one"}
+def test_a_static_member_that_was_killed_is_followed_by_its_successor(bed: Bed) -> None:
+    """Started at once, while the brokers still know the one that is gone: it takes its partitions
+    when that one's session is over, and until then it is not ready and says why."""
+    settings = {"group_protocol": "consumer", "group_instance_id": "one"}
     with bed.worker(**settings) as killed:
         killed.ready()
         killed.kill()
         with bed.worker(**settings) as successor:
-            if protocol == "consumer":
-                successor.until(
-                    "it is not ready and says why",
-                    lambda: "same group_instance_id" in successor.log,
-                )
-                assert successor.get("/readyz")[0] == 503
+            successor.until(
+                "it says why it is not ready", lambda: "same group_instance_id" in successor.log
+            )
+            assert successor.get("/readyz")[0] == 503
             bed.cluster.produce(bed.tickets(50))
             successor.until("all is done", bed.drained)
             assert successor.get("/readyz")[0] == 200
@@ -69,36 +64,29 @@ def test_of_two_workers_with_one_id_one_ends_with_a_sentence(bed: Bed, protocol:
                 lambda: next((w for w in (first, second) if w.wait(0.1) is not None), None),
             )
             assert ended.wait() == 1
-            assert "group_instance_id" in ended.log.splitlines()[-1] or any(
-                "cannot go on" in line and "group_instance_id" in line
-                for line in ended.log.splitlines()
-            )
+            (last,) = [line for line in ended.log.splitlines() if "cannot go on" in line]
+            assert "group_instance_id" in last
             assert "Traceback" not in ended.log
             left = second if ended is first else first
             bed.cluster.produce(bed.tickets(50))
             left.until("all is done", bed.drained)
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_worker_for_which_there_is_no_partition_stands_by(bed: Bed, protocol: str) -> None:
-    """It is ready and says that it has none; frozen and thrown out, the one before is not ready."""
+def test_a_worker_for_which_there_is_no_partition_stands_by(bed: Bed) -> None:
+    """It is ready and says that it has none."""
     partitions = len(bed.cluster.ends(*bed.topics))
-    settings = {"group_protocol": protocol, "session_timeout_seconds": 3}
-    workers = [bed.worker(**settings) for _ in range(partitions + 1)]
-    try:
-        for worker in workers:
-            worker.start()
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(bed.worker(group_protocol="consumer"))
+            for _ in range(partitions + 1)
+        ]
         for worker in workers:
             worker.ready()
-        eventually(
-            "one of them says that it has none",
-            lambda: (
-                sum(
-                    "more members than partitions" in worker.get("/readyz")[1] for worker in workers
-                )
-                == 1
-            ),
-        )
-    finally:
-        for worker in workers:
-            worker.__exit__()
+
+        def standing_by() -> bool:
+            told = [worker.get("/readyz") for worker in workers]
+            return [status for status, why in told if "more members than partitions" in why] == [
+                200
+            ]
+
+        eventually("one of them says that it has none", standing_by)

@@ -194,8 +194,7 @@ def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Bed) -> N
         assert "Traceback" not in worker.log
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_an_offset_of_another_log_is_for_a_person(tickets: Bed, protocol: str) -> None:
+def test_an_offset_of_another_log_is_for_a_person(tickets: Bed) -> None:
     """Its leader epoch was never reached here: the log is not the one that was read, though it
     holds records at that offset. The others of the group's offsets are gone on from."""
     (topic,) = tickets.topics
@@ -207,7 +206,7 @@ def test_an_offset_of_another_log_is_for_a_person(tickets: Bed, protocol: str) -
     mark = f"stream-app/1 {topic_ids[topic]}"
     by_hand.commit(offsets=[TopicPartition(topic, 1, 5, mark, 7)], asynchronous=False)
     by_hand.close()
-    with tickets.worker(group_protocol=protocol) as worker:
+    with tickets.worker() as worker:
         assert worker.wait() == 1
         assert f"{topic}[1] no longer holds what was read of it" in worker.log, worker.tail()
         assert "Traceback" not in worker.log
