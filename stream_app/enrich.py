@@ -149,3 +149,5 @@ def _note_errors(items: Sequence[Item]) -> None:
         error = item.error
         if error is not None and item.failure is None:
             item.failure = Failure("enrich", error.reason, str(error), disposition="bug")
+            # Its traceback holds the whole batch, in a circle that the collector would find late.
+            item.error = None

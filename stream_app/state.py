@@ -261,6 +261,7 @@ class StateStage:
                     "record's update, though what came of it is published: %s",
                     item.record.partition, item.offset, item.error,
                 )  # fmt: skip
+                item.error = None  # with its traceback, which holds the batch
         return self._next_writes(lost, tables)
 
     def _present(self, lost: Sequence[tuple[StateWrite, bytes | None]]) -> Tables:

@@ -6,7 +6,7 @@ So the same instant gives the same local time on every machine, whatever its TZ 
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -23,10 +23,10 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def _offset_seconds(hour: int) -> int:
     # Every offset change of this zone since 1918 happened on a full hour of UTC, so an hour has one
-    # offset. The cache stays small: 8,760 hours a year.
+    # offset: 8,760 a year, and a bound for what hostile events may name.
     moment = datetime.fromtimestamp(hour * 3600, zone(_ORIGIN_ZONE))
     offset = moment.utcoffset()
     assert offset is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer import message_accumulator
+from aiokafka.producer import producer as producer_module
 from aiokafka.record import default_records
 
 __all__ = ["RawRecord", "produce_raw"]
@@ -43,7 +44,9 @@ def _named(raw: bytes) -> _Name:
 def produce_raw(bootstrap: str, records: Iterable[RawRecord]) -> list[int]:
     """Produce in order; return the offset of each."""
     # The compiled builder takes no subclass of str.
-    message_accumulator.DefaultRecordBatchBuilder = default_records._DefaultRecordBatchBuilderPy
+    plain = default_records._DefaultRecordBatchBuilderPy
+    message_accumulator.DefaultRecordBatchBuilder = plain
+    producer_module.DefaultRecordBatchBuilder = plain
 
     async def produce() -> list[int]:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=2**20)

@@ -57,8 +57,8 @@ class Traffic:
         for mistake, (stage, reason) in MISTAKES.items():
             for topic in (self.readings, self.requests):
                 if mistake == "sum-overflows":
-                    self.send(topic, "sum-fills", meter="full")
-                self.send(topic, mistake, wrong=(stage, reason), meter="full")
+                    self.send(topic, "sum-fills", meter=f"full {topic}")
+                self.send(topic, mistake, wrong=(stage, reason), meter=f"full {topic}")
         for mistake, (stage, reason) in ASKING.items():
             self.send(self.requests, mistake, wrong=(stage, reason))
         for topic in (self.readings, self.requests):

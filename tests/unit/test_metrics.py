@@ -226,3 +226,13 @@ def test_a_stage_that_raises_is_timed_and_raises() -> None:
     with pytest.raises(ValueError, match="no"), metrics.stage("score"):
         raise ValueError("no")
     assert value(metrics, "stream_app_stage_seconds_count", stage="score") == 1
+
+
+def test_a_reason_that_a_decoder_made_up_is_no_label() -> None:
+    """A producer could make as many series as it likes."""
+    metrics = Metrics()
+    for number in range(100):
+        metrics.dead_letters("flights", "decode", f"made up {number}", "poison", 1)
+    letters = [key for key in samples(metrics) if key[0] == "stream_app_dead_letters_total"]
+    assert len(letters) == 1
+    assert ("reason", "other") in letters[0][1]

@@ -1,5 +1,6 @@
 """Stage decode: a reason for each record that is no event, and its neighbours pass."""
 
+import math
 import re
 from typing import Any, Literal
 
@@ -135,6 +136,65 @@ def test_a_decoder_that_gives_no_event_is_a_bug() -> None:
     (item,) = Stage(decoder=nothing).decode([record(PAYMENTS)])
     assert item.failure is not None
     assert (item.failure.reason, item.failure.disposition) == ("not-an-event", "bug")
+
+
+class _SilentError(InvalidEventError):
+    """Says nothing, not even when it is asked."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
+    def __str__(self) -> str:
+        raise RuntimeError("nothing to say")
+
+
+def _silent(value: bytes) -> Any:
+    raise _SilentError
+
+
+def _event(**fields: Any) -> Any:
+    return lambda value: Event.model_construct(**fields)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "reason"),
+    [
+        (_event(event_id="e", event_time=math.nan), "time-out-of-range"),
+        (_event(event_id="e", event_time=math.inf), "time-out-of-range"),
+        (_event(event_id="e", event_time="noon"), "invalid-event"),
+        (_event(event_id="e", event_time=None), "invalid-event"),
+        (_event(event_id="e"), "invalid-event"),
+        (_event(event_time=NOW), "invalid-event"),
+        (_event(event_id=7, event_time=NOW), "invalid-event"),
+        (_event(event_id=None, event_time=NOW), "invalid-event"),
+        (_event(event_id="\udfff", event_time=NOW), "invalid-event"),
+        (lambda value: Event.__new__(Event), "invalid-event"),
+        (lambda value: Event, "not-an-event"),
+        (lambda value: {"event_id": "e", "event_time": NOW}, "not-an-event"),
+        (_silent, "decoder-error"),
+    ],
+)
+def test_what_an_own_decoder_gives_costs_one_record(decoder: Any, reason: str) -> None:
+    """Whatever it is; the same before and after a good event of the same type."""
+
+    def decode(value: bytes) -> Event:
+        good = Event.model_construct(event_id="ä", event_time=NOW)
+        return good if value == b"good" else decoder(value)
+
+    values = [b"bad", b"good", b"bad", b"good"]
+    stage = Stage(decoder=decode)
+    items = stage.decode([record(PAYMENTS, n, value) for n, value in enumerate(values)])
+    assert [each.failure and each.failure.reason for each in items] == [reason, None] * 2
+    assert len(items[0].failure.message) <= 500  # type: ignore[union-attr]
+
+
+def test_a_record_that_is_refused_is_not_decoded() -> None:
+    """Its headers are to blame, whatever its value is."""
+    failure = Failure("decode", "invalid-headers", "no UTF-8")
+    refused = Record(PAYMENTS, 0, NOW, b"key", valid(), None, failure)
+    stage = Stage(decoder=_break_down)
+    (item,) = stage.decode([refused])
+    assert item.failure is failure
 
 
 def test_times_are_judged_by_the_record_not_by_the_wall() -> None:

@@ -1,6 +1,8 @@
 """What a use case's own code may do wrong while a batch is worked on: one record's failure each."""
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -233,6 +235,24 @@ def test_an_update_that_fails_on_what_another_worker_left_is_told(
     state = stored(worker, 1, "north")
     assert state.count == 3
     assert math.isfinite(state.values[2])
+
+
+@pytest.mark.parametrize("name", ["key-int", "update-raises", "read", "apply", "count"])
+def test_a_failed_record_is_let_go_of_with_its_batch(name: str) -> None:
+    """The traceback of what was raised must not keep a batch of megabytes alive."""
+    worker = Worker(features=features(**CASES[name][0]))
+    items = [order(P, 0, 10.0, amount=2.0), order(P, 1, 11.0, amount=13.0)]
+    kept = weakref.ref(items[0].event)
+    gc.collect()
+    gc.disable()
+    try:
+        enriched(worker, *items)
+        worker.state.forget_all()
+        assert items[1].failure is not None
+        del items
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_a_time_that_is_refused_names_field_value_and_bounds() -> None:
