@@ -126,7 +126,7 @@ class EventsTruncated(_UncleanElection):
         "topic-made-anew-while-frozen",
         "outputs-truncated",
     }
-    ends_workers = (r"truncat|lost records|behind the end|acknowledged|ends at",)
+    ends_workers = (r"lost records they had acknowledged|ends at offset",)
 
     def topic(self, scene: Scene) -> str:
         return scene.bed.topics[self.choice % len(scene.bed.topics)]

@@ -68,7 +68,7 @@ class TopicMadeAnew(_OnTopic):
     most = 1
     # What a deleted topic had fed into a state that is lost can be read nowhere.
     not_with: ClassVar[frozenset[str]] = STATE_LOSS
-    ends_workers = (r"made anew|deleted|recreated|another topic|topic id|no topic|unknown topic",)
+    ends_workers = (r"made anew|deleted|recreated|another topic|create the topic",)
 
     def begin(self, scene: Scene) -> None:
         topic = self.topic(scene)
