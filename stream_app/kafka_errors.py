@@ -140,7 +140,7 @@ _TABLE: Final[dict[int, Verdict]] = {
     KafkaError._LOG_TRUNCATION: _permanent(
         "the brokers lost records they had acknowledged: set the group's offset, or give `application` another name"
     ),
-    KafkaError._INVALID_DIFFERENT_RECORD: _PASSING,
+    KafkaError._INVALID_DIFFERENT_RECORD: _record("another record of its batch was refused"),  # taken alone
     KafkaError._DESTROY_BROKER: _PASSING,
     KafkaError.UNKNOWN: _doubtful("the brokers' logs say what went wrong there"),
     KafkaError.NO_ERROR: _PASSING,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 from confluent_kafka import KafkaError
 
@@ -26,6 +27,15 @@ __all__ = ["Refusals", "apart", "are_batches_too_large", "reason_to_wait"]
 
 log = get_logger(__name__)
 
+_SIZE: Final = frozenset(
+    {
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+    }
+)
+"""A record is refused for its size, or for that of its batch."""
+
 
 def apart(refused: Refused) -> tuple[Refused, Refused]:
     """Those whose refusal may be the fault of a record, and the others."""
@@ -38,7 +48,7 @@ def apart(refused: Refused) -> tuple[Refused, Refused]:
 
 def are_batches_too_large(blamed: Refused) -> bool:
     """Whether a record whose batch was refused for its size was taken when it came alone."""
-    return any(each.fits and error.code() != KafkaError.INVALID_RECORD for each, error in blamed)
+    return any(each.fits and error.code() in _SIZE for each, error in blamed)
 
 
 def reason_to_wait(refused: Refused) -> ServiceAwayError:
@@ -75,7 +85,7 @@ class Refusals:
 
     def __call__(self, outgoing: Outgoing, error: KafkaError) -> Outgoing | None:
         """What to publish instead, if anything; raises `FatalError` where nothing is left to try."""
-        is_invalid = error.code() == KafkaError.INVALID_RECORD
+        is_invalid = error.code() not in _SIZE
         if is_invalid and outgoing.key is not None:
             # Not for want of a key in a compacted topic: its timestamp is the moment it was sent at.
             raise FatalError(self._clocks(outgoing))
@@ -125,7 +135,7 @@ class Refusals:
         )
 
     def _hopeless(self, outgoing: Outgoing, error: KafkaError) -> str:
-        if error.code() == KafkaError.INVALID_RECORD:
+        if error.code() not in _SIZE:
             return (
                 f"kafka refuses {_named(outgoing)}, which has no key: set cleanup.policy=delete for "
                 f"{outgoing.topic}; or {self._clocks(outgoing)}"

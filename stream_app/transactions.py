@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from stream_app.commit import CommitStage
-from stream_app.errors import ServiceAwayError
+from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.in_time import InTime
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed
@@ -141,7 +141,10 @@ class TransactionStage:
 
     def close(self) -> None:
         """Abort what is open; the brokers would, after `transaction_timeout_seconds`."""
-        self.suspend()
+        try:
+            self.suspend()
+        except FatalError as error:
+            log.info("the open transaction is left to the brokers: %s", error)
 
     # Steps, each of which may be tried again from its beginning.
 

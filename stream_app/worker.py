@@ -205,7 +205,7 @@ class Worker:
                     store,
                     self._patience,
                     metrics,
-                    Trial(settings, self._patience),
+                    Trial(settings, self._patience, on_progress=self.watchdog.progress),
                     self.watchdog.work,
                 ),
                 rebuilding,

@@ -43,6 +43,9 @@ def omitted_digest(length: int, sha256: bytes) -> int:
 def event_digest(event_id: object, event_time: object, first_origin: Origin | None) -> int:
     """Of what a prediction repeats of its event."""
     try:
+        if isinstance(event_id, str):
+            # Bytes, since the hash of a string enumeration's member is not that of its text.
+            event_id = event_id.encode("utf-8", "surrogatepass")
         return hash((event_id, event_time, first_origin)) & _MASK
     except Exception:  # noqa: BLE001 - a use case's decoder may put anything into an event
         return NO_EVENT

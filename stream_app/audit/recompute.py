@@ -13,7 +13,6 @@ or not by a worker's clock. Count and digest of a state tell which of them it ho
 from __future__ import annotations
 
 import math
-import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from confluent_kafka import Message
 from features.codec import StateCodec
 from features.engine import EntityState, account_hashes
 from features.foreign import bounded
-from features.states import DecayedSums, LastValue, OpenItems, State, Update
+from features.states import State, Update
 from features.stores import Store
 from features.usecase import UseCase
 from features.views import View
@@ -36,17 +35,15 @@ from stream_app.audit.places import Place
 from stream_app.audit.reading import Progress, read
 from stream_app.audit.report import RecomputeReport
 from stream_app.audit.updates import StateUpdate, Updates
+from stream_app.audit.values import same_values
 from stream_app.errors import ConfigurationError
 from stream_app.records import Item
 
 __all__ = ["recompute", "same_values"]
 
 _MASK: Final = 2**64 - 1
-_RELATIVE: Final = 1e-9
 _TRIES: Final = 5_000
 """Choices of uncertain updates that are tried for one state."""
-_ABSOLUTE: Final = 1e-12
-"""For sums of which little is left because their addends cancelled out."""
 
 
 def recompute(
@@ -308,40 +305,6 @@ def _difference(state: State, held: _Compared) -> str:
     if not same_values(state, stored.values, held.values):
         return f"it holds {_short(stored.values)} and should hold {_short(held.values)}"
     return ""
-
-
-def same_values(state: State, stored: Sequence[Any], expected: Sequence[Any]) -> bool:
-    """Whether a state's own values are those expected, as exactly as its kind allows.
-
-    Those of a use case's own kind may be numbers or text; its laws ask of sums what ours ask.
-    """
-    if isinstance(state, DecayedSums):
-        exact = 1
-    else:
-        exact = len(expected) if isinstance(state, LastValue | OpenItems) else 0
-    return len(stored) == len(expected) and all(
-        _same(left, right, exactly=position < exact)
-        for position, (left, right) in enumerate(zip(stored, _packed(state, expected), strict=True))
-    )
-
-
-def _packed(state: State, values: Sequence[Any]) -> Sequence[Any]:
-    """Values as a store gives them back: a kind of its own may keep fewer digits, or text padded."""
-    try:
-        layout = struct.Struct("<" + state.format)
-        return layout.unpack(layout.pack(*values))
-    except (struct.error, TypeError, ValueError, OverflowError):
-        return values
-
-
-def _same(left: Any, right: Any, *, exactly: bool) -> bool:
-    if left == right:
-        return True
-    if not (isinstance(left, float) and isinstance(right, float)):
-        return False
-    if math.isnan(left) and math.isnan(right):
-        return True
-    return not exactly and math.isclose(left, right, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
 
 
 def _short(values: Sequence[Any]) -> str:

@@ -215,6 +215,8 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         starts_at="beginning",
         on_gone="stop",
         on_gone_records=lambda *_: None,
+        applied=lambda partitions: [-1] * len(partitions),
+        on_skipped_records=lambda *_: None,
     )
     return Assignment(
         member.topics,
@@ -225,6 +227,8 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         metrics=Metrics(),
         revoke_seconds=lambda: 0.0,
         in_order=lambda: True,
+        on_found=lambda _: None,
+        refusal_seconds=30.0,
     )
 
 

@@ -55,6 +55,8 @@ def test_hostile_records_end_no_audit_and_are_no_failures(meters: Bed) -> None:
         replace(some, key=b"k" * 800_000),
         replace(some, key=b"\xff" * 10),
         replace(some, key=None),
+        replace(some, key=b"", value=b"no JSON"),
+        replace(ask, key=b""),
         replace(ask, key=b"\xed\xa0\x80"),
         replace(ask, headers=[(f"h{n}", b"") for n in range(20_000)]),
         replace(ask, headers=[("a", None), ("a", b"\xff"), ("prediction-id", b"mine")]),

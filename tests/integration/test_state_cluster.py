@@ -34,7 +34,7 @@ def test_another_number_of_buckets_ends_the_worker_with_a_sentence(meters: Bed) 
         worker.until("the backlog is drained", meters.drained)
     meters.cluster.produce(meters.meters(300))
     with meters.worker(state_buckets=4) as worker:
-        assert worker.wait() == 1
+        assert worker.wait() == 2
         assert "state_buckets: the application's state is spread over 1 buckets" in worker.log
         assert "Traceback" not in worker.log
     assert not meters.drained()

@@ -214,8 +214,8 @@ def _checked(reply: Any) -> Any:
 def spread_otherwise(found: int, opened: int) -> StoreMismatchError:
     """The states would not be found."""
     return StoreMismatchError(
-        f"the application's state is spread over {found} buckets and was opened with {opened}: set "
-        f"state_buckets to {found}, or give the application another name"
+        f"state_buckets: the application's state is spread over {found} buckets and was opened with "
+        f"{opened}: set state_buckets to {found}, or give the application another name"
     )
 
 

@@ -129,7 +129,7 @@ class RedisStore:
         names = [str(source) for source in sources]
         with understood():
             ids = register(self._nodes, self._keys_of(0), cluster, names)
-        self._names.update(zip(ids, names, strict=True))
+            self._names.update(zip(ids, names, strict=True))
         return ids
 
     def read(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from features.usecase import Prediction
 from stream_app.audit.brokers import Topic
 from stream_app.audit.faults import Fault
-from stream_app.audit.identities import Identity, bytes_digest, event_digest
+from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Fate, Kind, Ledger, Terms
 from stream_app.audit.outputs import Outputs
 from stream_app.audit.places import Place
@@ -408,6 +409,17 @@ def test_examples_of_faults_are_bounded_and_all_are_counted() -> None:
         books.predict(origin(12), value=None)
     assert books.faults == {Fault.WITHOUT_VALUE: 150}
     assert len(books.outputs.faults.examples) == 100
+
+
+def test_an_event_id_is_known_by_its_text() -> None:
+    """A decoder may give a kind of string; a prediction has it as text."""
+
+    class Number(StrEnum):
+        ONE = "e"
+
+    assert event_digest(Number.ONE, 5, None) == event_digest("e", 5.0, None)
+    assert event_digest("\ud800", 5.0, None) != event_digest("e", 5.0, None)
+    assert event_digest(["e"], 5.0, None) == NO_EVENT
 
 
 def test_what_has_no_bytes_is_not_what_is_absent() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.stores.expiry import expiry_seconds
@@ -26,6 +26,7 @@ def test_a_state_outlives_its_ttl_and_its_records() -> None:
     late=st.floats(-1.0, 1.0),
     beyond=st.floats(0.1, 1e6),
 )
+@example(written=0.0, lain=1.0, ahead=1.0, late=-1.0, beyond=0.1)
 @examples
 def test_what_is_forgotten_would_be_read_as_absent(
     written: float, lain: float, ahead: float, late: float, beyond: float

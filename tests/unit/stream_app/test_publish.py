@@ -466,3 +466,13 @@ def test_closing_survives_a_dead_producer() -> None:
     publish(b"1")
     publish.producers.made[0].raises = {"flush": [SystemError("returned NULL")]}
     publish.stage.close()
+
+
+def test_neighbours_of_a_record_without_key_pass_at_once() -> None:
+    """librdkafka says of them that another record is invalid: taken alone, none waits."""
+    brokers = Brokers()
+    brokers.errors["out"] = [KafkaError(KafkaError._INVALID_DIFFERENT_RECORD)]
+    publish = Publishing(brokers)
+    assert publish(b"1", b"2") == [b"1", b"2"]
+    assert publish.waiting == []
+    assert publish.producers.batch_bytes == 1_000_000

@@ -526,3 +526,11 @@ def test_what_transactions_need_is_seen_before_the_group_is_joined() -> None:
     scene.log.raises["init"] = [failure(KafkaError.INVALID_TRANSACTION_TIMEOUT, fatal=True)]
     with pytest.raises(FatalError, match="transaction_timeout_seconds"):
         scene.stage.check()
+
+
+def test_closing_leaves_to_the_brokers_what_they_refuse_to_abort(scene: Scene) -> None:
+    """The worker stops in order all the same."""
+    scene.deliver(item(P, 0))
+    scene.log.raises["abort"] = [failure(KafkaError.UNSUPPORTED_VERSION)]
+    scene.stage.close()
+    assert "abort" in scene.log.calls
