@@ -68,4 +68,4 @@ def configure(bootstrap: str, topics: Mapping[str, Mapping[str, str]]) -> None:
     if wanted:
         asked = admin.incremental_alter_configs(wanted, request_timeout=_REQUEST_SECONDS)
         for future in asked.values():
-            future.result()
+            future.result(_REQUEST_SECONDS)

@@ -52,8 +52,9 @@ class PartitionsAdded(_OnTopic):
         count = partitions(scene, topic) + 1
         if 1 < count <= _MOST_PARTITIONS:
             wanted = [NewPartitions(topic, count)]
-            asked = admin(scene).create_partitions(wanted, request_timeout=REQUEST_SECONDS)
-            asked[topic].result()
+            client = admin(scene)  # kept: the answer comes to nobody where the client is gone
+            asked = client.create_partitions(wanted, request_timeout=REQUEST_SECONDS)
+            asked[topic].result(REQUEST_SECONDS)
 
 
 class TopicMadeAnew(_OnTopic):
@@ -68,7 +69,7 @@ class TopicMadeAnew(_OnTopic):
     most = 1
     # What a deleted topic had fed into a state that is lost can be read nowhere.
     not_with: ClassVar[frozenset[str]] = STATE_LOSS
-    ends_workers = (r"made anew|deleted|recreated|another topic|topic id|no topic|unknown topic",)
+    ends_workers = (r"made anew|deleted|recreated|another topic|create the topic",)
 
     def begin(self, scene: Scene) -> None:
         topic = self.topic(scene)
@@ -139,12 +140,14 @@ def partitions(scene: Scene, topic: str) -> int:
 def delete(scene: Scene, topic: str) -> None:
     """Delete a topic and return when it is gone."""
 
+    client = admin(scene)
+
     def ask() -> None:
-        asked = admin(scene).delete_topics(
+        asked = client.delete_topics(
             [topic], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS
         )
-        with suppress(KafkaException):  # whether it is gone is seen below
-            asked[topic].result()
+        with suppress(KafkaException, TimeoutError):  # whether it is gone is seen below
+            asked[topic].result(2 * REQUEST_SECONDS)
 
     def is_gone() -> bool:
         ask()
