@@ -71,7 +71,7 @@ class LocalRedis(LocalService):
 
     def _answers(self) -> bool:
         client = redis.Redis(
-            host=HOST, port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
+            host=HOST, port=self.port, protocol=2, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
         try:
             return bool(client.ping())

@@ -58,7 +58,7 @@ def test_the_rights_in_the_docs_are_enough(with_rights: WithRights, buckets: int
 
 def test_the_rights_in_the_docs_are_enough_on_a_cluster(redis_cluster: LocalRedisCluster) -> None:
     """Its topology has to be asked for, too."""
-    rights = [*COMMANDS, "cluster|slots", "readonly", "asking"]
+    rights = [*COMMANDS, "command", "cluster|slots", "readonly", "asking"]
     nodes = [Redis.from_url(node.url) for node in redis_cluster.nodes]
     for node in nodes:
         node.acl_setuser(
