@@ -34,6 +34,9 @@ REASONS: Final[dict[str, str]] = {
     "unscorable": "neither the champion nor a fallback gave a finite answer",
     "fields-error": "making the answer of the model's outputs raised an exception",
     "invalid-answer": "the answer breaks the contract of the predictions",
+    # publish
+    "unencodable-answer": "the answer cannot be written as JSON",
+    "prediction-refused": "the brokers refuse the prediction, also without headers and alone",
     # found in a child process
     "process-crash": "the record ends the process that works on it",
     "process-hang": "the record keeps the process that works on it for too long",

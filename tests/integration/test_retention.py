@@ -85,7 +85,8 @@ def test_a_state_is_forgotten_after_ttl_and_retention(
         InputTopic(topic_factory(config=WEEK), topic.decoder) for topic in usecase.topics
     )
     usecase = replace(usecase, topics=topics)
-    expected = TTL_SECONDS + 8 * 86_400
+    late_seconds = usecase.times.behind_seconds + usecase.times.ahead_seconds
+    expected = TTL_SECONDS + 8 * 86_400 + late_seconds
     assert expected - 60 <= written(redis, redis_url, usecase, kafka) <= expected
     assert written(redis, redis_url, usecase, kafka, state_expiry=False) == -1
     replayed = replace(usecase, times=TimeBounds(earliest=0.0, latest=1e9))
