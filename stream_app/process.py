@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -28,6 +29,9 @@ log = get_logger(__name__)
 
 _LAST_SECONDS = 5.0
 """How long threads may take to notice that the worker has stopped."""
+_BEYOND_DRAIN_SECONDS = 20.0
+"""How long a stop may take besides finishing what is in flight: each of its waits has a bound, and
+together they take less."""
 _FAILED = 1
 _WRONG = 2
 
@@ -49,9 +53,28 @@ class Process(faust.Worker):  # type: ignore[misc]
     def stop_in_order(self) -> None:
         """Stop the app, as a signal would."""
         if self._signal_stop_future is None:
+            self._bound_stop(self.app.worker.settings.drain_seconds + _BEYOND_DRAIN_SECONDS)
             self._signal_stop_future = asyncio.ensure_future(
                 self._stop_on_signal(signal.SIGTERM), loop=self.loop
             )
+
+    def _bound_stop(self, seconds: float) -> None:
+        """End the process at once where the stop itself hangs, with a traceback of every thread.
+
+        Seen once: a service that Faust started while its app was being stopped was never stopped.
+        """
+
+        def end() -> None:
+            faulthandler.dump_traceback(file=sys.__stderr__)
+            end_process(
+                f"the worker has not stopped within {seconds:g} s: the process ends, and what is "
+                "unfinished is read again",
+                self._status(failed=True),
+            )
+
+        bound = threading.Timer(seconds, end)
+        bound.daemon = True
+        bound.start()
 
     def _schedule_shutdown(self, number: signal.Signals) -> None:
         if self._signal_stop_time:
