@@ -5,6 +5,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 ARGS ?=
+JOBS ?= 3
 ROUNDS ?= 5
 SEED ?= 1
 MODE ?= at_least_once
@@ -42,8 +43,9 @@ help: ## this list
 demo: .venv/.installed ## the product in a minute: real Kafka, real Redis, real flights
 	@exec $(PY) -m demo $(ARGS)
 
-test: .venv/.installed ## every test, with a real Kafka and a real Redis
-	@$(PY) -m pytest $(ARGS)
+# Tests wait more than they work: JOBS of their files run at once, each with services of its own.
+test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-unit: .venv/.installed ## the tests that need no service
 	@$(PY) -m pytest tests/unit $(ARGS)
