@@ -83,6 +83,11 @@ def command(
             status = _run(options, display, as_json)
     except KeyboardInterrupt:
         _end("Stopped; nothing is left behind.", _INTERRUPTED)
+    except SystemError as error:
+        # What a signal's handler raises inside confluent-kafka comes out of it as this (2.16).
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        _end("Stopped; nothing is left behind.", _INTERRUPTED)
     except (DemoError, LocalServiceError, ConfigurationError) as error:
         _end(str(error), _FAILED)
     sys.exit(status)

@@ -63,28 +63,29 @@ class Patience:
         wait = self._initial
         waiting = False
         refused_since: float | None = None
-        given_up = "given up"
+        is_away = False
         try:
             while True:
+                is_away = False  # whatever else it raises, the service has answered
                 try:
-                    answer = call()
+                    return call()
                 except (ServiceAwayError, StoreUnavailableError) as error:
                     known = self._explained(error) if isinstance(error, ServiceAwayError) else error
-                    first, waiting = not waiting, True
+                    first, waiting, is_away = not waiting, True, True
                     self._on_waiting(service, True, str(known))
                     refused_since = self._refused(known, refused_since)
                     if first and before_waiting is not None:
                         before_waiting()
-                else:
-                    given_up = ""
-                    return answer
+                except StoppingError:
+                    is_away = True
+                    raise
                 # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
                 if self._stopping.wait(random.uniform(self._initial / 2, wait)):
                     raise StoppingError(f"stopped while waiting for {service}")
                 wait = min(self._max, wait * 2)
         finally:
             if waiting:
-                self._on_waiting(service, False, given_up)
+                self._on_waiting(service, False, "given up" if is_away else "")
 
     def _refused(self, error: Exception, since: float | None) -> float | None:
         """Since when the service has done nothing but refuse; raises `FatalError` after a while."""

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 
 from stream_app.commit import CommitStage
 from stream_app.dead_letters import DeadLetters
+from stream_app.offsets import Group
 from stream_app.patience import Patience
 from stream_app.producing import Producers
 from stream_app.publish import Publishing, PublishStage
@@ -86,7 +87,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
         interval_seconds=0.0,
         timeout_seconds=10.0,
         group_metadata=consumer.consumer_group_metadata,
-        committed=lambda _: {},
+        committed=Group(settings.consumer_properties(group)).committed,
         look=lambda: None,
         on_waiting=lambda *_: None,
     )
