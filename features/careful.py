@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from features.causes import FeatureError
+from features.causes import FeatureError, unless_told_to_end
 from features.codec import StateOverflowError
 from features.engine import Arrival, EntityState, FeatureEngine, Tables
 from features.plans import Plan
@@ -63,7 +63,8 @@ def _one_by_one(
         before = _before(plan, arrival, tables)
         try:
             take(arrival)
-        except Exception as error:  # noqa: BLE001 - any function of the declaration may raise anything
+        except BaseException as error:  # noqa: BLE001 - any function of the declaration may raise anything
+            unless_told_to_end(error)
             what, where = plan.place_of(error)
             reason = "column-error" if what == "column" else "apply-error"
             arrival.error = FeatureError(reason, where, error)

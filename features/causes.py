@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import threading
 from pathlib import PurePath
 from traceback import walk_tb
 from typing import Final
 
 from features.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of"]
+__all__ = ["FeatureError", "cause_of", "unless_told_to_end"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -42,13 +43,25 @@ def cause_of(error: BaseException) -> str:
     return bounded(f"{name} in {code.co_name} ({path}:{line})")
 
 
+def unless_told_to_end(error: BaseException) -> None:
+    """Raise the error again where it is Ctrl-C, and no doing of the code that was called.
+
+    A use case's code may raise what is no `Exception`: `sys.exit`, or a panic of a library in Rust.
+    """
+    if (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    ):
+        raise error
+
+
 class FeatureError(Exception):
     """A function of the feature declaration failed for one record; `__cause__` is what it raised.
 
     `reason` is a code of the worker's catalogue; the text names the function and quotes nothing.
     """
 
-    def __init__(self, reason: str, where: str, error: Exception, why: str = "") -> None:
+    def __init__(self, reason: str, where: str, error: BaseException, why: str = "") -> None:
         super().__init__(f"{where}: {why or cause_of(error)}")
         self.reason = reason
         self.__cause__ = error

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from features.causes import FeatureError
+from features.causes import FeatureError, unless_told_to_end
 from features.evaluation import evaluate, evaluate_alone
 from features.events import Event
 from features.plans import Plan
@@ -159,7 +159,8 @@ class FeatureEngine:
             plan = self.plan(kind)
             try:
                 distinct = evaluate(plan, group)
-            except Exception:  # noqa: BLE001 - any function of the declaration may raise anything
+            except BaseException as error:  # noqa: BLE001 - any function of the declaration may raise anything
+                unless_told_to_end(error)
                 distinct = evaluate_alone(plan, group)
             for view, key in plan.touches:
                 wanted[view] |= distinct[key]  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from features.causes import FeatureError
-from features.states import InvalidUpdateError, Update
+from features.causes import FeatureError, unless_told_to_end
+from features.states import InvalidUpdateError, Update, plain_updates
 
 if TYPE_CHECKING:
     from features.engine import Arrival
@@ -36,7 +36,7 @@ def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
         # Views that differ in their entity alone share the function of their updates.
         column = evaluated.get((update, state.width))
         if column is None:
-            column = evaluated[update, state.width] = list(map(update, events))
+            column = evaluated[update, state.width] = plain_updates(list(map(update, events)))
             state.check(column)
         updates.append(column)
     rows = [list(map(compute, events)) for compute in plan.row]
@@ -112,10 +112,12 @@ def _update(plan: Plan, number: int, arrival: Arrival) -> Update | None:
     where = plan.update_of(number)
     update: Update | None = _feature(where, function, arrival)
     try:
+        (update,) = plain_updates([update])
         state.check([update])
     except InvalidUpdateError as error:
         raise FeatureError("invalid-update", where, error, str(error)) from error
-    except Exception as error:
+    except BaseException as error:
+        unless_told_to_end(error)
         raise FeatureError("invalid-update", where, error) from error
     return update
 
@@ -123,5 +125,6 @@ def _update(plan: Plan, number: int, arrival: Arrival) -> Update | None:
 def _feature(where: str, function: Callable[[Any], Any], arrival: Arrival) -> Any:
     try:
         return function(arrival.event)
-    except Exception as error:
+    except BaseException as error:
+        unless_told_to_end(error)
         raise FeatureError("feature-error", where, error) from error

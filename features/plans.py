@@ -107,7 +107,7 @@ class Plan:
         """Name one of `updates`, for a person."""
         return f"the update of view {self._views[self.updated[number][0]].name}"
 
-    def place_of(self, error: Exception) -> tuple[str, str]:
+    def place_of(self, error: BaseException) -> tuple[str, str]:
         """What `read` or `update` was at when it raised: `column` or `update`, and a name for it."""
         at = [(f.f_code.co_name, line) for f, line in walk_tb(error.__traceback__)
               if f.f_code.co_filename == self._file]  # fmt: skip

@@ -22,9 +22,11 @@ from itertools import chain
 from math import exp2
 from typing import Any, ClassVar, Final, Protocol, SupportsFloat
 
+import numpy as np
+
 __all__ = [
     "EXPRESSION_NAMES", "Apply", "DecayedSums", "Formula", "InvalidUpdateError", "LastValue",
-    "OpenItems", "Read", "State", "Statements", "Update",
+    "OpenItems", "Read", "State", "Statements", "Update", "plain_updates",
 ]  # fmt: skip
 
 #: A state in memory.
@@ -357,6 +359,24 @@ class OpenItems:
             return float(sum(state[low:]) + sum(state[1 : high + 1]))
 
         return read
+
+
+_PLAIN: Final = frozenset({float, int, bool, str, type(None)})
+
+
+def plain_updates(updates: list[Update | None]) -> list[Update | None]:
+    """The updates with Python's numbers for those of numpy, whose width a sum in memory would take
+    on: of single precision, or of eight bits that run over. Raises for arrays, and what is no tuple.
+    """
+    if _PLAIN.issuperset(map(type, chain.from_iterable(filter(None, updates)))):
+        return updates
+    return [update and tuple(map(_plain, update)) for update in updates]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        raise InvalidUpdateError("an update holds an array")
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_numbers(updates: Iterable[Update | None], width: int) -> None:

@@ -8,11 +8,13 @@ prediction has, is validated whole, which takes 6 us.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from inspect import get_annotations
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from features.foreign import bounded
 from features.usecase import Prediction
@@ -27,12 +29,30 @@ Common = Mapping[str, Any]
 def as_answers(made: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
     """What a use case's `fields` made, as plain dicts; raises unless it is one a row.
 
-    Copies, so that what was held against the contract is what is published.
+    Copies, so that what was held against the contract is what is published: of a generator within
+    an answer nothing would be left.
     """
-    answers = [dict(answer) for answer in made]
+    # One that never ends is seen by its first that is too many.
+    answers = [dict(answer) for answer in islice(made, count + 1)]
     if len(answers) != count:
-        raise ValueError(f"{len(answers)} answers for {count} rows")
+        raise ValueError(
+            f"{'more' if len(answers) > count else len(answers)} answers for {count} rows"
+        )
+    for answer in answers:
+        if not _PLAIN.issuperset(map(type, answer.values())):
+            _make_plain(answer)
     return answers
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _make_plain(answer: dict[str, Any]) -> None:
+    for name, value in answer.items():
+        if type(value) not in _PLAIN:
+            # What has no form in JSON stays, to be told of with its name.
+            with suppress(Exception):
+                answer[name] = from_json(to_json(value, inf_nan_mode="constants"))
 
 
 class AnswerContract:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from features.causes import cause_of
+from features.causes import cause_of, unless_told_to_end
 from features.events import Decoder, Event, InvalidEventError
 from features.foreign import bounded
 from features.moments import in_utc
@@ -66,7 +66,8 @@ class DecodeStage:
                         failure = self._doubt(event, record)
                     if event.__pydantic_extra__:
                         unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
-                except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
+                except BaseException as error:  # noqa: BLE001 - a use case's decoder may raise anything
+                    unless_told_to_end(error)
                     failure = _refused(error) if event is _NOTHING else _unusable(event, error)
             elif failure is None:
                 failure = self._no_value(value)
@@ -120,24 +121,29 @@ class DecodeStage:
         return Failure("decode", reason, REASONS[reason])
 
 
-def _refused(error: Exception) -> Failure:
+def _refused(error: BaseException) -> Failure:
     """The failure of a record that its decoder did not take."""
     if isinstance(error, InvalidEventError):
         try:
-            return Failure("decode", error.reason, str(error), error.field)
-        except Exception as another:  # noqa: BLE001 - it may be derived from, and say nothing
+            # Bounded where they were made, but one derived from it may have others.
+            field = None if error.field is None else bounded(str(error.field))
+            return Failure("decode", bounded(str(error.reason)), bounded(str(error), 500), field)
+        except BaseException as another:  # noqa: BLE001 - it may be derived from, and say nothing
             error = another
     return Failure("decode", "decoder-error", f"the decoder: {cause_of(error)}", disposition="bug")
 
 
-def _unusable(event: object, error: Exception) -> Failure:
+def _unusable(event: object, error: BaseException) -> Failure:
     """The failure of a record of which its decoder made something that cannot be gone on with."""
     if not isinstance(event, Event):
         kind = bounded(type(event).__qualname__)
         message = f"the decoder gave an object of type {kind}, which is no features.events.Event"
         return Failure("decode", "not-an-event", message, disposition="bug")
     for field, kinds in (("event_id", str), ("event_time", (float, int))):
-        value = getattr(event, field, None)
+        try:
+            value = getattr(event, field, None)
+        except Exception:  # noqa: BLE001 - a property of the use case's own
+            value = None
         if not isinstance(value, kinds):
             kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
             message = f"the decoder gave an event whose {field} is {kind}"

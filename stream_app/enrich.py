@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from features.careful import advance_carefully
+from features.causes import unless_told_to_end
 from features.engine import FeatureEngine
 from features.usecase import TimeBounds
 from stream_app.decode import out_of_range
@@ -78,7 +79,8 @@ class EnrichStage:
             batch.writes = self._state.stage(wanted, batch.number)
         except (StreamAppError, MemoryError):
             raise
-        except Exception as error:
+        except BaseException as error:
+            unless_told_to_end(error)
             self._careful = _CAREFUL_BATCHES
             for item in items:
                 item.ahead = False

@@ -65,7 +65,7 @@ class Process(faust.Worker):  # type: ignore[misc]
         """
 
         def end() -> None:
-            faulthandler.dump_traceback(file=sys.__stderr__)
+            faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
             end_process(
                 f"the worker has not stopped within {seconds:g} s: the process ends, and what is "
                 "unfinished is read again",

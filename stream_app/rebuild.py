@@ -24,6 +24,7 @@ from stream_app.logs import get_logger
 from stream_app.record_clock import RecordClock
 from stream_app.records import Batch, Partition, Record
 from stream_app.state import StateStage
+from stream_app.transport.slices import messages
 
 __all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
 
@@ -37,6 +38,9 @@ _MOST_HALVINGS = 4
 _ENDED_SECONDS = 30.0
 """A log is believed to end where it does after so long: brokers that fail over may be behind."""
 
+
+#: A message, the partition it is of, and the record in it unless it is an event of the library's.
+_Read = tuple[Partition, Any, Record | None]
 
 #: Entered with a stage's name and its records, while they are worked on.
 Work = Callable[[str, Sequence[Record]], AbstractContextManager[object]]
@@ -155,12 +159,12 @@ class Rebuild:
         if consumer is None or moved:
             consumer = self._assign(behind)
         _check_ends(behind)
-        messages = consumer.consume(_step_records(behind), _POLL_SECONDS)
+        read = self._read(consumer, behind)
         with self._applying:
             with self._changed:
                 behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}
             try:
-                self._apply(consumer, behind, messages)
+                self._apply(consumer, behind, read)
             except BaseException:
                 with self._changed:
                     self._moved = True  # these are to be read again
@@ -177,22 +181,31 @@ class Rebuild:
         self._consumer.assign(places)
         return self._consumer
 
-    def _apply(
-        self, consumer: Consumer, behind: Mapping[Partition, _Goal], messages: Sequence[Any]
-    ) -> None:
-        self._library_log.check(behind)
+    def _read(self, consumer: Consumer, behind: Mapping[Partition, _Goal]) -> list[_Read]:
         by_place = {(p.topic, p.number): p for p in behind}
+        read: list[_Read] = []
+        for message in messages(
+            consumer, _step_records(behind), _POLL_SECONDS, lambda: self._library_log.check(behind)
+        ):
+            partition = by_place.get((message.topic(), message.partition()))
+            if partition is not None:
+                record = None if message.error() else Record.of(partition, message)
+                read.append((partition, message, record))
+        return read
+
+    def _apply(
+        self, consumer: Consumer, behind: Mapping[Partition, _Goal], read: Sequence[_Read]
+    ) -> None:
         # As they are now: others may move them meanwhile, and nothing may be left out.
         targets = {p: goal.target for p, goal in behind.items()}
         reached: dict[Partition, int] = {}
         records = []
-        for message in messages:
-            partition = by_place.get((message.topic(), message.partition()))
-            error = message.error()
-            if partition is None:
+        for partition, message, record in read:
+            if partition not in behind:
                 continue
             offset = message.offset()
-            if error is not None:
+            if record is None:
+                error = message.error()
                 self._note(consumer, error, partition, behind[partition])
                 if error.code() == KafkaError._PARTITION_EOF:
                     # Behind the last record there may be markers; they count as applied.
@@ -205,7 +218,7 @@ class Rebuild:
             if offset >= targets[partition]:
                 reached[partition] = targets[partition]
             else:
-                records.append(Record.of(partition, message))
+                records.append(record)
                 reached[partition] = offset + 1
         if reached:
             with self._work("rebuild", records):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from features.causes import cause_of
+from features.causes import cause_of, unless_told_to_end
 from features.usecase import Outputs, Prediction
 from stream_app.answers import AnswerContract, as_answers
 from stream_app.models import Model, ScoringError, finite
@@ -113,14 +113,15 @@ class ScoreStage:
                 else iter(())
             )
             return [next(answers) if ok else _NOT_FINITE for ok in good.tolist()]
-        except Exception as error:  # noqa: BLE001 - one record may make a model raise: find it
+        except BaseException as error:  # noqa: BLE001 - one record may make a model raise: find it
+            unless_told_to_end(error)
             if len(items) == 1:
                 return [_Blame(reason, _why(error, reason))]
         half = len(items) // 2
         return [*self._answers(model, items[:half]), *self._answers(model, items[half:])]
 
 
-def _why(error: Exception, reason: str) -> str:
+def _why(error: BaseException, reason: str) -> str:
     if isinstance(error, ScoringError):
         return error.why or cause_of(error.__cause__ or error)
     return f"fields: {cause_of(error)}" if reason == "fields-error" else cause_of(error)

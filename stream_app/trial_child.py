@@ -124,14 +124,14 @@ def main(descriptor: int) -> None:
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
             try:
                 stages(given)
-            except Exception as error:  # noqa: BLE001 - it would end the worker
+            except BaseException as error:  # noqa: BLE001 - it would end the worker
                 say(*_told_of(error))
             else:
                 say("survived")
             faulthandler.cancel_dump_traceback_later()
 
 
-def _told_of(error: Exception) -> tuple[str, str]:
+def _told_of(error: BaseException) -> tuple[str, str]:
     """What ended the trial, and in what words; only what the record asked for is its fault."""
     cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
     if isinstance(cause, RefusedError):

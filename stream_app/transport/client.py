@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -29,6 +30,7 @@ from stream_app.transport.incoming import Incoming
 from stream_app.transport.membership import Membership
 from stream_app.transport.positions import StartPositions
 from stream_app.transport.rebalancing import rebalancing
+from stream_app.transport.slices import messages
 
 __all__ = ["ClientThread"]
 
@@ -301,8 +303,7 @@ class ClientThread(threading.Thread):
     def _poll(self, consumer: Consumer) -> None:
         wait = self._tick if self._holding else _IDLE_SECONDS
         first = consumer.poll(min(wait, self._turn_seconds))
-        self._raise_kept()
-        self._library_log.check(self._assignment.partitions)
+        self._check()
         seen_at = time.time()
         if first is not None:
             if self._linger:
@@ -311,13 +312,14 @@ class ClientThread(threading.Thread):
             most = self._poll_max_records
             if self._crowded:
                 most = max(1, most // _CROWDED)
-            rest = consumer.consume(most - 1, 0)
-            self._raise_kept()
-            if len(rest) == most - 1:
+            rest = messages(consumer, most - 1, 0.0, self._check)
+            if self._incoming.take(consumer, chain([first], rest)) == most:
                 seen_at = self._incoming.chunk.seen_at  # there may be more
-            self._library_log.check(self._assignment.partitions)
-            self._incoming.take(consumer, [first, *rest])
         self._incoming.chunk.seen_at = seen_at
+
+    def _check(self) -> None:
+        self._raise_kept()
+        self._library_log.check(self._assignment.partitions)
 
     def _hand_over(self) -> None:
         chunk = self._incoming.chunk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -34,10 +34,11 @@ class Incoming:
         self.chunk = Chunk()
         """The one that is filled now."""
 
-    def take(self, consumer: Consumer, messages: Sequence[Any]) -> None:
-        """Put records into the chunk, and deal with events.
+    def take(self, consumer: Consumer, messages: Iterable[Any]) -> int:
+        """Put records into the chunk, and deal with events; return how many messages there were.
 
-        Raises what `ConsumerErrors.take` and `StartPositions.find_again` do.
+        A message's headers are made objects of, or let go of, before the next one is asked for.
+        Raises what `ConsumerErrors.take` and `StartPositions.find_again` do, and `messages`.
         """
         chunk = self.chunk
         first: dict[Partition, Record] = {}
@@ -45,7 +46,9 @@ class Incoming:
         ended: dict[Partition, int] = {}
         assigned: Callable[[str, int], Any] = self._assignment.get
         append = chunk.records.append
+        taken: list[Any] = []
         for message in messages:
+            taken.append(message)
             partition = assigned(message.topic(), message.partition())
             if message.error() is not None:
                 if self._is_end(consumer, partition, message):
@@ -59,16 +62,22 @@ class Incoming:
                 first[partition] = record
             last[partition] = message
             ended.pop(partition, None)
+        if any(partition.ended for partition in (*last, *ended)):
+            # Given away while more was asked for.
+            chunk.records = [r for r in chunk.records if not r.partition.ended]
+            last = {p: message for p, message in last.items() if not p.ended}
+            ended = {p: offset for p, offset in ended.items() if not p.ended}
         for partition, message in last.items():
             self._consumed(consumer, partition, first[partition], message)
             if message.leader_epoch() != partition.epochs.newest:
-                _note_epochs(partition, messages)
+                _note_epochs(partition, taken)
             partition.epochs.last_offset = message.offset()
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
             partition.starts.at_end(offset)
         chunk.ended.extend(ended)
         self._errors.delivered((*last, *ended))
+        return len(taken)
 
     def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
         """Note what came of a partition in a poll: its first record, and its last message."""

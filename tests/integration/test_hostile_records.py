@@ -117,10 +117,11 @@ def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
         # A reason that a decoder made up is no label.
         assert worker.metric("stream_app_dead_letters_total", reason="other") == 2
         assert worker.stop() == 0
+        log = worker.log
     for _, stage, reason in traffic.bad.values():
-        assert f"stage {stage}, reason {reason}" in worker.log
-    assert "were dead-lettered for mistakes in code" in worker.log
-    assert max(map(len, worker.log.splitlines())) < 2_000
+        assert f"stage {stage}, reason {reason}" in log
+    assert "were dead-lettered for mistakes in code" in log
+    assert max(map(len, log.splitlines())) < 2_000
 
     bad = {places[at] for at in traffic.bad}
     asked = {place for place in places if place[0] == traffic.requests} - bad

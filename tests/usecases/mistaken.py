@@ -4,12 +4,15 @@ A reading or request whose `event_id` is, say, `key-int ...` makes it in the fun
 entity's key; see `MISTAKES`. All others are as in `tests.usecases.regression`.
 """
 
+import asyncio
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
 import numpy as np
 
@@ -35,6 +38,14 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
     "decoder-surrogate-id": ("decode", "invalid-event"),
     "decoder-own-reason": ("decode", "bad-checksum"),
     "decoder-silent": ("decode", "decoder-error"),
+    "decoder-odd-reason": ("decode", "['a list']"),
+    "decoder-exits": ("decode", "decoder-error"),
+    "decoder-cancels": ("decode", "decoder-error"),
+    "decoder-recurses": ("decode", "decoder-error"),
+    "decoder-stops": ("decode", "decoder-error"),
+    "decoder-unreadable": ("decode", "invalid-event"),
+    "key-exits": ("enrich", "feature-error"),
+    "key-stops": ("enrich", "feature-error"),
     "key-raises": ("enrich", "feature-error"),
     "key-int": ("enrich", "invalid-key"),
     "key-bytes": ("enrich", "invalid-key"),
@@ -46,8 +57,11 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
     "update-text": ("enrich", "invalid-update"),
     "update-short": ("enrich", "invalid-update"),
     "update-number": ("enrich", "invalid-update"),
+    "update-array": ("enrich", "invalid-update"),
+    "update-exits": ("enrich", "feature-error"),
     "update-huge-count": ("enrich", "state-overflow"),
     "apply-raises": ("enrich", "apply-error"),
+    "apply-exits": ("enrich", "apply-error"),
     "apply-widens": ("enrich", "state-overflow"),
     "sum-overflows": ("enrich", "state-overflow"),
 }
@@ -58,6 +72,8 @@ ASKING: Mapping[str, tuple[str, str]] = {
     "row-raises": ("enrich", "feature-error"),
     "row-text": ("score", "unscorable"),
     "fields-raise": ("score", "fields-error"),
+    "fields-exit": ("score", "fields-error"),
+    "fields-never-end": ("score", "fields-error"),
     "fields-float32": ("score", "invalid-answer"),
     "fields-nan": ("score", "invalid-answer"),
     "fields-bytes": ("score", "invalid-answer"),
@@ -79,6 +95,13 @@ class _SilentError(InvalidEventError):
 
     def __str__(self) -> str:
         raise RuntimeError("nothing to say")
+
+
+class _Unreadable(Event):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "event_time":
+            raise LookupError(name)
+        return super().__getattribute__(name)
 
 
 class _Decoder(JsonDecoder):
@@ -107,6 +130,20 @@ class _Decoder(JsonDecoder):
                 raise InvalidEventError("bad-checksum", "x\n" * 1_000_000, "y" * 747_000)
             case "decoder-silent":
                 raise _SilentError
+            case "decoder-odd-reason":
+                odd: Any = InvalidEventError("odd", "odd")
+                odd.reason, odd.field = ["a list"], {"a": "dict"}
+                raise odd
+            case "decoder-exits":
+                sys.exit(0)
+            case "decoder-cancels":
+                raise asyncio.CancelledError
+            case "decoder-recurses":
+                return self(value)
+            case "decoder-stops":
+                raise StopIteration
+            case "decoder-unreadable":
+                return _Unreadable.model_construct(event_id="x")
         return event
 
 
@@ -114,6 +151,10 @@ def _meter(event: Any) -> Any:
     match _mistake(event):
         case "key-raises":
             raise LookupError(event.meter)
+        case "key-exits":
+            sys.exit("no key")
+        case "key-stops":
+            raise StopIteration
         case "key-int":
             return 7
         case "key-bytes":
@@ -142,6 +183,8 @@ class _Touchy(DecayedSums):
             plain(state, update[:2], rank, offset)
             if update[2:] == ("apply-raises",):
                 raise ZeroDivisionError("in apply")
+            if update[2:] == ("apply-exits",):
+                sys.exit("in apply")
             if update[2:] == ("apply-widens",):
                 state.append(1.0)
 
@@ -159,6 +202,10 @@ def _plain_update(event: Any) -> Any:
             raise LookupError(event.meter)
         case "update-nan":
             return event.event_time, math.nan
+        case "update-array":
+            return event.event_time, np.array([1.0])
+        case "update-exits":
+            sys.exit("no update")
         case "update-text":
             return event.event_time, "7"
         case "update-short":
@@ -239,6 +286,10 @@ def _fields(  # noqa: C901 - a table of mistakes
         match mistake:
             case "fields-raise":
                 raise KeyError("fields")
+            case "fields-exit":
+                sys.exit("no fields")
+            case "fields-never-end":
+                return cast("Any", ({} for _ in count()))
             case "fields-float32":
                 answer["kilowatts"] = np.float32(1.0)
             case "fields-nan":

@@ -1,6 +1,7 @@
 """Whether answers keep the contract that the use case declares."""
 
 import math
+from itertools import count
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from features.usecase import Prediction
-from stream_app.answers import AnswerContract
+from stream_app.answers import AnswerContract, as_answers
 from stream_app.score import ScoreStage
 from tests.unit.stream_app.builders import FakeModel
 from tests.unit.stream_app.test_score import fields, triggers
@@ -124,3 +125,25 @@ def test_answers_are_copied_before_they_are_looked_at() -> None:
     kept[0]["score"] = 7.0
     assert scored.items[0].served is not None
     assert scored.items[0].served.fields["score"] == pytest.approx(0.2)
+
+
+def test_what_can_be_read_once_is_published_as_it_was_looked_at() -> None:
+    """A generator within an answer was valid, and would be empty when it is encoded again."""
+
+    def generating(outputs: Any, decision: Any) -> Any:
+        return [{"parts": (part for part in (0.25, 0.75))} for _ in fields(outputs, decision)]
+
+    class Parts(Prediction):
+        parts: list[float]
+
+    scored = triggers(0.2)
+    ScoreStage(FakeModel(), [], generating, Parts)(scored)  # type: ignore[arg-type, list-item]
+    served = scored.items[0].served
+    assert served is not None
+    assert served.fields == {"parts": [0.25, 0.75]}
+
+
+def test_answers_without_end_are_refused() -> None:
+    """They would take all memory there is."""
+    with pytest.raises(ValueError, match="more answers for 2 rows"):
+        as_answers(({"score": 0.5} for _ in count()), 2)  # type: ignore[arg-type]

@@ -2,10 +2,13 @@
 
 import gc
 import math
+import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features.states import DecayedSums, OpenItems, Values
@@ -114,6 +117,14 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"update": lambda e: 13 if e.amount == 13.0 else (e.event_time, 1.0)},
         "invalid-update", "view doubtful",
     ),
+    "update-exits": (
+        {"update": lambda e: sys.exit(1) if e.amount == 13.0 else (e.event_time, e.amount)},
+        "feature-error", "SystemExit in <lambda>",
+    ),
+    "update-array": (
+        {"update": lambda e: (e.event_time, np.array([1.0]) if e.amount == 13.0 else 1.0)},
+        "invalid-update", "an update holds an array",
+    ),
     "read": ({"read": reading}, "column-error", "column mean: ZeroDivisionError in reading"),
     "apply": (
         {"state": Touchy(3600.0, ("amount",))},
@@ -165,6 +176,42 @@ def test_two_numbers_whose_sum_is_not_finite_are_each_valid() -> None:
         order(P, 0, 10.0, shop="a", amount=1.5e308), order(P, 1, 11.0, shop="b", amount=1.5e308)
     )
     assert [each.failure for each in one.items] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("state", "of"),
+    [(SUMS, lambda value: np.float32(value / 3)), (OpenItems(600.0), lambda _: np.int8(1))],
+)
+def test_numbers_of_numpy_count_as_pythons_do(state: Any, of: Callable[[float], Any]) -> None:
+    """A sum in memory would take on their width: single precision, or eight bits that run over."""
+    found = []
+    for make in (of, lambda value: of(value).item()):
+        worker = Worker(
+            features=features(
+                state=state, update=lambda e, make=make: (e.event_time, make(e.amount))
+            )
+        )
+        one = worker.finish(*[order(P, n, 10.0, amount=float(n)) for n in range(200)])
+        assert {each.failure for each in one.items} == {None}
+        found.append(stored(worker, 1, "north").values)
+    assert found[0] == found[1]
+
+
+def test_ctrl_c_is_no_records_fault() -> None:
+    """On the main thread it is a person's; elsewhere only the code itself can have raised it."""
+
+    def interrupted(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    worker = Worker(features=features(update=interrupted))
+    one = order(P, 0, 10.0)
+    with pytest.raises(KeyboardInterrupt):
+        worker.finish(one)
+    thread = threading.Thread(target=lambda: worker.finish(one))
+    thread.start()
+    thread.join()
+    assert one.failure is not None
+    assert "KeyboardInterrupt in interrupted" in one.failure.message
 
 
 def test_an_update_that_makes_a_sum_infinite_is_refused() -> None:
