@@ -75,9 +75,9 @@ def audit(
         )
     except KafkaException as error:
         raise answer_of(error) from error
-    except StoreMismatchError as error:
+    except (StoreMismatchError, StoreRefusedError) as error:
         raise ConfigurationError(str(error)) from error
-    except (StoreRefusedError, StoreUnavailableError) as error:
+    except StoreUnavailableError as error:
         raise ServiceAwayError("redis", str(error)) from error
     finally:
         store.close()

@@ -12,7 +12,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from features.stores.contract import StoreMismatchError, StoreRefusedError
-from features.stores.redis.errors import Kind, failure, verdict
+from features.stores.redis.errors import Kind, failure, understood, verdict
 from features.stores.redis.keys import Keys
 from features.stores.redis.nodes import Command, Nodes, Script, pairs_of, spread_otherwise
 
@@ -28,8 +28,10 @@ def check_access(nodes: Nodes, keys: Keys) -> None:
     """
     present = nodes.round_trip([(bucket, ("GET", key)) for bucket, key in enumerate(keys.sizes)])
     for found in present:
-        if found is not None and int(found) != keys.buckets:
-            raise spread_otherwise(int(found), keys.buckets)
+        with understood():
+            buckets = keys.buckets if found is None else int(found)
+        if buckets != keys.buckets:
+            raise spread_otherwise(buckets, keys.buckets)
     refused: dict[str, StoreMismatchError] = {}
     for bucket in range(keys.buckets):
         _try(nodes, keys, bucket, refused)

@@ -32,7 +32,7 @@ from features.stores.contract import (
     StoreUnavailableError,
 )
 
-__all__ = ["CLASSES", "CODES", "Kind", "Verdict", "failure", "understood", "verdict"]
+__all__ = ["CLASSES", "CODES", "Kind", "Verdict", "failure", "in_form", "understood", "verdict"]
 
 
 class Kind(Enum):
@@ -174,7 +174,10 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], Verdict], ...]] = tuple(
         (r"max number of clients", _PASSING),
         (r"no upstream host|upstream failure|no server connection", _PASSING),
         (r"connection (refused|reset|timed out)", _PASSING),
-        (r"\bDB index\b|invalid DB|SELECT is not allowed", _DATABASE),
+        (
+            r"\bDB index\b|invalid DB|^value is out of range, value must|SELECT is not allowed",
+            _DATABASE,
+        ),
         (r"ACL failure|can't run this command|can't access|no permissions?\b", _RIGHTS),
         (r"unknown (redis )?command|unknown subcommand|unsupported command", _COMMAND),
         (r"cluster support disabled", _NO_CLUSTER),
@@ -198,6 +201,22 @@ def understood() -> Iterator[None]:
     except ValueError as error:
         raise StoreRefusedError(
             f"Redis holds what no worker wrote: {bounded(str(error))}; {_FOREIGN.remedy}"
+        ) from error
+
+
+@contextmanager
+def in_form() -> Iterator[None]:
+    """What is asked here Redis answers in one form; in another one something else answers.
+
+    redis-py believes what it is told, and fails anywhere. So it does where it cannot read an address.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        text = bounded(f"{type(error).__name__}: {error}")
+        raise StoreRefusedError(
+            f"Redis cannot be understood ({text}); {_NO_REDIS.remedy}, or its address is none",
+            is_doubtful=True,
         ) from error
 
 

@@ -21,7 +21,7 @@ from features.stores.contract import (
 )
 from features.stores.redis.access import ACCESS, check_access, warn_of_eviction
 from features.stores.redis.cluster import ClusterNodes
-from features.stores.redis.errors import understood
+from features.stores.redis.errors import in_form, understood
 from features.stores.redis.keys import Keys
 from features.stores.redis.nodes import KEYS_A_SCAN, Command, Nodes, OneNode, Script, pairs_of
 from features.stores.redis.registry import REGISTER, adopt_cluster, register
@@ -113,7 +113,7 @@ class RedisStore:
 
     def check_access(self) -> None:
         """Reach every bucket, and try every command that states need; nothing is changed."""
-        with understood():
+        with in_form():
             check_access(self._nodes, self._keys_of(0))
 
     @property

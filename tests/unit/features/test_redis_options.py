@@ -6,7 +6,11 @@ from redis import Redis
 from features.stores.redis import check_options, client_of
 from features.stores.redis.options import OPTIONS
 
-VALUES = {"protocol": "3", "db": "0", "ssl_cert_reqs": "none", "ssl_min_version": "771"}
+VALUES = {
+    "protocol": "3", "db": "0", "ssl_cert_reqs": "none", "ssl_min_version": "771",
+    "ssl_ca_certs": __file__, "ssl_ca_path": "/", "ssl_certfile": __file__,
+    "ssl_keyfile": f"{__file__}&ssl_certfile={__file__}",
+}  # fmt: skip
 
 
 def value_of(name: str) -> str:
@@ -36,6 +40,13 @@ def test_what_is_allowed_is_known_to_redis_py(scheme: str, name: str) -> None:
         ("redis://host/0?max_connections=1", "the option max_connections"),
         ("redis://host/0?socket_timeout=soon", "the option socket_timeout is given"),
         ("redis://host/0?socket_timeout=1&socket_timeout=2", "socket_timeout is given"),
+        ("redis://host/0?socket_timeout=0", "the option socket_timeout is given"),
+        ("redis://host/0?socket_connect_timeout=0.0", "socket_connect_timeout is given"),
+        ("redis://host/0?client_name=caf%C3%A9", "the option client_name is given"),
+        ("rediss://host/0?ssl_min_version=5", "the option ssl_min_version is given"),
+        ("rediss://host/0?ssl_ca_certs=/no/such.pem", "no such file as the option ssl_ca_certs"),
+        ("rediss://host/0?ssl_ca_certs=%00", "no such file as the option ssl_ca_certs"),
+        (f"rediss://host/0?ssl_keyfile={__file__}", "ssl_keyfile needs ssl_certfile"),
         ("redis://host/0?db=", "the option db is given"),
         ("redis://host/0?protocol=4", "the option protocol is given"),
         ("redis://host/0?ssl_ca_certs=/ca.pem", "ssl_ca_certs needs rediss://"),
