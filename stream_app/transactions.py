@@ -31,13 +31,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from confluent_kafka import KafkaError
+
 from stream_app.commit import CommitStage
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.in_time import InTime
 from stream_app.logs import get_logger
 from stream_app.offsets import as_committed
 from stream_app.patience import Patience
-from stream_app.producing import Producers
+from stream_app.producing import Producers, Refused
 from stream_app.records import Batch, Outgoing, Partition
 from stream_app.refusals import Refusals, apart, reason_to_wait
 from stream_app.transaction import Transaction
@@ -48,6 +50,11 @@ log = get_logger(__name__)
 
 _TRIED_AT_ONCE: Final = 64
 """How many records are tried alone before it is seen whether one was refused."""
+_DROPPED: Final = frozenset(
+    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE}
+)
+"""What is said of records of a transaction that had failed before."""
+_DROPPED_AT_MOST: Final = 8
 
 
 class TransactionStage:
@@ -92,6 +99,8 @@ class TransactionStage:
         self._is_doubtful = False
         """Whether the topics should be looked at before anything is published again."""
         self._due = math.inf
+        self._dropped = 0
+        """How many tries in a row told nothing but that records were dropped."""
 
     def check(self) -> None:
         """See whether a transaction may be made at all; it ends what a predecessor left open."""
@@ -256,12 +265,23 @@ class TransactionStage:
             transaction.wait_for_reports()
         blamed, others = apart(transaction.abort())
         if others and not blamed:
-            raise reason_to_wait(others)
+            self._try_again_at_once(others)
+        else:
+            self._dropped = 0
         for outgoing, error in blamed:
             instead[id(outgoing)] = self._refusals(outgoing, error)
         untried.extendleft(
             each for each in reversed(list(_replaced(some, instead))) if not each.fits
         )
+
+    def _try_again_at_once(self, refused: Refused) -> None:
+        """Raise why to wait, unless all that is told is that records were dropped with another one.
+
+        The report on that one was late: it is found next time, and brokers are not away.
+        """
+        self._dropped += 1
+        if self._dropped > _DROPPED_AT_MOST or any(e.code() not in _DROPPED for _, e in refused):
+            raise reason_to_wait(refused)
 
     def _was_committed(self) -> bool:
         """Ask the brokers whether the transaction whose answer was lost is committed."""

@@ -587,3 +587,37 @@ def test_a_transaction_that_fails_for_ever_without_a_reason_ends_the_worker() ->
         patch.setattr(Producer, "produce", produce)
         with pytest.raises(FatalError, match="the transaction failed"):
             scene.stage(outgoing(b"a"))
+
+
+def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
+    """Records were dropped with another one, and which one is not told: they are tried again at once.
+
+    With every seventh record refused it was waited for, longer each time.
+    """
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    waits: list[str] = []
+    scene.stage._patience = Patience(
+        initial_seconds=1e-4,
+        max_seconds=1e-3,
+        on_waiting=lambda service, waiting, why: waits.append(why) if waiting else None,
+    )
+    answer = Producer._answer
+    late = [2]
+
+    def keep_to_oneself(self: Producer, topic: str, size: int, batch: list[Any]) -> None:
+        if self.alone and size > 1_000 and late[0]:
+            late[0] -= 1
+            self.has_failed = True
+            batch[0][4](KafkaError(KafkaError._PURGE_INFLIGHT), None)
+        else:
+            answer(self, topic, size, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "_answer", keep_to_oneself)
+        batch = outgoing(b"a", bytes(2_000), b"b")
+        scene.stage(batch)
+        assert scene.stage.flush() == [batch]
+    assert not late[0]
+    assert [each.failure is not None for each in batch.items] == [False, True, False]
+    assert all("urge" not in why for why in waits), waits
