@@ -136,7 +136,7 @@ def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
         again.ready()
         again.until("the state is built again", lambda: rebuilt(again))
         assert again.stop() == 0
-    check_state(bed, traffic, places)
+    check_state(bed, traffic, places, in_order=False)
     assert len(bed.dead_letters()) == len(traffic.bad)
 
 
@@ -174,8 +174,12 @@ def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
         assert came == (HEADERS[what][2] if what in HEADERS else []), what
 
 
-def check_state(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
-    """Each record that is no dead letter, or became one at the score, is in the state once."""
+def check_state(bed: Bed, traffic: Traffic, places: list[Place], *, in_order: bool = True) -> None:
+    """Each record that is no dead letter, or became one at the score, is in the state once.
+
+    `in_order`: applied in the merge's order, which a rebuilding does not keep: sums may differ in
+    their last bits.
+    """
     left_out = {places[at] for at, (_, stage, _) in traffic.bad.items() if stage != "score"}
     kept = [
         out
@@ -187,4 +191,6 @@ def check_state(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
     assert found.keys() == expected.keys()
     for key, (count, digest, newest, values) in expected.items():
         assert found[key][:3] == (count, digest, newest), key
-        assert list(map(repr, found[key][3])) == list(map(repr, values)), key
+        if in_order:
+            assert list(map(repr, found[key][3])) == list(map(repr, values)), key
+        assert found[key][3] == pytest.approx(values, rel=1e-9, nan_ok=True), key
