@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from features.stores import StateLostError, StoreUnavailableError
+from features.stores import StoreUnavailableError
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError, StoppingError
 
 __all__ = ["Patience"]
@@ -75,9 +75,6 @@ class Patience:
                     refused_since = self._refused(known, refused_since)
                     if first and before_waiting is not None:
                         before_waiting()
-                except StateLostError:
-                    given_up = ""  # it is there again, with less than it had
-                    raise
                 else:
                     given_up = ""
                     return answer

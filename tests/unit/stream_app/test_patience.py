@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from features.stores import StateLostError, StoreUnavailableError
+from features.stores import StoreUnavailableError
 from stream_app.errors import FatalError, ServiceAwayError, StoppingError
 from stream_app.patience import Patience
 
@@ -101,17 +101,3 @@ def test_waits_grow_to_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     patience = Patience(initial_seconds=0.5, max_seconds=3.0, on_waiting=lambda *_: None)
     patience("kafka", Service(*[away()] * 5))
     assert ranges == [(0.25, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0)]
-
-
-@pytest.mark.parametrize(
-    ("last", "told"), [(StateLostError("emptied"), ""), (FatalError("no"), "given up")]
-)
-def test_a_store_that_comes_back_with_less_is_back(last: Exception, told: str) -> None:
-    """Its answer is no absence; only a wait that is ended for another reason is given up."""
-    notes: list[tuple[str, bool, str]] = []
-    patience = Patience(
-        initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *note: notes.append(note)
-    )
-    with pytest.raises(type(last)):
-        patience("redis", Service(away(), last))
-    assert notes[-1] == ("redis", False, told)
