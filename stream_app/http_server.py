@@ -184,10 +184,13 @@ class HttpServer:
         """Listen and serve on threads; raises `SettingsError` where it cannot listen."""
         problem = None
         hosts = self._hosts.split(",")
+        taken: set[tuple[socket.AddressFamily, str]] = set()
         for host in hosts:
             try:
-                for family, address in _addresses(host):
-                    self._listen(family, address, ipv4_too=hosts == ["::"])
+                # Two names may stand for one address.
+                for place in [each for each in _addresses(host) if each not in taken]:
+                    self._listen(*place, ipv4_too=hosts == ["::"])
+                    taken.add(place)
             except (OSError, UnicodeError) as error:
                 problem = getattr(error, "strerror", None) or str(error)
                 break

@@ -46,12 +46,13 @@ def send(bed: Bed, texts: Sequence[str]) -> dict[str, list[tuple[str, int, int]]
 
 def counted(bed: Bed) -> bool:
     """Whether a committed offset says that a start got nowhere so far."""
-    (topic,) = bed.topics
     consumer = Consumer(
         {"bootstrap.servers": bed.cluster.bootstrap, "group.id": bed.usecase.name, "log_level": 0}
     )
     try:
-        places = consumer.committed([TopicPartition(topic, number) for number in (0, 1)], 20)
+        places = consumer.committed(
+            [TopicPartition(*place) for place in bed.cluster.ends(*bed.topics)], 20
+        )
     finally:
         consumer.close()
     return any("starts=" in (place.metadata or "") for place in places)
@@ -165,6 +166,11 @@ def test_a_state_is_rebuilt_past_such_a_record(
     with bed.worker(crash_isolation_starts=2) as worker:
         assert restarted_until_drained(bed, worker, most=2) == 2
         assert worker.stop() == 0, worker.tail()
+        # The last commit may have come before the end of the log was seen: then it still counts the
+        # starts, and records would be tried at once. A start with nothing to read settles it.
+        worker.start().ready()
+        worker.until("its starts are forgotten", lambda: not counted(bed))
+        assert worker.stop() == 0, worker.tail()
         redis.flushall()
         worker.start()
         deadline = time.monotonic() + 120.0
@@ -175,9 +181,7 @@ def test_a_state_is_rebuilt_past_such_a_record(
                 ends += 1
                 worker.start()
             time.sleep(0.1)
-        # Fewer where the last commit before the stop came before the end of the log was seen: then
-        # the starts before it still count.
-        assert ends <= 2, worker.tail()
+        assert ends == 2, worker.tail()
         assert worker.stop() == 0, worker.tail()
     assert len(bed.dead_letters()) == 1
     assert len(by_source(bed.predictions())) == sum(s.topic == bed.topics[1] for s in sent) - (

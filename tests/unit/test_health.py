@@ -228,6 +228,12 @@ def test_a_port_that_is_taken_is_a_wrong_setting(
         HttpServer("no.such.host.invalid", 0, metrics.registry, health).start()
 
 
+def test_names_of_one_address_are_listened_to_once(health: Health, metrics: Metrics) -> None:
+    """`localhost` beside its address was told that the address is in use, by itself."""
+    with HttpServer("127.0.0.1,localhost,127.0.0.1", 0, metrics.registry, health) as running:
+        assert get(running, "/livez")[0] == 200
+
+
 @pytest.fixture
 def _ipv6() -> None:
     try:
