@@ -52,6 +52,7 @@ def fates(ledger: Ledger) -> list[Fate]:
 @pytest.mark.parametrize(
     "value",
     [None, b"", b"\xff\xfe", b"null", b"[" * 9_000, ticket(event_id="\ud800"), ticket(text=None)],
+    ids=["none", "empty", "not UTF-8", "null", "nested", "a surrogate", "no text"],
 )
 def test_a_record_that_is_no_event_must_be_dead_lettered(value: bytes | None) -> None:
     """Whatever its bytes are; no key, no value and megabytes of it are records, too."""
