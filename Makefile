@@ -65,11 +65,11 @@ format: .venv/.installed ## format the code and sort its imports
 	@$(PY) -m ruff format .
 
 train: .venv/.installed ## train the demo's models into artifacts/
-	@$(PY) -m features.flights.train $(ARGS)
+	@$(PY) -m features.flights.training.train $(ARGS)
 
 docs: .venv/.installed ## write the generated pages of docs/ anew
-	@$(PY) -m stream_app.reference docs
-	@$(PY) -m stream_app.contracts
+	@$(PY) -m stream_app.generated_docs.pages docs
+	@$(PY) -m stream_app.generated_docs.contracts
 
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)

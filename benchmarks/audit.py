@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.audited import PREFIX, usecase
 from benchmarks.workload import load
-from features.flights.year import Record
+from features.flights.data.year import Record
 from stream_app.local import LocalServices, create_topics
 
 __all__ = ["LEFT_OUT", "Measured", "fill", "measure"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from features.flights import usecase as flights
-from features.views import FeatureSet
+from stream_app.features.views import FeatureSet
 
 __all__ = ["PREFIX", "usecase"]
 

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 from redis import Redis
 
-from features.codec import StateCodec, unique_versions
-from features.engine import Arrival, FeatureEngine, Tables, account_hashes
-from features.events import Event
-from features.order import rank
-from features.states import DecayedSums
-from features.stores import Progress, StateWrite
-from features.stores.redis import RedisStore
-from features.views import Column, Entity, FeatureSet, View
+from stream_app.features.engine.engine import Arrival, FeatureEngine, Tables, account_hashes
+from stream_app.features.engine.order import rank
+from stream_app.features.events import Event
+from stream_app.features.states import DecayedSums
+from stream_app.features.stores import Progress, StateWrite
+from stream_app.features.stores.codec import StateCodec, unique_versions
+from stream_app.features.stores.redis import RedisStore
+from stream_app.features.views import Column, Entity, FeatureSet, View
 from stream_app.local import LocalRedis
 
 __all__ = ["Outcome", "contend"]

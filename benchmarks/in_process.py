@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from features.engine import FeatureEngine
-from features.flights.year import Record as Event
-from features.order import rank
-from features.stores import MemoryStore, Source
-from features.usecase import UseCase
-from stream_app.align import AlignStage
-from stream_app.commit import CommitStage
-from stream_app.dead_letters import DeadLetters
-from stream_app.decode import DecodeStage
-from stream_app.enrich import EnrichStage
-from stream_app.metrics import Metrics
+from features.flights.data.year import Record as Event
+from stream_app.alignment.align import AlignStage
+from stream_app.alignment.record_clock import RecordClock
+from stream_app.config.settings import Settings
+from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.engine.order import rank
+from stream_app.features.stores import MemoryStore, Source
+from stream_app.features.usecase import UseCase
+from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import load_model
-from stream_app.outgoing import OutgoingRecords
-from stream_app.patience import Patience
-from stream_app.record_clock import RecordClock
-from stream_app.records import Batch, Chunk, Partition, Record
-from stream_app.score import ScoreStage
-from stream_app.settings import Settings
-from stream_app.state import StateStage
-from stream_app.worker import GC_THRESHOLD
+from stream_app.predictor.decode import DecodeStage
+from stream_app.predictor.enrich import EnrichStage
+from stream_app.predictor.score import ScoreStage
+from stream_app.records.records import Batch, Chunk, Partition, Record
+from stream_app.state.stage import StateStage
+from stream_app.telemetry.metrics import Metrics
+from stream_app.waiting.retry import Patience
+from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.worker.worker import GC_THRESHOLD
 
 __all__ = ["Work", "work_alone"]
 

@@ -18,14 +18,14 @@ from typing import Any
 from hiredis import pack_command
 from redis import Redis
 
-from features.codec import StateCodec
-from features.engine import EntityState
-from features.fences import prune_fences
 from features.flights import usecase
-from features.states import DecayedSums
-from features.stores import Progress, StateWrite
-from features.stores.redis import RedisStore
-from features.views import Column, Entity, View
+from stream_app.features.engine.engine import EntityState
+from stream_app.features.states import DecayedSums
+from stream_app.features.stores import Progress, StateWrite
+from stream_app.features.stores.codec import StateCodec
+from stream_app.features.stores.fences import prune_fences
+from stream_app.features.stores.redis import RedisStore
+from stream_app.features.views import Column, Entity, View
 from stream_app.local import LocalRedis
 
 _STATE_BYTES = 200

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from features.flights import usecase
-from features.stores import Progress, StateWrite
-from features.stores.redis import RedisStore
+from stream_app.features.stores import Progress, StateWrite
+from stream_app.features.stores.redis import RedisStore
 
 __all__ = ["usecase"]
 

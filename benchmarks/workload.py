@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import Producer
 
-from features.flights.year import Record, records
+from features.flights.data.year import Record, records
 
 __all__ = ["load", "publish"]
 

@@ -22,8 +22,8 @@ from demo.topics import Offsets, Partition, Place, Reader
 from demo.view import Live
 from demo.warm_up import WarmUp
 from demo.worker import Worker
-from features.events import Event
-from stream_app.loading import load_usecase
+from stream_app.config.usecase import load_usecase
+from stream_app.features.events import Event
 from stream_app.local import LocalServices, create_topics
 
 __all__ = ["Demonstration", "Options"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from demo.observation import Observation
 from demo.topics import Partition, Place
-from features.events import Event
+from stream_app.features.events import Event
 
 __all__ = ["Fates", "account"]
 

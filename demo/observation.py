@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from confluent_kafka import Message
 
 from demo.topics import Place
-from features.usecase import UseCase
+from stream_app.features.usecase import UseCase
 
 __all__ = ["DeadLetter", "Observation", "Served", "Source"]
 

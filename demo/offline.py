@@ -9,10 +9,10 @@ from typing import Any, Final
 from demo.observation import Source
 from demo.topics import Partition, Place
 from demo.worker import ROOT
-from features.events import Event
-from features.order import OrderKey, PartitionOrder, rank
-from features.replay import LoggedEvent, Replay
-from features.usecase import UseCase
+from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
+from stream_app.features.engine.replay import LoggedEvent, Replay
+from stream_app.features.events import Event
+from stream_app.features.usecase import UseCase
 from stream_app.models import Model, load_model
 
 __all__ = ["Scorer", "decoded", "outcomes", "rows_of_replay"]
@@ -56,7 +56,7 @@ def decoded(
 ) -> dict[Place, Event]:
     """Return the events of the records that the producer knows to be valid.
 
-    Raises `features.events.InvalidEventError` if one is not.
+    Raises `stream_app.features.events.InvalidEventError` if one is not.
     """
     decoders = {topic.name: topic.decoder for topic in usecase.topics}
     return {
@@ -85,7 +85,7 @@ def rows_of_replay(
     """Replay the events from an empty state, in the order in which they became known.
 
     Returns the row of features of each that asks for a prediction. The order is that of the worker:
-    by the timestamps of the records, partitions merged by `features.order`.
+    by the timestamps of the records, partitions merged by `stream_app.features.engine.order`.
     """
     log = [(key, place) for key, place in _ordered(usecase, sources, events) if place in events]
     triggers = usecase.features.triggers

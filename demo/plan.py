@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Final, NamedTuple
 
-from features.flights.malformed import KINDS, malformed
-from features.flights.year import DECEMBER, records
+from features.flights.data.malformed import KINDS, malformed
+from features.flights.data.year import DECEMBER, records
 
 __all__ = ["Planned", "plan", "speed_for", "strewn"]
 

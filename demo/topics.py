@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from demo.errors import DemoError
-from stream_app.broker_queries import log_offsets
+from stream_app.kafka.queries import log_offsets
 
 __all__ = ["Offsets", "Partition", "Place", "Reader"]
 

@@ -15,8 +15,8 @@ from demo.observation import Observation
 from demo.offline import Scorer
 from demo.producer import FlightProducer
 from demo.topics import Partition, Place
-from features.events import Event, InvalidEventError
-from features.usecase import UseCase
+from stream_app.features.events import Event, InvalidEventError
+from stream_app.features.usecase import UseCase
 
 __all__ = ["Live", "View"]
 

@@ -13,11 +13,11 @@ from random import Random
 from confluent_kafka import KafkaError, Message, Producer
 
 from features.flights import usecase
-from features.flights.malformed import KINDS, malformed
-from features.flights.year import DECEMBER, records
+from features.flights.data.malformed import KINDS, malformed
+from features.flights.data.year import DECEMBER, records
 from stream_app.cli.local import topics_of
+from stream_app.config.settings import Settings
 from stream_app.local import create_topics
-from stream_app.settings import Settings
 
 _MALFORMED_EVERY = 50
 

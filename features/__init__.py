@@ -1,1 +1,1 @@
-"""The shared feature library, and the demo use case built on it."""
+"""The use case of the demo, laid out as one of your own would be."""

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from features.events import JsonDecoder
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
 from features.flights.predictions import LatePrediction, late_fields
 from features.flights.views import features, is_late
-from features.usecase import InputTopic, Outcome, TimeBounds, UseCase
+from stream_app.features.events import JsonDecoder
+from stream_app.features.usecase import InputTopic, Outcome, TimeBounds, UseCase
 
 __all__ = ["usecase"]
 
 usecase = UseCase(
     name="flights",
-    # In the order of `features.flights.year.TOPICS`: what happened in the same minute as a request
+    # In the order of `features.flights.data.year.TOPICS`: what happened in the same minute as a request
     # for a prediction comes before it.
     topics=(
         InputTopic("weather.observed", JsonDecoder(WeatherObserved)),

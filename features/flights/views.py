@@ -11,8 +11,8 @@ from typing import Final
 
 from features.flights.clock import day_of_week, minute_of_day
 from features.flights.events import Arrived, Boarding, Departed, FlightEvent, WeatherObserved
-from features.states import DecayedSums, LastValue, OpenItems, Update
-from features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
+from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = ["LATE_MINUTES", "features", "is_late"]
 

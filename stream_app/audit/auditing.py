@@ -21,14 +21,6 @@ from typing import Any
 import numpy as np
 from confluent_kafka import KafkaException
 
-from features.stores import (
-    Source,
-    Store,
-    StoreMismatchError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
-from features.usecase import UseCase
 from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic, answer_of
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
@@ -39,9 +31,17 @@ from stream_app.audit.recompute import recompute
 from stream_app.audit.report import PartitionReport, Report
 from stream_app.audit.resolving import resolve
 from stream_app.audit.scope import Scope
+from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, ServiceAwayError
-from stream_app.settings import Settings
-from stream_app.stores import open_store
+from stream_app.features.stores import (
+    Source,
+    Store,
+    StoreMismatchError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from stream_app.features.usecase import UseCase
+from stream_app.state.open_store import open_store
 
 __all__ = ["audit"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -24,12 +25,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from stream_app.audit.places import Place
-from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
+from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, ServiceAwayError
-from stream_app.kafka_errors import Kind, error_of, verdict
-from stream_app.logs import get_logger
-from stream_app.offsets import topic_id_of
-from stream_app.settings import Settings
+from stream_app.kafka.errors import Kind, error_of, verdict
+from stream_app.kafka.offset_metadata import topic_id_of
+from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, log_offsets
 
 __all__ = ["Brokers", "Committed", "EventRules", "Topic", "answer_of"]
 
@@ -39,7 +39,7 @@ _AHEAD_SECONDS: Final = 86_400.0
 """How far ahead of its append a record's timestamp is taken to be where brokers allow more, or do not
 say what they allow."""
 
-_librdkafka = get_logger("librdkafka")
+_librdkafka = logging.getLogger("librdkafka")
 
 
 @dataclass(frozen=True)

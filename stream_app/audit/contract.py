@@ -6,8 +6,8 @@ import json
 
 from pydantic import ValidationError
 
-from features.foreign import bounded
-from features.usecase import Prediction
+from stream_app.features.usecase import Prediction
+from stream_app.text.foreign import bounded
 
 __all__ = ["read_prediction"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from stream_app.origins import Origin
+from stream_app.records.record_id import Origin
 
 __all__ = ["NO_EVENT", "Identity", "bytes_digest", "event_digest", "omitted_digest"]
 

@@ -8,16 +8,16 @@ from dataclasses import fields
 
 from confluent_kafka import Message
 
-from features.order import rank
-from features.usecase import TimeBounds, UseCase
 from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Kind, Ledger
 from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of
-from stream_app.decode import DecodeStage
-from stream_app.records import Item, Partition, Record
-from stream_app.replays import Replays, says_replay
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
+from stream_app.features.engine.order import rank
+from stream_app.features.usecase import TimeBounds, UseCase
+from stream_app.predictor.decode import DecodeStage
+from stream_app.records.records import Item, Partition, Record
+from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Judge"]
 

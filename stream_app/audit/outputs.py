@@ -10,8 +10,6 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from features.foreign import bounded
-from features.usecase import Prediction
 from stream_app.audit.brokers import Topic
 from stream_app.audit.contract import read_prediction
 from stream_app.audit.faults import Fault, Faults
@@ -19,9 +17,11 @@ from stream_app.audit.identities import bytes_digest, event_digest, omitted_dige
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.places import Place
 from stream_app.audit.reading import headers_of, place_of
-from stream_app.dead_letters import PREFIX
-from stream_app.origins import Headers, Origin, origin_of, text
-from stream_app.replays import Replays
+from stream_app.features.usecase import Prediction
+from stream_app.records.record_id import Headers, Origin, origin_of, text
+from stream_app.text.foreign import bounded
+from stream_app.wire.dead_letter import PREFIX
+from stream_app.wire.replays import Replays
 
 __all__ = ["OutputCounts", "Outputs"]
 

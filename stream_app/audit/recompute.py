@@ -21,13 +21,6 @@ from typing import Any, Final
 
 from confluent_kafka import Message
 
-from features.codec import StateCodec
-from features.engine import EntityState, account_hashes
-from features.foreign import bounded
-from features.states import State, Update
-from features.stores import Store
-from features.usecase import UseCase
-from features.views import View
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger
@@ -37,7 +30,14 @@ from stream_app.audit.report import RecomputeReport
 from stream_app.audit.updates import StateUpdate, Updates
 from stream_app.audit.values import same_values
 from stream_app.errors import ConfigurationError
-from stream_app.records import Item
+from stream_app.features.engine.engine import EntityState, account_hashes
+from stream_app.features.states import State, Update
+from stream_app.features.stores import Store
+from stream_app.features.stores.codec import StateCodec
+from stream_app.features.usecase import UseCase
+from stream_app.features.views import View
+from stream_app.records.records import Item
+from stream_app.text.foreign import bounded
 
 __all__ = ["recompute", "same_values"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from features.foreign import bounded
+from stream_app.text.foreign import bounded
 
 __all__ = ["RecomputeReport", "StateDifference"]
 

@@ -1,7 +1,7 @@
 """Which states an event updates and with what, read off the declaration.
 
 On purpose not by the feature engine: an account that is kept by the code it checks proves little.
-Only the arithmetic of a state is shared (`features.states`).
+Only the arithmetic of a state is shared (`stream_app.features.states`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from features.events import Event
-from features.states import Update
-from features.usecase import TimeBounds
-from features.views import FeatureSet
+from stream_app.features.events import Event
+from stream_app.features.states import Update
+from stream_app.features.usecase import TimeBounds
+from stream_app.features.views import FeatureSet
 
 __all__ = ["StateUpdate", "Updates"]
 

@@ -13,9 +13,9 @@ from stream_app.audit.wording import lines
 from stream_app.cli.bar import Bar
 from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.cli.times import Time
+from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
-from stream_app.logs import configure_logging
-from stream_app.settings import Settings
+from stream_app.telemetry.logs import configure_logging
 
 __all__ = ["command"]
 

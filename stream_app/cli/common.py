@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stream_app.loading import chosen_usecase
+from stream_app.config.usecase import chosen_usecase
 
 __all__ = ["chosen_usecase", "usecase_argument"]
 

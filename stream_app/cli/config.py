@@ -7,7 +7,7 @@ import json
 import click
 
 from stream_app.cli.common import usecase_argument
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
 
 __all__ = ["command"]
 

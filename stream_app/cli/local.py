@@ -10,10 +10,10 @@ import time
 
 import click
 
-from features.usecase import UseCase
 from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.config.settings import Settings
+from stream_app.features.usecase import UseCase
 from stream_app.local import LocalServiceError, LocalServices
-from stream_app.settings import Settings
 
 __all__ = ["command", "topics_of"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from stream_app.cli.common import chosen_usecase, usecase_argument
-from stream_app.faust_environment import hidden_from_faust
-from stream_app.logs import configure_logging
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
+from stream_app.telemetry.logs import configure_logging
+from stream_app.worker.faust_environment import hidden_from_faust
 
 __all__ = ["command"]
 
@@ -33,5 +33,5 @@ def command(usecase: str | None) -> None:
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
     chosen = chosen_usecase(settings)
     with hidden_from_faust():
-        from stream_app.app import run
+        from stream_app.worker.app import run
     run(settings, chosen)

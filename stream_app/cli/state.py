@@ -9,9 +9,9 @@ import click
 from stream_app.cli.bar import Bar
 from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.cli.times import Time
+from stream_app.config.settings import Settings
 from stream_app.errors import FatalError
-from stream_app.logs import configure_logging
-from stream_app.settings import Settings
+from stream_app.telemetry.logs import configure_logging
 
 __all__ = ["command"]
 
@@ -40,7 +40,7 @@ def rebuild(usecase: str | None, since: float | None) -> None:
     Exit status: 0 when the new state serves, 1 when it could not be built, 2 for wrong usage, 3 if
     Kafka or Redis does not answer.
     """
-    from stream_app.state_rebuild import rebuild_state
+    from stream_app.worker.state_rebuild import rebuild_state
 
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()

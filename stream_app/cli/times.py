@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from features.events import Moment
+from stream_app.features.events import Moment
 
 __all__ = ["Time"]
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.causes import cause_of
-from features.events import InvalidEventError
-from features.foreign import bounded
-from features.golden import GoldenEvent, GoldenVector, close, replay_rows
-from features.manifest import Manifest
-from features.usecase import InputTopic
-from features.views import FeatureSet
-from stream_app.answers import AnswerContract, as_answers
+from stream_app.features.events import InvalidEventError
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, replay_rows
+from stream_app.features.model_version.manifest import Manifest
+from stream_app.features.usecase import InputTopic
+from stream_app.features.views import FeatureSet
+from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
 from stream_app.models.model import Model, Outputs, finite
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
+from stream_app.text.causes import cause_of
+from stream_app.text.foreign import bounded
 
 __all__ = [
     "BATCH_SIZES", "check_answers", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",

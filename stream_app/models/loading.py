@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from features.manifest import ModelVersionError
-from features.usecase import InputTopic, UseCase
-from features.versions import read_version
-from features.views import FeatureSet
-from stream_app.answers import AnswerContract
+from stream_app.features.model_version.folder import read_version
+from stream_app.features.model_version.manifest import ModelVersionError
+from stream_app.features.usecase import InputTopic, UseCase
+from stream_app.features.views import FeatureSet
+from stream_app.models.answers import AnswerContract
 from stream_app.models.checks import (
     BATCH_SIZES,
     check_answers,
@@ -53,7 +53,7 @@ def load_model(
 
     Refused, by `ModelRefusedError` with one sentence, are: a file missing, unlisted or with another
     hash; columns, dtypes or a fingerprint other than the feature set's; inputs or outputs other
-    than the graph's; golden vectors or golden events not met (see `features.golden.RELATIVE`); and
+    than the graph's; golden vectors or golden events not met (see `stream_app.features.model_version.golden.RELATIVE`); and
     a row that gives other bytes alone than in a batch at `threads` threads.
     """
     try:

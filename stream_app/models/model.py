@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.baseline import Baseline
-from features.manifest import Manifest
+from stream_app.features.model_version.baseline import Baseline
+from stream_app.features.model_version.manifest import Manifest
 from stream_app.models.errors import ScoringError
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows, to_tensor

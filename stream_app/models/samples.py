@@ -6,9 +6,9 @@ import math
 from random import Random
 from typing import Any
 
-from features.baseline import Baseline, Categories, Distribution
-from features.golden import GoldenVector
-from features.views import Dtype, FeatureSet
+from stream_app.features.model_version.baseline import Baseline, Categories, Distribution
+from stream_app.features.model_version.golden import GoldenVector
+from stream_app.features.views import Dtype, FeatureSet
 
 __all__ = ["golden_row", "sample_rows"]
 

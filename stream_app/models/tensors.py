@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.views import Dtype
+from stream_app.features.views import Dtype
 
 __all__ = ["Rows", "ToTensor", "to_tensor"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from features.events import Event
-from features.stores import Source
+from stream_app.features.events import Event
+from stream_app.features.stores import Source
 from tests.chaos.answers import header
 from tests.chaos.history import History, Incarnation
 from tests.chaos.verdict import Answers, Asked, compare

@@ -11,7 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
     ResourceType,
 )
 
-from features.usecase import UseCase
+from stream_app.features.usecase import UseCase
 
 __all__ = ["CONDITIONS", "Condition", "configure"]
 

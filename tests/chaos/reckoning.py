@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from stream_app.audit import Report, audit
+from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
-from stream_app.settings import Settings
 from tests.chaos.answers import buried, predicted
 from tests.chaos.books import open_books
 from tests.chaos.history import History

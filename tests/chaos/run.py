@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
 from tests.chaos.conditions import CONDITIONS, configure
 from tests.chaos.crew import Crew
 from tests.chaos.exits import judge_exits

@@ -3,7 +3,7 @@
 from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_app.broker_queries import log_offsets
+from stream_app.kafka.queries import log_offsets
 from tests.integration.bed import Bed
 
 __all__ = ["settled"]

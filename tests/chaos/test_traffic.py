@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from features.events import InvalidEventError
+from stream_app.features.events import InvalidEventError
 from tests.chaos.spoiled import spoil
 from tests.chaos.traffic import encoded
 from tests.usecases import chaos_meters, regression

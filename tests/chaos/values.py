@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from features.events import Event
-from features.usecase import Prediction
+from stream_app.features.events import Event
+from stream_app.features.usecase import Prediction
 from tests.chaos.answers import header
 from tests.integration.bed import Place
 from tests.integration.worker import Out

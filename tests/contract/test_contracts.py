@@ -8,15 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from features.flights import usecase
-from features.versions import read_version
-from stream_app.contracts import contracts
-from stream_app.dead_letters import DeadLetters
+from stream_app.features.model_version.folder import read_version
+from stream_app.generated_docs.contracts import contracts
 from stream_app.models import Model, load_model
 from stream_app.models.samples import golden_row
-from stream_app.outgoing import OutgoingRecords
-from stream_app.records import Item
-from stream_app.score import ScoreStage
-from tests.unit.stream_app.builders import NOW, batch, item, partition
+from stream_app.predictor.score import ScoreStage
+from stream_app.records.records import Item
+from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.outgoing import OutgoingRecords
+from tests.unit.builders import NOW, batch, item, partition
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
@@ -35,7 +35,7 @@ def models() -> list[Model]:
 
 @pytest.mark.parametrize("name", CURRENT)
 def test_a_documented_contract_is_current(name: str) -> None:
-    """If this fails: `python -m stream_app.contracts` writes it anew."""
+    """If this fails: `python -m stream_app.generated_docs.contracts` writes it anew."""
     assert (DOCUMENTED / name).read_text(encoding="utf-8") == CURRENT[name]
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from features.stores import (
+from stream_app.features.stores import (
     Progress,
     StateLostError,
     StateWrite,
@@ -16,7 +16,7 @@ from features.stores import (
     StoreMismatchError,
     StoreUnavailableError,
 )
-from features.stores.redis import RedisStore, client_of, default_buckets
+from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
 from stream_app.local import LocalRedis
 from stream_app.local.ports import free_ports
 from tests.contract.test_store import METHODS, put, sources, value

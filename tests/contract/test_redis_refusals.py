@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from features.stores import (
+from stream_app.features.stores import (
     Source,
     StateWrite,
     StoreMismatchError,
     StoreRefusedError,
     StoreUnavailableError,
 )
-from features.stores.redis import RedisStore, client_of
+from stream_app.features.stores.redis import RedisStore, client_of
 from stream_app.local import LocalRedis
 from tests.redis_cluster import LocalRedisCluster
 from tests.services import choose

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from features.stores import Source
-from features.stores.redis import RedisStore
+from stream_app.features.stores import Source
+from stream_app.features.stores.redis import RedisStore
+from tests.unit.builders import partition
 from tests.unit.features.builders import FEATURES
-from tests.unit.stream_app.builders import partition
-from tests.unit.stream_app.test_state import Worker, order
+from tests.unit.state.test_stage import Worker, order
 
 A, C = partition(0), partition(1)
 
@@ -83,7 +83,7 @@ def test_two_workers_whose_use_case_seeds_its_random_numbers_draw_other_versions
     """A use case may seed the generator that the module `random` shares."""
     import random
 
-    from features.codec import unique_versions
+    from stream_app.features.stores.codec import unique_versions
 
     drawn = []
     for _ in range(2):

@@ -11,8 +11,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from features.states import DecayedSums
-from features.stores import (
+from stream_app.features.states import DecayedSums
+from stream_app.features.stores import (
     MemoryStore,
     Progress,
     Source,
@@ -23,8 +23,8 @@ from features.stores import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from features.stores.redis import RedisStore, client_of, default_buckets
-from features.views import FeatureSet
+from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
+from stream_app.features.views import FeatureSet
 from stream_app.local.ports import free_ports
 from tests.redis_cluster import LocalRedisCluster
 from tests.unit.features.builders import (

@@ -16,14 +16,14 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from features.codec import StateCodec
-from features.engine import Arrival, FeatureEngine
-from features.events import Event, InvalidEventError
-from features.order import OrderKey, PartitionOrder, rank
-from features.replay import LoggedEvent, replay
-from features.stores import Source
-from features.stores.redis import RedisStore, client_of, default_buckets
-from features.usecase import UseCase
+from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
+from stream_app.features.engine.replay import LoggedEvent, replay
+from stream_app.features.events import Event, InvalidEventError
+from stream_app.features.stores import Source
+from stream_app.features.stores.codec import StateCodec
+from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
+from stream_app.features.usecase import UseCase
 from stream_app.models import load_model
 from tests.integration.worker import Cluster, Out, Sent, Worker, by_source, headers_of
 from tests.usecases import regression, text

@@ -9,11 +9,11 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
-from features.events import InvalidEventError
 from stream_app.audit import Report, Scope, audit
-from stream_app.origins import origin_of
-from stream_app.replays import Replay, Replays
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
+from stream_app.features.events import InvalidEventError
+from stream_app.records.record_id import origin_of
+from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
 from tests.integration.worker import Out, Sent
 

@@ -12,15 +12,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from stream_app.commit import CommitStage
-from stream_app.metrics import Metrics
-from stream_app.patience import Patience
-from stream_app.records import Partition
-from stream_app.settings import Settings
-from stream_app.sources import Sources
-from stream_app.transport.assignment import Assignment, generation
-from stream_app.transport.positions import StartPositions
-from stream_app.transport.rebalancing import Rebalancing, rebalancing
+from stream_app.config.settings import Settings
+from stream_app.kafka.consumer.assignment import Assignment, generation
+from stream_app.kafka.consumer.rebalancing import Rebalancing, rebalancing
+from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.topic_ids import Sources
+from stream_app.records.records import Partition
+from stream_app.telemetry.metrics import Metrics
+from stream_app.waiting.retry import Patience
 from tests.integration.worker import eventually
 from tests.services import Kafka, TopicFactory
 

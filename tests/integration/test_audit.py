@@ -19,8 +19,8 @@ from stream_app.audit import Fate, OffsetRange, Place, Scope
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.reading import read
 from stream_app.cli import main
+from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
-from stream_app.settings import Settings
 from tests.integration.bed import Bed
 from tests.integration.hand import Hand, run
 from tests.integration.worker import Cluster, Sent, eventually

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from stream_app.audit import Fate, OffsetRange, Place, Scope
-from stream_app.origins import origin_of
-from stream_app.replays import Replay, Replays
+from stream_app.records.record_id import origin_of
+from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
 from tests.integration.hand import SECRET, Hand, run
 from tests.integration.worker import Sent

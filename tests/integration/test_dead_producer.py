@@ -11,19 +11,19 @@ import confluent_kafka
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
-from stream_app.commit import CommitStage
-from stream_app.dead_letters import DeadLetters
-from stream_app.offsets import Group
-from stream_app.patience import Patience
-from stream_app.producing import Producers
-from stream_app.publish import Publishing, PublishStage
-from stream_app.records import Batch, Outgoing, Partition
-from stream_app.refusals import Refusals
-from stream_app.settings import Settings
-from stream_app.transactions import TransactionStage
+from stream_app.config.settings import Settings
+from stream_app.delivery.publish import Publishing, PublishStage
+from stream_app.delivery.refusals import Refusals
+from stream_app.delivery.transactions import TransactionStage
+from stream_app.kafka.offset_metadata import Group
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.producers import Producers
+from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.waiting.retry import Patience
+from stream_app.wire.dead_letter import DeadLetters
 from tests.integration.worker import Cluster
 from tests.services import Kafka, TopicFactory
-from tests.unit.stream_app.builders import item, partition
+from tests.unit.builders import item, partition
 
 RECORDS = 2_000
 

@@ -116,7 +116,7 @@ def test_a_topic_of_events_that_does_not_exist(bed: Bed) -> None:
 
 def test_faust_s_own_command_ends_in_the_same_way(bed: Bed) -> None:
     """With the same line and status; and Faust's variables do nothing there either."""
-    command = ("-m", "faust", "-A", "stream_app.app", "worker")
+    command = ("-m", "faust", "-A", "stream_app.worker.app", "worker")
     variables = {"APP_VERSION": "1.4.2", "BROKER_URL": "kafka://localhost:9092", "TIMEZONE": "X"}
     with bed.worker(command=command, sasl_username="stranger").environment(**variables) as worker:
         assert bed.topics[0] in last_words(worker, 2)

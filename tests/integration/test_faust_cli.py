@@ -15,7 +15,7 @@ def test_faust_worker_predicts_and_stops_in_good_order(
 ) -> None:
     """`faust -A stream_app.app worker` takes the use case from STREAM_APP_USECASE."""
     meters.cluster.produce(meters.meters(600))
-    command = ("-m", "faust", "-A", "stream_app.app", "worker", "--loglevel", "info")
+    command = ("-m", "faust", "-A", "stream_app.worker.app", "worker", "--loglevel", "info")
     worker = Worker(meters.spec, meters.settings, command=command)
     with worker.environment(TEST_TOPIC_SUFFIX=meters.suffix):
         worker.ready().until("the backlog is drained", meters.drained)

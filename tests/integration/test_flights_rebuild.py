@@ -12,8 +12,8 @@ from demo.topics import Offsets, Partition, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from stream_app.audit import audit
+from stream_app.config.settings import Settings
 from stream_app.local import LocalServices
-from stream_app.settings import Settings
 from tests.integration.test_flights_crash import wait_until
 
 INPUTS = [Partition(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream_app.errors import ConfigurationError, RefusedError
-from stream_app.output_topics import OutputTopics
+from stream_app.kafka.output_topics import OutputTopics
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.test_refused_records import MODES, alter, ticket, told

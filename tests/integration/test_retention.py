@@ -6,13 +6,13 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
-from features.stores import StateWrite
-from features.usecase import InputTopic, TimeBounds, UseCase
+from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
+from stream_app.features.stores import StateWrite
+from stream_app.features.usecase import InputTopic, TimeBounds, UseCase
+from stream_app.kafka.retention import longest_retention_seconds, retention_seconds
 from stream_app.local.ports import free_ports
-from stream_app.retention import longest_retention_seconds, retention_seconds
-from stream_app.settings import Settings
-from stream_app.stores import open_store
+from stream_app.state.open_store import open_store
 from tests.services import Kafka, TopicFactory
 from tests.usecases import regression
 

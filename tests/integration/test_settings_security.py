@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_app.broker_queries import log_offsets
+from stream_app.config.settings import Settings
+from stream_app.kafka.queries import log_offsets
 from stream_app.local import Acl, LocalKafka, SaslSsl
-from stream_app.settings import Settings
 from tests.services import choose
 
 PASSWORD = "hunter2-do-not-show"

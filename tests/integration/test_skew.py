@@ -13,7 +13,7 @@ from demo.offline import decoded, rows_of_replay
 from demo.topics import Offsets, Partition, Reader
 from demo.worker import Worker
 from features.flights import usecase
-from features.flights.year import records
+from features.flights.data.year import records
 from stream_app.local import LocalServices
 
 _A_DAY = 2_700

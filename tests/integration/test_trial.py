@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from features.stores.redis.keys import Keys
+from stream_app.config.settings import Settings
+from stream_app.crash_isolation.trial import Trial
 from stream_app.errors import ServiceAwayError
-from stream_app.patience import Patience
-from stream_app.records import Failure, Partition, Record
-from stream_app.settings import Settings
-from stream_app.trial import Trial
+from stream_app.features.stores.redis.keys import Keys
+from stream_app.records.records import Failure, Partition, Record
+from stream_app.waiting.retry import Patience
 from tests.usecases import hostile, regression
 
 

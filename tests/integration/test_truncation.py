@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from features.usecase import UseCase
+from stream_app.features.usecase import UseCase
 from stream_app.local import LocalKafkaCluster, create_topics
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS

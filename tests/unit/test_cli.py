@@ -11,18 +11,18 @@ from typing import Any, NoReturn
 import pytest
 from click.testing import CliRunner, Result
 
-from features.usecase import UseCase
 from stream_app.cli import main
 from stream_app.cli.local import topics_of
+from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
-from stream_app.settings import Settings
+from stream_app.features.usecase import UseCase
 
 COMMANDS = ("run", "local", "audit", "config")
 
 USECASE = """
-from features.events import Event, JsonDecoder
-from features.usecase import InputTopic, Prediction, UseCase
-from features.views import FeatureSet
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.usecase import InputTopic, Prediction, UseCase
+from stream_app.features.views import FeatureSet
 
 usecase = UseCase(
     name="tiny",
@@ -77,9 +77,9 @@ def app(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, UseCase]]:
         calls.append((settings, usecase))
         sys.exit(7)
 
-    module: Any = ModuleType("stream_app.app")
+    module: Any = ModuleType("stream_app.worker.app")
     module.run = run
-    monkeypatch.setitem(sys.modules, "stream_app.app", module)
+    monkeypatch.setitem(sys.modules, "stream_app.worker.app", module)
     return calls
 
 
@@ -186,9 +186,9 @@ def test_what_the_worker_cannot_work_with_is_one_line_as_well(
     def breaks(_settings: Settings, _usecase: UseCase) -> NoReturn:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(sys.modules["stream_app.app"], "run", refuses)
+    monkeypatch.setattr(sys.modules["stream_app.worker.app"], "run", refuses)
     assert complaint("run", "tiny_usecase:usecase") == "stream-app: The model is another one.\n"
-    monkeypatch.setattr(sys.modules["stream_app.app"], "run", breaks)
+    monkeypatch.setattr(sys.modules["stream_app.worker.app"], "run", breaks)
     assert isinstance(call("run", "tiny_usecase:usecase").exception, RuntimeError)
 
 
@@ -209,7 +209,7 @@ def test_config_shows_values_with_their_sources_and_masks_secrets() -> None:
 
 def test_local_creates_every_topic_that_the_worker_touches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Topics in and out, with the use case's numbers of partitions."""
-    from stream_app.loading import load_usecase
+    from stream_app.config.usecase import load_usecase
 
     usecase = load_usecase("tiny_usecase:usecase")
     assert topics_of(usecase, Settings(feature_log_topic="tiny.features")) == {

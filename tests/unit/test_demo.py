@@ -9,8 +9,8 @@ from demo.fates import Fates, account
 from demo.observation import DeadLetter, Observation, Served, Source
 from demo.plan import Planned, speed_for, strewn
 from demo.topics import Partition, Place
-from features.events import Event
 from features.flights import usecase
+from stream_app.features.events import Event
 
 
 class Asking(Event):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.metric_catalogue import CATALOGUE
+from stream_app.telemetry.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 

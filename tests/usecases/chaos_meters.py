@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from features.events import JsonDecoder
-from features.states import LastValue
-from features.usecase import InputTopic, UseCase
-from features.views import Column, FeatureSet, View
+from stream_app.features.events import JsonDecoder
+from stream_app.features.states import LastValue
+from stream_app.features.usecase import InputTopic, UseCase
+from stream_app.features.views import Column, FeatureSet, View
 from tests.usecases import regression
 
 __all__ = ["events", "make_usecase", "topic_of", "train", "usecase"]

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from features.events import Event, JsonDecoder
-from features.usecase import InputTopic, Outputs, UseCase
-from features.views import FeatureSet, RowFeature
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.usecase import InputTopic, Outputs, UseCase
+from stream_app.features.views import FeatureSet, RowFeature
 from tests.usecases import text
 from tests.usecases.text import Ticket
 

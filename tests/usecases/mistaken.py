@@ -16,10 +16,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from features.events import Event, InvalidEventError, JsonDecoder
-from features.states import DecayedSums, Formula, OpenItems, Update, Values
-from features.usecase import InputTopic, Outputs, UseCase
-from features.views import Column, Entity, FeatureSet, View
+from stream_app.features.events import Event, InvalidEventError, JsonDecoder
+from stream_app.features.states import DecayedSums, Formula, OpenItems, Update, Values
+from stream_app.features.usecase import InputTopic, Outputs, UseCase
+from stream_app.features.views import Column, Entity, FeatureSet, View
 from tests.usecases import regression
 from tests.usecases.regression import Reading, Request, iso, topic_of
 

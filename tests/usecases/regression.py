@@ -16,15 +16,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from features.baseline import measure
-from features.events import Event, JsonDecoder
-from features.golden import GoldenVector, record, to_cell
-from features.manifest import Output, Tensor
-from features.replay import in_sequence, replay
-from features.states import DecayedSums, LastValue, OpenItems
-from features.usecase import InputTopic, Outputs, Prediction, UseCase
-from features.versions import write_version
-from features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app.features.engine.replay import in_sequence, replay
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.model_version.baseline import measure
+from stream_app.features.model_version.folder import write_version
+from stream_app.features.model_version.golden import GoldenVector, record, to_cell
+from stream_app.features.model_version.manifest import Output, Tensor
+from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.usecase import InputTopic, Outputs, Prediction, UseCase
+from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from tests.usecases.versions import START, make_manifest, suffixed
 
 __all__ = [

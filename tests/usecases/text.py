@@ -15,13 +15,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from features.baseline import measure
-from features.events import Event, JsonDecoder
-from features.golden import GoldenVector, record
-from features.manifest import Output, Tensor
-from features.usecase import InputTopic, Outputs, Prediction, UseCase
-from features.versions import write_version
-from features.views import FeatureSet, RowFeature
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.model_version.baseline import measure
+from stream_app.features.model_version.folder import write_version
+from stream_app.features.model_version.golden import GoldenVector, record
+from stream_app.features.model_version.manifest import Output, Tensor
+from stream_app.features.usecase import InputTopic, Outputs, Prediction, UseCase
+from stream_app.features.views import FeatureSet, RowFeature
 from tests.usecases.versions import make_manifest, suffixed
 
 __all__ = ["CLASSES", "Routing", "Ticket", "make_usecase", "messages", "train", "usecase"]

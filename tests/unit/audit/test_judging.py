@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Fate, Ledger, Terms
 from stream_app.audit.places import Place
-from stream_app.origins import Origin
-from stream_app.replays import Replay, Replays
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
+from stream_app.records.record_id import Origin
+from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Unreadable, message
 from tests.usecases import text
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from features.usecase import Prediction
 from stream_app.audit.brokers import Topic
 from stream_app.audit.faults import Fault
 from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Fate, Kind, Ledger, Terms
 from stream_app.audit.outputs import Outputs
 from stream_app.audit.places import Place
-from stream_app.origins import Origin
-from stream_app.replays import Replay, Replays
+from stream_app.features.usecase import Prediction
+from stream_app.records.record_id import Origin
+from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, Unreadable, message
 
 TOPIC = Topic("events", "-id-with-hyphens-12345", "cluster", 2)

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from features.codec import StateCodec
-from features.engine import Arrival, FeatureEngine
-from features.events import Event, JsonDecoder
-from features.order import rank
-from features.states import Apply, DecayedSums, Update
-from features.stores import MemoryStore, Source, StateWrite
-from features.usecase import InputTopic, Prediction, TimeBounds, UseCase
-from features.views import Entity, FeatureSet, View
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.places import Place
 from stream_app.audit.recompute import recompute
 from stream_app.audit.report import RecomputeReport, Report
 from stream_app.audit.wording import lines
-from stream_app.origins import Origin
-from stream_app.replays import Replay, Replays
-from stream_app.settings import Settings
+from stream_app.config.settings import Settings
+from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.order import rank
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.states import Apply, DecayedSums, Update
+from stream_app.features.stores import MemoryStore, Source, StateWrite
+from stream_app.features.stores.codec import StateCodec
+from stream_app.features.usecase import InputTopic, Prediction, TimeBounds, UseCase
+from stream_app.features.views import Entity, FeatureSet, View
+from stream_app.records.record_id import Origin
+from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, message
 
 SECRET = "correct-horse-battery"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 
-from features.engine import Arrival, FeatureEngine
-from features.replay import LoggedEvent
-from features.states import DecayedSums, LastValue, OpenItems
-from features.usecase import TimeBounds
 from stream_app.audit.recompute import same_values
 from stream_app.audit.updates import Updates
+from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.replay import LoggedEvent
+from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.usecase import TimeBounds
 from tests.unit.features.builders import FEATURES, Delivered, Ordered, examples, logs
 
 ALWAYS = TimeBounds(earliest=-math.inf, latest=math.inf)

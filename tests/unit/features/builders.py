@@ -12,14 +12,14 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from features.codec import StateCodec, unique_versions
-from features.engine import Arrival, EntityState, FeatureEngine, Tables
-from features.events import Event
-from features.order import rank
-from features.replay import LoggedEvent
-from features.states import DecayedSums, LastValue, OpenItems
-from features.stores import MemoryStore, Progress, StateWrite, Store
-from features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app.features.engine.engine import Arrival, EntityState, FeatureEngine, Tables
+from stream_app.features.engine.order import rank
+from stream_app.features.engine.replay import LoggedEvent
+from stream_app.features.events import Event
+from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.stores import MemoryStore, Progress, StateWrite, Store
+from stream_app.features.stores.codec import StateCodec, unique_versions
+from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 #: Property tests run this many examples, so that the unit suite stays below its bound in time.
 examples = settings(max_examples=25, deadline=None)

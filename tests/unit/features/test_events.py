@@ -9,7 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from features.events import REASONS, Event, InvalidEventError, JsonDecoder, Moment, _seconds
+from stream_app.features.events import (
+    REASONS,
+    Event,
+    InvalidEventError,
+    JsonDecoder,
+    Moment,
+    _seconds,
+)
 from tests.unit.features.builders import examples
 
 

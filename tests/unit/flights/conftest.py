@@ -6,10 +6,10 @@ from itertools import takewhile
 
 import pytest
 
-from features.events import Event
-from features.flights import year
 from features.flights.clock import local_midnight
-from features.flights.year import DECEMBER, Record, events, known_at, records
+from features.flights.data import year
+from features.flights.data.year import DECEMBER, Record, events, known_at, records
+from stream_app.features.events import Event
 
 DAY = 86_400.0
 

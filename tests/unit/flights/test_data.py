@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import features.flights
-from features.flights.build_data import FLIGHT_COLUMNS, WEATHER_COLUMNS
+from features.flights.data.build import FLIGHT_COLUMNS, WEATHER_COLUMNS
 
 DATA = Path(features.flights.__file__).parent / "data"
 

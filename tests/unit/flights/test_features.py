@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from features.events import Event
 from features.flights import usecase
+from features.flights.data.year import known_at
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
-from features.flights.year import known_at
-from features.replay import in_sequence, replay
+from stream_app.features.engine.replay import in_sequence, replay
+from stream_app.features.events import Event
 
 FEATURES = usecase.features
 NOON = 1385917200.0  # 1 December, 12:00 in New York

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from features.events import REASONS, InvalidEventError
 from features.flights import usecase
-from features.flights.malformed import KINDS, malformed
-from features.flights.year import Record
+from features.flights.data.malformed import KINDS, malformed
+from features.flights.data.year import Record
+from stream_app.features.events import REASONS, InvalidEventError
 
 DECODERS = {topic.name: topic.decoder for topic in usecase.topics}
 MAX_VALUE_BYTES = 4096

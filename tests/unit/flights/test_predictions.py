@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.events import Event
 from features.flights import usecase
 from features.flights.events import Arrived, Boarding
 from features.flights.predictions import LatePrediction
-from features.versions import read_version
+from stream_app.features.events import Event
+from stream_app.features.model_version.folder import read_version
 from stream_app.models import load_model
 
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"

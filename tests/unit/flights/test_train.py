@@ -7,19 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from features.events import Event
 from features.flights import usecase
 from features.flights.clock import local_midnight
-from features.flights.matrix import Matrix, build_matrix
-from features.flights.year import DECEMBER
+from features.flights.data.year import DECEMBER
+from features.flights.training.matrix import Matrix, build_matrix
+from stream_app.features.events import Event
 
 try:
     import lightgbm  # noqa: F401
 except (ImportError, OSError) as error:  # OSError: Debian's libgomp1 is not there
     pytest.skip(f"LightGBM cannot be loaded: {error}", allow_module_level=True)
 
-from features.flights.graph import Encoding
-from features.flights.train import Trained, fit
+from features.flights.training.graph import Encoding
+from features.flights.training.train import Trained, fit
 
 DAY = 86_400.0
 THRESHOLD_FROM = local_midnight(DECEMBER) + 2 * DAY

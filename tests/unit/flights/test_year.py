@@ -9,10 +9,10 @@ from itertools import islice
 
 import pytest
 
-from features.events import JsonDecoder
 from features.flights import usecase
+from features.flights.data.year import DECEMBER, TOPICS, Record, events, known_at, records
 from features.flights.events import Arrived, Boarding, Departed, FlightEvent, WeatherObserved
-from features.flights.year import DECEMBER, TOPICS, Record, events, known_at, records
+from stream_app.features.events import JsonDecoder
 
 DECODERS = {topic.name: topic.decoder for topic in usecase.topics}
 

@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from features.baseline import measure
-from features.events import Event, JsonDecoder
-from features.golden import GoldenEvent, GoldenVector, record
-from features.manifest import Manifest, Output, Tensor, TrainingData
-from features.states import DecayedSums
-from features.usecase import InputTopic
-from features.versions import write_version
-from features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.model_version.baseline import measure
+from stream_app.features.model_version.folder import write_version
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, record
+from stream_app.features.model_version.manifest import Manifest, Output, Tensor, TrainingData
+from stream_app.features.states import DecayedSums
+from stream_app.features.usecase import InputTopic
+from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from stream_app.models import Model, load_model
 
 

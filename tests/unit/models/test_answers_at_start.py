@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from features.usecase import Prediction, UseCase
+from stream_app.features.usecase import Prediction, UseCase
 from stream_app.models import ModelRefusedError, load_models
 from tests.unit.models.sales import FEATURES, TOPICS, Version
 

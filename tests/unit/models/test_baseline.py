@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.baseline import Categories, Quantiles, measure
+from stream_app.features.model_version.baseline import Categories, Quantiles, measure
 
 
 def quantiles(values: object, bins: int = 10) -> Quantiles:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from features.golden import GoldenEvent, record
-from features.manifest import MANIFEST, Output, Tensor
-from features.views import FeatureSet, RowFeature
 from stream_app.errors import ConfigurationError
+from stream_app.features.model_version.golden import GoldenEvent, record
+from stream_app.features.model_version.manifest import MANIFEST, Output, Tensor
+from stream_app.features.views import FeatureSet, RowFeature
 from stream_app.models import Model, ModelRefusedError, ScoringError, load_model, loading
 from stream_app.models.checks import BATCH_SIZES
 from stream_app.models.session import open_session

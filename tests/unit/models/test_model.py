@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.golden import GoldenVector
-from features.manifest import Output
+from stream_app.features.model_version.golden import GoldenVector
+from stream_app.features.model_version.manifest import Output
 from stream_app.models import Model, ScoringError, finite
 from stream_app.models.tensors import to_tensor
 from tests.unit.models.conftest import MakeRow

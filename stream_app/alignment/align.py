@@ -1,0 +1,309 @@
+"""Stage align: merge partitions by time, so that a backlog is drained as it happened.
+
+Partitions are consumed in parallel; without this stage the first partition's two hours would be
+scored against a state that lacks the other partitions' two hours. A record is released when no
+partition can still deliver an earlier one: each other partition has shown a later record, or is
+at its end, or has been waited for long enough. Kafka Streams does the same per task
+(KIP-353, `max.task.idle.ms`).
+
+A record is decoded when its turn comes, not when it arrives: a backlog holds tens of thousands of
+records, and as events they would take several times the memory. For the order, the event is needed
+only among records that became known at the same moment. Where very many did, only the time of each
+event is kept, and its record is decoded again when it goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from stream_app.features.engine.order import OrderKey, PartitionOrder
+from stream_app.predictor.decode import Decode
+from stream_app.records.records import Chunk, Item, Partition, Record
+
+__all__ = ["EVENT_OVERHEAD_BYTES", "RECORD_OVERHEAD_BYTES", "AlignStage"]
+
+RECORD_OVERHEAD_BYTES: Final = 384
+"""What a held record takes besides the bytes of its key and value."""
+EVENT_OVERHEAD_BYTES: Final = 1_920
+"""What it takes in addition once it is decoded. Measured for events of a dozen fields."""
+
+_DECODED_BATCHES: Final = 2
+"""So many batches of records are held decoded."""
+
+#: A held record behind as much of its order key as is known before it is decoded: when it became
+#: known, the rank of its partition, its offset.
+_Held = tuple[float, int, int, Record]
+
+#: A decoded record behind its order key, flat: tuples within tuples are slower to compare. None for
+#: the item where too many became known at one moment to hold all of them decoded.
+_Keyed = tuple[float, float, int, int, Item | None, Record]
+
+_LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)
+
+
+class _Lane:
+    """The records of one partition that are not released yet."""
+
+    __slots__ = (
+        "at_end", "bytes", "given_up", "held", "known_at", "order", "paused", "waited_since",
+    )  # fmt: skip
+
+    def __init__(self, partition: Partition) -> None:
+        self.held: deque[_Held] = deque()
+        """Those whose turn has not come."""
+        self.known_at = -math.inf
+        """What the partition still delivers is merged at this moment or later."""
+        self.order = PartitionOrder(partition.rank)
+        """Of what is decoded."""
+        self.bytes = 0
+        self.at_end = False
+        """Unknown after an assignment, so not at the end until the broker says so."""
+        self.paused = False
+        self.given_up = False
+        self.waited_since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what it still delivers may come before what others hold."""
+        return not (self.at_end or self.given_up)
+
+
+class AlignStage:
+    """Holds records back until their turn; see the module."""
+
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        grace_seconds: float = 0.0,
+        wait_seconds: float = 5.0,
+        held_bytes_per_partition: int = 8 * 2**20,
+        held_bytes_total: int = 64 * 2**20,
+        batch_max_records: int = 512,
+        batch_max_bytes: int = 4 * 2**20,
+        pause: Callable[[list[Partition]], None],
+        resume: Callable[[list[Partition]], None],
+        on_gave_up: Callable[[Partition], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Times in seconds; `pause` and `resume` tell the transport to stop or go on fetching."""
+        self._enabled = enabled
+        self._grace = grace_seconds
+        self._wait = wait_seconds
+        self._bytes_per_partition = held_bytes_per_partition
+        self._bytes_total = held_bytes_total
+        self._batch_records = batch_max_records
+        self._batch_bytes = batch_max_bytes
+        self._most_decoded = _DECODED_BATCHES * batch_max_records
+        self._pause = pause
+        self._resume = resume
+        self._on_gave_up = on_gave_up
+        self._seen_at = -math.inf
+        self._monotonic = monotonic
+        self._lanes: dict[Partition, _Lane] = {}
+        self._tied: list[_Keyed] = []
+        """Decoded and in order: more may come that became known at the same moment."""
+        self._decoded = 0
+        """So many of them are held as items, the others as records."""
+        self._bytes = 0
+        self.held_records = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What the held records take."""
+        return self._bytes + self._decoded * EVENT_OVERHEAD_BYTES
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the bound on what may be held is reached."""
+        return self.held_bytes > self._bytes_total // 2
+
+    def take(self, chunk: Chunk) -> None:
+        """Take in what one chunk brought: records, assignments, ends of partitions."""
+        self._seen_at = max(self._seen_at, chunk.seen_at)
+        for partition in chunk.revoked:
+            self._drop(partition)
+        for partition in chunk.assigned:
+            self._lanes[partition] = _Lane(partition)
+        lane: _Lane | None = None
+        at: Partition | None = None
+        for record in chunk.records:
+            if record.partition is not at:
+                at = record.partition
+                lane = self._lanes.get(at)
+                if lane is not None:
+                    lane.at_end = lane.given_up = False
+                    lane.waited_since = None
+            if lane is None:
+                continue  # revoked meanwhile: its next owner reads it again
+            known_at = record.known_at
+            if known_at > lane.known_at:
+                lane.known_at = known_at
+            else:
+                known_at = lane.known_at
+            lane.held.append((known_at, lane.order.rank, record.offset, record))
+            taken = record.size + RECORD_OVERHEAD_BYTES
+            lane.bytes += taken
+            self._bytes += taken
+            self.held_records += 1
+        for partition in chunk.ended:
+            if (ended := self._lanes.get(partition)) is not None:
+                ended.at_end = True
+                ended.waited_since = None
+
+    def _drop(self, partition: Partition) -> None:
+        lane = self._lanes.pop(partition, None)
+        if lane is not None:
+            tied = len(self._tied)
+            self._tied = [keyed for keyed in self._tied if keyed[5].partition is not partition]
+            self._decoded = sum([keyed[4] is not None for keyed in self._tied])
+            self.held_records -= len(lane.held) + tied - len(self._tied)
+            self._bytes -= lane.bytes
+
+    def batches(self, decode: Decode, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
+        """Yield what may go on, in order, in batches bounded in records and bytes.
+
+        `limit` says how many of the usual records a batch may have now. What is released and not
+        yet yielded is still held: a backlog that waited for one partition is released at once and
+        takes its memory until it is worked off.
+        """
+        most = limit(self._batch_records)
+        due = self._due()
+        self._hold_back(released=len(due))
+        while due or self._tied:
+            records = self._next(due, most)
+            ready = self._in_order(decode(records) if records else [], due)
+            if not (ready or due):
+                return
+            while ready:
+                count, size = self._fitting([keyed[5].size for keyed in ready], most)
+                batch = ready[:count]
+                del ready[:count]
+                items = self._as_items(batch, decode)
+                self.held_records -= count
+                self._bytes -= size + count * RECORD_OVERHEAD_BYTES
+                self._hold_back(released=len(due) + len(ready))
+                yield items
+
+    def _as_items(self, batch: Sequence[_Keyed], decode: Decode) -> list[Item]:
+        """The items, those decoded again that were not held decoded."""
+        items = [keyed[4] for keyed in batch if keyed[4] is not None]
+        self._decoded -= len(items)
+        if len(items) == len(batch):
+            return items
+        again = iter(decode([keyed[5] for keyed in batch if keyed[4] is None]))
+        return [next(again) if keyed[4] is None else keyed[4] for keyed in batch]
+
+    def _due(self) -> list[_Held]:
+        """The records that nothing known earlier can come before, in the order they are known."""
+        frontier = self._frontier()
+        due: list[_Held] = []
+        for lane in self._lanes.values():
+            held = lane.held
+            while held and held[0][0] <= frontier:
+                due.append(held.popleft())
+        # No two are equal, so records are never compared; lanes are sorted runs, which sort merges.
+        due.sort()
+        return due
+
+    def _frontier(self) -> float:
+        """The moment up to which nothing is missing but what became known at that very moment."""
+        if not self._enabled:
+            return math.inf
+        # By the grace, not the clock now: while the work lags, what was at its end when the chunk
+        # was polled may no longer be.
+        frontier = self._seen_at - self._grace if self._grace > 0.0 else math.inf
+        now = self._monotonic()
+        tied = {keyed[5].partition for keyed in self._tied}
+        for partition, lane in self._lanes.items():
+            if not lane.is_open:
+                continue
+            if not self.held_records:
+                lane.waited_since = None  # nobody is kept waiting
+            elif not lane.held and partition not in tied:
+                if lane.waited_since is None:
+                    lane.waited_since = now
+                if now - lane.waited_since >= self._wait:
+                    lane.given_up = True
+                    self._on_gave_up(partition)
+                    continue
+            frontier = min(frontier, lane.known_at)
+        return frontier
+
+    def _next(self, due: list[_Held], most: int) -> list[Record]:
+        """Take the first records of `due`, about a batch."""
+        count, _ = self._fitting([held[3].size for held in due[:most]], most)
+        records = [held[3] for held in due[:count]]
+        del due[:count]
+        return records
+
+    def _fitting(self, sizes: Sequence[int], most: int) -> tuple[int, int]:
+        """How many of the first records fit into a batch, at least one, and their bytes."""
+        total = sum(sizes)
+        if len(sizes) <= most and total <= self._batch_bytes:
+            return len(sizes), total
+        count = total = 0
+        for size in sizes:
+            count += 1
+            total += size
+            if count >= most or total >= self._batch_bytes:
+                break
+        return count, total
+
+    def _in_order(self, items: Iterable[Item], due: Sequence[_Held]) -> list[_Keyed]:
+        """Take in decoded records, all before those in `due`; return what may go on, in order."""
+        lanes, tied = self._lanes, self._tied
+        for item in items:
+            record = item.record
+            event_time = item.event.event_time if item.failure is None else -math.inf
+            key = lanes[record.partition].order.key(record.known_at, event_time, item.offset)
+            if self._decoded < self._most_decoded:
+                self._decoded += 1
+                tied.append((*key, item, record))
+            else:
+                tied.append((*key, None, record))
+        if not tied or (due and due[0][0] <= tied[0][0]):
+            return []  # of the same moment there are more to be decoded
+        tied.sort()
+        limit = _LAST
+        if self._enabled:
+            newest = tied[-1][0]
+            bounds = [x.order.bound for x in lanes.values() if x.is_open and x.known_at <= newest]
+            limit = min([limit, *bounds])
+        if due:
+            limit = min(limit, (due[0][0], -math.inf, 0, 0))
+        count = bisect_left(tied, limit)
+        ready = tied[:count]
+        del tied[:count]
+        for keyed in ready:
+            record = keyed[5]
+            lanes[record.partition].bytes -= record.size + RECORD_OVERHEAD_BYTES
+        return ready
+
+    def _hold_back(self, released: int) -> None:
+        """Pause and resume partitions; `released` records are still to be worked off."""
+        pause, resume = [], []
+        held = self.held_bytes
+        full = held > self._bytes_total
+        half_empty = held < self._bytes_total // 2
+        share = self._bytes_total // max(1, len(self._lanes))
+        for partition, lane in self._lanes.items():
+            if not lane.paused:
+                if lane.bytes > self._bytes_per_partition or (full and lane.bytes > share):
+                    lane.paused = True
+                    pause.append(partition)
+            elif lane.bytes < self._bytes_per_partition // 2 and (
+                # A lane that is empty may be the one that all others wait for.
+                half_empty or not (lane.bytes or released)
+            ):
+                lane.paused = False
+                resume.append(partition)
+        if pause:
+            self._pause(pause)
+        if resume:
+            self._resume(resume)

@@ -1,0 +1,1 @@
+"""Settings, and the use case that they name."""

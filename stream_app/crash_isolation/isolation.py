@@ -1,0 +1,163 @@
+"""A record that kills the process does not kill it for ever.
+
+Starts that got nowhere are counted (`starts`). With each of them batches are halved, for memory may
+be what runs out. From a number of them on, the records of the region are first tried in a child
+process, one by one (`trial`). One that kills the child is dead-lettered and its neighbours pass; the
+region then begins anew behind it, for such records seldom come alone. Past the region all is as
+usual.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from stream_app.predictor.decode import Decode
+from stream_app.records.records import Failure, Item, Partition, Record
+
+__all__ = ["Attempt", "CrashIsolation", "guarded"]
+
+log = logging.getLogger(__name__)
+
+
+class Attempt(Protocol):
+    """Tries records in a child process."""
+
+    def __call__(self, record: Record) -> Failure | None:
+        """Return why the record kills, or None where the child survived it."""
+
+    def close(self) -> None:
+        """No more records are to be tried for now."""
+
+
+class CrashIsolation:
+    """Tries records before the worker does; every call is made on the compute thread."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        starts: int,
+        region_records: int,
+    ) -> None:
+        """`starts`: after so many that got nowhere, records are tried.
+
+        `region_records`: how far behind a partition's committed offset the records lie that a
+        process may have had in hand.
+        """
+        self._attempt = attempt
+        self._starts = starts
+        self._region = region_records
+        self._suspects: dict[Partition, int] = {}
+        """Next offset to be decoded of partitions whose earlier starts got nowhere."""
+
+    def batch_limit(self, records: int) -> int:
+        """How many of the usual `records` a batch may have now."""
+        worst = max((partition.starts.found for partition in self._suspects), default=0)
+        # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
+        return max(1, records >> worst) if worst <= self._starts else 1
+
+    def take(self, partitions: Iterable[Partition]) -> None:
+        """Suspect those of the assigned partitions whose earlier starts got nowhere."""
+        for partition in partitions:
+            starts = partition.starts
+            if not starts.found:
+                continue
+            self._suspects[partition] = starts.start
+            starts.region(starts.start + self._region)
+            tried = ", and records are first tried in a child process"
+            log.warning(
+                "%s: %d starts in a row got nowhere from offset %d on; for a while batches are "
+                "smaller%s",
+                partition,
+                starts.found,
+                starts.start,
+                tried if self._is_tried(partition) else "",
+            )
+
+    def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
+        """Decode records, those that kill left out: they get a failure and no event."""
+        if not self._suspects:
+            return decode(records)
+        items = _decode_but(records, self._try, decode)
+        self._suspects |= {
+            record.partition: record.offset + 1
+            for record in records
+            if record.partition in self._suspects
+        }
+        return items
+
+    def look(self) -> None:
+        """Suspect no partition any more that is past its region."""
+        if not self._suspects:
+            return
+        for partition, reached in list(self._suspects.items()):
+            if partition.revoked or reached >= partition.starts.until:
+                del self._suspects[partition]
+                log.info("%s: past the records that earlier starts may have died of", partition)
+        if not any(map(self._is_tried, self._suspects)):
+            self._attempt.close()
+
+    def _is_tried(self, partition: Partition) -> bool:
+        return partition.starts.found >= self._starts
+
+    def _try(self, record: Record) -> Failure | None:
+        partition = record.partition
+        if (
+            not self._is_tried(partition)
+            or record.offset >= partition.starts.until
+            or partition.revoked
+        ):
+            return None
+        failure = self._attempt(record)
+        if failure is not None:
+            partition.starts.region(record.offset + 1 + self._region)
+            log.error(
+                "%s %d is isolated, stage %s: %s",
+                partition,
+                record.offset,
+                failure.stage,
+                failure.message,
+            )
+        return failure
+
+
+def guarded(decode: Decode, attempt: Attempt, *, starts: int, region_records: int) -> Decode:
+    """A stage that decodes what is read again to rebuild a state.
+
+    Where a partition's earlier starts got nowhere it may be the rebuilding that ended these, with a
+    record that was isolated long ago. Then the next records are tried, `region_records` of them: a
+    rebuilding goes on from what the store holds, so a record that ends it is one of the next.
+    """
+
+    def tried(record: Record) -> Failure | None:
+        count = record.partition.starts
+        if count.found < starts or count.rebuilt_records >= region_records:
+            return None
+        failure = attempt(record)
+        # They seldom come alone.
+        count.rebuilt_records = 0 if failure is not None else count.rebuilt_records + 1
+        return failure
+
+    return lambda records: _decode_but(records, tried, decode)
+
+
+def _decode_but(
+    records: Sequence[Record],
+    fails: Callable[[Record], Failure | None],
+    decode: Decode,
+) -> list[Item]:
+    """Decode records, and give those that fail before their failure."""
+    failures = {record: failure for record in records if (failure := fails(record))}
+    items = iter(decode([record for record in records if record not in failures]))
+    return [
+        _isolated(record, failures[record]) if record in failures else next(items)
+        for record in records
+    ]
+
+
+def _isolated(record: Record, failure: Failure) -> Item:
+    item = Item(record, None)
+    item.failure = failure
+    return item

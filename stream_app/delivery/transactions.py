@@ -1,0 +1,303 @@
+"""Stage publish, exactly once: predictions, dead letters and offsets in one Kafka transaction.
+
+A transaction holds the batches of an interval. It is committed together with their offsets under
+the consumer group's metadata (KIP-447), so a consumer that reads committed records sees either all
+that came of a record and never anything of it again, or nothing yet.
+
+The order of a transaction's end, on which that rests:
+
+1. the records of its batches are produced, and their states written (`state`)
+2. the group's generation is read, and only then
+3. each partition must still be ours; what came of partitions that are not is left out, which
+   takes a new transaction
+4. the offsets are sent under that generation, and the transaction is committed
+
+Brokers check member and generation, not who owns a partition. A partition that was ours at step 3
+can be another worker's only in a later generation than that of step 2, whose commit they refuse.
+
+A record that the brokers refuse would be refused for ever, and all others with it. So after such a
+refusal each record is tried alone once, in transactions that are aborted; what is refused alone is
+replaced (`refusals`), and then the transaction is made again.
+
+Redis is no part of the transaction: an aborted one leaves states written, and the fences in them
+keep a record that is read again from being counted twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError
+
+from stream_app.delivery.refusals import Refusals, apart, reason_to_wait
+from stream_app.delivery.transaction import Transaction
+from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.kafka.bounded_calls import InTime
+from stream_app.kafka.offset_metadata import as_committed
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.producers import Producers, Refused
+from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.waiting.retry import Patience
+
+__all__ = ["TransactionStage"]
+
+log = logging.getLogger(__name__)
+
+_TRIED_AT_ONCE: Final = 64
+"""How many records are tried alone before it is seen whether one was refused."""
+_DROPPED: Final = frozenset(
+    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE}
+)
+"""What is said of records of a transaction that had failed before."""
+_DROPPED_AT_MOST: Final = 8
+
+
+class TransactionStage:
+    """Publishes batches in transactions, see the module; its shape is `publish.Publishing`."""
+
+    commits_offsets = True
+
+    def __init__(
+        self,
+        producers: Producers,
+        patience: Patience,
+        refusals: Refusals,
+        commit: CommitStage,
+        *,
+        interval_seconds: float,
+        timeout_seconds: float,
+        group_metadata: Callable[[], Any],
+        committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
+        look: Callable[[], None],
+        on_waiting: Callable[[str, bool, str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
+
+        `committed` asks the brokers for the group's offsets, `look` looks at the topics out; both
+        raise `ServiceAwayError`, `RefusedError` or `FatalError`.
+        """
+        self._producers = producers
+        self._transaction = Transaction(
+            producers, InTime(timeout_seconds, on_waiting), timeout_seconds=timeout_seconds
+        )
+        self._patience = patience
+        self._refusals = refusals
+        self._commit = commit
+        self._interval = interval_seconds
+        self._group_metadata = group_metadata
+        self._committed = committed
+        self._look = look
+        self._monotonic = monotonic
+        self._open: list[Batch] = []
+        """Batches whose transaction is not committed."""
+        self._is_doubtful = False
+        """Whether the topics should be looked at before anything is published again."""
+        self._due = math.inf
+        self._dropped = 0
+        """How many tries in a row told nothing but that records were dropped."""
+
+    def check(self) -> None:
+        """See whether a transaction may be made at all; it ends what a predecessor left open."""
+        self._attempt(self._transaction.ready)
+
+    def __call__(self, batch: Batch) -> None:
+        """Publish the batch's records in the transaction that is open, or in a new one."""
+        if not self._open:
+            self._due = self._monotonic() + self._interval
+        self._open.append(batch)
+        self._patience("kafka", lambda: self._attempt(self._catch_up))
+
+    def finish(self, batch: Batch) -> list[Batch]:  # noqa: ARG002 - its shape is `Publishing`
+        """Commit the transaction when its interval is over; return the batches it held."""
+        return self.flush() if self._monotonic() >= self._due else []
+
+    def flush(self) -> list[Batch]:
+        """Commit the open transaction; return the batches it held."""
+        if not self._open:
+            return []
+        self._patience("kafka", lambda: self._attempt(self._commit_open))
+        done, self._open = self._open, []
+        self._due = math.inf
+        return done
+
+    @property
+    def put_off_seconds(self) -> float | None:
+        """How long until the transaction's interval is over; None where none is open."""
+        return max(0.0, self._due - self._monotonic()) if self._open else None
+
+    def suspend(self) -> None:
+        """Abort the open transaction: it would time out, and block who reads committed records.
+
+        What it held is published again with the next batch, or when it is committed.
+        """
+        if self._transaction.is_open:
+            self._transaction.must_abort = True
+            try:
+                self._attempt(self._transaction.abort)
+            except ServiceAwayError as error:
+                log.debug("the open transaction is not aborted yet: %s", error)
+
+    def abandon(self) -> list[Batch]:
+        """Return the batches that will not be finished by this process."""
+        abandoned, self._open = self._open, []
+        return abandoned
+
+    def close(self) -> None:
+        """Abort what is open; the brokers would, after `transaction_timeout_seconds`."""
+        try:
+            self.suspend()
+        except FatalError as error:
+            log.info("the open transaction is left to the brokers: %s", error)
+
+    # Steps, each of which may be tried again from its beginning.
+
+    def _attempt(self, step: Callable[[], Any]) -> None:
+        try:
+            self._transaction.attempt(step)
+        except ServiceAwayError:
+            self._is_doubtful = True
+            raise
+        self._is_doubtful = False
+
+    def _catch_up(self) -> None:
+        """See to it that the open transaction holds all batches."""
+        transaction = self._transaction
+        if self._is_doubtful:
+            self._look()
+        self._leave_out_what_ended()
+        if transaction.must_abort:
+            transaction.abort()
+        if transaction.is_blamed:
+            self._try_alone()
+        transaction.begin()
+        for batch in self._open[transaction.batches :]:
+            transaction.produce(batch.outgoing)
+            transaction.batches += 1
+        transaction.check_refused()
+
+    def _commit_open(self) -> None:
+        if self._transaction.is_blamed and not self._transaction.is_unsure:
+            self._catch_up()  # which may take long, and must not hold up who waits for what follows
+        # Nothing else is committed meanwhile: being late, it would take this back.
+        with self._commit.exclusive:
+            offsets = self._commit.still_ours(self._open)
+            if not self._was_committed_after_all():
+                offsets = self._send_and_commit()
+            for partition, offset in offsets.items():
+                self._commit.committed(partition, offset)
+
+    def _was_committed_after_all(self) -> bool:
+        """Whether the commit whose answer was lost succeeded."""
+        transaction = self._transaction
+        if not transaction.is_unsure or transaction.must_abort:
+            return False
+        if transaction.is_open:
+            transaction.commit()  # asked again, it tells how its commit went
+            return True
+        return self._was_committed()
+
+    def _send_and_commit(self) -> dict[Partition, int]:
+        self._catch_up()
+        # Step 2 before step 3, see the module.
+        metadata = self._group_metadata()
+        offsets = self._commit.still_ours(self._open)
+        if self._leave_out_what_ended():
+            raise ServiceAwayError("kafka", "partitions were given away; publishing without them")
+        transaction = self._transaction
+        transaction.wait_for_reports()
+        transaction.check_refused()
+        transaction.send_offsets(as_committed(offsets), metadata)
+        transaction.commit()
+        return offsets
+
+    def _leave_out_what_ended(self) -> bool:
+        """Drop what came of partitions that are no longer ours; return whether there was any."""
+        found = False
+        for batch in self._open:
+            if any(partition.ended for partition in batch.ends):
+                kept = [o for o in batch.outgoing if o.source is None or not o.source.ended]
+                if len(kept) < len(batch.outgoing):
+                    found = True
+                    batch.outgoing = kept
+                batch.items = [i for i in batch.items if not i.record.partition.ended]
+        if found:
+            self._transaction.must_abort = self._transaction.is_open
+        return found
+
+    def _try_alone(self) -> None:
+        """Try each record alone, in transactions that are aborted; replace what is refused.
+
+        What was taken alone is not tried again (`Outgoing.fits`): the work grows with the records
+        and with those refused, but not with both multiplied.
+        """
+        records = [each for batch in self._open for each in batch.outgoing]
+        untried = deque(each for each in records if not each.fits)
+        self._transaction.let_go_of_producer()
+        instead: dict[int, Outgoing | None] = {}
+        try:
+            while untried:
+                self._try_some_alone(untried, instead)
+        finally:
+            if instead:
+                for batch in self._open:
+                    batch.outgoing = list(_replaced(batch.outgoing, instead))
+        if not instead and not self._producers.make_batches_smaller():
+            for each in records:
+                each.fits = False  # the topic takes less than it did
+        self._transaction.let_go_of_producer()
+        self._transaction.is_blamed = False
+
+    def _try_some_alone(
+        self, untried: deque[Outgoing], instead: dict[int, Outgoing | None]
+    ) -> None:
+        """Try records alone until one is refused; those tried in vain go back into `untried`."""
+        transaction, some = self._transaction, list[Outgoing]()
+        transaction.begin(alone=True)
+        while untried and not transaction.refused:
+            some = [untried.popleft() for _ in range(min(_TRIED_AT_ONCE, len(untried)))]
+            transaction.produce(some)
+            transaction.wait_for_reports()
+        blamed, others = apart(transaction.abort())
+        if others and not blamed:
+            self._try_again_at_once(others)
+        else:
+            self._dropped = 0
+        for outgoing, error in blamed:
+            instead[id(outgoing)] = self._refusals(outgoing, error)
+        untried.extendleft(
+            each for each in reversed(list(_replaced(some, instead))) if not each.fits
+        )
+
+    def _try_again_at_once(self, refused: Refused) -> None:
+        """Raise why to wait, unless all that is told is that records were dropped with another one.
+
+        The report on that one was late: it is found next time, and brokers are not away.
+        """
+        self._dropped += 1
+        if self._dropped > _DROPPED_AT_MOST or any(e.code() not in _DROPPED for _, e in refused):
+            raise reason_to_wait(refused)
+
+    def _was_committed(self) -> bool:
+        """Ask the brokers whether the transaction whose answer was lost is committed."""
+        self._transaction.ready()  # which first ends what its predecessor left open
+        offsets = self._commit.still_ours(self._open)
+        found = self._committed(list(offsets))
+        self._transaction.is_unsure = False
+        return bool(offsets) and all(found.get(p, -1) >= offset for p, offset in offsets.items())
+
+
+def _replaced(
+    records: Sequence[Outgoing], instead: Mapping[int, Outgoing | None]
+) -> Iterator[Outgoing]:
+    for record in records:
+        now: Outgoing | None = record
+        while now is not None and id(now) in instead:
+            now = instead[id(now)]
+        if now is not None:
+            yield now

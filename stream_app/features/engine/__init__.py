@@ -1,0 +1,1 @@
+"""The engine: reads columns and applies updates, in serving and in training."""

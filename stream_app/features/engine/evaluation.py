@@ -1,0 +1,130 @@
+"""Evaluates the pure functions of a declaration: entity keys, updates and row features.
+
+For a batch at once; where that raises, record by record, so that the one which does it is found and
+the function that did it is named. Nothing is evaluated twice that went well alone: a function that
+raises now and then must not get past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from stream_app.features.states import InvalidUpdateError, Update, plain_updates
+from stream_app.text.causes import FeatureError, unless_told_to_end
+
+if TYPE_CHECKING:
+    from stream_app.features.engine.engine import Arrival
+    from stream_app.features.engine.plans import Plan
+
+__all__ = ["KEY_CHARACTERS", "evaluate", "evaluate_alone"]
+
+KEY_CHARACTERS: Final = 4_096
+"""Most that an entity's key may have: stores keep it, and memory holds it, as long as they live."""
+
+
+def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
+    """Set keys, updates and row features of the arrivals; return the keys, one set an entity."""
+    events = [arrival.event for arrival in group]
+    columns = [list(map(key, events)) for key in plan.keys]
+    distinct = [set(column) for column in columns]
+    for each_key in distinct:
+        _check_keys(each_key)
+    updates = []
+    evaluated: dict[Any, list[Update | None]] = {}
+    for update, state in plan.updates:
+        # Views that differ in their entity alone share the function of their updates.
+        column = evaluated.get((update, state.width))
+        if column is None:
+            column = evaluated[update, state.width] = plain_updates(list(map(update, events)))
+            state.check(column)
+        updates.append(column)
+    rows = [list(map(compute, events)) for compute in plan.row]
+    if columns:
+        for arrival, keys in zip(group, zip(*columns, strict=True), strict=True):
+            arrival.keys = keys
+    if updates:
+        for arrival, each in zip(group, zip(*updates, strict=True), strict=True):
+            arrival.updates = each
+    if plan.trigger:
+        values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(group)
+        for arrival, row in zip(group, values, strict=True):
+            arrival.row = list(row)
+    return distinct
+
+
+def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
+    """The same, record by record: sets `error` of those that fail."""
+    distinct: list[set[str | None]] = [set() for _ in plan.keys]
+    for arrival in group:
+        try:
+            keys = [_key(entity.name, entity.key, arrival) for entity in plan.entities]
+            updates = [_update(plan, number, arrival) for number in range(len(plan.updates))]
+            row = [
+                _feature(f"row feature {feature.name}", feature.compute, arrival)
+                for feature in plan.row_features
+            ]
+        except FeatureError as error:
+            arrival.error, arrival.row = error, None
+            continue
+        arrival.keys, arrival.updates = tuple(keys), tuple(updates)
+        if plan.trigger:
+            arrival.row = row
+        for keys_of_entity, key in zip(distinct, keys, strict=True):
+            keys_of_entity.add(key)
+    return distinct
+
+
+def _check_keys(keys: set[str | None]) -> None:
+    """Raise unless each key is text that a store can keep, or None."""
+    texts = keys.difference(_NO_KEY)
+    joined = "".join(texts)  # type: ignore[arg-type]
+    joined.encode()
+    if len(joined) > KEY_CHARACTERS and max(map(len, texts)) > KEY_CHARACTERS:  # type: ignore[arg-type]
+        raise ValueError("a key is too long")
+
+
+_NO_KEY: Final = frozenset({None})
+
+
+def _key(name: str, key: Callable[[Any], Any], arrival: Arrival) -> str | None:
+    where = f"the key of entity {name}"
+    found = _feature(where, key, arrival)
+    why = ""
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        why = f"it is of type {type(found).__name__}, and has to be a str or None"
+    elif len(found) > KEY_CHARACTERS:
+        why = f"it has {len(found)} characters, at most {KEY_CHARACTERS} are kept"
+    else:
+        try:
+            found.encode()
+        except UnicodeEncodeError:
+            why = "it holds a lone surrogate, which no UTF-8 has"
+    if why:
+        raise FeatureError("invalid-key", where, ValueError(why), why)
+    return found  # type: ignore[no-any-return]
+
+
+def _update(plan: Plan, number: int, arrival: Arrival) -> Update | None:
+    function, state = plan.updates[number]
+    where = plan.update_of(number)
+    update: Update | None = _feature(where, function, arrival)
+    try:
+        (update,) = plain_updates([update])
+        state.check([update])
+    except InvalidUpdateError as error:
+        raise FeatureError("invalid-update", where, error, str(error)) from error
+    except BaseException as error:
+        unless_told_to_end(error)
+        raise FeatureError("invalid-update", where, error) from error
+    return update
+
+
+def _feature(where: str, function: Callable[[Any], Any], arrival: Arrival) -> Any:
+    try:
+        return function(arrival.event)
+    except BaseException as error:
+        unless_told_to_end(error)
+        raise FeatureError("feature-error", where, error) from error

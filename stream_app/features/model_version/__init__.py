@@ -1,0 +1,1 @@
+"""The folder of a model version: what training writes and serving reads."""

@@ -1,0 +1,182 @@
+"""Golden vectors and golden events: what a model version must answer wherever it is loaded.
+
+A golden vector is a row of the model's columns with the outputs expected for it. Golden events are
+a short log replayed through the feature code, with the columns expected for the events that ask for
+a prediction: so a change of what a feature function computes is noticed, which no fingerprint of
+a declaration could.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from stream_app.features.engine.replay import in_sequence, replay
+from stream_app.features.usecase import InputTopic
+from stream_app.features.views import FeatureSet
+
+__all__ = [
+    "Cell", "GoldenEvent", "GoldenVector", "close", "read_lines", "record", "replay_rows",
+    "to_cell", "write_lines",
+]  # fmt: skip
+
+#: A column's value as JSON: a number, a string, or null for a missing number (NaN).
+Cell = int | float | str | None
+
+#: A golden value is met within ``RELATIVE * abs(expected) + ABSOLUTE``: the room that another
+#: processor's vector instructions and exp2 need, and a wrong feature does not.
+RELATIVE = 1e-5
+ABSOLUTE = 1e-6
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class GoldenVector(BaseModel):
+    """A row of columns and the outputs expected for it."""
+
+    model_config = _STRICT
+
+    case: Annotated[str, Field(min_length=1)]
+    """What the row stands for, e.g. "a carrier never seen in training"."""
+    columns: Mapping[str, Cell]
+    """Every column of the model's inputs; floats are exact in float32, null is NaN."""
+    outputs: Mapping[str, JsonValue]
+    """Every output: a number or string, or a (nested) list of the output's trailing shape."""
+
+
+class GoldenEvent(BaseModel):
+    """One record of the golden log.
+
+    The log is replayed from empty states, in the order of the file, as if from one partition.
+    """
+
+    model_config = _STRICT
+
+    topic: str
+    value: JsonValue = None
+    """The record's value, where it is JSON."""
+    value_base64: str | None = None
+    """The record's value, where it is not."""
+    columns: Mapping[str, Cell] | None = None
+    """The columns expected for it, where it asks for a prediction."""
+
+    @model_validator(mode="after")
+    def _one_value(self) -> GoldenEvent:
+        if (self.value is None) == (self.value_base64 is None):
+            raise ValueError("give value or value_base64, one of them")
+        return self
+
+    def payload(self) -> bytes:
+        """The record's value as bytes, for the topic's decoder."""
+        if self.value_base64 is not None:
+            return base64.b64decode(self.value_base64)
+        return json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def to_cell(value: Any) -> Cell:
+    """A column's value (Python or numpy number, or string) as it is written.
+
+    Floats are rounded to float32, as the model sees them; NaN becomes None. Raises `ValueError` for
+    infinity, `TypeError` for anything else.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        with np.errstate(over="ignore"):
+            single = float(np.float32(value))
+        if math.isinf(single):
+            raise ValueError("a golden value cannot be infinite")
+        return None if math.isnan(single) else single
+    raise TypeError(f"a column holds numbers and strings, not {type(value).__name__}")
+
+
+def close(got: Any, expected: JsonValue) -> bool:
+    """Whether a value meets its golden one; lists are compared item by item.
+
+    Strings and integers must be equal; numbers within `RELATIVE` and `ABSOLUTE`; None (as NaN)
+    meets only NaN.
+    """
+    if isinstance(expected, list):
+        return (
+            isinstance(got, Sequence | np.ndarray)
+            and not isinstance(got, str)
+            and len(got) == len(expected)
+            and all(close(g, e) for g, e in zip(got, expected, strict=True))
+        )
+    if expected is None:
+        return isinstance(got, float | np.floating) and math.isnan(got)
+    if isinstance(expected, str):
+        return isinstance(got, str) and got == expected
+    if isinstance(got, int | np.integer):
+        return bool(got == expected)
+    if not isinstance(got, float | np.floating) or not isinstance(expected, int | float):
+        return False
+    return bool(abs(float(got) - expected) <= RELATIVE * abs(expected) + ABSOLUTE)
+
+
+def record(
+    features: FeatureSet, topics: Iterable[InputTopic], log: Iterable[tuple[str, JsonValue | bytes]]
+) -> list[GoldenEvent]:
+    """Make golden events of a log: (topic, value), the value as JSON or, else, as bytes.
+
+    The columns expected are what the feature code computes now. Raises `KeyError` for a topic not
+    in `topics`, `InvalidEventError` for a value its decoder refuses.
+    """
+    events = [
+        GoldenEvent(topic=topic, value_base64=base64.b64encode(value).decode())
+        if isinstance(value, bytes)
+        else GoldenEvent(topic=topic, value=value)
+        for topic, value in log
+    ]
+    return [
+        event
+        if row is None
+        else event.model_copy(update={"columns": {name: to_cell(row[name]) for name in row}})
+        for event, row in zip(events, replay_rows(features, topics, events), strict=True)
+    ]
+
+
+def replay_rows(
+    features: FeatureSet, topics: Iterable[InputTopic], events: Iterable[GoldenEvent]
+) -> list[dict[str, Any] | None]:
+    """Replay golden events; for each its columns by name, or None where it asks for no prediction.
+
+    Raises what `record` raises, and what a function of the feature set raised.
+    """
+    decoders = {topic.name: topic.decoder for topic in topics}
+    decoded = [decoders[event.topic](event.payload()) for event in events]
+    rows = replay(features, in_sequence(decoded))
+    return [
+        dict(zip(features.columns, next(rows).values, strict=True))
+        if type(event) in features.triggers
+        else None
+        for event in decoded
+    ]
+
+
+def read_lines(text: bytes) -> list[GoldenEvent]:
+    """Golden events of a JSON Lines file; raises pydantic's `ValidationError`."""
+    return [GoldenEvent.model_validate_json(line) for line in text.splitlines() if line.strip()]
+
+
+def write_lines(events: Iterable[GoldenEvent]) -> bytes:
+    """Golden events as a JSON Lines file, keys sorted: the same events give the same bytes."""
+    lines = (
+        json.dumps(
+            {k: v for k, v in event.model_dump(mode="json").items() if v is not None},
+            sort_keys=True,
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+        )
+        for event in events
+    )
+    return "".join(f"{line}\n" for line in lines).encode()

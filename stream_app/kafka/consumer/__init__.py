@@ -1,0 +1,1 @@
+"""The thread that owns the Kafka consumer, and what is done on it."""

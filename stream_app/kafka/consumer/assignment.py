@@ -1,0 +1,221 @@
+"""Which partitions are ours: taken, given away and lost inside `poll`, paused and resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from stream_app.features.engine.order import rank
+from stream_app.kafka.consumer.offset_commits import OffsetCommits
+from stream_app.kafka.consumer.rebalancing import Rebalancing
+from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.records import Chunk, Partition
+from stream_app.telemetry.metrics import Metrics
+
+__all__ = ["Assignment", "generation"]
+
+log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """The partitions held now. Every call but `partitions` is made on the client thread."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        *,
+        rebalancing: Rebalancing,
+        beside_transactions: bool,
+        positions: StartPositions,
+        commit: CommitStage,
+        metrics: Metrics,
+        revoke_seconds: Callable[[], float],
+        in_order: Callable[[], bool],
+        on_found: Callable[[Sequence[Partition]], None],
+        refusal_seconds: float,
+    ) -> None:
+        """`revoke_seconds`: how long partitions being given away may take to finish.
+
+        `on_found` may raise before partitions are taken, when it is known where they start.
+        `in_order`: whether the worker ends its assignments because it was told to.
+        """
+        self._topics = list(topics)
+        self._rebalancing = rebalancing
+        self._positions = positions
+        self._commit = commit
+        self._metrics = metrics
+        self._revoke_seconds = revoke_seconds
+        self._in_order = in_order
+        self._on_found = on_found
+        self._held: dict[tuple[str, int], Partition] = {}
+        self._paused: set[Partition] = set()
+        self._all_paused = False
+        self._assigned: list[Partition] = []
+        self._revoked: list[Partition] = []
+        self.commits = OffsetCommits(
+            commit,
+            metrics,
+            lambda *place: self._held.get(place),
+            beside_transactions=beside_transactions,
+            refusal_seconds=refusal_seconds,
+        )
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions held now."""
+        return list(self._held.values())
+
+    def get(self, topic: str, number: int) -> Partition | None:
+        """The assignment that a partition is held under now."""
+        return self._held.get((topic, number))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether partitions came or went since the last `tell`."""
+        return bool(self._assigned or self._revoked)
+
+    def tell(self, chunk: Chunk) -> None:
+        """Put into a chunk what changed since the last one, and leave out records of what went."""
+        chunk.assigned, self._assigned = self._assigned, []
+        chunk.revoked, self._revoked = self._revoked, []
+        if chunk.revoked:
+            chunk.records = [r for r in chunk.records if not r.partition.revoked]
+
+    def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
+        """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
+        for partition in self._held.values():
+            if partition.starts.must_be_told():
+                self._commit.give_back(partition, partition.start)
+                # Lest it overtake what a transaction commits further on.
+                wait = True
+        self.commits.send(consumer, wait=wait)
+
+    # Called by librdkafka, inside poll.
+
+    def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take partitions, each from the position that `positions` says."""
+        if not partitions:
+            return
+        taken = [
+            Partition(tp.topic, tp.partition, rank(self._topics.index(tp.topic), tp.partition))
+            for tp in partitions
+        ]
+        self._positions.find(consumer, taken)
+        self._on_found(taken)
+        for partition in taken:
+            self._held[partition.topic, partition.number] = partition
+            self._assigned.append(partition)
+            # An offset that no worker committed is looked at first, by `recovery`.
+            known = not (partition.is_new or partition.set_by_hand)
+            self._commit.begin(partition, partition.start, known=known)
+        # Committed again, this start is counted before it can get anywhere.
+        self.commits.send(consumer, wait=True)
+        self._metrics.rebalance("assigned", len(partitions))
+        log.info("assigned %s", _names(partitions))
+        places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
+        self._rebalancing.assign(consumer, places)
+        self._positions.compare_logs(consumer, taken)
+        # librdkafka remembers a pause of an earlier assignment of the same partition.
+        (consumer.pause if self._all_paused else consumer.resume)(partitions)
+
+    def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions away once what is under way with them is finished, within a bound."""
+        leaving = self._leaving(partitions)
+        self._metrics.rebalance("revoked", len(leaving))
+        finished = self._commit.settle(leaving, self._revoke_seconds())
+        if finished and self._in_order():
+            for partition in leaving:
+                partition.starts.leave_in_order()
+        self.commit(consumer, wait=True)
+        self._forget(leaving)
+        log.info(
+            "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
+        )
+        self._rebalancing.unassign(consumer, partitions)
+
+    def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Partitions that already belong to others: nothing of them may be committed."""
+        leaving = self._leaving(partitions)
+        self._forget(leaving)
+        self._metrics.rebalance("lost", len(leaving))
+        log.warning("lost %s: the group went on without this worker", _names(partitions))
+        self._rebalancing.unassign(consumer, partitions)
+
+    def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
+        places = [(tp.topic, tp.partition) for tp in partitions]
+        leaving = [self._held[place] for place in places if place in self._held]
+        self._commit.revoke(leaving)
+        return leaving
+
+    def _forget(self, leaving: Sequence[Partition]) -> None:
+        for partition in leaving:
+            del self._held[partition.topic, partition.number]
+            self._paused.discard(partition)
+            if partition in self._assigned:
+                # Nobody has heard of it yet: told of the end alone, align would wait for it.
+                self._assigned.remove(partition)
+            else:
+                self._revoked.append(partition)
+        self._commit.forget(leaving)
+
+    def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""
+        place = TopicPartition(partition.topic, partition.number, offset)
+        self._rebalancing.move(consumer, place)
+        # It may have taken the other partitions anew as well.
+        still = self.partitions if self._all_paused else list(self._paused)
+        consumer.pause([TopicPartition(p.topic, p.number) for p in still])
+
+    # Pausing.
+
+    def hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        """Stop fetching from these partitions."""
+        mine = [p for p in partitions if not p.revoked]
+        self._paused.update(mine)
+        consumer.pause([TopicPartition(p.topic, p.number) for p in mine])
+
+    def let_go(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+        """Fetch from them again, unless all are paused."""
+        mine = [p for p in partitions if not p.revoked]
+        self._paused.difference_update(mine)
+        if not self._all_paused:
+            consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
+
+    def hold_all(self, consumer: Consumer) -> None:
+        """Stop fetching, whatever is assigned, until `let_all_go`."""
+        if not self._all_paused:
+            self._all_paused = True
+            consumer.pause([TopicPartition(p.topic, p.number) for p in self.partitions])
+
+    def let_all_go(self, consumer: Consumer) -> None:
+        """Fetch again, except from what is paused by itself."""
+        if self._all_paused:
+            self._all_paused = False
+            mine = [p for p in self.partitions if p not in self._paused]
+            consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
+
+
+def generation(consumer: Consumer) -> Any | None:
+    """The group's metadata as a transaction needs it; None while the consumer is no member.
+
+    Brokers take a transaction's offsets from whom they know no member id of, without looking at
+    generation or owner. A member that was shut out has none from the moment it learns of it, and its
+    partitions are told to be lost only afterwards, inside `poll`.
+    """
+    # In this order: whoever holds partitions gets no other id before they are told to be lost.
+    metadata = consumer.consumer_group_metadata()
+    return metadata if consumer.memberid() else None
+
+
+def _names(partitions: Sequence[TopicPartition]) -> str:
+    by_topic: dict[str, list[int]] = {}
+    for tp in partitions:
+        by_topic.setdefault(tp.topic, []).append(tp.partition)
+    return ", ".join(
+        f"{topic}[{','.join(map(str, sorted(numbers)))}]"
+        for topic, numbers in sorted(by_topic.items())
+    )

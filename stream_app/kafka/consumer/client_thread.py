@@ -1,0 +1,355 @@
+"""The client thread: owns the confluent consumer and makes every call on it.
+
+librdkafka's consumer is driven by polling: rebalances run inside `poll`, and a commit from another
+thread starves while this one polls. So one plain thread polls, commits, pauses and resumes; others
+leave their wishes under a lock. Polling never ceases, whatever the work is waiting for: where the
+work does not keep up, partitions are paused instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_app.errors import RefusedError
+from stream_app.kafka.consumer.assignment import Assignment, generation
+from stream_app.kafka.consumer.error_events import ConsumerErrors
+from stream_app.kafka.consumer.incoming import Incoming
+from stream_app.kafka.consumer.membership import Membership
+from stream_app.kafka.consumer.rebalancing import rebalancing
+from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.consumer_log import ConsumerLog
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.slices import messages
+from stream_app.records.records import Chunk, Partition
+from stream_app.telemetry.metrics import Metrics
+
+__all__ = ["ClientThread"]
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.1
+"""How long a poll waits for the first record: wishes of other threads wait as long."""
+_TURN_SECONDS = 0.01
+"""Shortest wait for anything: commits that are due at once are due this late."""
+_HEARTBEAT_SECONDS = 0.5
+"""An empty chunk goes through the worker at least this often, to show that all of it is alive."""
+_REJOIN_SECONDS = 1.0
+"""How long to wait before a new consumer follows one that the brokers shut out."""
+#: A rebalance callback.
+_Rebalance = Callable[[Consumer, list[TopicPartition]], None]
+
+_ONE_BATCH = {"fetch.max.bytes": 1_000, "message.max.bytes": 1_000, "max.partition.fetch.bytes": 1}
+"""The least there is: brokers give one batch all the same. A batch of some kilobytes may unpack to
+a hundred megabytes, and librdkafka unpacks all of an answer at once."""
+_NEVER = 2**31
+_CROWDED = 16
+"""How much smaller chunks are while many records are held for their turn."""
+_PATIENCE_SECONDS = 1.0
+"""How long a full hand-over is waited for before partitions are paused."""
+
+
+class _FetchLess(Exception):  # noqa: N818 - no error: a consumer with other properties is wanted
+    """What one answer of the brokers holds may be too much for this process."""
+
+
+class ClientThread(threading.Thread):
+    """Consumes chunks and commits what the commit stage says is finished."""
+
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        topics: Sequence[str],
+        *,
+        on_chunk: Callable[[Chunk], None],
+        on_crash: Callable[[BaseException], None],
+        on_waiting: Callable[[str, bool, str], None],
+        membership: Membership,
+        before_joining: Callable[[], None],
+        commit: CommitStage,
+        positions: StartPositions,
+        metrics: Metrics,
+        poll_max_records: int,
+        linger_seconds: float,
+        commit_interval_seconds: float,
+        chunk_buffer: int,
+        revoke_seconds: float,
+        tick_seconds: float,
+        refusal_seconds: float,
+        isolation_starts: int,
+        beside_transactions: bool,
+    ) -> None:
+        """Set up; `start` begins.
+
+        `isolation_starts`: after so many that got nowhere the brokers are asked for little at once.
+        `on_waiting` is told service, whether it is waited for, and why.
+        `before_joining`: raises where the worker could not do its work as a member of the group.
+        `revoke_seconds`: how long partitions being given away may take to finish.
+        `tick_seconds`: how often an empty chunk comes while records are held for their turn.
+        """
+        super().__init__(name="kafka-client", daemon=True)
+        self._library_log = ConsumerLog()
+        self._properties = ConsumerLog.properties(properties)
+        self._topics = list(topics)
+        self._on_chunk = on_chunk
+        self._on_crash = on_crash
+        self._on_waiting = on_waiting
+        self._membership = membership
+        self._isolation_starts = isolation_starts
+        self._errors = ConsumerErrors(refusal_seconds, on_waiting)
+        self._before_joining = before_joining
+        self._commit = commit
+        self._poll_max_records = poll_max_records
+        self._linger = linger_seconds
+        self._commit_interval = commit_interval_seconds
+        # No longer, or rebalances wait as well; no shorter, or the thread spins.
+        self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
+        self._chunk_buffer = chunk_buffer
+        self._wishes: deque[Callable[[Consumer], None]] = deque()
+        self._space = threading.Condition()
+        self._outstanding = 0
+        self._stopping = threading.Event()
+        self._crashed = False
+        self._assignment = Assignment(
+            topics,
+            rebalancing=rebalancing(properties),
+            beside_transactions=beside_transactions,
+            positions=positions,
+            commit=commit,
+            metrics=metrics,
+            revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
+            in_order=lambda: not self._crashed,
+            on_found=self._on_found,
+            refusal_seconds=refusal_seconds,
+        )
+        self._beside_transactions = beside_transactions
+        self._metadata: Any = None
+        self._kept: BaseException | None = None
+        self._incoming = Incoming(self._assignment, positions, commit, self._errors)
+        self._full_since: float | None = None
+        self._last_chunk = 0.0
+        self._next_commit = 0.0
+        self._tick = tick_seconds
+        self._holding = False
+        self._crowded = False
+
+    # Called by other threads.
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions assigned now."""
+        return self._assignment.partitions
+
+    def group_metadata(self) -> Any:
+        """The group's generation of a moment ago, as a transaction needs it.
+
+        Kept here by each turn of the thread: asked for by another one, the client would answer
+        only when a rebalance that waits for that other thread's transaction is over.
+        """
+        return self._metadata
+
+    def chunk_done(self, *, holding: bool, crowded: bool) -> None:
+        """Make room for another chunk.
+
+        `holding`: records are held for their turn. `crowded`: so many that partitions are about to
+        be paused; then chunks are smaller, since all that is in one may be of a partition that the
+        others do not wait for.
+        """
+        with self._space:
+            self._holding = holding
+            self._crowded = crowded
+            self._outstanding -= 1
+            self._space.notify_all()
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching from these partitions."""
+        self._wishes.append(lambda consumer: self._assignment.hold(consumer, partitions))
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch from them again."""
+        self._wishes.append(lambda consumer: self._assignment.let_go(consumer, partitions))
+
+    def crashed(self) -> None:
+        """Let this start count as one that got nowhere, though the group is left in order."""
+        self._crashed = True
+
+    def stop(self) -> None:
+        """Consume no more, commit what is finished and leave the group."""
+        self._stopping.set()
+        with self._space:
+            self._space.notify_all()
+
+    # The thread.
+
+    def run(self) -> None:
+        """Poll until stopped; then commit what is finished and leave the group."""
+        try:
+            self._before_joining()
+            while not self._stopping.is_set():
+                try:
+                    self._be_member()
+                except _FetchLess:
+                    log.warning(
+                        "starts got nowhere, perhaps for want of memory: from now on the brokers are "
+                        "asked for one batch at a time"
+                    )
+                    self._properties |= _ONE_BATCH
+                    self._isolation_starts = _NEVER
+                except RefusedError as error:
+                    # librdkafka gave this consumer up: a new one is tried, for `refusal_seconds`.
+                    log.warning("%s", error)
+                    self._stopping.wait(_REJOIN_SECONDS)
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
+            self._on_crash(error)
+
+    def _be_member(self) -> None:
+        consumer = Consumer(
+            {**self._properties, "on_commit": self._assignment.commits.answered},
+            logger=self._library_log,
+        )
+        try:
+            consumer.subscribe(
+                self._topics,
+                on_assign=self._raised_later(self._on_assign),
+                on_revoke=self._raised_later(self._on_revoke),
+                on_lost=self._raised_later(self._on_lost),
+            )
+            while not self._stopping.is_set():
+                self._turn(consumer)
+        finally:
+            self._leave(consumer)
+
+    def _raised_later(self, call: _Rebalance) -> _Rebalance:
+        """What raises inside librdkafka's `poll` is kept until that returns.
+
+        confluent-kafka makes a SystemError of what its own functions raise there (2.16, Python 3.11).
+        """
+
+        def kept(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            try:
+                call(consumer, partitions)
+            except BaseException as error:  # noqa: BLE001 - raised by `_raise_kept`
+                self._kept = self._kept or error
+                if call == self._on_assign:
+                    _take_nothing(consumer)
+
+        return kept
+
+    def _raise_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            raise kept
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment.on_assign(consumer, partitions)
+        self._errors.joined()
+        self._membership.assigned(len(self.partitions))
+
+    def _on_found(self, partitions: Sequence[Partition]) -> None:
+        if any(p.starts.found >= self._isolation_starts for p in partitions):
+            raise _FetchLess
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment.on_lost(consumer, partitions)
+        self._membership.lost(len(self.partitions))
+
+    def _note_generation(self, consumer: Consumer) -> None:
+        if self._beside_transactions:
+            self._metadata = generation(consumer) or self._metadata
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._note_generation(consumer)
+        self._assignment.on_revoke(consumer, partitions)
+        self._membership.gave_up(len(self.partitions))
+
+    def _turn(self, consumer: Consumer) -> None:
+        self._note_generation(consumer)
+        self._membership.note_member(consumer)
+        self._errors.look(consumer, self.partitions, is_member=self._membership.is_member)
+        while self._wishes:
+            self._wishes.popleft()(consumer)
+        now = time.monotonic()
+        urgent = self._commit.urgent
+        if urgent or now >= self._next_commit:
+            # Who waits for a commit takes no chunks meanwhile, and without room for chunks nothing
+            # is polled: the answer would not be heard.
+            self._assignment.commit(consumer, wait=urgent)
+            self._next_commit = now + self._commit_interval
+        if self._has_space():
+            self._full_since = None
+            self._assignment.let_all_go(consumer)
+            self._poll(consumer)
+            self._hand_over()
+        elif self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since > _PATIENCE_SECONDS:
+            self._assignment.hold_all(consumer)
+            self._poll(consumer)  # for the rebalances and commits it serves
+
+    def _has_space(self) -> bool:
+        with self._space:
+            return self._space.wait_for(
+                lambda: self._outstanding < self._chunk_buffer, timeout=self._turn_seconds
+            )
+
+    def _poll(self, consumer: Consumer) -> None:
+        wait = self._tick if self._holding else _IDLE_SECONDS
+        first = consumer.poll(min(wait, self._turn_seconds))
+        self._check()
+        seen_at = time.time()
+        if first is not None:
+            if self._linger:
+                time.sleep(self._linger)
+            seen_at = time.time()
+            most = self._poll_max_records
+            if self._crowded:
+                most = max(1, most // _CROWDED)
+            rest = messages(consumer, most - 1, 0.0, self._check)
+            if self._incoming.take(consumer, chain([first], rest)) == most:
+                seen_at = self._incoming.chunk.seen_at  # there may be more
+        self._incoming.chunk.seen_at = seen_at
+
+    def _check(self) -> None:
+        self._raise_kept()
+        self._library_log.check(self._assignment.partitions)
+
+    def _hand_over(self) -> None:
+        chunk = self._incoming.chunk
+        now = time.monotonic()
+        empty = not (chunk.records or chunk.ended or self._assignment.has_news)
+        due = now - self._last_chunk >= (self._tick if self._holding else _HEARTBEAT_SECONDS)
+        if empty and not due:
+            return
+        self._last_chunk = now
+        self._incoming.chunk = Chunk()
+        self._assignment.tell(chunk)
+        with self._space:
+            self._outstanding += 1
+        self._on_chunk(chunk)
+
+    def _leave(self, consumer: Consumer) -> None:
+        try:
+            self._assignment.commits.send(consumer, wait=True)
+        finally:
+            consumer.close()
+            if self._kept is not None:
+                # Whatever ends this thread is told already.
+                log.warning("leaving the group: %s", self._kept)
+                self._kept = None
+
+
+def _take_nothing(consumer: Consumer) -> None:
+    """Answer a rebalance: left without an answer, confluent-kafka takes the partitions by itself."""
+    try:
+        consumer.incremental_assign([])
+    except KafkaException:
+        with contextlib.suppress(KafkaException):
+            consumer.assign([])

@@ -1,0 +1,113 @@
+"""What a poll brought: records into the chunk, and what else is to be known of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from stream_app.kafka.consumer.assignment import Assignment
+from stream_app.kafka.consumer.error_events import ConsumerErrors
+from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.records import Chunk, Partition, Record
+
+__all__ = ["Incoming"]
+
+
+class Incoming:
+    """Fills one chunk after the other; every call is made on the client thread."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        positions: StartPositions,
+        commit: CommitStage,
+        errors: ConsumerErrors,
+    ) -> None:
+        self._assignment = assignment
+        self._positions = positions
+        self._commit = commit
+        self._errors = errors
+        self.chunk = Chunk()
+        """The one that is filled now."""
+
+    def take(self, consumer: Consumer, messages: Iterable[Any]) -> int:
+        """Put records into the chunk, and deal with events; return how many messages there were.
+
+        A message's headers are made objects of, or let go of, before the next one is asked for.
+        Raises what `ConsumerErrors.take` and `StartPositions.find_again` do, and `messages`.
+        """
+        chunk = self.chunk
+        first: dict[Partition, Record] = {}
+        last: dict[Partition, Any] = {}
+        ended: dict[Partition, int] = {}
+        assigned: Callable[[str, int], Any] = self._assignment.get
+        append = chunk.records.append
+        taken: list[Any] = []
+        for message in messages:
+            taken.append(message)
+            partition = assigned(message.topic(), message.partition())
+            if message.error() is not None:
+                if self._is_end(consumer, partition, message):
+                    ended[partition] = message.offset()
+                continue
+            if partition is None:
+                continue
+            record = Record.of(partition, message)
+            append(record)
+            if partition not in last:
+                first[partition] = record
+            last[partition] = message
+            ended.pop(partition, None)
+        if any(partition.ended for partition in (*last, *ended)):
+            # Given away while more was asked for.
+            chunk.records = [r for r in chunk.records if not r.partition.ended]
+            last = {p: message for p, message in last.items() if not p.ended}
+            ended = {p: offset for p, offset in ended.items() if not p.ended}
+        for partition, message in last.items():
+            self._consumed(consumer, partition, first[partition], message)
+            if message.leader_epoch() != partition.epochs.newest:
+                _note_epochs(partition, taken)
+            partition.epochs.last_offset = message.offset()
+        for partition, offset in ended.items():
+            self._commit.at_end(partition, offset)
+            partition.starts.at_end(offset)
+        chunk.ended.extend(ended)
+        self._errors.delivered((*last, *ended))
+        return len(taken)
+
+    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
+        """Note what came of a partition in a poll: its first record, and its last message."""
+        known_at = time.time() if first.timestamp is None else first.timestamp
+        self._commit.consumed(partition, last.offset(), known_at)
+        # The end-of-partition event comes with the next answer of the broker, which it may hold
+        # back for fetch.wait.max.ms. The high watermark of this answer tells it now, except behind
+        # transaction markers and compaction: for those there is the event.
+        place = TopicPartition(partition.topic, partition.number)
+        _, high = consumer.get_watermark_offsets(place, cached=True)
+        if high == last.offset() + 1:
+            self.chunk.ended.append(partition)
+
+    def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
+        """Whether a partition of ours is at its end; other events are dealt with."""
+        error: KafkaError = message.error()
+        if error.code() == KafkaError._PARTITION_EOF:
+            return partition is not None
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+            self._errors.take(message)
+        elif partition is not None:
+            # What was to be read next is no longer in the log.
+            found = self._positions.find_again(partition, message.offset(), error.str())
+            self._assignment.begin_again(consumer, partition, found)
+        return False
+
+
+def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
+    """A leader was elected between records of a poll: find the first one it wrote."""
+    place = partition.topic, partition.number
+    for message in messages:
+        if message.error() is None and (message.topic(), message.partition()) == place:
+            partition.epochs.add(message.offset(), message.leader_epoch())

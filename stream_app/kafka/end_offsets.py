@@ -1,0 +1,124 @@
+"""How far each partition is behind, true also while processing is stuck.
+
+librdkafka's own figures stand still when fetching is paused, so a thread of its own asks the
+brokers for the end offsets; the age of the oldest unfinished record is read off the clock when
+somebody looks. The same thread looks at what else may change under a worker that is at work or
+idle: whether a topic is still the one it was, and whether the group has a partition for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from stream_app.errors import StoppingError
+from stream_app.kafka.errors import failure
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.queries import log_offsets
+from stream_app.kafka.topic_ids import Sources
+from stream_app.records.records import Partition
+from stream_app.telemetry.lag import PartitionLag
+from stream_app.waiting.retry import Patience
+
+__all__ = ["EndOffsets"]
+
+_REQUEST_SECONDS = 5.0
+
+
+class EndOffsets:
+    """Keeps the end offsets of the assigned partitions, and knows the lag."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        sources: Sources,
+        commit: CommitStage,
+        partitions: Callable[[], Sequence[Partition]],
+        patience: Patience,
+        *,
+        interval_seconds: float = 1.0,
+    ) -> None:
+        self.on_crash: Callable[[BaseException], None] = lambda _: None
+        """Called by the thread when it cannot go on, or the worker must not."""
+        self.when_idle: Callable[[], None] = lambda: None
+        """Called at each look while no partition is assigned; may raise `KafkaException`."""
+        self._admin = admin
+        self._sources = sources
+        self._commit = commit
+        self._partitions = partitions
+        self._patience = patience
+        self._interval = interval_seconds
+        self._ends: dict[Partition, int] = {}
+        self._starts: dict[Partition, int] = {}
+        self._behind_since: dict[Partition, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="end-offsets", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+
+    def lag(self) -> list[PartitionLag]:
+        """Lag of each assigned partition, now.
+
+        In records: end offset minus the offset the group would go on from. In seconds: the age of
+        the oldest record consumed and not finished; where nothing is consumed although something
+        is there, the time since that was first seen.
+        """
+        now = time.time()
+        lags = []
+        for partition in self._partitions():
+            records = self._records(partition)
+            oldest = self._commit.oldest_unfinished(partition)
+            if oldest is None and records:
+                oldest = self._behind_since.get(partition)
+            seconds = 0.0 if oldest is None else max(0.0, now - oldest)
+            lags.append(PartitionLag(partition.topic, partition.number, records, seconds))
+        return lags
+
+    def _records(self, partition: Partition) -> int | None:
+        end = self._ends.get(partition)
+        done = self._commit.next_offset(partition)
+        if done is None:
+            done = self._starts.get(partition)
+        return None if end is None or done is None else max(0, end - done)
+
+    def _watch(self) -> None:
+        try:
+            while not self._stop.wait(self._interval):
+                self._patience("kafka", self._look)
+        except StoppingError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
+            self.on_crash(error)
+
+    def _look(self) -> None:
+        partitions = list(self._partitions())
+        self._admin.poll(0)  # or what librdkafka logs would be kept for ever
+        self._sources.check(partitions)
+        try:
+            self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            unknown = [p for p in partitions if self._commit.next_offset(p) is None]
+            self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            if not partitions:
+                self.when_idle()
+        except KafkaException as error:
+            raise failure(
+                error.args[0], "asking where the logs end and who consumes them"
+            ) from error
+        now = time.time()
+        behind = [p for p in partitions if self._records(p)]
+        self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
+
+    def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        places = [(p.topic, p.number) for p in partitions]
+        found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
+        return {p: found[p.topic, p.number] for p in partitions}

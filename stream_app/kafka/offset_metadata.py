@@ -1,0 +1,107 @@
+"""Offsets as this worker commits them: each with a note of whose log it belongs to.
+
+A committed offset is a bare number that outlives its topic: a topic deleted and created again has
+the same name and other records, and a person may set a group's offsets to anything. So each offset
+is committed with the topic's id beside it, in the metadata that Kafka keeps with it (the `metadata`
+field of OffsetCommit).
+
+The epoch of the leader that the record before was written under is committed with it, see
+`leader_epochs`.
+
+Where a log ends in markers of transactions, the offset behind them is committed, and beside it how
+many they are: the state cannot hold what is no record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_app.kafka.errors import failure
+from stream_app.records.records import Partition
+
+__all__ = ["Group", "as_committed", "markers_of", "topic_id_of"]
+
+_REQUEST_SECONDS = 10.0
+_ASKING = "asking for the group's offsets"
+_MARK = "stream-app/1 "
+_MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
+
+
+def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    """The offsets to commit: for each partition the next one to read, with what is known of it."""
+    return [
+        TopicPartition(
+            p.topic,
+            p.number,
+            offset,
+            _MARK + p.topic_id + _tags(p, offset),
+            p.epochs.before(offset),
+        )
+        for p, offset in offsets.items()
+    ]
+
+
+def _tags(partition: Partition, offset: int) -> str:
+    first, end = partition.markers
+    markers = f" markers={end - first}" if end == offset > first else ""
+    return markers + partition.starts.tag(offset)
+
+
+def topic_id_of(metadata: str | None) -> str | None:
+    """The topic id that an offset was committed with; None where somebody else committed it."""
+    if metadata is None or not metadata.startswith(_MARK):
+        return None
+    return metadata.removeprefix(_MARK).partition(" ")[0]
+
+
+def markers_of(metadata: str | None) -> int:
+    """How many offsets right before a committed one of ours hold no records."""
+    found = _MARKERS.search(metadata or "")
+    return int(found[1]) if found else 0
+
+
+class Group:
+    """Asks for a consumer group's offsets without being a member of it.
+
+    By a consumer that never subscribes: librdkafka's admin call for a group's offsets ends the
+    process when the group's coordinator has moved (seen with 2.16).
+    """
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        """`properties`: librdkafka's, of a consumer of the group."""
+        # As a static member of the group it would fence the real one.
+        member = {name: value for name, value in properties.items() if "instance" not in name}
+        self._properties = {**member, "log_level": 0}
+        self._consumer: Consumer | None = None
+
+    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The stable committed offset of each partition of these topics, where there is one.
+
+        Raises what `kafka_errors.failure` says.
+        """
+        if self._consumer is None:
+            self._consumer = Consumer(self._properties)
+        places = [TopicPartition(p.topic, p.number) for p in partitions]
+        try:
+            answer = self._consumer.committed(places, timeout=_REQUEST_SECONDS)
+        except KafkaException as error:
+            raise failure(error.args[0], _ASKING) from error
+        for place in answer:
+            if place.error:
+                raise failure(place.error, _ASKING)
+        found = {(a.topic, a.partition): a for a in answer}
+        return {p: found[p.topic, p.number].offset for p in partitions if _is_of(p, found)}
+
+
+def _is_of(partition: Partition, found: Mapping[tuple[str, int], TopicPartition]) -> bool:
+    """Whether there is an offset of this partition, and not of another topic of its name."""
+    place = found.get((partition.topic, partition.number))
+    return (
+        place is not None
+        and place.offset >= 0
+        and topic_id_of(place.metadata) in {None, partition.topic_id}
+    )

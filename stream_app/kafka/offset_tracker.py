@@ -1,0 +1,218 @@
+"""Stage commit: which offsets may be committed, and how far each partition is behind.
+
+A batch is a prefix of each of its partitions and batches finish in order, so what may be committed
+is the end of the last finished batch. The client thread takes it from here and commits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stream_app.records.records import Batch, Item, Partition
+
+__all__ = ["CommitStage", "Unfinished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The oldest records of a partition that are consumed and not finished."""
+
+    last_offset: int
+    timestamp: float
+    """Of the first of them, in seconds since the epoch."""
+
+
+class CommitStage:
+    """Keeps account of what was consumed and what is finished; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self.hurry: Callable[[], None] = lambda: None
+        """Called when somebody waits for work to be finished: what is put off need not be."""
+        self.urgent = False
+        """Whether somebody waits for a commit."""
+        self.exclusive = threading.Lock()
+        """Held while offsets are committed in a transaction or beside one: a plain commit that is
+        late must not take back what a transaction committed further on."""
+        self._changed = threading.Condition()
+        self._in_flight: dict[Partition, int] = {}
+        self._unfinished: dict[Partition, deque[Unfinished]] = {}
+        self._finished: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._committable: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._kept: tuple[dict[Partition, Any], ...] = (
+            self._unfinished, self._finished, self._ends, self._committed,
+        )  # fmt: skip
+
+    def begin(self, partition: Partition, offset: int, *, known: bool) -> None:
+        """A partition is read from `offset`; `known`: a worker committed it."""
+        with self._changed:
+            self._finished[partition] = offset - 1
+            if known:
+                self._committed[partition] = self._committable[partition] = offset
+
+    def confirm(self, partitions: Sequence[Partition]) -> None:
+        """Commit where partitions start, and return when that is done or they are not ours.
+
+        Should the process die before it commits more, its successor must know that it was here.
+        """
+
+        def known() -> bool:
+            return all(p in self._committed or p.revoked for p in partitions)
+
+        with self._changed:
+            for partition in partitions:
+                self._committable.setdefault(partition, partition.start)
+            self.urgent = bool(partitions)
+            self._changed.wait_for(known)
+
+    def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
+        """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
+        with self._changed:
+            self._unfinished.setdefault(partition, deque()).append(
+                Unfinished(last_offset, timestamp)
+            )
+
+    def at_end(self, partition: Partition, offset: int) -> None:
+        """The partition ends at `offset`: nothing but markers lies between the last record and it."""
+        with self._changed:
+            self._ends[partition] = offset
+            self._pass_markers(partition)
+
+    def admit(self, items: Sequence[Item]) -> tuple[list[Item], dict[Partition, int]]:
+        """Let a batch begin its way: the items still ours, and the last offset by partition."""
+        with self._changed:
+            mine = [item for item in items if not item.record.partition.revoked]
+            ends = {item.record.partition: item.record.offset for item in mine}
+            for partition in ends:
+                self._in_flight[partition] = self._in_flight.get(partition, 0) + 1
+        return mine, ends
+
+    def revoke(self, partitions: Collection[Partition]) -> None:
+        """Admit nothing more of these partitions."""
+        with self._changed:
+            for partition in partitions:
+                partition.revoked = True
+            self._changed.notify_all()
+
+    def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
+        """Next offset of each partition of these batches whose assignment has not ended."""
+        with self._changed:
+            return {
+                partition: end + 1
+                for batch in batches
+                for partition, end in batch.ends.items()
+                if not partition.ended
+            }
+
+    def finished(self, batch: Batch, *, committed: bool = False) -> None:
+        """All of a batch is published, acknowledged and written.
+
+        `committed`: its offsets are committed already, with its predictions.
+        """
+        with self._changed:
+            for partition, end in batch.ends.items():
+                self._leave(partition)
+                if partition.ended:
+                    continue
+                self._finished[partition] = end
+                (self._committed if committed else self._committable)[partition] = end + 1
+                unfinished = self._unfinished.get(partition)
+                while unfinished and unfinished[0].last_offset <= end:
+                    unfinished.popleft()
+                self._pass_markers(partition)
+            self._changed.notify_all()
+
+    def abandoned(self, batch: Batch) -> None:
+        """A batch will not be finished by this process."""
+        with self._changed:
+            for partition in batch.ends:
+                self._leave(partition)
+            self._changed.notify_all()
+
+    def _leave(self, partition: Partition) -> None:
+        left = self._in_flight.get(partition, 1) - 1
+        if left:
+            self._in_flight[partition] = left
+        else:
+            self._in_flight.pop(partition, None)
+
+    def _pass_markers(self, partition: Partition) -> None:
+        end = self._ends.get(partition)
+        known = self._finished.get(partition)
+        if end is not None and known is not None and not self._unfinished.get(partition):
+            if end > max(known + 1, self._committable.get(partition, -1)):
+                first, behind = partition.markers
+                partition.markers = (first if behind == known + 1 else known + 1, end)
+                self._committable[partition] = end
+            del self._ends[partition]
+
+    def committed(self, partition: Partition, offset: int) -> None:
+        """The broker keeps `offset` as the next one to read."""
+        with self._changed:
+            self._committed[partition] = offset
+            self._changed.notify_all()
+
+    def next_offset(self, partition: Partition) -> int | None:
+        """The offset the broker keeps for the group, as far as this worker knows."""
+        with self._changed:
+            return self._committed.get(partition)
+
+    @property
+    def has_due(self) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._committable)
+
+    def take(self) -> dict[Partition, int]:
+        """What may be committed since the last call: next offset by partition."""
+        with self._changed:
+            taken, self._committable = self._committable, {}
+            self.urgent = False
+            return {
+                partition: offset
+                for partition, offset in taken.items()
+                if offset >= self._committed.get(partition, -1)
+            }
+
+    def give_back(self, partition: Partition, offset: int) -> None:
+        """A commit of `offset` failed: it may be tried again, unless a later one is due."""
+        with self._changed:
+            due = self._committable.get(partition, -1)
+            # The one that the broker keeps may be committed again: what stands beside it changes.
+            if (
+                not partition.ended
+                and offset > due
+                and offset >= self._committed.get(partition, -1)
+            ):
+                self._committable[partition] = offset
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """The assignments ended."""
+        with self._changed:
+            for partition in partitions:
+                partition.ended = True
+                for kept in self._kept:
+                    kept.pop(partition, None)
+                self._committable.pop(partition, None)
+
+    def settle(self, partitions: Collection[Partition] | None, timeout: float | None) -> bool:
+        """Wait until no batch with these partitions (None: any) is under way; timeout in seconds."""
+
+        def settled() -> bool:
+            if partitions is None:
+                return not self._in_flight
+            return not any(partition in self._in_flight for partition in partitions)
+
+        self.hurry()
+        with self._changed:
+            return self._changed.wait_for(settled, timeout)
+
+    def oldest_unfinished(self, partition: Partition) -> float | None:
+        """Timestamp of the oldest record consumed and not finished, in seconds; None if none is."""
+        with self._changed:
+            unfinished = self._unfinished.get(partition)
+            return unfinished[0].timestamp if unfinished else None

@@ -1,0 +1,169 @@
+"""A look at the topics out: what would be refused for ever is said before it is, in a sentence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+    AclOperation,
+    AdminClient,
+    ConfigResource,
+)
+
+from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
+from stream_app.kafka.errors import failure
+
+__all__ = ["OutputTopics"]
+
+log = logging.getLogger(__name__)
+
+_REQUEST_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 2.0
+"""A look while the worker runs holds up what it does."""
+_NARROW_MILLISECONDS: Final = 60_000
+"""Clocks of a company's machines may be so far apart, and a record may wait so long for its brokers."""
+
+
+class OutputTopics:
+    """The topics that a worker writes to."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        *,
+        predictions: str,
+        dead_letters: str,
+        feature_log: str | None,
+        max_value_bytes: int,
+    ) -> None:
+        """`max_value_bytes`: the largest value that is not dead-lettered for its size."""
+        self._admin = admin
+        self._predictions = predictions
+        self._dead_letters = dead_letters
+        named = [predictions, dead_letters, *([feature_log] if feature_log else [])]
+        self._topics = list(dict.fromkeys(named))
+        self._max_value_bytes = max_value_bytes
+        self._limits: dict[str, int] = {}
+
+    def limit_bytes(self, topic: str) -> int | None:
+        """The max.message.bytes of a topic, where it was told."""
+        return self._limits.get(topic)
+
+    def check(self) -> None:
+        """Look at everything, before the group is joined.
+
+        Raises what `look` does, and `ConfigurationError` for a topic that cannot serve.
+        """
+        self.look()
+        self._check_rights()
+        try:
+            self._check_settings(self._settings())
+        except RefusedError as error:
+            log.info("the settings of the topics out are not looked at: %s", error)
+
+    def look(self) -> None:
+        """See whether the topics exist; raises what `kafka_errors.failure` says."""
+        for topic in self._topics:
+            doing = f"writing to topic {topic}"
+            try:
+                metadata: Any = self._admin.list_topics(topic, timeout=_LOOK_SECONDS)
+            except KafkaException as error:
+                self._admin.poll(0)  # lets out its lines of the log, which say why
+                raise failure(error.args[0], doing) from error
+            if (refusal := metadata.topics[topic].error) is not None:
+                raise failure(refusal, doing)
+            if not metadata.topics[topic].partitions:
+                raise RefusedError("kafka", f"topic {topic} has no partitions")
+
+    def _check_rights(self) -> None:
+        futures = self._admin.describe_topics(
+            TopicCollection(self._topics),
+            include_authorized_operations=True,
+            request_timeout=_REQUEST_SECONDS,
+        )
+        for topic, future in futures.items():
+            try:
+                described: Any = future.result()
+            except KafkaException as error:
+                raise failure(error.args[0], f"asking for the rights on topic {topic}") from error
+            allowed = described.authorized_operations
+            # Services that do not tell rights give none at all.
+            if allowed and not {AclOperation.WRITE, AclOperation.ALL} & set(allowed):
+                raise RefusedError(
+                    "kafka", f"the worker may not write to topic {topic}: grant it Write on it"
+                )
+
+    def _settings(self) -> Mapping[str, Mapping[str, str]]:
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics]
+        futures = self._admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
+        found: dict[str, Mapping[str, str]] = {}
+        for resource, future in futures.items():
+            try:
+                config: Mapping[str, Any] = future.result()
+            except KafkaException as error:
+                doing = f"asking for the settings of topic {resource.name} (DescribeConfigs)"
+                reason = failure(error.args[0], doing)
+                # They are not needed: only brokers that are away are waited for.
+                if isinstance(reason, ServiceAwayError) and not isinstance(reason, RefusedError):
+                    raise reason from error
+                raise RefusedError("kafka", str(reason)) from error
+            found[resource.name] = {name: entry.value or "" for name, entry in config.items()}
+        return found
+
+    def _check_settings(self, settings: Mapping[str, Mapping[str, str]]) -> None:
+        for topic, config in settings.items():
+            is_compacted = "compact" in config.get("cleanup.policy", "")
+            if topic == self._dead_letters and is_compacted:
+                raise ConfigurationError(
+                    f"topic {topic} is for dead letters and has cleanup.policy="
+                    f"{config['cleanup.policy']}: letters of one key would replace each other, and "
+                    "those without key are refused; set cleanup.policy=delete"
+                )
+            if is_compacted:
+                log.warning(
+                    "topic %s is compacted: of records with one key the newest alone is kept, and %s",
+                    topic,
+                    "an event without key becomes a dead letter"
+                    if topic == self._predictions
+                    else "a row without key is dropped",
+                )
+            self._look_at_size(topic, _number(config, "max.message.bytes"))
+            _look_at_clock(topic, config)
+
+    def _look_at_size(self, topic: str, limit: int | None) -> None:
+        if limit is None:
+            return
+        self._limits[topic] = limit
+        if topic == self._dead_letters and limit < self._max_value_bytes:
+            log.warning(
+                "topic %s takes %d bytes (max.message.bytes), and max_value_bytes is %d: the dead "
+                "letter of a larger record goes out without its value",
+                topic,
+                limit,
+                self._max_value_bytes,
+            )
+
+
+def _look_at_clock(topic: str, config: Mapping[str, str]) -> None:
+    if config.get("message.timestamp.type") == "LogAppendTime":
+        return
+    for name in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
+        bound = _number(config, name)
+        if bound is not None and bound < _NARROW_MILLISECONDS:
+            log.warning(
+                "topic %s has %s=%d: a worker whose clock is further from the brokers' clocks, or "
+                "whose records waited longer for the brokers, ends",
+                topic,
+                name,
+                bound,
+            )
+
+
+def _number(config: Mapping[str, str], name: str) -> int | None:
+    try:
+        return int(config[name])
+    except (KeyError, ValueError):
+        return None

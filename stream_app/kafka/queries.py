@@ -1,0 +1,93 @@
+"""What is asked of the brokers through an admin client, and how, given what librdkafka makes of it.
+
+Everything here but `reach` raises `KafkaException`; what that means is for the caller to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from confluent_kafka import (
+    ConsumerGroupState,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from stream_app.kafka.errors import failure
+
+__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "reach"]
+
+#: The leader of a partition is known, and an epoch of it that is over, or not begun there yet.
+_STALE = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
+
+
+def log_offsets(
+    admin: AdminClient,
+    places: Iterable[tuple[str, int]],
+    spec: OffsetSpec,
+    seconds: float,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> dict[tuple[str, int], int]:
+    """The offsets that the logs have for `spec`, by topic and partition; -1 where there is none."""
+    asked: Any = {TopicPartition(*place): spec for place in places}
+    if not asked:
+        return {}
+    try:
+        return _log_offsets(admin, asked, seconds, isolation)
+    except KafkaException as error:
+        if error.args[0].code() not in _STALE:
+            raise
+    # librdkafka sends the epoch it remembers and does not ask for another one when it is refused
+    # (2.16): for minutes, until it renews all it knows of topics, there would be no answer.
+    for topic in {place.topic for place in asked}:
+        admin.list_topics(topic, timeout=seconds)
+    return _log_offsets(admin, asked, seconds, isolation)
+
+
+def _log_offsets(
+    admin: AdminClient, asked: Any, seconds: float, isolation: IsolationLevel
+) -> dict[tuple[str, int], int]:
+    answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
+    return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+
+
+def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
+    """The cluster's id. `topic`: one that exists, so as not to be told of all others.
+
+    Not by `describe_cluster`: a broker that has just come back may know of no broker yet, not even
+    of itself, and of such an answer librdkafka ends the process (2.16, an assertion).
+    """
+    metadata: Any = admin.list_topics(topic, timeout=seconds)
+    if metadata.cluster_id is None:
+        raise KafkaException(KafkaError(KafkaError._PARTIAL))
+    return str(metadata.cluster_id)
+
+
+def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
+    """The ids of members that hold no partition, of a group that is at rest."""
+    answers = admin.describe_consumer_groups([group], request_timeout=seconds)
+    found = answers[group].result()
+    if found.state != ConsumerGroupState.STABLE:
+        return set()
+    return {m.member_id for m in found.members if not m.assignment.topic_partitions}
+
+
+def as_kafka_shows_it(topic_id: object) -> str:
+    """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
+    return str(topic_id).replace("+", "-").replace("/", "_")
+
+
+def reach(admin: AdminClient, topics: Sequence[str], seconds: float = 2.0) -> None:
+    """Return as soon as a broker answers, whatever it says of these topics; raise soon if none does."""
+    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=seconds)
+    for topic, answer in answers.items():
+        try:
+            answer.result()
+        except KafkaException as error:
+            if error.args[0].code() < 0:  # librdkafka's own errors; those of brokers are positive
+                raise failure(error.args[0], f"describing the topic {topic}") from error

@@ -1,0 +1,1 @@
+"""Decode, enrich, score: from records to predictions."""

@@ -1,0 +1,162 @@
+"""Stage decode: the bytes of records to events, or to reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from stream_app.features.events import Decoder, Event, InvalidEventError
+from stream_app.features.usecase import TimeBounds
+from stream_app.records.records import Failure, Item, Record
+from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.foreign import bounded
+from stream_app.text.moments import in_utc
+from stream_app.wire.reasons import REASONS
+from stream_app.wire.replays import Replays
+
+__all__ = ["Decode", "DecodeStage", "out_of_range"]
+
+#: Records to items, in the same order.
+Decode = Callable[[Sequence[Record]], list[Item]]
+
+
+_NOTHING: Final = object()
+"""Stands for the event until there is one: a decoder may give anything, None too."""
+
+
+class DecodeStage:
+    """Decodes and validates each record by the decoder of its topic."""
+
+    def __init__(
+        self,
+        decoders: Mapping[str, Decoder],
+        times: TimeBounds,
+        *,
+        max_value_bytes: int,
+        on_unknown_fields: Callable[[str, int], None],
+        replays: Replays | None = None,
+    ) -> None:
+        """`replays`: which records are believed to be replays; without it none is."""
+        self._decoders = decoders
+        self._replays = replays or Replays("")
+        self._times = times
+        self._max_value_bytes = max_value_bytes
+        self._on_unknown_fields = on_unknown_fields
+        self._events: set[type[Event]] = set()
+
+    def __call__(self, records: Sequence[Record]) -> list[Item]:
+        """An item for each record, in the same order."""
+        unknown: dict[str, int] = {}
+        items = []
+        decoders, known, limit = self._decoders, self._events, self._max_value_bytes
+        low, high = self._believed_of_all(records)
+        for record in records:
+            value = record.value
+            topic = record.partition.topic
+            event: Any = _NOTHING
+            failure = record.refusal
+            if failure is None and value and len(value) <= limit:
+                try:
+                    event = decoders[topic](value)
+                    if (
+                        type(event) not in known
+                        or not low <= event.event_time <= high
+                        or not event.event_id.isascii()
+                    ):
+                        failure = self._doubt(event, record)
+                    if event.__pydantic_extra__:
+                        unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
+                except BaseException as error:  # noqa: BLE001 - a use case's decoder may raise anything
+                    unless_told_to_end(error)
+                    failure = _refused(error) if event is _NOTHING else _unusable(event, error)
+            elif failure is None:
+                failure = self._no_value(value)
+            item = Item(record, event)
+            items.append(item)
+            if failure is not None:
+                item.event, item.failure = None, failure  # type: ignore[assignment]
+            elif record.headers:
+                self._note_replay(item)
+        for topic, count in unknown.items():
+            self._on_unknown_fields(topic, count)
+        return items
+
+    def _note_replay(self, item: Item) -> None:
+        record = item.record
+        replay = self._replays(record.key, record.value, record.headers)
+        if replay is not None:
+            item.first_origin, item.applied_before = replay
+
+    def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
+        """A range of times that lies in the range of each record."""
+        known_at = [record.known_at for record in records]
+        if not known_at:
+            return 0.0, 0.0
+        return self._times.range_at(max(known_at))[0], self._times.range_at(min(known_at))[1]
+
+    def _doubt(self, event: Event, record: Record) -> Failure | None:
+        """Why what a decoder gave cannot be believed, or None if it can; raises like `_unusable`."""
+        # pydantic's isinstance costs as much as validating a field: once a type is enough.
+        if type(event) not in self._events:
+            if not isinstance(event, Event):
+                raise TypeError("not an event")
+            self._events.add(type(event))
+        if not isinstance(event.event_time, float | int):
+            raise TypeError("not a time")
+        event.event_id.encode()
+        bounds = self._times.range_at(record.known_at)
+        if bounds[0] <= event.event_time <= bounds[1]:
+            return None
+        return out_of_range("decode", "event_time", event.event_time, bounds)
+
+    def _no_value(self, value: bytes | None) -> Failure:
+        if value is None:
+            reason = "tombstone"
+        elif not value:
+            reason = "empty-value"
+        else:
+            limit = self._max_value_bytes
+            message = f"the value has {len(value)} bytes, max_value_bytes is {limit}"
+            return Failure("decode", "value-too-large", message)
+        return Failure("decode", reason, REASONS[reason])
+
+
+def _refused(error: BaseException) -> Failure:
+    """The failure of a record that its decoder did not take."""
+    if isinstance(error, InvalidEventError):
+        try:
+            # Bounded where they were made, but one derived from it may have others.
+            field = None if error.field is None else bounded(str(error.field))
+            return Failure("decode", bounded(str(error.reason)), bounded(str(error), 500), field)
+        except BaseException as another:  # noqa: BLE001 - it may be derived from, and say nothing
+            error = another
+    return Failure("decode", "decoder-error", f"the decoder: {cause_of(error)}", disposition="bug")
+
+
+def _unusable(event: object, error: BaseException) -> Failure:
+    """The failure of a record of which its decoder made something that cannot be gone on with."""
+    if not isinstance(event, Event):
+        kind = bounded(type(event).__qualname__)
+        message = f"the decoder gave an object of type {kind}, which is no features.events.Event"
+        return Failure("decode", "not-an-event", message, disposition="bug")
+    for field, kinds in (("event_id", str), ("event_time", (float, int))):
+        try:
+            value = getattr(event, field, None)
+        except Exception:  # noqa: BLE001 - a property of the use case's own
+            value = None
+        if not isinstance(value, kinds):
+            kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
+            message = f"the decoder gave an event whose {field} is {kind}"
+            return Failure("decode", "invalid-event", message, field, disposition="bug")
+    if isinstance(error, UnicodeEncodeError):
+        message = "the decoder gave an event whose event_id holds a lone surrogate"
+        return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
+    message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
+    return Failure("decode", "invalid-event", message, disposition="bug")
+
+
+def out_of_range(stage: str, field: str, value: float, bounds: tuple[float, float]) -> Failure:
+    """The failure of a record with a time that cannot be believed; all in seconds."""
+    low, high = map(in_utc, bounds)
+    message = f"field {field}: {in_utc(value)} lies outside {low} to {high}"
+    return Failure(stage, "time-out-of-range", message, field)

@@ -1,0 +1,155 @@
+"""Stage enrich: read the state of a batch, then read features and apply updates in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from stream_app.errors import StreamAppError
+from stream_app.features.engine.careful import advance_carefully
+from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.usecase import TimeBounds
+from stream_app.predictor.decode import out_of_range
+from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.state.stage import StateStage
+from stream_app.text.causes import unless_told_to_end
+
+__all__ = ["REBUILDING", "EnrichStage", "HalfAppliedError"]
+
+#: Why a fallback serves while the state is being rebuilt.
+REBUILDING = "state_rebuilding"
+
+_CAREFUL_BATCHES: Final = 64
+"""After a record has failed half way, so many batches are taken in record by record: such records
+seldom come alone, and each that is met otherwise costs a wait for all that is under way."""
+
+
+class HalfAppliedError(StreamAppError):
+    """A record failed while updates were applied: states in memory may hold half of them.
+
+    They have to be forgotten, once no other batch is under way that updates them. The same records
+    can then be enriched again: it will be done record by record, and the bad one gets its failure.
+    """
+
+
+class EnrichStage:
+    """Gives each trigger its row of features and keeps the batch's updates for the state stage."""
+
+    def __init__(
+        self,
+        engine: FeatureEngine,
+        state: StateStage,
+        times: TimeBounds,
+        rebuilding: Collection[Partition] = frozenset(),
+    ) -> None:
+        """Records of partitions in `rebuilding` neither read the state nor update it."""
+        self._engine = engine
+        self._state = state
+        self._times = times
+        self._rebuilding = rebuilding
+        self._careful = 0
+        """Batches still to be taken in record by record."""
+
+    def __call__(self, batch: Batch) -> None:
+        """Set `row` of each trigger and `batch.writes`; marks records whose features fail.
+
+        Raises `StateLostError` and `HalfAppliedError`: the batch may be enriched again.
+        """
+        batch.applied = {p: end for p, end in batch.ends.items() if p not in self._rebuilding}
+        batch.expected = self._state.expected(batch.applied)
+        items = [item for item in batch.items if item.failure is None]
+        for item in items:
+            partition = item.record.partition
+            item.source = partition.source_id
+            item.redelivered = item.offset < partition.ahead_until
+            item.degraded = None  # it may have been enriched before
+        if self._rebuilding:
+            items = self._without_state(batch, items)
+        wanted = self._gather(items)
+        items = [item for item in items if item.failure is None]
+        tables = self._state.read(wanted)
+        if self._careful:
+            self._careful -= 1
+            advance_carefully(self._engine, items, tables, batch.number, self._state.check_fits)
+            _note_errors(items)
+            batch.writes = self._state.stage(wanted, batch.number)
+            return
+        try:
+            self._engine.advance(items, tables, batch.number)
+            batch.writes = self._state.stage(wanted, batch.number)
+        except (StreamAppError, MemoryError):
+            raise
+        except BaseException as error:
+            unless_told_to_end(error)
+            self._careful = _CAREFUL_BATCHES
+            for item in items:
+                item.ahead = False
+            raise HalfAppliedError("states in memory are half updated") from error
+
+    def alone(self, batch: Batch) -> None:
+        """Enrich where no other batch is under way, so that what is in memory may be forgotten.
+
+        Raises `StateLostError`.
+        """
+        try:
+            self(batch)
+        except HalfAppliedError:
+            self._state.forget_all()
+            self(batch)
+
+    def _without_state(self, batch: Batch, items: Sequence[Item]) -> list[Item]:
+        """Give records of partitions being rebuilt a row without state; return the others.
+
+        All of the batch's records are served by a fallback: what others read lacks updates.
+        """
+        frozen = [item for item in items if item.record.partition not in batch.applied]
+        self._gather(frozen)
+        frozen = [item for item in frozen if item.failure is None]
+        for item in frozen:
+            advance_carefully(
+                self._engine, [item], self._engine.tables(), 0, self._state.check_fits
+            )
+        _note_errors(frozen)
+        for item in items:
+            item.degraded = REBUILDING
+        return [item for item in items if item.record.partition in batch.applied]
+
+    def _gather(self, items: Sequence[Item]) -> list[set[str]]:
+        wanted = self._engine.gather(items)
+        _note_errors(items)
+        for item in items:
+            if item.failure is not None:
+                continue
+            try:
+                believed = item.event.event_time  # since decode
+                for update in item.updates:
+                    if update is not None and update[0] is not believed:
+                        item.failure = self._doubt(item)
+                        break
+            except (TypeError, IndexError, KeyError):
+                message = "the time of an update is no number of seconds"
+                item.failure = Failure("enrich", "invalid-update", message, disposition="bug")
+            if item.applied_before:
+                item.updates = (None,) * len(item.updates)
+        return wanted
+
+    def _doubt(self, item: Item) -> Failure | None:
+        """Why a time that updates a state cannot be believed, or None if all can.
+
+        One believed time of the year 2099 would erase a decayed state.
+        """
+        bounds = self._times.range_at(item.record.known_at)
+        for number, update in enumerate(item.updates):
+            if update is not None and not bounds[0] <= update[0] <= bounds[1]:
+                where = self._engine.plan(type(item.event)).update_of(number)
+                return out_of_range("enrich", where, update[0], bounds)
+        return None
+
+
+def _note_errors(items: Sequence[Item]) -> None:
+    for item in items:
+        error = item.error
+        if error is not None and item.failure is None:
+            item.failure = Failure("enrich", error.reason, str(error), disposition="bug")
+            # Its traceback holds the whole batch, in a circle that the collector would find late.
+            item.error = None

@@ -1,0 +1,1 @@
+"""What travels through the worker: partitions, records, items, batches, and how they are named."""

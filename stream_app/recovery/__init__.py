@@ -1,0 +1,1 @@
+"""State that is behind its log: found out, and rebuilt from the log."""

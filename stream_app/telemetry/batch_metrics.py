@@ -1,0 +1,50 @@
+"""What became of a finished batch, told to metrics and log: everything is counted once, at the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from stream_app.records.records import Batch, Item
+from stream_app.telemetry.failure_log import FailureLog
+from stream_app.telemetry.metrics import Metrics
+
+__all__ = ["account_for"]
+
+
+def account_for(batch: Batch, metrics: Metrics, failure_log: FailureLog) -> None:
+    """Count outcomes, predictions, dead letters and latencies of a finished batch."""
+    now = time.time()
+    items = batch.items
+    failed = [item for item in items if item.failure is not None]
+    served = [item for item in items if item.served is not None and item.failure is None]
+    topics = {
+        "predicted": _topics(served),
+        "dead_lettered": _topics(failed),
+    }
+    topics["state_only"] = _topics(items) - topics["predicted"] - topics["dead_lettered"]
+    for outcome, counts in topics.items():
+        for topic, count in counts.items():
+            metrics.outcome(outcome, topic, count)  # type: ignore[arg-type]
+    # Its answer apart, what is served says by what and why.
+    for by, count in Counter([item.served[1:] for item in served if item.served]).items():
+        metrics.predictions(*by, count)
+    letters = Counter(
+        [(item.record.partition.topic, f.stage, f.reason, f.disposition)
+         for item in failed if (f := item.failure) is not None]
+    )  # fmt: skip
+    for kind, count in letters.items():
+        metrics.dead_letters(*kind, count)
+    failure_log(len(items), failed)
+    ahead = sum([item.ahead for item in items])
+    if ahead:
+        metrics.state_ahead(ahead)
+    metrics.batch(len(items))
+    metrics.latencies(now - np.array([item.record.known_at for item in items]))
+
+
+def _topics(items: Sequence[Item]) -> Counter[str]:
+    return Counter([item.record.partition.topic for item in items])

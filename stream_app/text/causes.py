@@ -1,0 +1,67 @@
+"""What raised an exception, in words that quote nothing of a record.
+
+The text of a foreign exception may quote the payload; its type and the line that raised it do not.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import threading
+from pathlib import PurePath
+from traceback import walk_tb
+from typing import Final
+
+from stream_app.text.foreign import bounded
+
+__all__ = ["FeatureError", "cause_of", "unless_told_to_end"]
+
+_PARTS: Final = 3
+"""So much of a path is told: enough to find the file, and nothing of the machine."""
+_LIBRARIES: Final = (
+    *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+    f"{sys.base_prefix}/lib/python",
+)
+
+
+def cause_of(error: BaseException) -> str:
+    """``ValueError in load (shop/features/views.py:31)``: type, function, file and line.
+
+    The line is the innermost one that belongs to no library, for that is where a person looks.
+    """
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{name}"
+    steps = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
+    files = [step for step in steps if not step[0].co_filename.startswith("<")]
+    ours = [step for step in files if not step[0].co_filename.startswith(_LIBRARIES)]
+    if not files:
+        return bounded(name)
+    code, line = (ours or files)[-1]
+    path = "/".join(PurePath(code.co_filename).parts[-_PARTS:])
+    return bounded(f"{name} in {code.co_name} ({path}:{line})")
+
+
+def unless_told_to_end(error: BaseException) -> None:
+    """Raise the error again where it is Ctrl-C, and no doing of the code that was called.
+
+    A use case's code may raise what is no `Exception`: `sys.exit`, or a panic of a library in Rust.
+    """
+    if (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    ):
+        raise error
+
+
+class FeatureError(Exception):
+    """A function of the feature declaration failed for one record; `__cause__` is what it raised.
+
+    `reason` is a code of the worker's catalogue; the text names the function and quotes nothing.
+    """
+
+    def __init__(self, reason: str, where: str, error: BaseException, why: str = "") -> None:
+        super().__init__(f"{where}: {why or cause_of(error)}")
+        self.reason = reason
+        self.__cause__ = error

@@ -1,1 +1,0 @@
-"""Kafka's side of the worker: the client thread and the Faust driver over it."""

@@ -1,0 +1,98 @@
+"""Waiting for a service that is away: with backoff, with jitter, and only until we stop."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from stream_app.errors import FatalError, RefusedError, ServiceAwayError, StoppingError
+from stream_app.features.stores import StoreUnavailableError
+
+__all__ = ["Patience"]
+
+_T = TypeVar("_T")
+
+
+class Patience:
+    """Repeats a call while the service it needs is away."""
+
+    def __init__(
+        self,
+        *,
+        initial_seconds: float,
+        max_seconds: float,
+        on_waiting: Callable[[str, bool, str], None],
+        refusal_seconds: float = math.inf,
+        explained: Callable[[ServiceAwayError], ServiceAwayError] = lambda absence: absence,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter.
+
+        `on_waiting` is told service, whether it is waited for, and why: at each failure, and
+        once when it is over, however that ends ("given up" where it is not there again). A service that does nothing but refuse
+        (`RefusedError`) for `refusal_seconds` means it. `explained` adds what is known of an absence.
+        """
+        self._initial = initial_seconds
+        self._max = max_seconds
+        self._on_waiting = on_waiting
+        self._refusal = refusal_seconds
+        self._explained = explained
+        self._monotonic = monotonic
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End all waits, now and from now on, with `StoppingError`."""
+        self._stopping.set()
+
+    def stopped(self) -> bool:
+        """Whether all waits have ended."""
+        return self._stopping.is_set()
+
+    def __call__(
+        self, service: str, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None
+    ) -> _T:
+        """Return what `call` returns; any exception that is no absence is raised unchanged.
+
+        Raises `StoppingError`, and `FatalError` where the service has refused for long enough.
+        `before_waiting` is called once, before the first wait.
+        """
+        wait = self._initial
+        waiting = False
+        refused_since: float | None = None
+        is_away = False
+        try:
+            while True:
+                is_away = False  # whatever else it raises, the service has answered
+                try:
+                    return call()
+                except (ServiceAwayError, StoreUnavailableError) as error:
+                    known = self._explained(error) if isinstance(error, ServiceAwayError) else error
+                    first, waiting, is_away = not waiting, True, True
+                    self._on_waiting(service, True, str(known))
+                    refused_since = self._refused(known, refused_since)
+                    if first and before_waiting is not None:
+                        before_waiting()
+                except StoppingError:
+                    is_away = True
+                    raise
+                # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
+                if self._stopping.wait(random.uniform(self._initial / 2, wait)):
+                    raise StoppingError(f"stopped while waiting for {service}")
+                wait = min(self._max, wait * 2)
+        finally:
+            if waiting:
+                self._on_waiting(service, False, "given up" if is_away else "")
+
+    def _refused(self, error: Exception, since: float | None) -> float | None:
+        """Since when the service has done nothing but refuse; raises `FatalError` after a while."""
+        if not isinstance(error, RefusedError):
+            return None
+        now = self._monotonic()
+        since = now if since is None else since
+        if now - since >= self._refusal:
+            raise FatalError(str(error)) from error
+        return since

@@ -1,0 +1,1 @@
+"""What goes out: predictions, dead letters and feature rows, their headers, ids and reasons."""

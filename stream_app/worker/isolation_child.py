@@ -1,0 +1,151 @@
+"""The child process in which records are tried: `python -m stream_app.worker.isolation_child DESCRIPTOR`.
+
+It does to one record at a time what the worker does to a batch, up to the score: nothing is
+published or written. It says before each stage that it begins, so that the last words tell where it
+died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import sys
+from collections.abc import Callable
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeVar
+
+from stream_app.config.settings import Settings
+from stream_app.config.usecase import load_usecase
+from stream_app.crash_isolation.trial import Given, told
+from stream_app.errors import RefusedError, ServiceAwayError, StreamAppError
+from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.stores import StateLostError, StoreUnavailableError
+from stream_app.features.usecase import UseCase
+from stream_app.models import load_models
+from stream_app.predictor.enrich import EnrichStage
+from stream_app.predictor.score import ScoreStage
+from stream_app.records.records import Batch, Partition, Record
+from stream_app.state.open_store import open_store
+from stream_app.state.stage import StateStage
+from stream_app.telemetry.logs import configure_logging
+from stream_app.text.foreign import bounded
+from stream_app.waiting.retry import Patience
+from stream_app.worker.assembly import decode_stage
+
+__all__ = ["main"]
+
+_T = TypeVar("_T")
+
+_IDLE_SECONDS = 60.0
+"""Without a record for so long, the child ends; it is started again when there is one."""
+_FIRST_TO_GO = "1000"
+"""Should memory run out, the kernel ends this process rather than the worker."""
+
+
+class _StoreFailedError(Exception):
+    """Whatever came out of a call to the store: no record is to blame for it."""
+
+
+class _Impatient(Patience):
+    """Asks once; an absence is waited for by the worker."""
+
+    def __init__(self) -> None:
+        super().__init__(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+
+    def __call__(
+        self,
+        service: str,  # noqa: ARG002
+        call: Callable[[], _T],
+        before_waiting: Callable[[], None] | None = None,  # noqa: ARG002
+    ) -> _T:
+        try:
+            return call()
+        except Exception as error:
+            raise _StoreFailedError from error
+
+
+class _Stages:
+    """The stages up to the score, which wait for nothing and change nothing outside."""
+
+    def __init__(self, settings: Settings, usecase: UseCase, say: Callable[..., None]) -> None:
+        self._say = say
+        self._numbers = count(1)
+        engine = FeatureEngine(usecase.features)
+        self._state = StateStage(
+            engine,
+            open_store(settings, usecase, settings.application or usecase.name),
+            _Impatient(),
+            on_seconds=lambda *_: None,
+            on_conflicts=lambda *_: None,
+        )
+        self._decode = decode_stage(settings, usecase)
+        self._enrich = EnrichStage(engine, self._state, usecase.times)
+        models = load_models(usecase, settings.artifacts)
+        self._score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)
+
+    def __call__(self, given: Given) -> None:
+        partition = Partition(given.topic, given.number, given.rank)
+        partition.source_id = given.source_id
+        record = Record(partition, given.offset, given.known_at, given.key, given.value)
+        self._say("stage", "decode")
+        items = self._decode([record])
+        batch = Batch(next(self._numbers), items, ends={partition: given.offset})
+        self._say("stage", "enrich")
+        try:
+            self._enrich.alone(batch)
+            self._say("stage", "score")
+            self._score(batch)
+        finally:
+            self._state.forget_all()
+
+
+def main(descriptor: int) -> None:
+    """Try records until the worker closes its end, or has none for a while."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # meant for the worker, which ends this process
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    faulthandler.enable()
+    with contextlib.suppress(EOFError), Connection(descriptor) as connection:
+
+        def say(what: str, detail: str = "") -> None:
+            connection.send(told(what, detail))
+
+        settings: Settings = connection.recv()
+        configure_logging("ERROR", settings.log_format, settings.secrets())
+        stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
+        say("ready")
+        while connection.poll(_IDLE_SECONDS):
+            given = Given(*connection.recv())
+            # The worker ends what takes too long; this is for when the worker is gone.
+            faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
+            try:
+                stages(given)
+            except BaseException as error:  # noqa: BLE001 - it would end the worker
+                say(*_told_of(error))
+            else:
+                say("survived")
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _told_of(error: BaseException) -> tuple[str, str]:
+    """What ended the trial, and in what words; only what the record asked for is its fault."""
+    cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
+    if isinstance(cause, RefusedError):
+        return "refused", str(cause)
+    if isinstance(cause, StoreUnavailableError | ServiceAwayError | StateLostError):
+        return "away", str(cause)
+    kind = type(cause)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    # The system's errors (no file handle, no memory, no disk) may meet any record.
+    if cause is not error or isinstance(cause, StreamAppError | OSError | MemoryError):
+        is_sentence = isinstance(cause, StreamAppError)
+        return "failed", str(cause) if is_sentence else bounded(f"{name}: {cause}")
+    return "raised", name
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,143 @@
+"""Builds the state of an application anew from its log, beside the one that serves.
+
+It fills the generation after the current one, and when that has come up to the ends of the topics,
+switches over. Workers notice with their next read or write, find the marks of the new generation a
+little behind where they are, and apply what is between (`recovery`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from confluent_kafka.admin import AdminClient
+
+from stream_app.audit.brokers import Brokers
+from stream_app.audit.places import Place
+from stream_app.config.settings import Settings
+from stream_app.errors import ConfigurationError
+from stream_app.features.engine.order import rank
+from stream_app.features.stores import Progress, Source
+from stream_app.features.usecase import UseCase
+from stream_app.records.records import Partition
+from stream_app.state.open_store import open_store
+from stream_app.state.store_errors import ask
+from stream_app.telemetry.metrics import Metrics
+from stream_app.waiting.retry import Patience
+from stream_app.worker.assembly import make_rebuild
+
+__all__ = ["Rebuilt", "rebuild_state"]
+
+_librdkafka = logging.getLogger("librdkafka")
+
+_T = TypeVar("_T")
+
+_CLOSE_RECORDS = 1_000
+_ROUNDS = 10
+"""After so many the workers' own recovery closes the gap, however wide it is."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What was done."""
+
+    application: str
+    generation: int
+    """The generation that serves now."""
+    partitions: int
+    offsets: int
+    """Offsets read again."""
+    gone: dict[str, int]
+    """First offset there is, of partitions whose log no longer begins at 0."""
+
+
+def rebuild_state(
+    settings: Settings,
+    usecase: UseCase,
+    *,
+    since: float | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_waiting: Callable[[str, bool, str], None] = lambda *_: None,
+) -> Rebuilt:
+    """Rebuild and switch over; raises `ConfigurationError` where there is no state to rebuild.
+
+    `since`: from records of this timestamp on (seconds since the epoch), None: all there are.
+    `progress` is told offsets read and offsets in all.
+    """
+    if not usecase.features.views:
+        raise ConfigurationError(f"{usecase.name} declares no views: it has no state")
+    application = settings.application or usecase.name
+    patience = Patience(
+        initial_seconds=settings.backoff_initial_seconds,
+        max_seconds=settings.backoff_max_seconds,
+        on_waiting=on_waiting,
+        refusal_seconds=settings.refusal_seconds,
+    )
+    asked = partial(_asked, patience)
+    brokers = Brokers(settings, application)
+    store = open_store(
+        settings, usecase, application, AdminClient(settings.admin_properties(), logger=_librdkafka)
+    )
+    try:
+        names = [topic.name for topic in usecase.topics]
+        partitions = _partitions(brokers, names)
+        places = list(partitions)
+        log_starts = brokers.starts(places)
+        ends = brokers.ends(places, decided=True)
+        starts = dict(log_starts)
+        if since is not None:
+            found = brokers.first_at(places, since)
+            starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
+        sources = [p.source for p in partitions.values() if p.source is not None]
+        ids = asked(partial(store.register, sources, adopt=True))
+        for partition, source_id in zip(partitions.values(), ids, strict=True):
+            partition.source_id = source_id
+        successor = asked(store.successor)
+        rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
+        for place, partition in partitions.items():
+            rebuild.begin(partition, starts[place], ends[place], applied=-1)
+            if starts[place] == ends[place] > 0:
+                # Nothing of it is to be applied: say so, or the workers would apply all there is.
+                done = [Progress(partition.source_id, -1, ends[place] - 1)]
+                asked(partial(successor.write, [], done))
+        everything = list(partitions.values())
+        for _ in range(_ROUNDS):
+            total = sum(ends[place] - starts[place] for place in places)
+            while rebuild.step():
+                progress(total - rebuild.remaining(everything), total)
+            ends = brokers.ends(places, decided=True)
+            for place, partition in partitions.items():
+                rebuild.extend(partition, ends[place])
+            if rebuild.remaining(everything) <= _CLOSE_RECORDS:
+                break
+        asked(successor.activate)
+        asked(store.drop)
+        return Rebuilt(
+            application,
+            successor.generation,
+            len(places),
+            sum(ends[place] - starts[place] for place in places),
+            {f"{place}": start for place, start in log_starts.items() if start},
+        )
+    finally:
+        store.close()
+        brokers.close()
+
+
+def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
+    return patience("redis", partial(ask, call))
+
+
+def _partitions(brokers: Brokers, names: list[str]) -> dict[Place, Partition]:
+    topics = brokers.topics(names)
+    partitions = {}
+    for position, name in enumerate(names):
+        topic = topics[name]
+        for place in topic.places:
+            partition = Partition(name, place.partition, rank(position, place.partition))
+            partition.source = Source(topic.cluster_id, topic.topic_id, place.partition)
+            partitions[place] = partition
+    return partitions

@@ -1,0 +1,623 @@
+"""Stage publish, exactly once: what is in a transaction, when it ends, and what follows a failure.
+
+The producer here answers as librdkafka's does and keeps what it committed; against a real one the
+stage is tested in tests/integration/test_exactly_once.py.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from stream_app.delivery.refusals import Refusals
+from stream_app.delivery.transactions import TransactionStage
+from stream_app.errors import FatalError, RefusedError
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.records import Batch, Item, Outgoing, Partition
+from stream_app.waiting.retry import Patience
+from stream_app.wire.dead_letter import DeadLetters
+from tests.unit.builders import NOW, item, partition
+
+P, Q = partition(0), partition(1)
+
+
+def failure(
+    code: int, *, fatal: bool = False, retriable: bool = False, abort: bool = False
+) -> KafkaException:
+    """What a transactional call raises."""
+    return KafkaException(KafkaError(code, "told", fatal, retriable, abort))
+
+
+LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+
+
+class Log:
+    """What the brokers keep: committed values and offsets; calls in order."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+        self.offsets: dict[tuple[str, int], int] = {}
+        self.calls: list[str] = []
+        self.raises: dict[str, list[BaseException]] = {}
+        self.before: dict[str, Callable[[], None]] = {}
+        self.lost_answers = 0
+        self.limits: dict[str, int] = {}
+        """Bytes that a topic takes at once."""
+        self.errors: dict[str, KafkaError] = {}
+        """Why a topic takes nothing."""
+        self.sent = 0
+
+
+class Producer:
+    """A transactional producer. A refusal fails its transaction: nothing more of it is sent."""
+
+    def __init__(self, log: Log, *, alone: bool = False, batch_bytes: int = 1_000_000) -> None:
+        self.log = log
+        self.alone = alone
+        self.batch_bytes = batch_bytes
+        self.queue: list[tuple[Any, ...]] = []
+        self.has_failed = False
+        self.values: list[bytes] = []
+        self.offsets: dict[tuple[str, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def _called(self, name: str) -> None:
+        self.log.calls.append(name)
+        self.log.before.pop(name, lambda: None)()
+        if self.log.raises.get(name):
+            raise self.log.raises[name].pop(0)
+
+    def init_transactions(self, _timeout: float) -> None:
+        """As librdkafka does."""
+        self._called("init")
+
+    def begin_transaction(self) -> None:
+        """Open one."""
+        self._called("begin")
+        self.has_failed = False
+
+    def produce(
+        self, topic: str, value: bytes, key: bytes | None, *, headers: Any, on_delivery: Any
+    ) -> None:
+        """Put a record into it."""
+        if self.has_failed:
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self.queue.append((topic, value, key, headers, on_delivery))
+
+    def poll(self, _timeout: float) -> int:
+        """Report."""
+        return 0
+
+    def flush(self, _timeout: float) -> int:
+        """Send what is queued, batch by batch, until one is refused."""
+        if self.log.raises.get("flush"):
+            raise self.log.raises["flush"].pop(0)
+        while self.queue and not self.has_failed:
+            topic, size, batch = self.queue[0][0], 0, list[tuple[Any, ...]]()
+            while self.queue and self.queue[0][0] == topic:
+                own = sum(map(len, (self.queue[0][1] or b"", self.queue[0][2] or b"")))
+                own += sum(len(n) + len(v or b"") for n, v in self.queue[0][3])
+                if batch and (self.alone or size + own > self.batch_bytes):
+                    break
+                batch.append(self.queue.pop(0))
+                size += own
+            self._answer(topic, size, batch)
+        return len(self.queue)
+
+    def _answer(self, topic: str, size: int, batch: list[tuple[Any, ...]]) -> None:
+        error = LARGE if size > self.log.limits.get(topic, 10**9) else self.log.errors.get(topic)
+        self.log.sent += len(batch)
+        self.has_failed = error is not None
+        for each in batch:
+            if error is None:
+                self.values.append(each[1])
+            if error is not None or self.alone:
+                each[4](error, None)
+
+    def send_offsets_to_transaction(
+        self, places: Sequence[Any], _metadata: object, _timeout: float
+    ) -> None:
+        """Put offsets into it."""
+        self._called("offsets")
+        self.offsets |= {(place.topic, place.partition): place.offset for place in places}
+
+    def commit_transaction(self, _timeout: float) -> None:
+        """Keep what is in it; the answer may be lost."""
+        if self.log.lost_answers:
+            self.log.lost_answers -= 1
+            self._end()
+        self._called("commit")
+        self._end()
+
+    def _end(self) -> None:
+        self.log.values += self.values
+        self.log.offsets |= self.offsets
+        self.values, self.offsets = [], {}
+
+    def abort_transaction(self, _timeout: float) -> None:
+        """Forget what is in it."""
+        self._called("abort")
+        queue, self.queue = self.queue, []
+        for each in queue:
+            each[4](KafkaError(KafkaError._PURGE_QUEUE), None)
+        self.values, self.offsets = [], {}
+
+
+class Producers:
+    """Makes them."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.batch_bytes = 1_000_000
+
+    def batching(self) -> Any:
+        """For everything."""
+        return Producer(self.log, batch_bytes=self.batch_bytes)
+
+    def alone(self) -> Any:
+        """For suspects."""
+        return Producer(self.log, alone=True)
+
+    def make_batches_smaller(self) -> bool:
+        """A quarter, and in the end one record."""
+        if self.batch_bytes == 1:
+            return False
+        self.batch_bytes = self.batch_bytes // 4 if self.batch_bytes > 16_000 else 1
+        return True
+
+
+class Scene:
+    """The stage, its batches, its clock and its log."""
+
+    def __init__(self, timeout_seconds: float = 5.0, refusal_seconds: float = 60.0) -> None:
+        self.log = Log()
+        self.look: Callable[[], None] = lambda: None
+        self.dead = DeadLetters(
+            "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
+        )
+        self.now = 0.0
+        self.commit = CommitStage()
+        self.numbers = 0
+        self.stage = TransactionStage(
+            Producers(self.log),  # type: ignore[arg-type]
+            Patience(
+                initial_seconds=1e-4,
+                max_seconds=1e-3,
+                on_waiting=lambda *_: None,
+                refusal_seconds=refusal_seconds,
+            ),
+            Refusals(self.dead, clock=lambda: NOW),
+            self.commit,
+            interval_seconds=0.1,
+            timeout_seconds=timeout_seconds,
+            group_metadata=lambda: "metadata",
+            committed=self._committed,
+            look=lambda: self.look(),
+            on_waiting=lambda *_: None,
+            monotonic=lambda: self.now,
+        )
+
+    def _committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        return {
+            p: self.log.offsets[p.topic, p.number]
+            for p in partitions
+            if (p.topic, p.number) in self.log.offsets
+        }
+
+    def batch(self, *items: Item) -> Batch:
+        """A batch with a prediction for each item, on its way."""
+        mine, ends = self.commit.admit(items)
+        self.numbers += 1
+        outgoing = [
+            Outgoing("out", None, b"%d/%d" % (at.number, each.offset), [], at, each)
+            for each in mine
+            for at in [each.record.partition]
+        ]
+        return Batch(self.numbers, mine, outgoing=outgoing, ends=ends)
+
+    def deliver(self, *items: Item) -> list[Batch]:
+        """Publish a batch of these items and finish it."""
+        one = self.batch(*items)
+        self.stage(one)
+        return self.stage.finish(one)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """A stage of its own."""
+    return Scene()
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    """Partitions of one test."""
+    for each in (P, Q):
+        each.revoked = each.ended = False
+
+
+def test_batches_of_an_interval_share_a_transaction(scene: Scene) -> None:
+    """The first two wait for it to end; the third finds it over."""
+    assert scene.deliver(item(P, 0)) == []
+    assert scene.deliver(item(P, 1)) == []
+    assert scene.log.values == []
+    assert scene.stage.put_off_seconds == pytest.approx(0.1)
+    scene.now = 0.11
+    assert [b.number for b in scene.deliver(item(P, 2), item(Q, 0))] == [1, 2, 3]
+    assert scene.log.values == [b"0/0", b"0/1", b"0/2", b"1/0"]
+    assert scene.log.offsets == {(P.topic, 0): 3, (Q.topic, 1): 1}
+    assert scene.log.calls == ["init", "begin", "offsets", "commit"]
+    assert scene.stage.put_off_seconds is None
+
+
+def test_flushing_ends_it_at_once(scene: Scene) -> None:
+    """Before a partition is given away, and at a stop; there may be nothing to end."""
+    assert scene.stage.flush() == []
+    scene.deliver(item(P, 0))
+    assert len(scene.stage.flush()) == 1
+    assert scene.log.values == [b"0/0"]
+    assert scene.stage.flush() == []
+
+
+def test_an_abortable_failure_publishes_the_same_bytes_again(scene: Scene) -> None:
+    """All batches of the interval, those before the failure as well."""
+    scene.deliver(item(P, 0))
+    scene.deliver(item(P, 1))
+    scene.log.raises["offsets"] = [failure(KafkaError.ILLEGAL_GENERATION, abort=True)]
+    assert len(scene.stage.flush()) == 2
+    assert scene.log.values == [b"0/0", b"0/1"]
+    assert scene.log.calls.count("abort") == 1
+
+
+def test_what_came_of_partitions_that_ended_is_left_out(scene: Scene) -> None:
+    """Their next owner publishes it; the rest is published without it."""
+    scene.deliver(item(P, 0), item(Q, 5))
+    scene.commit.revoke([Q])
+    scene.commit.forget([Q])
+    (done,) = scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.offsets == {(P.topic, 0): 1}
+    assert [i.record.partition for i in done.items] == [P]
+
+
+def test_a_partition_that_ends_while_the_generation_is_read_is_left_out(scene: Scene) -> None:
+    """Whoever got it did so in a later generation, and nothing of it may be in this one."""
+    scene.deliver(item(P, 0), item(Q, 5))
+    scene.stage._group_metadata = lambda: scene.commit.forget([Q])
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.offsets == {(P.topic, 0): 1}
+
+
+def test_a_fatal_failure_replaces_the_producer(scene: Scene) -> None:
+    """Its successor publishes the same bytes."""
+    scene.deliver(item(P, 0))
+    scene.log.raises["offsets"] = [failure(KafkaError._FENCED, fatal=True)]
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.calls.count("init") == 2
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_whose_answer_is_lost_is_asked_after(scene: Scene, committed: bool) -> None:
+    """The group's offsets tell whether it was: nothing is published twice, and nothing is lost."""
+    scene.deliver(item(P, 0))
+    scene.log.lost_answers = int(committed)
+    scene.log.raises["commit"] = [failure(KafkaError._FENCED, fatal=True)]
+    assert len(scene.stage.flush()) == 1
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.calls.count("commit") == (1 if committed else 2)
+
+
+def test_a_commit_that_took_too_long_is_asked_again(scene: Scene) -> None:
+    """By the same producer, without anything sent a second time."""
+    scene.deliver(item(P, 0))
+    scene.log.raises["commit"] = [failure(KafkaError._TIMED_OUT, retriable=True)]
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.calls == ["init", "begin", "offsets", "commit", "commit"]
+
+
+def test_nothing_is_open_while_another_service_is_waited_for(scene: Scene) -> None:
+    """Suspended, the transaction is aborted; the next batch publishes both."""
+    scene.deliver(item(P, 0))
+    scene.stage.suspend()
+    assert scene.log.calls[-1] == "abort"
+    scene.deliver(item(P, 1))
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0", b"0/1"]
+
+
+def test_a_call_that_never_returns_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its producer: librdkafka may wait for ever for a coordinator that went away."""
+    monkeypatch.setattr("stream_app.kafka.bounded_calls._GRACE_SECONDS", 0.05)
+    scene = Scene(timeout_seconds=0.05)
+    never = threading.Event()
+    scene.deliver(item(P, 0))
+    scene.log.before["offsets"] = lambda: bool(never.wait(30)) and None
+    assert len(scene.stage.flush()) == 1
+    never.set()
+    assert scene.log.values == [b"0/0"]
+    assert scene.log.calls.count("init") == 2
+
+
+def test_a_missing_right_is_believed_after_a_while() -> None:
+    """Trying again would not help who lacks an ACL, unless the brokers have just started."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.raises["init"] = [
+        failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True) for _ in range(3)
+    ]
+    with pytest.raises(FatalError, match=r"kafka refuses publishing.*grant"):
+        scene.deliver(item(P, 0))
+    scene = Scene()
+    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    scene.deliver(item(P, 0))
+    assert len(scene.stage.flush()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("begin", SystemError("returned NULL")),
+        ("flush", SystemError("returned NULL")),
+        ("flush", failure(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, fatal=True)),
+        ("offsets", failure(KafkaError._FATAL)),
+        ("commit", failure(KafkaError._STATE)),
+    ],
+)
+def test_a_producer_that_dies_in_any_call_is_replaced(call: str, error: BaseException) -> None:
+    """Its successor publishes the same bytes; where each of them dies the worker ends."""
+    scene = Scene()
+    scene.log.raises[call] = [error]
+    scene.deliver(item(P, 0))
+    scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.raises[call] = [error] * 5
+    with pytest.raises(FatalError, match="the producer failed"):  # noqa: PT012 - in which is said above
+        scene.deliver(item(P, 0))
+        scene.stage.flush()
+
+
+def outgoing(*values: bytes, topic: str = "out") -> Batch:
+    """A batch with a prediction of each value."""
+    items = [item(P, n) for n in range(len(values))]
+    records = [
+        Outgoing(topic, b"k", value, [], P, each) for each, value in zip(items, values, strict=True)
+    ]
+    return Batch(1, items, outgoing=records, ends={P: len(values) - 1})
+
+
+def test_a_refused_batch_says_nothing_of_its_records() -> None:
+    """Each is tried alone; then the transaction is made of smaller batches."""
+    scene = Scene()
+    scene.log.limits = {"out": 20_000}
+    values = [b"%0500d" % n for n in range(300)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    assert scene.stage.flush() == [batch]
+    assert scene.log.values == values
+    assert all(each.failure is None for each in batch.items)
+    # Batches of a million bytes, alone, of a quarter, a sixteenth; the next quarter fits.
+    assert scene.log.sent <= 5 * 300
+
+
+def test_what_is_refused_alone_is_replaced_in_its_place() -> None:
+    """A dead letter instead of a prediction; its neighbours are committed with it."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    batch = outgoing(b"a", bytes(2_000), b"b")
+    scene.stage(batch)
+    assert scene.stage.flush() == [batch]
+    assert scene.log.values == [b"a", bytes(5), b"b"]
+    assert [each.failure and each.failure.reason for each in batch.items] == [
+        None, "prediction-refused", None,
+    ]  # fmt: skip
+    assert scene.log.offsets == {(P.topic, 0): 3}
+
+
+def test_many_refused_records_cost_what_they_are_and_no_more() -> None:
+    """Each refusal ends a transaction; what was taken before is not sent again for each."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    values = [bytes(2_000) if n % 2 else b"%d" % n for n in range(1_000)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    scene.stage.flush()
+    assert len(scene.log.values) == 1_000
+    # A try of all, each record alone, 500 letters, and the transaction itself.
+    assert scene.log.sent <= 1_000 + 1_000 + 500 + 1_000 + 1_000
+    assert scene.log.calls.count("abort") <= 500 + 5
+
+
+def test_a_letter_that_can_lose_nothing_more_ends_the_worker() -> None:
+    """It does not go round for ever."""
+    scene = Scene()
+    scene.log.limits = {"out": 1_000, "dead": 10}
+    scene.stage(outgoing(bytes(2_000)))
+    with pytest.raises(
+        FatalError, match=r"orders\[0\] offset 0 for topic dead.*max\.message\.bytes"
+    ):
+        scene.stage.flush()
+
+
+def test_a_topic_that_refuses_everything_is_believed_after_a_while() -> None:
+    """Its right was withdrawn while the worker runs."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.errors = {"out": KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
+    scene.stage(outgoing(b"a"))
+    with pytest.raises(FatalError, match=r"topic out.*grant"):
+        scene.stage.flush()
+
+
+def test_the_topics_are_looked_at_before_anything_is_tried_again() -> None:
+    """One that was deleted is named, instead of records that time out for ever."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.errors = {"out": KafkaError(KafkaError._MSG_TIMED_OUT)}
+
+    def look() -> None:
+        raise RefusedError("kafka", "topic out is unknown")
+
+    scene.look = look
+    scene.stage(outgoing(b"a"))
+    with pytest.raises(FatalError, match="topic out is unknown"):
+        scene.stage.flush()
+
+
+def test_what_came_of_partitions_that_ended_is_not_tried_again(scene: Scene) -> None:
+    """Nor is it tried alone."""
+    scene.log.limits = {"out": 1_000}
+    batch = scene.batch(item(P, 0), item(Q, 5))
+    batch.outgoing[1].value = bytes(2_000)
+    scene.stage(batch)
+    scene.log.before["abort"] = lambda: scene.commit.forget([Q])
+    (done,) = scene.stage.flush()
+    assert scene.log.values == [b"0/0"]
+    assert [each.record.partition for each in done.items] == [P]
+
+
+def test_abandoned_batches_are_told() -> None:
+    """A crash leaves them to the next start."""
+    scene = Scene()
+    scene.deliver(item(P, 0))
+    assert [b.number for b in scene.stage.abandon()] == [1]
+    assert scene.stage.flush() == []
+
+
+def test_a_topic_that_takes_less_than_two_records_takes_one_after_the_other() -> None:
+    """Batches get smaller until they hold one record; that is the end of it."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    scene.stage(outgoing(*values))
+    scene.stage.flush()
+    assert scene.log.values == values
+
+
+def test_a_topic_whose_limit_is_lowered_meanwhile_is_asked_again() -> None:
+    """What it took alone a moment ago it does not take now."""
+    scene = Scene()
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    batch = outgoing(*values)
+    scene.stage(batch)
+    begun = []
+
+    def lower() -> None:
+        begun.append(len(begun))
+        scene.log.before["begin"] = lower
+        if len(begun) == 2:
+            scene.log.limits["out"] = 5
+
+    scene.log.before["begin"] = lower
+    scene.stage.flush()
+    assert all(each.failure is not None for each in batch.items)
+    assert len(scene.log.values) == 20
+
+
+def test_what_transactions_need_is_seen_before_the_group_is_joined() -> None:
+    """The right to the transactional id, and a timeout that the brokers allow."""
+    scene = Scene()
+    scene.stage.check()
+    assert scene.log.calls == ["init"]
+    scene = Scene()
+    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    with pytest.raises(RefusedError, match="grant"):
+        scene.stage.check()
+    scene.log.raises["init"] = [failure(KafkaError.INVALID_TRANSACTION_TIMEOUT, fatal=True)]
+    with pytest.raises(FatalError, match="transaction_timeout_seconds"):
+        scene.stage.check()
+
+
+def test_closing_leaves_to_the_brokers_what_they_refuse_to_abort(scene: Scene) -> None:
+    """The worker stops in order all the same."""
+    scene.deliver(item(P, 0))
+    scene.log.raises["abort"] = [failure(KafkaError.UNSUPPORTED_VERSION)]
+    scene.stage.close()
+    assert "abort" in scene.log.calls
+
+
+def test_a_transaction_that_fails_while_records_are_handed_over_says_why_when_it_is_aborted() -> (
+    None
+):
+    """As often as that happens: it is no refusal that lasts."""
+    scene = Scene(refusal_seconds=0.0)
+    scene.log.limits = {"out": 15}
+    values = [b"%010d" % n for n in range(20)]
+    batch = outgoing(*values)
+    plain = Producer.produce
+
+    def produce(self: Producer, *arguments: Any, **options: Any) -> None:
+        """librdkafka sends in the background, and fails before the last record is handed over."""
+        plain(self, *arguments, **options)
+        if not self.alone and len(self.queue) == 10 and self.batch_bytes > 1:
+            self.has_failed = True
+            for each in self.queue:
+                self.late.append(each)
+            self.queue = []
+
+    def abort(self: Producer, timeout: float) -> None:
+        """Brings the reports."""
+        for each in self.late:
+            each[4](LARGE, None)
+        self.late.clear()
+        plain_abort(self, timeout)
+
+    plain_abort = Producer.abort_transaction
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "late", [], raising=False)
+        patch.setattr(Producer, "produce", produce)
+        patch.setattr(Producer, "abort_transaction", abort)
+        scene.stage(batch)
+        scene.stage.flush()
+    assert scene.log.values == values
+
+
+def test_a_transaction_that_fails_for_ever_without_a_reason_ends_the_worker() -> None:
+    """After a while, and not never."""
+    scene = Scene(refusal_seconds=0.0)
+
+    def produce(self: Producer, *_: Any, **__: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError._STATE))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "produce", produce)
+        with pytest.raises(FatalError, match="the transaction failed"):
+            scene.stage(outgoing(b"a"))
+
+
+def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
+    """Records were dropped with another one, and which one is not told: they are tried again at once.
+
+    With every seventh record refused it was waited for, longer each time.
+    """
+    scene = Scene()
+    scene.log.limits = {"out": 1_000}
+    waits: list[str] = []
+    scene.stage._patience = Patience(
+        initial_seconds=1e-4,
+        max_seconds=1e-3,
+        on_waiting=lambda service, waiting, why: waits.append(why) if waiting else None,
+    )
+    answer = Producer._answer
+    late = [2]
+
+    def keep_to_oneself(self: Producer, topic: str, size: int, batch: list[Any]) -> None:
+        if self.alone and size > 1_000 and late[0]:
+            late[0] -= 1
+            self.has_failed = True
+            batch[0][4](KafkaError(KafkaError._PURGE_INFLIGHT), None)
+        else:
+            answer(self, topic, size, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Producer, "_answer", keep_to_oneself)
+        batch = outgoing(b"a", bytes(2_000), b"b")
+        scene.stage(batch)
+        assert scene.stage.flush() == [batch]
+    assert not late[0]
+    assert [each.failure is not None for each in batch.items] == [False, True, False]
+    assert all("urge" not in why for why in waits), waits

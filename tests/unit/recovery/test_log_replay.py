@@ -1,0 +1,227 @@
+"""Re-reading a log into the state: from anywhere, up to a target, and no further once it has ended.
+
+The consumer here hands out a log by hand; with a real one it is tested in
+tests/integration/test_rebuild.py.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from stream_app.alignment.record_clock import RecordClock
+from stream_app.errors import FatalError
+from stream_app.features.stores import StateLostError
+from stream_app.records.records import Item, Partition, Record
+from stream_app.recovery.log_replay import Rebuild, _step_records
+from tests.unit.builders import partition
+from tests.unit.state.test_stage import Worker, order
+
+P = partition(0)
+
+
+class _Message:
+    def __init__(self, offset: int, error: KafkaError | None = None) -> None:
+        self._offset = offset
+        self._error = error
+
+    def topic(self) -> str:
+        """Of the one partition."""
+        return P.topic
+
+    def partition(self) -> int:
+        """The one there is."""
+        return P.number
+
+    def error(self) -> KafkaError | None:
+        """None, if it is a record."""
+        return self._error
+
+    def offset(self) -> int:
+        """Where it lies."""
+        return self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        """In milliseconds."""
+        return 1, 10_000 + self._offset
+
+    def key(self) -> bytes:
+        """Any."""
+        return b"key"
+
+    def value(self) -> bytes:
+        """Any."""
+        return b"value"
+
+    def headers(self) -> None:
+        """None."""
+
+
+class _Log:
+    """A consumer of a log without end, ten records a poll."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.end: int | None = None
+        self.before_poll: Callable[[], None] = lambda: None
+
+    def consume(self, _count: int, _seconds: float) -> list[_Message]:
+        """The next ten."""
+        self.before_poll()
+        if self.end is not None and self.at >= self.end:
+            return []
+        stop = self.at + 10 if self.end is None else min(self.at + 10, self.end)
+        messages = [_Message(offset) for offset in range(self.at, stop)]
+        self.at = stop
+        if stop == self.end:
+            messages.append(_Message(stop, KafkaError(KafkaError._PARTITION_EOF)))
+        return messages
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Scene:
+    """A rebuilding over a store in memory."""
+
+    def __init__(self) -> None:
+        self.worker = Worker()
+        self.log = _Log()
+        self.rebuild = Rebuild(
+            {"group.id": "group"},
+            RecordClock(60.0),
+            self._decode,
+            self.worker.enrich,
+            self.worker.state,
+        )
+        self.rebuild._assign = self._assign  # type: ignore[method-assign]
+        self.worker.state.register([P])
+
+    def _decode(self, records: Sequence[Record]) -> list[Item]:
+        return [order(P, record.offset, 10.0 + record.offset) for record in records]
+
+    def _assign(self, behind: Mapping[Partition, Any]) -> Any:
+        (goal,) = behind.values()
+        self.log.at = goal.at
+        self.rebuild._consumer = self.log  # type: ignore[assignment]
+        return self.log
+
+    def finish(self) -> None:
+        """Step to the target."""
+        while self.rebuild.step():
+            pass
+
+    @property
+    def count(self) -> int:
+        """Updates in the one state."""
+        tables = self.worker.stored("north")
+        return tables[0]["north"].count if tables[0] else 0
+
+    def lose_everything(self) -> None:
+        """FLUSHALL."""
+        for kept in (*self.worker.store._states, *self.worker.store._marks):
+            kept.clear()
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """A rebuilding of its own."""
+    return Scene()
+
+
+def test_records_are_applied_up_to_the_target_and_no_further(scene: Scene) -> None:
+    """What comes after it the worker applies itself."""
+    scene.rebuild.begin(P, 0, 25, applied=-1)
+    scene.finish()
+    assert scene.count == 25
+    assert scene.worker.store.marks()[0][P.source_id] == 24
+    assert scene.rebuild.remaining([P]) == 0
+
+
+def test_a_target_that_moves_is_followed(scene: Scene) -> None:
+    """From where it was: the consumer had read past it."""
+    scene.rebuild.begin(P, 0, 15, applied=-1)
+    scene.finish()
+    scene.rebuild.extend(P, 38)
+    scene.finish()
+    assert scene.count == 38
+
+
+def test_what_the_state_holds_already_is_not_applied_twice(scene: Scene) -> None:
+    """It may begin anywhere at or before the mark."""
+    scene.rebuild.begin(P, 0, 20, applied=-1)
+    scene.finish()
+    scene.rebuild.end([P])
+    scene.rebuild.begin(P, 5, 30, applied=19)
+    scene.finish()
+    assert scene.count == 30
+
+
+def test_a_step_under_way_writes_nothing_once_its_rebuilding_has_ended(scene: Scene) -> None:
+    """Else the later records it had read would fence off the earlier ones that are missing."""
+    scene.rebuild.begin(P, 0, 30, applied=-1)
+    scene.rebuild.step()
+
+    def begin_again() -> None:
+        scene.log.before_poll = lambda: None
+        scene.lose_everything()
+        scene.rebuild.end([P])
+        scene.rebuild.begin(P, 0, 30, applied=-1)
+
+    scene.log.before_poll = begin_again
+    scene.finish()
+    assert scene.count == 30
+
+
+def test_records_that_could_not_be_written_are_read_again(scene: Scene) -> None:
+    """The store lost something in between, and the rebuilding begins anew when that was noticed."""
+    scene.rebuild.begin(P, 0, 30, applied=-1)
+    scene.rebuild.step()
+    scene.lose_everything()
+    with pytest.raises(StateLostError):
+        scene.rebuild.step()
+    assert scene.count == 0
+    scene.worker.state.expect(P, -1)  # as if what was lost had come back empty
+    scene.rebuild.step()
+    assert scene.log.at == 20
+
+
+def test_a_log_that_ends_before_what_was_processed_is_not_waited_for_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers that lost what they acknowledged; those that fail over may be behind for a while."""
+    scene.log.end = 15
+    scene.rebuild.begin(P, 0, 30, applied=-1)
+    for _ in range(5):
+        assert scene.rebuild.step(), "there is more to do, as far as is known"
+    assert scene.count == 15
+    scene.log.end = 20  # a broker that was behind
+    for _ in range(5):
+        scene.rebuild.step()
+    assert scene.count == 20
+    monkeypatch.setattr("stream_app.recovery.log_replay._ENDED_SECONDS", 0.0)
+    with pytest.raises(FatalError, match="its log ends at offset 20, and records up to offset 29"):
+        scene.rebuild.step()
+
+
+def test_a_log_that_goes_on_is_followed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end was not the end."""
+    monkeypatch.setattr("stream_app.recovery.log_replay._ENDED_SECONDS", 0.0)
+    scene.log.end = 15
+    scene.rebuild.begin(P, 0, 15, applied=-1)
+    scene.finish()
+    scene.log.end = None
+    scene.rebuild.extend(P, 40)
+    scene.finish()
+    assert scene.count == 40
+
+
+@pytest.mark.parametrize(("found", "asked"), [(0, 4_096), (1, 2_048), (4, 256), (70, 256)])
+def test_steps_are_smaller_after_starts_that_got_nowhere(found: int, asked: int) -> None:
+    """Memory may be what ran out; but however often it did, the rest does not go record by record."""
+    P.starts.found = found
+    try:
+        assert _step_records([P]) == asked
+    finally:
+        P.starts.found = 0

@@ -1,0 +1,276 @@
+"""Stage recovery: what the marks say decides whether records are scored, wait, or are applied again.
+
+The rebuilding itself reads a log; here it is told by hand how far it is. With a real log it is
+tested in tests/integration/test_rebuild.py.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from stream_app.errors import FatalError, StoppingError
+from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.stores import MemoryStore, Progress, StateLostError
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.records import Partition
+from stream_app.recovery.recovery import Recovery
+from stream_app.state.stage import StateStage
+from stream_app.waiting.retry import Patience
+from tests.unit.builders import partition
+from tests.unit.features.builders import FEATURES
+
+
+class Rebuild:
+    """Arrives when a test says so, a step a wait."""
+
+    def __init__(self) -> None:
+        self.goals: dict[Partition, list[int]] = {}
+        self.begun: list[tuple[Partition, int, int, int]] = []
+        self.steps: list[int] = []
+        self.on_wait = lambda: None
+
+    def begin(self, at: Partition, start: int, target: int, *, applied: int) -> None:
+        """Take note."""
+        self.goals[at] = [start, target]
+        self.begun.append((at, start, target, applied))
+
+    def extend(self, at: Partition, target: int) -> None:
+        """Follow."""
+        if at in self.goals:
+            self.goals[at][1] = max(self.goals[at][1], target)
+
+    def end(self, partitions: Sequence[Partition]) -> None:
+        """Forget."""
+        for at in partitions:
+            self.goals.pop(at, None)
+
+    def remaining(self, partitions: Iterable[Partition]) -> int:
+        """What is left."""
+        return sum(self.goals[p][1] - self.goals[p][0] for p in partitions if p in self.goals)
+
+    def wait(self, _seconds: float) -> None:
+        """Be a step further."""
+        self.on_wait()
+        if self.steps:
+            step = self.steps.pop(0)
+            for goal in self.goals.values():
+                goal[0] = min(goal[1], goal[0] + step)
+
+    def step(self) -> bool:
+        """There is no log to read."""
+        return False
+
+
+IN_HAND = 50
+"""Records that a previous owner may still write."""
+
+
+class Scene:
+    """A worker's recovery over a store in memory."""
+
+    def __init__(self, mode: str = "wait") -> None:
+        self.store = MemoryStore(FEATURES)
+        self.commit = CommitStage()
+        self.commit.confirm = self.confirmed.extend  # type: ignore[attr-defined,method-assign]
+        self.rebuild = Rebuild()
+        self.rebuilding: set[Partition] = set()
+        self.told: list[int] = []
+        self.state = StateStage(
+            FeatureEngine(FEATURES),
+            self.store,
+            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
+            on_seconds=lambda *_: None,
+            on_conflicts=lambda _: None,
+        )
+        self.recovery = Recovery(
+            self.state,
+            self.commit,
+            self.rebuild,  # type: ignore[arg-type]
+            self.rebuilding,
+            mode=mode,  # type: ignore[arg-type]
+            in_hand_records=IN_HAND,
+            on_waiting=lambda *_: None,
+            on_partitions=self.told.append,
+        )
+        # No thread: the steps are taken by hand.
+        self.recovery._run = lambda: None  # type: ignore[method-assign]
+
+    @property
+    def confirmed(self) -> list[Partition]:
+        """Partitions whose start was committed before anything of them was taken."""
+        return self.__dict__.setdefault("_confirmed", [])
+
+    def mark(self, at: Partition, through: int) -> None:
+        """The store holds a partition's records through an offset."""
+        assert at.source is not None
+        (source,) = self.store.register([at.source])
+        self.store.write([], [Progress(source, -1, through)])
+
+
+def begins(number: int = 0, start: int = 100, *, log_start: int = 0) -> Partition:
+    """A partition that is read from an offset that a worker committed."""
+    made = partition(number)
+    made.start = start
+    made.log_start = log_start
+    return made
+
+
+def test_a_state_that_is_where_its_partition_begins_is_used_at_once() -> None:
+    """Nothing is rebuilt."""
+    scene, p = Scene(), begins()
+    scene.mark(p, 99)
+    scene.recovery.take([p])
+    scene.recovery.ready()
+    assert (scene.rebuilding, scene.rebuild.begun) == (set(), [])
+    assert p.applied == 99
+
+
+def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
+    """Its marks were read before it wrote: records within its reach are looked up in what they read.
+
+    A partition that nobody had is not: to look costs time.
+    """
+    scene, p, new, behind = Scene(), begins(), begins(1, 0), begins(2)
+    new.is_new = True
+    scene.mark(p, 119)
+    scene.recovery.take([p, new, behind])
+    assert [each.ahead_until for each in (p, new, behind)] == [120 + IN_HAND, 0, 100 + IN_HAND]
+
+
+def test_markers_before_the_offset_a_partition_begins_at_are_not_missed() -> None:
+    """The state holds every record; a lost one before them is missed all the same."""
+    scene, p, q = Scene(), begins(), begins(1)
+    p.markers = q.markers = (97, 100)
+    scene.mark(p, 96)
+    scene.mark(q, 95)
+    scene.recovery.take([p, q])
+    assert scene.rebuild.begun == [(q, 96, 97, 95)]
+
+
+def test_a_state_that_is_behind_is_rebuilt_from_its_mark() -> None:
+    """Up to where the partition begins; until then records wait."""
+    scene, p = Scene(), begins()
+    scene.mark(p, 39)
+    scene.recovery.take([p])
+    assert scene.rebuilding == {p}
+    assert scene.rebuild.begun == [(p, 40, 100, 39)]
+    scene.rebuild.steps = [30, 20, 10]
+    scene.recovery.ready()
+    assert scene.rebuild.steps == []
+    assert scene.rebuilding == set()
+    assert scene.told == [1, 0]
+
+
+def test_an_empty_store_is_filled_from_the_first_record_there_is() -> None:
+    """What retention has removed cannot be applied again."""
+    scene, p = Scene(), begins(log_start=60)
+    scene.recovery.take([p])
+    assert scene.rebuild.begun == [(p, 60, 100, -1)]
+
+
+def test_a_partition_read_from_its_first_record_has_nothing_to_rebuild() -> None:
+    """Whatever retention has removed before."""
+    scene, p = Scene(), begins(start=60, log_start=60)
+    scene.recovery.take([p])
+    assert scene.rebuilding == set()
+
+
+def test_a_fallback_serves_while_the_rebuilding_is_far_behind() -> None:
+    """And the last bit is waited for: chased for ever, it might never arrive."""
+    scene, p = Scene("fallback"), begins(start=10_000)
+    scene.recovery.take([p])
+    scene.recovery.ready()
+    assert scene.rebuilding == {p}
+    scene.recovery.admitted({p: 10_000})
+    scene.rebuild.goals[p][0] = 9_500
+    scene.rebuild.steps = [400, 400]
+    scene.recovery.ready()
+    assert scene.rebuild.begun[0][2] == 10_000
+    assert scene.rebuilding == set()
+
+
+def test_the_rebuilding_follows_what_is_served_meanwhile() -> None:
+    """Records that a fallback answered for update the state all the same."""
+    scene, p = Scene("fallback"), begins(start=10_000)
+    scene.recovery.take([p])
+    scene.recovery.admitted({p: 10_007})
+    scene.recovery.ready()
+    assert scene.rebuild.goals[p] == [0, 10_008]
+
+
+def test_what_is_lost_while_running_is_looked_for_in_all_partitions() -> None:
+    """FLUSHALL takes the marks of quiet partitions as well."""
+    scene, p, q = Scene(), begins(0), begins(1)
+    scene.mark(p, 99)
+    scene.mark(q, 99)
+    scene.recovery.take([p, q])
+    scene.store = scene.state._store = MemoryStore(FEATURES)
+    scene.rebuild.steps = [100]
+    scene.recovery.lost(StateLostError("a mark is gone"))
+    scene.recovery.ready()
+    assert [(at, start) for at, start, *_ in scene.rebuild.begun] == [(p, 0), (q, 0)]
+    assert scene.rebuilding == set()
+
+
+def test_records_wait_to_the_end_when_the_store_loses_more_meanwhile() -> None:
+    """The rebuilding begins again, and nobody is scored in between."""
+    scene, p = Scene(), begins()
+    scene.recovery.take([p])
+    losses = iter([StateLostError("again")])
+
+    def lose() -> None:
+        for error in losses:
+            scene.recovery.lost(error)
+
+    scene.rebuild.on_wait = lose
+    scene.rebuild.steps = [50, 100]
+    scene.recovery.ready()
+    assert len(scene.rebuild.begun) == 2
+    assert scene.rebuilding == set()
+
+
+def test_a_partition_given_away_is_no_longer_waited_for() -> None:
+    """Its next owner goes on from the mark."""
+    scene, p = Scene(), begins()
+    scene.recovery.take([p])
+    scene.rebuild.on_wait = lambda: scene.commit.revoke([p])
+    scene.recovery.ready()
+    assert scene.rebuilding == set()
+    assert scene.rebuild.goals == {}
+
+
+def test_a_stop_ends_the_wait() -> None:
+    """What was not rebuilt is at the next start."""
+    scene, p = Scene(), begins()
+    scene.recovery.take([p])
+    scene.recovery.stop()
+    with pytest.raises(StoppingError):
+        scene.recovery.ready()
+
+
+@pytest.mark.parametrize("how", ["set_by_hand", "is_new"])
+def test_old_records_are_not_scored_on_a_state_that_knows_what_came_after(how: str) -> None:
+    """Offsets set back by hand, or deleted: refused, and nothing is committed for them."""
+    scene, p = Scene(), begins(start=10)
+    setattr(p, how, True)
+    scene.mark(p, 99)
+    with pytest.raises(FatalError, match=r"from offset 10, .* holds its records through 99"):
+        scene.recovery.take([p])
+    assert scene.confirmed == []
+
+
+def test_a_crash_leaves_the_state_ahead_and_is_no_mistake() -> None:
+    """Offsets that a worker committed are gone on from."""
+    scene, p = Scene(), begins(start=10)
+    scene.mark(p, 99)
+    scene.recovery.take([p])
+    assert (scene.rebuilding, p.applied) == (set(), 99)
+
+
+def test_where_a_group_begins_is_committed_before_its_records_are_taken() -> None:
+    """Should the process die at once, its successor must know that it was here."""
+    scene, new, old = Scene(), begins(0, start=0), begins(1)
+    new.is_new = True
+    scene.mark(old, 99)
+    scene.recovery.take([new, old])
+    assert scene.confirmed == [new]

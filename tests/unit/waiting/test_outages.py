@@ -1,0 +1,102 @@
+"""What is told of services that are away."""
+
+import logging
+from threading import Event, Thread
+
+import pytest
+
+from stream_app.waiting.outages import Absences
+
+
+@pytest.fixture
+def changes() -> list[tuple[str, bool, str]]:
+    """What health and metrics are told."""
+    return []
+
+
+@pytest.fixture
+def absences(changes: list[tuple[str, bool, str]]) -> Absences:
+    """One whose clock stands."""
+    return Absences(on_change=lambda *change: changes.append(change), clock=lambda: 0.0)
+
+
+def in_a_thread(absences: Absences, service: str, waiting: bool) -> Thread:
+    """Tell it from another thread, which lives on."""
+    thread = Thread(target=absences, args=(service, waiting, "elsewhere"))
+    thread.start()
+    thread.join()
+    return thread
+
+
+def test_a_wait_is_told_when_it_begins_and_when_it_is_over(
+    absences: Absences, changes: list[tuple[str, bool, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the reason, a line each, however often it is said meanwhile."""
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            absences("redis", True, "connection refused")
+        absences("redis", False)
+    assert changes == [("redis", True, "connection refused"), ("redis", False, "")]
+    assert [record.message for record in caplog.records] == [
+        "waiting for redis: connection refused",
+        "redis is back after 0.0 s",
+    ]
+
+
+def test_a_reason_that_changes_is_told_as_well(
+    absences: Absences, changes: list[tuple[str, bool, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection breaks before the next one is refused; in the log, reasons are no flood."""
+    for why in ("closed", "no password", "closed", "no password", "three", "four", "five"):
+        absences("redis", True, why)
+    assert [record.message for record in caplog.records] == [
+        "waiting for redis: closed",
+        "redis is still away: no password",
+        "redis is still away: three",
+    ]
+    assert changes[-1] == ("redis", True, "five")
+
+
+def test_it_is_over_when_nobody_waits(
+    absences: Absences, changes: list[tuple[str, bool, str]]
+) -> None:
+    """One thread that got what it wanted says nothing of the others."""
+    got_it = Event()
+
+    def other() -> None:
+        absences("redis", True)
+        got_it.wait()
+        absences("redis", False)
+
+    absences("redis", True)
+    thread = Thread(target=other)
+    thread.start()
+    absences("redis", False)
+    absences.forget_the_dead()
+    assert changes == [("redis", True, "")]
+    got_it.set()
+    thread.join()
+    assert changes == [("redis", True, ""), ("redis", False, "")]
+
+
+def test_a_thread_that_died_waits_for_nothing(
+    absences: Absences, changes: list[tuple[str, bool, str]]
+) -> None:
+    """However it ended: a probe must not be told of its wait for ever."""
+    in_a_thread(absences, "redis", True)
+    absences("kafka", True)
+    absences.forget_the_dead()
+    assert changes == [("redis", True, "elsewhere"), ("kafka", True, ""), ("redis", False, "")]
+
+
+def test_services_are_told_apart(absences: Absences, changes: list[tuple[str, bool, str]]) -> None:
+    """And the end of a wait that never began is no news."""
+    absences("kafka", False)
+    absences("redis", True)
+    absences("kafka", True)
+    absences("redis", False)
+    assert [change[:2] for change in changes] == [
+        ("redis", True),
+        ("kafka", True),
+        ("redis", False),
+    ]
