@@ -35,13 +35,17 @@ class ScoreStage:
 
     def __init__(
         self,
-        champion: Model,
-        fallbacks: Sequence[Model],
+        models: Sequence[Model],
         fields: Fields,
         prediction: type[Prediction],
     ) -> None:
-        """`fields` makes answers of outputs; with the worker's own fields they are a `prediction`."""
-        self._ladder = [("champion", champion), *((model.name, model) for model in fallbacks)]
+        """`models`: the champion first, then the fallbacks in the order in which they are asked.
+
+        `fields` makes answers of outputs; with the worker's own fields they are a `prediction`.
+        """
+        self._ladder = [
+            (model.name if place else "champion", model) for place, model in enumerate(models)
+        ]
         self._fields = fields
         self._contract = AnswerContract(prediction)
 

@@ -13,6 +13,9 @@ from confluent_kafka import KafkaError
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.errors import FatalError
 from stream_app.features.stores import StateLostError
+from stream_app.features.usecase import Prediction
+from stream_app.predictor.predictor import Predictor
+from stream_app.predictor.score import ScoreStage
 from stream_app.records.records import Item, Partition, Record
 from stream_app.recovery.log_replay import Rebuild, _step_records
 from tests.unit.builders import partition
@@ -91,9 +94,12 @@ class Scene:
         self.rebuild = Rebuild(
             {"group.id": "group"},
             RecordClock(60.0),
-            self._decode,
-            self.worker.enrich,
-            self.worker.state,
+            Predictor(
+                self._decode,
+                self.worker.enrich,
+                ScoreStage((), lambda *_: (), Prediction),
+                self.worker.state,
+            ),
         )
         self.rebuild._assign = self._assign  # type: ignore[method-assign]
         self.worker.state.register([P])
