@@ -21,7 +21,10 @@ from stream_app.models import load_model
 from stream_app.predictor.decode import DecodeStage
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Chunk, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.stage import StateStage
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience

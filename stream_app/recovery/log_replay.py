@@ -23,7 +23,9 @@ from stream_app.kafka.errors import failure
 from stream_app.kafka.slices import messages
 from stream_app.predictor.decode import Decode
 from stream_app.predictor.enrich import EnrichStage
-from stream_app.records.records import Batch, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.stage import StateStage
 
 __all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]

@@ -27,7 +27,9 @@ from stream_app.features.usecase import UseCase
 from stream_app.models import load_models
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
 from stream_app.telemetry.logs import configure_logging

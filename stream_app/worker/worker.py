@@ -39,7 +39,8 @@ from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Chunk, Partition
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage

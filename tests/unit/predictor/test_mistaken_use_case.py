@@ -13,7 +13,9 @@ from stream_app.models import Model, load_models
 from stream_app.predictor.decode import DecodeStage
 from stream_app.predictor.enrich import EnrichStage, HalfAppliedError
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Item, Record
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters

@@ -7,7 +7,7 @@ from typing import Any
 
 from stream_app.features.stores import StateLostError
 from stream_app.predictor.enrich import HalfAppliedError
-from stream_app.records.records import Batch
+from stream_app.records.batch import Batch
 from stream_app.telemetry.metrics import Metrics
 from stream_app.worker.pipeline import Pipeline
 from stream_app.worker.watchdog import Watchdog
