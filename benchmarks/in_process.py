@@ -18,7 +18,9 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import load_model
 from stream_app.predictor.assembly import make_predictor
-from stream_app.records.records import Chunk, Partition, Record
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters

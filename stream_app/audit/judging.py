@@ -16,7 +16,9 @@ from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
 from stream_app.features.usecase import TimeBounds, UseCase
 from stream_app.predictor.assembly import decode_stage
-from stream_app.records.records import Item, Partition, Record
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Judge"]

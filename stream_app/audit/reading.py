@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.places import Place
 from stream_app.errors import ConfigurationError, ServiceAwayError
-from stream_app.records.records import read_headers
+from stream_app.records.headers import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 

@@ -36,7 +36,7 @@ from stream_app.features.stores import Store
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import UseCase
 from stream_app.features.views import View
-from stream_app.records.records import Item
+from stream_app.records.item import Item
 from stream_app.text.foreign import bounded
 
 __all__ = ["recompute", "same_values"]

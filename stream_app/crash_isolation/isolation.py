@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from stream_app.predictor.decode import Decode
-from stream_app.records.records import Failure, Item, Partition, Record
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
 

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
-from stream_app.records.records import Failure, Record
+from stream_app.records.failure import Failure
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 
 __all__ = ["Given", "Told", "Trial"]

@@ -23,7 +23,7 @@ from stream_app.kafka.producers import (
     meaning,
     produce,
 )
-from stream_app.records.records import Batch, Outgoing
+from stream_app.records.batch import Batch, Outgoing
 from stream_app.waiting.retry import Patience
 
 __all__ = ["PublishStage", "Publishing"]

@@ -41,7 +41,8 @@ from stream_app.kafka.bounded_calls import InTime
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
-from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
 __all__ = ["TransactionStage"]

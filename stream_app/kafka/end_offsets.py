@@ -20,7 +20,7 @@ from stream_app.kafka.errors import failure
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.queries import log_offsets
 from stream_app.kafka.topic_ids import Sources
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.telemetry.lag import PartitionLag
 from stream_app.waiting.retry import Patience
 

@@ -21,7 +21,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_app.kafka.errors import failure
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["Group", "as_committed", "markers_of", "topic_id_of"]
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stream_app.records.records import Batch, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 
 __all__ = ["CommitStage", "Unfinished"]
 

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream_app.errors import RefusedError, StoppingError
 from stream_app.kafka.errors import Kind, error_of, failure, verdict
-from stream_app.records.records import Outgoing
+from stream_app.records.batch import Outgoing
 
 __all__ = ["PRODUCER_FAILURES", "Producers", "Refused", "cause_of", "died", "meaning", "produce"]
 

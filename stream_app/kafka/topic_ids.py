@@ -12,7 +12,7 @@ from stream_app.errors import FatalError
 from stream_app.features.stores import Source
 from stream_app.kafka.errors import failure
 from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, reach
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["Sources", "check_topic_id"]
 

@@ -13,7 +13,7 @@ from stream_app.predictor.decode import Decode, DecodeStage
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.predictor import Around, Predictor, unwatched
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
 from stream_app.wire.replays import Replays

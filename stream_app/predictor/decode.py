@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
-from stream_app.records.records import Failure, Item, Record
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import in_utc

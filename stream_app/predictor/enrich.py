@@ -10,7 +10,10 @@ from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
 from stream_app.predictor.decode import out_of_range
-from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.text.causes import unless_told_to_end
 

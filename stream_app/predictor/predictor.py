@@ -10,7 +10,10 @@ from typing import Protocol
 from stream_app.predictor.decode import Decode
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Item, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.stage import StateStage
 
 __all__ = ["Around", "Predictor", "unwatched"]

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 from stream_app.features.usecase import Outputs, Prediction
 from stream_app.models import Model, ScoringError, finite
 from stream_app.models.answers import AnswerContract, as_answers
-from stream_app.records.records import Batch, Failure, Item, Served
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item, Served
 from stream_app.text.causes import cause_of, unless_told_to_end
 
 __all__ = ["ScoreStage"]

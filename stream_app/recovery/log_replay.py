@@ -22,7 +22,8 @@ from stream_app.kafka.consumer_log import ConsumerLog
 from stream_app.kafka.errors import failure
 from stream_app.kafka.slices import messages
 from stream_app.predictor.predictor import Predictor
-from stream_app.records.records import Partition, Record
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
 

@@ -23,7 +23,7 @@ from typing import Literal
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
 

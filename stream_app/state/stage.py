@@ -27,7 +27,9 @@ from stream_app.features.states import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, StateUnreadableError, unique_versions
 from stream_app.features.stores.fences import prune_fences
-from stream_app.records.records import Batch, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.state.store_errors import ask
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience

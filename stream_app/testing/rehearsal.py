@@ -18,7 +18,11 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import make_predictor
-from stream_app.records.records import Batch, Chunk, Failure, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
 from stream_app.telemetry.metrics import Metrics
 from stream_app.testing.topics import MemoryTopics, Place

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from stream_app.features.usecase import UseCase
-from stream_app.records.records import Header, Outgoing
+from stream_app.records.batch import Outgoing
+from stream_app.records.headers import Header
 
 __all__ = ["MemoryTopics", "Message", "Place"]
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Set
 from datetime import UTC, datetime
 from typing import Final
 
-from stream_app.records.records import Headers, Item, Outgoing, Record
+from stream_app.records.batch import Outgoing
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
 
 __all__ = ["PREFIX", "DeadLetters"]

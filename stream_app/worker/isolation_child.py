@@ -25,7 +25,8 @@ from stream_app.features.stores import StateLostError, StoreUnavailableError
 from stream_app.features.usecase import UseCase
 from stream_app.models import load_models
 from stream_app.predictor.assembly import make_predictor
-from stream_app.records.records import Partition, Record
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
 from stream_app.telemetry.logs import configure_logging
 from stream_app.text.foreign import bounded

@@ -34,7 +34,10 @@ from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.predictor.predictor import Predictor
-from stream_app.records.records import Batch, Chunk, Item, Record
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
 from stream_app.telemetry.metrics import Metrics
 from stream_app.wire.outgoing import OutgoingRecords

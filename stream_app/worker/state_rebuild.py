@@ -22,7 +22,7 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import Progress, Source
 from stream_app.features.usecase import UseCase
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
 from stream_app.telemetry.metrics import Metrics

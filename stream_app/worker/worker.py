@@ -38,7 +38,9 @@ from stream_app.kafka.queries import idle_members, reach
 from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import decode_stage, make_predictor
-from stream_app.records.records import Chunk, Partition, Record
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask

@@ -13,7 +13,7 @@ from stream_app.generated_docs.contracts import contracts
 from stream_app.models import Model, load_model
 from stream_app.models.samples import golden_row
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Item
+from stream_app.records.item import Item
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from tests.unit.builders import NOW, batch, item, partition

@@ -18,7 +18,8 @@ from stream_app.delivery.transactions import TransactionStage
 from stream_app.kafka.offset_metadata import Group
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers
-from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.integration.worker import Cluster

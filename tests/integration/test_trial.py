@@ -14,7 +14,9 @@ from stream_app.config.settings import Settings
 from stream_app.crash_isolation.trial import Trial
 from stream_app.errors import ServiceAwayError
 from stream_app.features.stores.redis.keys import Keys
-from stream_app.records.records import Failure, Partition, Record
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from tests.usecases import hostile, regression
 

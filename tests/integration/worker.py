@@ -30,7 +30,7 @@ from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, log_offsets
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
-from stream_app.records.records import read_headers
+from stream_app.records.headers import read_headers
 
 __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
 

@@ -13,7 +13,8 @@ from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Chunk, Partition
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
 from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["Assignment", "generation"]

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.errors import Kind, Verdict, failure, verdict
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["ConsumerErrors"]
 

@@ -12,7 +12,9 @@ from stream_app.kafka.consumer.assignment import Assignment
 from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Chunk, Partition, Record
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["Incoming"]
 

@@ -28,7 +28,7 @@ from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_
 from stream_app.kafka.queries import log_offsets
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.leader_epochs import UNKNOWN
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 

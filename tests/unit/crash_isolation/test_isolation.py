@@ -6,7 +6,10 @@ import pytest
 
 from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.features.events import Event
-from stream_app.records.records import Failure, Item, Partition, Record
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from tests.unit import builders
 
 STARTS = 3

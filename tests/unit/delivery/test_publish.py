@@ -13,7 +13,9 @@ from confluent_kafka import KafkaError, KafkaException
 from stream_app.delivery.publish import PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.errors import FatalError, RefusedError, StoppingError
-from stream_app.records.records import Batch, Headers, Item, Outgoing
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, failed, item, partition

@@ -15,7 +15,9 @@ from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Batch, Item, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, item, partition

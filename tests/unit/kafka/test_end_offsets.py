@@ -10,7 +10,7 @@ import pytest
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.end_offsets import EndOffsets
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
 

@@ -11,7 +11,9 @@ from stream_app.features.stores import MemoryStore
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import make_predictor
-from stream_app.records.records import Batch, Item, Record
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from stream_app.features.usecase import Outputs, Prediction
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Item, Served
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item, Served
 from tests.unit.builders import FakeModel, batch, failed, item, partition
 
 P = partition()

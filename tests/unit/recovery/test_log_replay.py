@@ -16,7 +16,9 @@ from stream_app.features.stores import StateLostError
 from stream_app.features.usecase import Prediction
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Item, Partition, Record
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.recovery.log_replay import Rebuild, _step_records
 from tests.unit.builders import partition
 from tests.unit.state.test_stage import Worker, order

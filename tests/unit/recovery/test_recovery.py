@@ -12,7 +12,7 @@ from stream_app.errors import FatalError, StoppingError
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import MemoryStore, Progress, StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience

@@ -18,7 +18,10 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import TimeBounds
 from stream_app.features.views import FeatureSet
 from stream_app.predictor.enrich import EnrichStage
-from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
 from tests.unit.builders import batch, failed, item, partition

@@ -13,7 +13,7 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.stores import MemoryStore, Progress, StateLostError, StateWrite
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
-from stream_app.records.records import Outgoing
+from stream_app.records.batch import Outgoing
 from stream_app.testing import MemoryTopics, Rehearsal
 from stream_app.testing.topics import Place
 from tests.usecases import mistaken
