@@ -46,6 +46,8 @@ HEADER_OVERHEAD_BYTES: Final = 160
 """What a held header takes besides the bytes of its name and value."""
 UNREADABLE: Final = "unreadable-header"
 """Stands for a header's name that is not UTF-8."""
+_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
+"""Stages whose records have updated the state."""
 
 
 class Partition:
@@ -265,6 +267,12 @@ class Item(Arrival):
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""
         self.served: Served | None = None
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether its batch applies its updates to the state, failed or not (`dead-letter.state`)."""
+        failure = self.failure
+        return failure is None or (failure.stage in _APPLIED_BEFORE and self.event is not None)
 
 
 @dataclass(slots=True)
