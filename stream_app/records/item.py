@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stream_app.features.engine.engine import NEVER, Arrival
 from stream_app.features.events import Event
@@ -12,6 +12,9 @@ from stream_app.records.record import Record
 from stream_app.records.record_id import Origin
 
 __all__ = ["Item", "Served"]
+
+_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
+"""Stages whose records have updated the state."""
 
 
 class Served(NamedTuple):
@@ -61,3 +64,9 @@ class Item(Arrival):
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""
         self.served: Served | None = None
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether its batch applies its updates to the state, failed or not (`dead-letter.state`)."""
+        failure = self.failure
+        return failure is None or (failure.stage in _APPLIED_BEFORE and self.event is not None)

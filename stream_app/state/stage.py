@@ -237,7 +237,7 @@ class StateStage:
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
     ) -> list[StateWrite]:
         """Apply the batch's updates to the present states of the writes it lost."""
-        items = [item for item in batch.items if _updates(item, batch)]
+        items = [i for i in batch.items if i.is_applied and i.record.partition in batch.applied]
         try:
             tables = self._present(lost)
             self._engine.reapply(items, tables)
@@ -296,9 +296,3 @@ class StateStage:
         self.conflicted.clear()
         for table in self._tables:
             table.clear()
-
-
-def _updates(item: Item, batch: Batch) -> bool:
-    """Whether the batch applies the item's updates, failed or not (`dead-letter.state`)."""
-    applied = item.failure is None or (item.failure.stage == "score" and item.event is not None)
-    return applied and item.record.partition in batch.applied

@@ -19,8 +19,6 @@ __all__ = ["PREFIX", "DeadLetters"]
 PREFIX = "dead-letter."
 _DIGITS = 9
 _MESSAGE_CHARACTERS: Final = 500
-_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
-"""Stages whose records have updated the state."""
 _OMISSIONS: Final = (
     frozenset({"headers"}),
     frozenset({"headers", "key"}),
@@ -58,7 +56,6 @@ class DeadLetters:
             if name == f"{PREFIX}attempts":
                 attempts = _count(value) + 1
         source = record.partition.source
-        applied = failure.stage in _APPLIED_BEFORE and item.event
         about = {
             "topic": record.partition.topic,
             "topic-id": source.topic_id if source else "",
@@ -76,7 +73,7 @@ class DeadLetters:
             "code-version": self._code_version,
             "model-version": self._model_version,
             "failed-at": _rfc3339(self._clock()),
-            "state": "applied" if applied else "not-applied",
+            "state": "applied" if item.is_applied else "not-applied",
         }
         ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
         headers = _came(record) + ours

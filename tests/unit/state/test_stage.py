@@ -400,14 +400,16 @@ def test_a_replayed_record_whose_first_origin_updated_the_state_updates_nothing(
     assert state.count == 1
 
 
-def test_an_update_of_a_record_that_could_not_be_scored_survives_a_conflict() -> None:
-    """Its dead letter says that it was applied, so it is, on what the other writer left too."""
+@pytest.mark.parametrize("stage", ["score", "publish"])
+def test_an_update_of_a_dead_letter_that_says_applied_survives_a_conflict(stage: str) -> None:
+    """No model could score it, or the brokers refuse its prediction: the state has it all the same,
+    on what another writer left too."""
     worker = Worker()
     worker.finish(order(P, 0, amount=4.0))
     other = Worker(worker.store)
-    unscorable = order(P, 1, 11.0, amount=6.0)
-    one = worker.begin(unscorable)
-    unscorable.failure = Failure("score", "unscorable", "no model gave a finite answer")
+    dead = order(P, 1, 11.0, amount=6.0)
+    one = worker.begin(dead)
+    dead.failure = Failure(stage, "refused", "the prediction cannot be had")
     other.finish(order(Q, 0, 12.0, amount=8.0))
     worker.state.write(one)
     assert worker.conflicts
