@@ -27,10 +27,11 @@ from typing import Final
 
 from benchmarks.in_process import Work, work_alone
 from benchmarks.workload import load, publish
-from demo.topics import Offsets, Partition
+from demo.topics import Offsets
 from demo.worker import ROOT, Worker
 from features.flights import usecase
 from stream_app.local import LocalServices
+from stream_app.records.places import PartitionId
 
 _DEADLINE_SECONDS: Final = 600.0
 
@@ -172,7 +173,7 @@ def _in_own_process(events: int) -> Work:
 
 def _drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
     offsets = Offsets(services.kafka, application)
-    partitions = [Partition(t.name, n) for t in usecase.topics for n in range(t.partitions)]
+    partitions = [PartitionId(t.name, n) for t in usecase.topics for n in range(t.partitions)]
     ends = offsets.ends(partitions)
     launched = time.perf_counter()
     with Worker(

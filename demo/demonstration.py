@@ -18,13 +18,14 @@ from demo.offline import Scorer, decoded, outcomes, rows_of_replay
 from demo.plan import plan, speed_for
 from demo.producer import FlightProducer
 from demo.summary import Accuracy, Summary
-from demo.topics import Offsets, Partition, Place, Reader
+from demo.topics import Offsets, Reader
 from demo.view import Live
 from demo.warm_up import WarmUp
 from demo.worker import Worker
 from stream_app.config.usecase import load_usecase
 from stream_app.features.events import Event
 from stream_app.local import LocalServices, create_topics
+from stream_app.records.places import PartitionId, Place
 
 __all__ = ["Demonstration", "Options"]
 
@@ -67,12 +68,12 @@ class Demonstration:
         self._begun = begun
         self.usecase = load_usecase(_USECASE)
         self._inputs = [
-            Partition(topic.name, number)
+            PartitionId(topic.name, number)
             for topic in self.usecase.topics
             for number in range(topic.partitions)
         ]
         self._outputs = [
-            Partition(topic, number)
+            PartitionId(topic, number)
             for topic in (self.usecase.predictions_topic, self.usecase.dead_letters_topic)
             for number in range(self.usecase.output_partitions)
         ]
@@ -153,7 +154,7 @@ class Demonstration:
 
     def _watch(self, producer: FlightProducer, live: Live) -> bool:
         """Show what happens until everything is finished; return whether it is."""
-        committed: dict[Partition, int] = {}
+        committed: dict[PartitionId, int] = {}
         ends = self._offsets.ends(self._inputs)
         looked = moved = time.monotonic()
         with Reader(self._services.kafka, [*self._inputs, *self._outputs]) as reader:
@@ -241,7 +242,7 @@ class Demonstration:
         )
 
 
-def _is_through(committed: Mapping[Partition, int], ends: Mapping[Partition, int]) -> bool:
+def _is_through(committed: Mapping[PartitionId, int], ends: Mapping[PartitionId, int]) -> bool:
     return all(committed.get(partition, 0) >= end for partition, end in ends.items())
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from demo.observation import Observation
-from demo.topics import Partition, Place
 from stream_app.features.events import Event
+from stream_app.records.places import PartitionId, Place
 
 __all__ = ["Fates", "account"]
 
@@ -51,7 +51,7 @@ def account(
     events: Mapping[Place, Event],
     triggers: tuple[type[Event], ...],
     expected: Mapping[Place, str | None],
-    committed: Mapping[Partition, int],
+    committed: Mapping[PartitionId, int],
 ) -> Fates:
     """Account for every record of the event topics.
 
@@ -77,14 +77,16 @@ def account(
             fates.served_by[predictions[0].served_by] += 1
             fates.latencies_seconds.append(predictions[0].timestamp - source.timestamp)
             if not wanted:
-                fates.unexpected.append(f"{_at(place)} asked for no prediction and has one.")
+                fates.unexpected.append(f"{place} asked for no prediction and has one.")
         elif letters:
             fates.dead_lettered += 1
             fates.dead_letters[letters[0].reason] += 1
             if letters[0].reason != reason:
                 why = "is valid" if reason is None else f"should be refused as {reason}"
-                fates.unexpected.append(f"{_at(place)} {why}; it was as {letters[0].reason}.")
-        elif event is not None and not wanted and place.offset < _committed(committed, place):
+                fates.unexpected.append(f"{place} {why}; it was as {letters[0].reason}.")
+        elif (
+            event is not None and not wanted and place.offset < committed.get(place.partition_id, 0)
+        ):
             fates.state_only += 1
         else:
             fates.lost += 1
@@ -97,23 +99,15 @@ def _look_for_what_should_not_be(
 ) -> None:
     fates.unexpected += [f"Not from an event: {stray}" for stray in seen.strays]
     fates.unexpected += [
-        f"{_at(place)} is no record of the event topics, and something came of it."
+        f"{place} is no record of the event topics, and something came of it."
         for place in (*seen.predictions, *seen.dead_letters)
         if place not in seen.sources
     ]
     fates.unexpected += [
-        f"{_at(place)} was acknowledged by the brokers and is gone."
+        f"{place} was acknowledged by the brokers and is gone."
         for place in expected
         if place not in seen.sources
     ]
     fates.unexpected += [
-        f"{_at(place)} was sent by nobody." for place in seen.sources if place not in expected
+        f"{place} was sent by nobody." for place in seen.sources if place not in expected
     ]
-
-
-def _committed(committed: Mapping[Partition, int], place: Place) -> int:
-    return committed.get(Partition(place.topic, place.partition), 0)
-
-
-def _at(place: Place) -> str:
-    return f"{place.topic}[{place.partition}] at {place.offset}"

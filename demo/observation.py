@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Message
 
-from demo.topics import Place
 from stream_app.features.usecase import UseCase
+from stream_app.records.places import Place
 
 __all__ = ["DeadLetter", "Observation", "Served", "Source"]
 

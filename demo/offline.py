@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from demo.observation import Source
-from demo.topics import Partition, Place
 from demo.worker import ROOT
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
 from stream_app.features.engine.replay import LoggedEvent, Replay
 from stream_app.features.events import Event
 from stream_app.features.usecase import UseCase
 from stream_app.models import Model, load_model
+from stream_app.records.places import PartitionId, Place
 
 __all__ = ["Scorer", "decoded", "outcomes", "rows_of_replay"]
 
@@ -101,10 +101,10 @@ def _ordered(
 ) -> list[tuple[OrderKey, Place]]:
     """Return every record with its place in the order; malformed ones hold a partition back too."""
     positions = {topic.name: position for position, topic in enumerate(usecase.topics)}
-    orders: dict[Partition, PartitionOrder] = {}
+    orders: dict[PartitionId, PartitionOrder] = {}
     keyed = []
     for place in sorted(sources):
-        partition = Partition(place.topic, place.partition)
+        partition = place.partition_id
         order = orders.get(partition)
         if order is None:
             place_of_partition = rank(positions[place.topic], place.partition)

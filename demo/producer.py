@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from demo.errors import DemoError
 from demo.plan import Planned
-from demo.topics import Place
+from stream_app.records.places import Place
 
 __all__ = ["FlightProducer"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 from confluent_kafka import (
     Consumer,
@@ -19,33 +19,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 
 from demo.errors import DemoError
 from stream_app.kafka.queries import log_offsets
+from stream_app.records.places import PartitionId
 
-__all__ = ["Offsets", "Partition", "Place", "Reader"]
+__all__ = ["Offsets", "Reader"]
 
 _REQUEST_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0
 _RECORDS: Final = 5_000
 
 
-class Partition(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    number: int
-
-
-class Place(NamedTuple):
-    """Where a record lies."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
 class Reader:
     """Reads partitions from their beginning, as a consumer of its own; it never commits."""
 
-    def __init__(self, bootstrap: str, partitions: Iterable[Partition]) -> None:
+    def __init__(self, bootstrap: str, partitions: Iterable[PartitionId]) -> None:
         self._next = dict.fromkeys(partitions, 0)
         self._consumer = Consumer(
             {
@@ -71,13 +57,13 @@ class Reader:
                 assert topic is not None
                 assert number is not None
                 assert offset is not None
-                self._next[Partition(topic, number)] = offset + 1
+                self._next[PartitionId(topic, number)] = offset + 1
                 messages.append(message)
             elif error.code() != KafkaError._TRANSPORT and not error.retriable():
                 raise DemoError(f"The topics cannot be read: {error.str()}")
         return messages
 
-    def read_to(self, ends: Mapping[Partition, int]) -> Iterable[list[Message]]:
+    def read_to(self, ends: Mapping[PartitionId, int]) -> Iterable[list[Message]]:
         """Yield everything up to the end offsets `ends`."""
         waited = 0.0
         while any(self._next[partition] < end for partition, end in ends.items()):
@@ -108,16 +94,16 @@ class Offsets:
         # process (seen with librdkafka 2.16: a client without a group is asked for its group).
         self._member = Consumer({**connection, "group.id": group, "enable.auto.commit": False})
 
-    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    def ends(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, int]:
         """Return the end offset of each partition."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         try:
             found = log_offsets(self._admin, partitions, latest, _REQUEST_SECONDS)
-            return {Partition(*place): end for place, end in found.items()}
+            return {PartitionId(*place): end for place, end in found.items()}
         except KafkaException as error:
             raise DemoError(f"The brokers do not tell the ends: {error.args[0].str()}") from error
 
-    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    def committed(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, int]:
         """Return what the group has committed; partitions without a commit are left out."""
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
@@ -125,7 +111,7 @@ class Offsets:
         except KafkaException:
             return {}  # the group's coordinator is still being made
         return {
-            Partition(each.topic, each.partition): each.offset
+            PartitionId(each.topic, each.partition): each.offset
             for each in answer
             if each.offset >= 0
         }

@@ -14,9 +14,9 @@ from demo.accuracy import auc
 from demo.observation import Observation
 from demo.offline import Scorer
 from demo.producer import FlightProducer
-from demo.topics import Partition, Place
 from stream_app.features.events import Event, InvalidEventError
 from stream_app.features.usecase import UseCase
+from stream_app.records.places import PartitionId, Place
 
 __all__ = ["Live", "View"]
 
@@ -69,8 +69,8 @@ class Live:
     def view(
         self,
         producer: FlightProducer,
-        ends: Mapping[Partition, int],
-        committed: Mapping[Partition, int],
+        ends: Mapping[PartitionId, int],
+        committed: Mapping[PartitionId, int],
     ) -> View:
         """Take one look."""
         self._look_at_events(producer.expected)
@@ -152,7 +152,7 @@ class Live:
         return float(p50), float(p99)
 
     def _lag_seconds(
-        self, ends: Mapping[Partition, int], committed: Mapping[Partition, int]
+        self, ends: Mapping[PartitionId, int], committed: Mapping[PartitionId, int]
     ) -> float:
         now, lag = time.time(), 0.0
         for partition, end in ends.items():

@@ -5,15 +5,16 @@
 
 from stream_app.audit.auditing import audit
 from stream_app.audit.ledger import Fate
-from stream_app.audit.places import OffsetRange, Place
+from stream_app.audit.ranges import OffsetRange
 from stream_app.audit.report import PartitionReport, RecomputeReport, Report, StateDifference
 from stream_app.audit.scope import Scope
+from stream_app.records.places import PartitionId
 
 __all__ = [
     "Fate",
     "OffsetRange",
+    "PartitionId",
     "PartitionReport",
-    "Place",
     "RecomputeReport",
     "Report",
     "Scope",

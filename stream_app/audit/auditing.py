@@ -25,7 +25,6 @@ from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic, answ
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
 from stream_app.audit.outputs import Outputs
-from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of, read
 from stream_app.audit.recompute import recompute
 from stream_app.audit.report import PartitionReport, Report
@@ -41,6 +40,7 @@ from stream_app.features.stores import (
     StoreUnavailableError,
 )
 from stream_app.features.usecase import UseCase
+from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
 
 __all__ = ["audit"]
@@ -90,7 +90,7 @@ class _Removed:
 
     until: float = -math.inf
     """Outputs written before this time may be missing; seconds since the epoch."""
-    unknown: set[Place] = field(default_factory=set)
+    unknown: set[PartitionId] = field(default_factory=set)
     """Partitions whose first record left has not been seen: it tells the time."""
 
 
@@ -197,7 +197,7 @@ class _Audit:
         return report
 
     def _look_behind_the_ends(
-        self, report: Report, partitions: dict[Place, PartitionReport], outputs: Outputs
+        self, report: Report, partitions: dict[PartitionId, PartitionReport], outputs: Outputs
     ) -> None:
         """Find outputs and commits of offsets that no log reaches any more.
 
@@ -211,8 +211,8 @@ class _Audit:
             report.add_beyond(place, beyond[beyond >= end])
 
     def _committed(
-        self, places: Sequence[Place], topics: dict[str, Topic], report: Report
-    ) -> dict[Place, int]:
+        self, places: Sequence[PartitionId], topics: dict[str, Topic], report: Report
+    ) -> dict[PartitionId, int]:
         """The committed offsets that count: none of an earlier topic of the same name."""
         found = {}
         for place, each in self._brokers.committed(places).items():
@@ -225,7 +225,7 @@ class _Audit:
                 )
         return found
 
-    def _sources(self, topics: Sequence[Topic]) -> dict[Place, int]:
+    def _sources(self, topics: Sequence[Topic]) -> dict[PartitionId, int]:
         """The numbers that fences and marks are kept under.
 
         A source that the store does not know yet is registered, as the worker does when it comes
@@ -236,19 +236,18 @@ class _Audit:
         places = [place for topic in topics for place in topic.places]
         by_name = {topic.name: topic for topic in topics}
         sources = [
-            Source(by_name[p.topic].cluster_id, by_name[p.topic].topic_id, p.partition)
-            for p in places
+            Source(by_name[p.topic].cluster_id, by_name[p.topic].topic_id, p.number) for p in places
         ]
         return dict(zip(places, self._store.register(sources), strict=True))
 
-    def _marks(self, ids: dict[Place, int]) -> dict[Place, int]:
+    def _marks(self, ids: dict[PartitionId, int]) -> dict[PartitionId, int]:
         """Per partition, the offset through which all views are applied; -1: none is known."""
         if not ids:
             return {}
         views = self._store.marks()
         return {place: min(view.get(number, -1) for view in views) for place, number in ids.items()}
 
-    def _refuse_what_cannot_be_recomputed(self, starts: dict[Place, int]) -> None:
+    def _refuse_what_cannot_be_recomputed(self, starts: dict[PartitionId, int]) -> None:
         if not self._usecase.features.views:
             raise ConfigurationError(
                 f"The use case {self._usecase.name} has no views: there is no state to recompute."
@@ -267,7 +266,7 @@ class _Audit:
     def _explain(
         self,
         report: Report,
-        committed: dict[Place, Any],
+        committed: dict[PartitionId, Any],
         removed: _Removed,
         rules: EventRules,
     ) -> None:

@@ -24,12 +24,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
     ResourceType,
 )
 
-from stream_app.audit.places import Place
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.kafka.errors import Kind, error_of, verdict
 from stream_app.kafka.offset_metadata import topic_id_of
 from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, log_offsets
+from stream_app.records.places import PartitionId
 
 __all__ = ["Brokers", "Committed", "EventRules", "Topic", "answer_of"]
 
@@ -53,9 +53,9 @@ class Topic:
     partitions: int
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[PartitionId]:
         """Its partitions."""
-        return [Place(self.name, number) for number in range(self.partitions)]
+        return [PartitionId(self.name, number) for number in range(self.partitions)]
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Brokers:
             ahead = max(ahead, _allowed_ahead(told))
         return EventRules(ahead, frozenset(may_compact), tuple(untold))
 
-    def committed(self, places: Sequence[Place]) -> dict[Place, Committed]:
+    def committed(self, places: Sequence[PartitionId]) -> dict[PartitionId, Committed]:
         """What the group has committed; partitions without a commit are left out.
 
         Offsets in transactions that are not decided are waited for.
@@ -191,7 +191,7 @@ class Brokers:
                 raise answer_of(KafkaException(each.error))
             if each.offset >= 0:
                 topic_id = topic_id_of(each.metadata)
-                found[Place(each.topic, each.partition)] = Committed(each.offset, topic_id)
+                found[PartitionId(each.topic, each.partition)] = Committed(each.offset, topic_id)
         return found
 
     def _ask_committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
@@ -206,30 +206,32 @@ class Brokers:
                     raise answer_of(error) from error
             time.sleep(_AGAIN_SECONDS)
 
-    def starts(self, places: Sequence[Place]) -> dict[Place, int]:
+    def starts(self, places: Sequence[PartitionId]) -> dict[PartitionId, int]:
         """The first offset that each log still holds."""
         return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    def ends(self, places: Sequence[Place], *, decided: bool) -> dict[Place, int]:
+    def ends(self, places: Sequence[PartitionId], *, decided: bool) -> dict[PartitionId, int]:
         """The end offset of each log; `decided`: before the first open transaction."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         return self._offsets(places, latest, decided=decided)
 
-    def first_at(self, places: Sequence[Place], seconds: float) -> dict[Place, int | None]:
+    def first_at(
+        self, places: Sequence[PartitionId], seconds: float
+    ) -> dict[PartitionId, int | None]:
         """The offset of the first record with this timestamp or a later one, or None."""
         spec = OffsetSpec.for_timestamp(math.ceil(seconds * 1_000))
         found = self._offsets(places, spec)
         return {place: None if offset < 0 else offset for place, offset in found.items()}
 
     def _offsets(
-        self, places: Sequence[Place], spec: OffsetSpec, *, decided: bool = True
-    ) -> dict[Place, int]:
+        self, places: Sequence[PartitionId], spec: OffsetSpec, *, decided: bool = True
+    ) -> dict[PartitionId, int]:
         isolation = IsolationLevel.READ_COMMITTED if decided else IsolationLevel.READ_UNCOMMITTED
         try:
             found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS, isolation)
         except KafkaException as error:
             raise answer_of(error) from error
-        return {Place(*place): offset for place, offset in found.items()}
+        return {PartitionId(*place): offset for place, offset in found.items()}
 
 
 def _allowed_ahead(told: Mapping[str, str]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any, Final
 
-from stream_app.audit.places import Place
+from stream_app.records.places import PartitionId
 
 __all__ = ["Fault", "Faults"]
 
@@ -36,7 +36,7 @@ class Faults:
     examples: list[dict[str, Any]] = field(default_factory=list)
     """The first of them."""
 
-    def add(self, fault: Fault, output: tuple[Place, int], what: str) -> None:
+    def add(self, fault: Fault, output: tuple[PartitionId, int], what: str) -> None:
         """Count a fault of the output at an offset; `what` is a sentence."""
         self.counts[fault] += 1
         if len(self.examples) < _LISTED:
@@ -45,7 +45,7 @@ class Faults:
                 {
                     "fault": fault_name(fault),
                     "topic": place.topic,
-                    "partition": place.partition,
+                    "partition": place.number,
                     "offset": offset,
                     "what": what,
                 }

@@ -10,7 +10,6 @@ from confluent_kafka import Message
 
 from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Kind, Ledger
-from stream_app.audit.places import Place
 from stream_app.audit.reading import place_of
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
@@ -18,6 +17,7 @@ from stream_app.features.usecase import TimeBounds, UseCase
 from stream_app.predictor.assembly import decode_stage
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
 from stream_app.wire.replays import Replays, says_replay
 
@@ -66,7 +66,7 @@ class Judge:
         self._decode = decode_stage(settings, usecase, times=self.times)
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
-        self._partitions: dict[Place, Partition] = {}
+        self._partitions: dict[PartitionId, Partition] = {}
 
     def decode(self, messages: list[Message]) -> list[Item]:
         """Each record as an item, an event or a failure, in the same order; empties the list.
@@ -89,12 +89,12 @@ class Judge:
                 item.first_origin, item.applied_before = replay
         return items
 
-    def book(self, messages: list[Message], ledgers: dict[Place, Ledger]) -> None:
+    def book(self, messages: list[Message], ledgers: dict[PartitionId, Ledger]) -> None:
         """Note in the ledgers what records there are, and what each asks for; empties the list."""
-        entries: dict[Place, tuple[list[int], list[int], list[int], list[Identity]]] = {}
+        entries: dict[PartitionId, tuple[list[int], list[int], list[int], list[Identity]]] = {}
         for item in self.decode(messages):
             record = item.record
-            place = Place(record.partition.topic, record.partition.number)
+            place = PartitionId(record.partition.topic, record.partition.number)
             offsets, kinds, seconds, identities = entries.setdefault(place, ([], [], [], []))
             kind, event = Kind.RECORD, NO_EVENT
             if item.failure is not None:
@@ -116,7 +116,7 @@ class Judge:
         place = place_of(message)
         partition = self._partitions.get(place)
         if partition is None:
-            number = rank(self._positions[place.topic], place.partition)
+            number = rank(self._positions[place.topic], place.number)
             partition = self._partitions[place] = Partition(*place, number)
         return Record.of(partition, message)
 

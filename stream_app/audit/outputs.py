@@ -15,9 +15,9 @@ from stream_app.audit.contract import read_prediction
 from stream_app.audit.faults import Fault, Faults
 from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
-from stream_app.audit.places import Place
 from stream_app.audit.reading import headers_of, place_of
 from stream_app.features.usecase import Prediction
+from stream_app.records.places import PartitionId
 from stream_app.records.record_id import Headers, Origin, origin_of, text
 from stream_app.text.foreign import bounded
 from stream_app.wire.dead_letter import PREFIX
@@ -57,7 +57,7 @@ class Outputs:
 
     def __init__(
         self,
-        ledgers: Mapping[Place, Ledger],
+        ledgers: Mapping[PartitionId, Ledger],
         topics: Iterable[Topic],
         predictions_topic: str,
         dead_letters_topic: str,
@@ -65,7 +65,7 @@ class Outputs:
         *,
         contract: type[Prediction] = Prediction,
         replays: Replays | None = None,
-        firsts: Mapping[Place, int] | None = None,
+        firsts: Mapping[PartitionId, int] | None = None,
         is_everything: bool = True,
     ) -> None:
         """`firsts`: where the audited ranges begin, if that is before the logs do.
@@ -82,12 +82,12 @@ class Outputs:
         self._replays = replays or Replays(group)
         self._firsts = firsts or {}
         self._is_everything = is_everything
-        self._entries: dict[tuple[Callable[[Ledger, list[int]], None], Place], list[int]] = (
+        self._entries: dict[tuple[Callable[[Ledger, list[int]], None], PartitionId], list[int]] = (
             defaultdict(list)
         )
         self.counts = OutputCounts()
         self.faults = Faults()
-        self.beyond: dict[Place, array[int]] = defaultdict(lambda: array("q"))
+        self.beyond: dict[PartitionId, array[int]] = defaultdict(lambda: array("q"))
         """Offsets at or above the ends of the ranges of which there are outputs."""
 
     def take(self, messages: list[Message]) -> None:
@@ -122,9 +122,9 @@ class Outputs:
 
     def _prediction(self, message: Message, headers: Headers) -> None:
         origin = origin_of(text(headers, "prediction-id"))
-        consumed = Place(text(headers, "source-topic"), _number(headers, "source-partition"))
+        consumed = PartitionId(text(headers, "source-topic"), _number(headers, "source-partition"))
         offset = _number(headers, "source-offset")
-        first = Place(self._names.get(origin.topic_id, ""), origin.partition)
+        first = PartitionId(self._names.get(origin.topic_id, ""), origin.partition)
         is_replay = (consumed, offset) != (first, origin.offset)
         if self._is_of_other_origins(origin, consumed, offset, headers):
             self.counts.of_other_origins += 1
@@ -147,7 +147,7 @@ class Outputs:
             self._entries[Ledger.replay_predictions, first].append(origin.offset)
 
     def _is_of_other_origins(
-        self, origin: Origin, consumed: Place, offset: int, headers: Headers
+        self, origin: Origin, consumed: PartitionId, offset: int, headers: Headers
     ) -> bool:
         """Whether a prediction was made of a record of a topic that is not there now."""
         if consumed.topic not in self._ids:
@@ -155,7 +155,7 @@ class Outputs:
         if "source-topic-id" in headers:  # of a replay
             return text(headers, "source-topic-id") != self._ids[consumed.topic]
         # An earlier topic of the same name: at the same place now is another record.
-        of_itself = (origin.partition, origin.offset) == (consumed.partition, offset)
+        of_itself = (origin.partition, origin.offset) == (consumed.number, offset)
         return of_itself and origin.topic_id not in self._names
 
     def _check_prediction(
@@ -204,7 +204,7 @@ class Outputs:
 
     def _dead_letter(self, message: Message, headers: Headers, pairs: list[Any]) -> None:
         name = self._names.get(text(headers, f"{PREFIX}topic-id"))
-        consumed = Place(name or "", _number(headers, f"{PREFIX}partition"))
+        consumed = PartitionId(name or "", _number(headers, f"{PREFIX}partition"))
         offset = _number(headers, f"{PREFIX}offset")
         if name is None or headers.get(f"{PREFIX}group") not in (None, self._group.encode()):
             self.counts.of_other_origins += 1
@@ -227,7 +227,9 @@ class Outputs:
             self._entries[Ledger.not_applied, consumed].append(offset)
         if ledger.is_replay(offset):
             replay = self._replays(_raw(message.key()), _raw(message.value()), pairs)
-            first = replay and Place(self._names.get(replay.origin.topic_id, ""), replay.origin[1])
+            first = replay and PartitionId(
+                self._names.get(replay.origin.topic_id, ""), replay.origin[1]
+            )
             if replay and first and self._ledger(first, replay.origin.offset) is not None:
                 self._entries[Ledger.replay_dead_letters, first].append(replay.origin.offset)
 
@@ -236,7 +238,7 @@ class Outputs:
         message: Message,
         headers: Headers,
         ledger: Ledger | None,
-        consumed: Place,
+        consumed: PartitionId,
         offset: int,
     ) -> None:
         topic = headers.get(f"{PREFIX}topic")
@@ -255,11 +257,11 @@ class Outputs:
                 )
             raise _WrongError(Fault.OF_ANOTHER_RECORD, f"its {part} is not that of its record")
 
-    def _ledger(self, place: Place, offset: int) -> Ledger | None:
+    def _ledger(self, place: PartitionId, offset: int) -> Ledger | None:
         ledger = self._ledgers.get(place)
         return ledger if ledger is not None and offset in ledger else None
 
-    def _is_in_scope(self, place: Place, offset: int) -> bool:
+    def _is_in_scope(self, place: PartitionId, offset: int) -> bool:
         """Whether an offset that is in no ledger is of an audited record that is gone."""
         ledger = self._ledgers.get(place)
         if ledger is None:
@@ -268,7 +270,7 @@ class Outputs:
             self.beyond[place].append(min(offset, 2**63 - 1))
         return self._firsts.get(place, ledger.first) <= offset < ledger.first
 
-    def _note_out_of_range(self, message: Message, place: Place) -> None:
+    def _note_out_of_range(self, message: Message, place: PartitionId) -> None:
         self.counts.out_of_range += 1
         if self._is_everything and place not in self._ledgers:
             what = f"{_name(message)} is of {place}, a partition that does not exist"

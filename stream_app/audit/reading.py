@@ -9,9 +9,9 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream_app.audit.brokers import Brokers
-from stream_app.audit.places import Place
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.records.headers import read_headers
+from stream_app.records.places import PartitionId
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 
@@ -29,9 +29,9 @@ Progress = Callable[[int, int], None]
 
 def read(
     brokers: Brokers,
-    ranges: Mapping[Place, tuple[int, int]],
+    ranges: Mapping[PartitionId, tuple[int, int]],
     progress: Progress,
-    on_removed: Callable[[Place, int, int], None],
+    on_removed: Callable[[PartitionId, int, int], None],
 ) -> Iterator[list[Message]]:
     """Yield the committed records of each range, first offset included, end not; in offset order.
 
@@ -48,12 +48,12 @@ def read(
         reader.close()
 
 
-def place_of(message: Message) -> Place:
+def place_of(message: Message) -> PartitionId:
     """The partition a record came from."""
     topic, partition = message.topic(), message.partition()
     assert topic is not None
     assert partition is not None
-    return Place(topic, partition)
+    return PartitionId(topic, partition)
 
 
 def headers_of(message: Message) -> list[Any]:
@@ -71,8 +71,8 @@ class _Reader:
     def __init__(
         self,
         brokers: Brokers,
-        ranges: Mapping[Place, tuple[int, int]],
-        on_removed: Callable[[Place, int, int], None],
+        ranges: Mapping[PartitionId, tuple[int, int]],
+        on_removed: Callable[[PartitionId, int, int], None],
     ) -> None:
         self._brokers = brokers
         self._on_removed = on_removed
@@ -146,7 +146,7 @@ class _Reader:
             "receive.message.max.bytes. Raise that, or leave the batch out with --offsets."
         )
 
-    def _reached(self, place: Place, offset: int) -> None:
+    def _reached(self, place: PartitionId, offset: int) -> None:
         end = self._ends[place]
         before, self._next[place] = self._next[place], max(self._next[place], offset)
         if self._next[place] > before:
@@ -157,7 +157,7 @@ class _Reader:
             assert self._consumer is not None
             self._consumer.incremental_unassign([TopicPartition(*place)])
 
-    def _skip_removed(self, place: Place) -> None:
+    def _skip_removed(self, place: PartitionId) -> None:
         """Go on where the log begins now."""
         if place not in self.open:
             return

@@ -24,7 +24,6 @@ from confluent_kafka import Message
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger
-from stream_app.audit.places import Place
 from stream_app.audit.reading import Progress, read
 from stream_app.audit.report import RecomputeReport
 from stream_app.audit.updates import StateUpdate, Updates
@@ -37,6 +36,7 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import UseCase
 from stream_app.features.views import View
 from stream_app.records.item import Item
+from stream_app.records.places import PartitionId
 from stream_app.text.foreign import bounded
 
 __all__ = ["recompute", "same_values"]
@@ -51,9 +51,9 @@ def recompute(
     store: Store,
     usecase: UseCase,
     judge: Judge,
-    ledgers: Mapping[Place, Ledger],
-    ids: Mapping[Place, int],
-    committed: Mapping[Place, int],
+    ledgers: Mapping[PartitionId, Ledger],
+    ids: Mapping[PartitionId, int],
+    committed: Mapping[PartitionId, int],
     progress: Progress,
 ) -> RecomputeReport:
     """Read the log again, apply its updates, and compare every state it names."""
@@ -69,7 +69,7 @@ def recompute(
     return states.compare()
 
 
-def _refuse(place: Place, first: int, end: int) -> None:
+def _refuse(place: PartitionId, first: int, end: int) -> None:
     raise ConfigurationError(
         f"Retention removed {place} {first}-{end - 1} while states were recomputed: the log is "
         "not complete any more."
@@ -116,8 +116,8 @@ class _States:
         store: Store,
         usecase: UseCase,
         judge: Judge,
-        ids: Mapping[Place, int],
-        committed: Mapping[Place, int],
+        ids: Mapping[PartitionId, int],
+        committed: Mapping[PartitionId, int],
     ) -> None:
         self._store = store
         self._judge = judge
@@ -130,7 +130,9 @@ class _States:
         self._tables: list[dict[str, _Compared]] = [{} for _ in self._views]
         self._report = RecomputeReport()
 
-    def updates(self, messages: list[Message], ledgers: Mapping[Place, Ledger]) -> list[_Change]:
+    def updates(
+        self, messages: list[Message], ledgers: Mapping[PartitionId, Ledger]
+    ) -> list[_Change]:
         """What records change, or may have changed; empties the list."""
         changes = []
         for item in self._judge.decode(messages):
@@ -139,7 +141,7 @@ class _States:
             updates = self._updates(item.event, item.record.known_at)
             if updates:
                 partition = item.record.partition
-                place = Place(partition.topic, partition.number)
+                place = PartitionId(partition.topic, partition.number)
                 ledger = ledgers.get(place)
                 refused = ledger is not None and ledger.changed_no_state(item.offset)
                 changes.append(self._change(item, place, updates, refused=refused))
@@ -149,7 +151,7 @@ class _States:
         return changes
 
     def _change(
-        self, item: Item, place: Place, updates: Sequence[StateUpdate], *, refused: bool
+        self, item: Item, place: PartitionId, updates: Sequence[StateUpdate], *, refused: bool
     ) -> _Change:
         low, high = self._times.range_at(item.record.known_at)
         times = [item.event.event_time, *(each.update[0] for each in updates)]

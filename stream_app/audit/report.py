@@ -12,8 +12,9 @@ import numpy.typing as npt
 from stream_app.audit.faults import Fault, Faults, fault_name
 from stream_app.audit.ledger import Fate, Fates
 from stream_app.audit.outputs import OutputCounts
-from stream_app.audit.places import OffsetRange, Place, Ranges
+from stream_app.audit.ranges import OffsetRange, Ranges
 from stream_app.audit.state_report import RecomputeReport, StateDifference
+from stream_app.records.places import PartitionId
 
 __all__ = ["PartitionReport", "RecomputeReport", "Report", "StateDifference"]
 
@@ -33,7 +34,7 @@ _FAULTS = {
 class PartitionReport:
     """One partition of an event topic."""
 
-    place: Place
+    place: PartitionId
     first: int
     """First offset of the range."""
     end: int
@@ -54,7 +55,7 @@ class PartitionReport:
         """The partition as JSON has it."""
         return {
             "topic": self.place.topic,
-            "partition": self.place.partition,
+            "partition": self.place.number,
             "first": self.first,
             "end": self.end,
             "log_start": self.log_start,
@@ -129,7 +130,7 @@ class Report:
             self.repeated_by_replay += part.repeated_by_replay
         self.partitions.append(partition)
 
-    def _add_no_record(self, place: Place, offsets: npt.NDArray[np.int64]) -> None:
+    def _add_no_record(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
         if place.topic in self._may_compact:
             self.ranges["compacted"].add(place, offsets)
             self.compacted += len(offsets)
@@ -137,7 +138,7 @@ class Report:
             self.ranges["no_record"].add(place, offsets)
             self.no_record += len(offsets)
 
-    def add_beyond(self, place: Place, offsets: npt.NDArray[np.int64]) -> None:
+    def add_beyond(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
         """Note offsets, in rising order, at or above the end of a log of which there are outputs."""
         self.ranges["no_record"].add(place, offsets)
         self.no_record += len(offsets)

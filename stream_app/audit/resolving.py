@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stream_app.audit.brokers import Brokers
-from stream_app.audit.places import Place
 from stream_app.audit.scope import Scope
 from stream_app.errors import ConfigurationError
+from stream_app.records.places import PartitionId
 
 __all__ = ["resolve"]
 
 
 def resolve(
-    scope: Scope, brokers: Brokers, starts: Mapping[Place, int], ends: Mapping[Place, int]
-) -> dict[Place, tuple[int, int]]:
+    scope: Scope,
+    brokers: Brokers,
+    starts: Mapping[PartitionId, int],
+    ends: Mapping[PartitionId, int],
+) -> dict[PartitionId, tuple[int, int]]:
     """First offset and end of the range of each partition in scope.
 
     A range may begin before the log does: what lies in between is gone. Raises
@@ -38,10 +41,10 @@ def resolve(
 def _by_time(
     scope: Scope,
     brokers: Brokers,
-    places: Sequence[Place],
-    starts: Mapping[Place, int],
-    ends: Mapping[Place, int],
-) -> tuple[dict[Place, int], dict[Place, int]]:
+    places: Sequence[PartitionId],
+    starts: Mapping[PartitionId, int],
+    ends: Mapping[PartitionId, int],
+) -> tuple[dict[PartitionId, int], dict[PartitionId, int]]:
     """First offsets and ends by the times of the scope."""
     firsts = dict.fromkeys(places, 0)
     bounded = {place: ends[place] for place in places}

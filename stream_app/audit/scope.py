@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream_app.audit.places import Place
+from stream_app.records.places import PartitionId
 
 __all__ = ["Scope"]
 
@@ -17,7 +17,7 @@ class Scope:
     """Records from the first with this timestamp on, by partition; seconds since the epoch."""
     until: float | None = None
     """Records before the first with this timestamp, by partition; seconds since the epoch."""
-    partitions: frozenset[Place] = frozenset()
+    partitions: frozenset[PartitionId] = frozenset()
     """Empty: all partitions of the event topics."""
     first: int | None = None
     """First offset; with exactly one partition."""

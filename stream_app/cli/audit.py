@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from stream_app.audit import Place, Report, Scope, audit
+from stream_app.audit import PartitionId, Report, Scope, audit
 from stream_app.audit.wording import lines
 from stream_app.cli.bar import Bar
 from stream_app.cli.common import chosen_usecase, usecase_argument
@@ -29,12 +29,12 @@ class _Partition(click.ParamType):
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Place:
+    ) -> PartitionId:
         """Read it."""
         found = re.fullmatch(r"([\w.-]+)(?::(\d{1,6})|\[(\d{1,6})\])", str(value), re.ASCII)
         if found is None:
             self.fail("expected TOPIC:NUMBER, such as flights.boarding:5", param, ctx)
-        return Place(found[1], int(found[2] or found[3]))
+        return PartitionId(found[1], int(found[2] or found[3]))
 
 
 class _Offsets(click.ParamType):
@@ -89,7 +89,7 @@ def command(
     usecase: str | None,
     since: float | None,
     until: float | None,
-    partitions: tuple[Place, ...],
+    partitions: tuple[PartitionId, ...],
     offsets: tuple[int | None, int | None] | None,
     recompute: bool,
     exactly_once: bool | None,

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Producer
 
 from stream_app.delivery.refusals import Refusals, apart, are_batches_too_large, reason_to_wait
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
+from stream_app.kafka.errors import unsent
 from stream_app.kafka.producers import (
     PRODUCER_FAILURES,
     Producers,
@@ -154,7 +155,7 @@ class PublishStage:
         fatal = [error for _, error in refused if died(error)]
         if fatal:
             self._replace(make, fatal[0].str())
-            again = KafkaError(KafkaError.UNKNOWN, f"the producer failed: {fatal[0].str()}")
+            again = unsent(f"the producer failed: {fatal[0].str()}")
             return [(outgoing, again) for outgoing, _ in refused]
         return refused
 

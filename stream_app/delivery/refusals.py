@@ -11,12 +11,11 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
 
 from confluent_kafka import KafkaError
 
 from stream_app.errors import FatalError, ServiceAwayError
-from stream_app.kafka.errors import Kind, failure, verdict
+from stream_app.kafka.errors import Kind, failure, is_for_size, verdict
 from stream_app.kafka.producers import Refused
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
@@ -28,15 +27,6 @@ from stream_app.wire.outgoing import OURS
 __all__ = ["Refusals", "apart", "are_batches_too_large", "reason_to_wait"]
 
 log = logging.getLogger(__name__)
-
-_SIZE: Final = frozenset(
-    {
-        KafkaError.INVALID_MSG_SIZE,
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-    }
-)
-"""A record is refused for its size, or for that of its batch."""
 
 
 def apart(refused: Refused) -> tuple[Refused, Refused]:
@@ -50,7 +40,7 @@ def apart(refused: Refused) -> tuple[Refused, Refused]:
 
 def are_batches_too_large(blamed: Refused) -> bool:
     """Whether a record whose batch was refused for its size was taken when it came alone."""
-    return any(each.fits and error.code() in _SIZE for each, error in blamed)
+    return any(each.fits and is_for_size(error) for each, error in blamed)
 
 
 def reason_to_wait(refused: Refused) -> ServiceAwayError:
@@ -87,7 +77,7 @@ class Refusals:
 
     def __call__(self, outgoing: Outgoing, error: KafkaError) -> Outgoing | None:
         """What to publish instead, if anything; raises `FatalError` where nothing is left to try."""
-        is_invalid = error.code() not in _SIZE
+        is_invalid = not is_for_size(error)
         if is_invalid and outgoing.key is not None:
             # Not for want of a key in a compacted topic: its timestamp is the moment it was sent at.
             raise FatalError(self._clocks(outgoing))
@@ -137,7 +127,7 @@ class Refusals:
         )
 
     def _hopeless(self, outgoing: Outgoing, error: KafkaError) -> str:
-        if error.code() not in _SIZE:
+        if not is_for_size(error):
             return (
                 f"kafka refuses {_named(outgoing)}, which has no key: set cleanup.policy=delete for "
                 f"{outgoing.topic}; or {self._clocks(outgoing)}"

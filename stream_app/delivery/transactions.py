@@ -32,12 +32,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import KafkaError
-
 from stream_app.delivery.refusals import Refusals, apart, reason_to_wait
 from stream_app.delivery.transaction import Transaction
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.bounded_calls import InTime
+from stream_app.kafka.errors import is_dropped_with_another
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
@@ -51,10 +50,6 @@ log = logging.getLogger(__name__)
 
 _TRIED_AT_ONCE: Final = 64
 """How many records are tried alone before it is seen whether one was refused."""
-_DROPPED: Final = frozenset(
-    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE}
-)
-"""What is said of records of a transaction that had failed before."""
 _DROPPED_AT_MOST: Final = 8
 
 
@@ -281,7 +276,9 @@ class TransactionStage:
         The report on that one was late: it is found next time, and brokers are not away.
         """
         self._dropped += 1
-        if self._dropped > _DROPPED_AT_MOST or any(e.code() not in _DROPPED for _, e in refused):
+        if self._dropped > _DROPPED_AT_MOST or not all(
+            is_dropped_with_another(error) for _, error in refused
+        ):
             raise reason_to_wait(refused)
 
     def _was_committed(self) -> bool:

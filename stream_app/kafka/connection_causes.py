@@ -16,7 +16,13 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaError
 
 from stream_app.errors import RefusedError, ServiceAwayError
-from stream_app.kafka.errors import Kind, verdict
+from stream_app.kafka.errors import (
+    Kind,
+    is_no_broker_left,
+    is_unreadable_answer,
+    stands_for_another,
+    verdict,
+)
 from stream_app.text.foreign import bounded
 
 __all__ = ["ConnectionCauses"]
@@ -73,19 +79,19 @@ class ConnectionCauses:
 
     def note(self, error: KafkaError) -> None:
         """A client met an error. A fatal one is told by the call that it ends, and is no cause."""
-        if error.code() == KafkaError._FATAL:
+        if stands_for_another(error):
             return
         row = verdict(error)
         remedy = row.remedy if row.kind is Kind.PERMANENT else ""
         text = self._shown(error.str())
-        if error.code() == KafkaError._BAD_MSG:
+        if is_unreadable_answer(error):
             remedy = _NO_BROKER
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+        elif is_no_broker_left(error):
             text = _UNTOLD.format(addresses=self._addresses)
         cause = _Cause(text, remedy, self._clock())
         with self._lock:
             told = self._latest.get(False)
-            if error.code() == KafkaError._ALL_BROKERS_DOWN and told and self._is_fresh(told):
+            if is_no_broker_left(error) and told and self._is_fresh(told):
                 return  # it says less than what led to it
             self._latest[bool(remedy)] = cause
 

@@ -14,7 +14,15 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream_app.errors import RefusedError, StoppingError
-from stream_app.kafka.errors import Kind, error_of, failure, verdict
+from stream_app.kafka.errors import (
+    Kind,
+    error_of,
+    failure,
+    is_fatal,
+    stands_for_another,
+    too_large,
+    verdict,
+)
 from stream_app.records.batch import Outgoing
 
 __all__ = ["PRODUCER_FAILURES", "Producers", "Refused", "cause_of", "died", "meaning", "produce"]
@@ -113,8 +121,8 @@ def produce(
                 break
             except BufferError:
                 if has_drained:
-                    too_large = "the record is larger than producer.queue.buffering.max.kbytes"
-                    refused.append((outgoing, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, too_large)))
+                    why = "the record is larger than producer.queue.buffering.max.kbytes"
+                    refused.append((outgoing, too_large(why)))
                     break
                 if stopping():
                     raise StoppingError("stopped while waiting for acknowledgements") from None
@@ -135,7 +143,7 @@ def cause_of(failed: BaseException) -> KafkaError | None:
 def meaning(failed: BaseException) -> Exception:
     """What to raise where a producer died: another may do better, but not without a right."""
     error = cause_of(failed)
-    if error is None or error.code() == KafkaError._FATAL:
+    if error is None or stands_for_another(error):
         return RefusedError("kafka", f"the producer failed: {failed}")
     if verdict(error).kind is Kind.PERMANENT:
         return failure(error, "publishing")
@@ -144,5 +152,4 @@ def meaning(failed: BaseException) -> Exception:
 
 def died(error: KafkaError | None) -> bool:
     """Whether a producer whose call failed so will never publish again."""
-    # `produce` raises the code _FATAL, which does not count as fatal.
-    return error is None or error.fatal() or error.code() == KafkaError._FATAL
+    return error is None or is_fatal(error)

@@ -11,19 +11,15 @@ from typing import Any
 from confluent_kafka import (
     ConsumerGroupState,
     IsolationLevel,
-    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from stream_app.kafka.errors import failure
+from stream_app.kafka.errors import failure, has_stale_epoch, incomplete_answer, is_of_client
 
 __all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "reach"]
-
-#: The leader of a partition is known, and an epoch of it that is over, or not begun there yet.
-_STALE = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
 
 
 def log_offsets(
@@ -40,7 +36,7 @@ def log_offsets(
     try:
         return _log_offsets(admin, asked, seconds, isolation)
     except KafkaException as error:
-        if error.args[0].code() not in _STALE:
+        if not has_stale_epoch(error.args[0]):
             raise
     # librdkafka sends the epoch it remembers and does not ask for another one when it is refused
     # (2.16): for minutes, until it renews all it knows of topics, there would be no answer.
@@ -64,7 +60,7 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
     """
     metadata: Any = admin.list_topics(topic, timeout=seconds)
     if metadata.cluster_id is None:
-        raise KafkaException(KafkaError(KafkaError._PARTIAL))
+        raise incomplete_answer()
     return str(metadata.cluster_id)
 
 
@@ -89,5 +85,5 @@ def reach(admin: AdminClient, topics: Sequence[str], seconds: float = 2.0) -> No
         try:
             answer.result()
         except KafkaException as error:
-            if error.args[0].code() < 0:  # librdkafka's own errors; those of brokers are positive
+            if is_of_client(error.args[0]):
                 raise failure(error.args[0], f"describing the topic {topic}") from error

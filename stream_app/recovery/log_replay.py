@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.consumer_log import ConsumerLog
-from stream_app.kafka.errors import failure
+from stream_app.kafka.errors import failure, is_end_of_partition, is_out_of_log
 from stream_app.kafka.slices import messages
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.partition import Partition
@@ -202,7 +202,7 @@ class Rebuild:
             if record is None:
                 error = message.error()
                 self._note(consumer, error, partition, behind[partition])
-                if error.code() == KafkaError._PARTITION_EOF:
+                if is_end_of_partition(error):
                     # Behind the last record there may be markers; they count as applied.
                     reached[partition] = min(offset, targets[partition])
                     if offset < targets[partition]:
@@ -238,9 +238,9 @@ class Rebuild:
     def _note(
         self, consumer: Consumer, error: KafkaError, partition: Partition, goal: _Goal
     ) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
+        if is_end_of_partition(error):
             return
-        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+        if not is_out_of_log(error):
             _tell(error, partition)
             return
         place = TopicPartition(partition.topic, partition.number)

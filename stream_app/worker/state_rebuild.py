@@ -16,13 +16,13 @@ from typing import TypeVar
 from confluent_kafka.admin import AdminClient
 
 from stream_app.audit.brokers import Brokers
-from stream_app.audit.places import Place
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import Progress, Source
 from stream_app.features.usecase import UseCase
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
 from stream_app.telemetry.metrics import Metrics
@@ -131,13 +131,13 @@ def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
     return patience("redis", partial(ask, call))
 
 
-def _partitions(brokers: Brokers, names: list[str]) -> dict[Place, Partition]:
+def _partitions(brokers: Brokers, names: list[str]) -> dict[PartitionId, Partition]:
     topics = brokers.topics(names)
     partitions = {}
     for position, name in enumerate(names):
         topic = topics[name]
         for place in topic.places:
-            partition = Partition(name, place.partition, rank(position, place.partition))
-            partition.source = Source(topic.cluster_id, topic.topic_id, place.partition)
+            partition = Partition(name, place.number, rank(position, place.number))
+            partition.source = Source(topic.cluster_id, topic.topic_id, place.number)
             partitions[place] = partition
     return partitions

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from redis import Redis
 
 from benchmarks.audit import LEFT_OUT, fill, measure
-from stream_app.audit import Fate, OffsetRange, Place, Scope
+from stream_app.audit import Fate, OffsetRange, PartitionId, Scope
 from stream_app.audit.brokers import Brokers
 from stream_app.audit.reading import read
 from stream_app.cli import main
@@ -79,7 +79,7 @@ def test_only_the_range_asked_for_counts(hand: Hand) -> None:
     hand.predict(set(range(FEW)) - {3}, 0)
     hand.predict(set(range(FEW)) - {9}, 1)
     hand.commit(FEW, FEW)
-    one = frozenset({Place(hand.topic, 1)})
+    one = frozenset({PartitionId(hand.topic, 1)})
     assert run(hand.bed, Scope(partitions=one)).ranges["missing"].kept == [at(hand, 9, None, 1)]
     assert run(hand.bed, Scope(partitions=one, last=8)).missing == 0
     assert run(hand.bed, Scope(partitions=one, first=9, last=9)).records == 1
@@ -89,7 +89,7 @@ def test_only_the_range_asked_for_counts(hand: Hand) -> None:
     assert report.partitions[0].end == 5
     assert at(hand, 3) in report.ranges["missing"].kept
     with pytest.raises(ConfigurationError, match="no partition"):
-        run(hand.bed, Scope(partitions=frozenset({Place(hand.topic, 99)})))
+        run(hand.bed, Scope(partitions=frozenset({PartitionId(hand.topic, 99)})))
 
 
 def test_doubles_fail_only_where_exactly_once_is_claimed(hand: Hand) -> None:
@@ -248,8 +248,8 @@ def test_what_retention_removes_while_it_is_read_is_told(hand: Hand) -> None:
     """A reader that finds the log begin later goes on there, and says what it missed."""
     hand.send(FEW)
     delete_before(hand.bed, hand.topic, 7)
-    place = Place(hand.topic, 0)
-    removed: list[tuple[Place, int, int]] = []
+    place = PartitionId(hand.topic, 0)
+    removed: list[tuple[PartitionId, int, int]] = []
     with closing(Brokers(Settings(**hand.bed.settings), hand.group)) as brokers:
         batches = read(
             brokers,

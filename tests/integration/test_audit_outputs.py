@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from stream_app.audit import Fate, OffsetRange, Place, Scope
+from stream_app.audit import Fate, OffsetRange, PartitionId, Scope
 from stream_app.records.record_id import origin_of
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
@@ -68,7 +68,7 @@ def test_each_wrong_output_is_a_failure_with_a_figure_of_its_own(hand: Hand) -> 
         OffsetRange(hand.topic, 0, at, at) for at in (0, 12)
     ]
     assert len(found["wrong_outputs"]) == len(outputs)
-    only = frozenset({Place(hand.topic, 0)})
+    only = frozenset({PartitionId(hand.topic, 0)})
     # A range without them is not to blame for them.
     assert run(hand.bed, Scope(partitions=only, first=10, last=11)).exit_status == 0
 

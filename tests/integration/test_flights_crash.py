@@ -10,15 +10,16 @@ from demo.fates import account
 from demo.observation import Observation
 from demo.offline import decoded
 from demo.plan import plan
-from demo.topics import Offsets, Partition, Place, Reader
+from demo.topics import Offsets, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from stream_app.local import LocalServices, create_topics
+from stream_app.records.places import PartitionId, Place
 
 EVENTS = 20_000
-INPUTS = [Partition(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
+INPUTS = [PartitionId(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
 OUTPUTS = [
-    Partition(topic, n)
+    PartitionId(topic, n)
     for topic in (usecase.predictions_topic, usecase.dead_letters_topic)
     for n in range(8)
 ]

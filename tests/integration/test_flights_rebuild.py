@@ -8,16 +8,17 @@ import pytest
 from redis import Redis
 
 from benchmarks.workload import load, publish
-from demo.topics import Offsets, Partition, Reader
+from demo.topics import Offsets, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from stream_app.audit import audit
 from stream_app.config.settings import Settings
 from stream_app.local import LocalServices
+from stream_app.records.places import PartitionId
 from tests.integration.test_flights_crash import wait_until
 
-INPUTS = [Partition(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
-PREDICTIONS = [Partition(usecase.predictions_topic, n) for n in range(8)]
+INPUTS = [PartitionId(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
+PREDICTIONS = [PartitionId(usecase.predictions_topic, n) for n in range(8)]
 
 
 def served(services: LocalServices) -> list[tuple[str, str | None]]:

@@ -10,11 +10,12 @@ import pytest
 
 from demo.observation import Observation
 from demo.offline import decoded, rows_of_replay
-from demo.topics import Offsets, Partition, Reader
+from demo.topics import Offsets, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from features.flights.data.year import records
 from stream_app.local import LocalServices
+from stream_app.records.places import PartitionId
 
 _A_DAY = 2_700
 _FEATURE_LOG = "flights.features"
@@ -31,7 +32,7 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
     outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
     with LocalServices(topics=topics | outputs | {_FEATURE_LOG: 8}) as services:
         _produce(services.kafka)
-        partitions = [Partition(name, n) for name, count in topics.items() for n in range(count)]
+        partitions = [PartitionId(name, n) for name, count in topics.items() for n in range(count)]
         offsets = Offsets(services.kafka, usecase.name)
         ends = offsets.ends(partitions)
         with Worker(
@@ -77,14 +78,14 @@ def _produce(bootstrap: str) -> None:
 
 
 def _served(bootstrap: str, offsets: Offsets) -> dict[str, dict[str, float | None]]:
-    partitions = [Partition(_FEATURE_LOG, n) for n in range(8)]
+    partitions = [PartitionId(_FEATURE_LOG, n) for n in range(8)]
     with Reader(bootstrap, partitions) as reader:
         logged = [m for ms in reader.read_to(offsets.ends(partitions)) for m in ms]
     values = [json.loads(message.value() or b"{}") for message in logged]
     return {value["event_id"]: value["columns"] for value in values}
 
 
-def _sources(bootstrap: str, ends: dict[Partition, int]) -> Observation:
+def _sources(bootstrap: str, ends: dict[PartitionId, int]) -> Observation:
     observation = Observation(usecase)
     with Reader(bootstrap, ends) as reader:
         for messages in reader.read_to(ends):

@@ -8,9 +8,9 @@ from demo.accuracy import auc
 from demo.fates import Fates, account
 from demo.observation import DeadLetter, Observation, Served, Source
 from demo.plan import Planned, speed_for, strewn
-from demo.topics import Partition, Place
 from features.flights import usecase
 from stream_app.features.events import Event
+from stream_app.records.places import PartitionId, Place
 
 
 class Asking(Event):
@@ -44,7 +44,7 @@ def seen() -> Observation:
 
 def fates(seen: Observation, committed: int = 2) -> Fates:
     """The account, with the same committed offset everywhere."""
-    offsets = {Partition("asking", 0): committed, Partition("telling", 0): committed}
+    offsets = {PartitionId("asking", 0): committed, PartitionId("telling", 0): committed}
     return account(seen, EVENTS, (Asking,), EXPECTED, offsets)
 
 

@@ -15,7 +15,16 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError
-from stream_app.kafka.errors import Kind, Verdict, failure, verdict
+from stream_app.kafka.errors import (
+    Kind,
+    Verdict,
+    failure,
+    is_fatal,
+    is_truncation,
+    is_unreadable_answer,
+    remedy_of_fetch,
+    verdict,
+)
 from stream_app.records.partition import Partition
 
 __all__ = ["ConsumerErrors"]
@@ -27,18 +36,6 @@ _LOG_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 """How often, and how long, is looked whether a topic that was refused is known again."""
 _START_AGAIN: Final = "start the worker again"
-_FETCH_REMEDIES: Final = {
-    KafkaError._BAD_COMPRESSION: (
-        "the batch is damaged, or unpacks to more than the consumer property "
-        "receive.message.max.bytes: raise that, or set the group's offset behind it"
-    ),
-    KafkaError.MSG_SIZE_TOO_LARGE: (
-        "raise the consumer properties fetch.message.max.bytes and receive.message.max.bytes, or "
-        "set the group's offset behind it"
-    ),
-}
-"""What to do where an error means something else for a consumer than for a producer."""
-
 #: A partition, a topic, or (None) the group and the brokers.
 Where = tuple[str, int] | str | None
 
@@ -72,20 +69,20 @@ class ConsumerErrors:
         topic, partition = message.topic(), message.partition()
         if topic is not None and partition is not None:
             where = topic, partition
-            if message.offset() is None and error.code() != KafkaError._LOG_TRUNCATION:
+            if message.offset() is None and not is_truncation(error):
                 where = topic  # an error of a whole topic has no offset
         self._judge(error, where, message.offset())
 
     def _judge(self, error: KafkaError, where: Where, offset: int | None) -> None:
-        gave_up = error.fatal() or error.code() == KafkaError._FATAL
+        gave_up = is_fatal(error)
         row = _of_fatal(error) if gave_up else verdict(error)
         # Of a connection it says that an answer was refused: see `consumer_log`.
-        if row.kind is Kind.PASSING or (where is None and error.code() == KafkaError._BAD_MSG):
+        if row.kind is Kind.PASSING or (where is None and is_unreadable_answer(error)):
             self._log(error)
             return
         if row.kind is Kind.BUG:
             raise failure(error, _doing(where, offset))
-        remedy = _FETCH_REMEDIES.get(error.code(), row.remedy)
+        remedy = remedy_of_fetch(error, row)
         sentence = f"kafka refuses {_doing(where, offset)}: {error.str()}; {remedy}"
         if not row.is_doubtful:
             raise FatalError(sentence)

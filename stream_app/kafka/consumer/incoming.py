@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from stream_app.kafka.consumer.assignment import Assignment
 from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.errors import is_end_of_partition, is_out_of_log
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -96,9 +97,9 @@ class Incoming:
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:
         """Whether a partition of ours is at its end; other events are dealt with."""
         error: KafkaError = message.error()
-        if error.code() == KafkaError._PARTITION_EOF:
+        if is_end_of_partition(error):
             return partition is not None
-        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+        if not is_out_of_log(error):
             self._errors.take(message)
         elif partition is not None:
             # What was to be read next is no longer in the log.

@@ -19,11 +19,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream_app.errors import FatalError, ServiceAwayError
-from stream_app.kafka.errors import failure
+from stream_app.kafka.errors import failure, is_before_assignment, tells_of_truncation
 from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_of
 from stream_app.kafka.queries import log_offsets
 from stream_app.kafka.topic_ids import Sources
@@ -41,8 +41,6 @@ _LOST = (
     "the brokers lost records they had acknowledged. Set the group's offset for it "
     "(kafka-consumer-groups.sh --reset-offsets), or give `application` another name"
 )
-_TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
-_NOT_YET = frozenset({KafkaError._STATE, KafkaError._PREV_IN_PROGRESS})
 _PROBE_SECONDS = 0.005
 _NAMED_CHARACTERS = 2_000
 _WAITS = 10
@@ -112,7 +110,7 @@ class StartPositions:
             self._look_at_log([partition])
 
         self._patience("kafka", look)
-        if position is None or _TRUNCATED in why:
+        if position is None or tells_of_truncation(why):
             raise FatalError(
                 f"{partition} no longer holds what was read of it: {_LOST}. librdkafka says: {why}"
             )
@@ -259,7 +257,7 @@ def _seek(consumer: Consumer, place: TopicPartition) -> None:
             consumer.seek(place)
         except KafkaException as error:
             # The assignment takes effect on another thread, once those before it are over.
-            if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+            if not is_before_assignment(error.args[0]) or time.monotonic() > deadline:
                 raise failure(error.args[0], f"seeking {place.topic}[{place.partition}]") from error
             time.sleep(_PROBE_SECONDS)
         else:

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from stream_app.audit.ledger import Kind, Ledger, Terms
-from stream_app.audit.places import Place
 from stream_app.audit.report import PartitionReport, Report
 from stream_app.audit.scope import Scope
 from stream_app.audit.wording import lines
 from stream_app.cli import main
+from stream_app.records.places import PartitionId
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], complaint: s
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (["--partition", "a:1"], Scope(partitions=frozenset({Place("a", 1)}))),
-        (["--partition", "a[1]"], Scope(partitions=frozenset({Place("a", 1)}))),
-        (["--partition", "a:1", "--offsets", "4-9"], Scope(None, None, frozenset({Place("a", 1)}), 4, 9)),
-        (["--partition", "a:1", "--offsets", "4-"], Scope(None, None, frozenset({Place("a", 1)}), 4)),
-        (["--partition", "a:1", "--offsets", "-9"], Scope(None, None, frozenset({Place("a", 1)}), None, 9)),
-        (["--partition", "a:1", "--offsets", "4"], Scope(None, None, frozenset({Place("a", 1)}), 4, 4)),
+        (["--partition", "a:1"], Scope(partitions=frozenset({PartitionId("a", 1)}))),
+        (["--partition", "a[1]"], Scope(partitions=frozenset({PartitionId("a", 1)}))),
+        (["--partition", "a:1", "--offsets", "4-9"], Scope(None, None, frozenset({PartitionId("a", 1)}), 4, 9)),
+        (["--partition", "a:1", "--offsets", "4-"], Scope(None, None, frozenset({PartitionId("a", 1)}), 4)),
+        (["--partition", "a:1", "--offsets", "-9"], Scope(None, None, frozenset({PartitionId("a", 1)}), None, 9)),
+        (["--partition", "a:1", "--offsets", "4"], Scope(None, None, frozenset({PartitionId("a", 1)}), 4, 4)),
         (["--since", "1970-01-01T01:00:00+01:00"], Scope(since=0.0)),
         ([], Scope()),
     ],
@@ -78,7 +78,7 @@ def report(*, doubles_fail: bool = False, removed_until: float = -math.inf) -> R
     ledger.records(range(2, 7), kinds, [1] * 5)
     ledger.predictions([2, 3, 3, 5])
     made = Report("application", doubles_fail=doubles_fail)
-    partition = PartitionReport(Place("events", 0), 0, 7, 2, 6, None)
+    partition = PartitionReport(PartitionId("events", 0), 0, 7, 2, 6, None)
     made.add_gone(partition, 0, 2)
     made.add(partition, ledger.judge(Terms(6, None, removed_until)))
     return made

@@ -9,15 +9,15 @@ from pydantic import SecretStr
 
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Fate, Ledger, Terms
-from stream_app.audit.places import Place
 from stream_app.config.settings import Settings
+from stream_app.records.places import PartitionId
 from stream_app.records.record_id import Origin
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Unreadable, message
 from tests.usecases import text
 
 USECASE = text.make_usecase()
-PLACE = Place(USECASE.topics[0].name, 0)
+PLACE = PartitionId(USECASE.topics[0].name, 0)
 SECRET = "correct-horse-battery"
 ALL = Terms(committed=2**40, mark=None, outputs_removed_until=-1.0)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stream_app.audit.faults import Fault
 from stream_app.audit.ledger import _SLICE, Fate, Kind, Ledger, Terms
-from stream_app.audit.places import OffsetRange, Place, Ranges, runs
+from stream_app.audit.ranges import OffsetRange, Ranges, runs
+from stream_app.records.places import PartitionId
 
 FIRST = 100
 ALL = Terms(committed=2**40, mark=None, outputs_removed_until=-np.inf)
@@ -150,7 +151,7 @@ def test_slices_of_a_long_partition_are_judged_as_one() -> None:
     ledger.predictions([offset for offset in offsets if offset not in gap])
     missing = Ranges()
     for part in ledger.judge(ALL):
-        missing.add(Place("t", 0), part.offsets[part.fates == Fate.WITHOUT_OUTPUT])
+        missing.add(PartitionId("t", 0), part.offsets[part.fates == Fate.WITHOUT_OUTPUT])
     assert missing.kept == [OffsetRange("t", 0, gap[0], gap[-1])]
 
 
@@ -171,7 +172,7 @@ def test_ranges_hold_exactly_the_offsets_they_were_made_of(offsets: set[int]) ->
 def test_ranges_are_bounded_and_say_how_many_were_left_out() -> None:
     """Ten thousand are kept; the rest is counted."""
     ranges = Ranges()
-    ranges.add(Place("t", 0), np.arange(0, 40_000, 2, dtype=np.int64))
+    ranges.add(PartitionId("t", 0), np.arange(0, 40_000, 2, dtype=np.int64))
     assert len(ranges.kept) == 10_000
     assert ranges.left_out == 10_000
     assert str(ranges.kept[3]) == "t[0] 6"

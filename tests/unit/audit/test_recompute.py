@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger
-from stream_app.audit.places import Place
 from stream_app.audit.recompute import recompute
 from stream_app.audit.report import RecomputeReport, Report
 from stream_app.audit.wording import lines
@@ -23,12 +22,13 @@ from stream_app.features.stores import MemoryStore, Source, StateWrite
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import InputTopic, Prediction, TimeBounds, UseCase
 from stream_app.features.views import Entity, FeatureSet, View
+from stream_app.records.places import PartitionId
 from stream_app.records.record_id import Origin
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, message
 
 SECRET = "correct-horse-battery"
-PLACE = Place("parcels", 0)
+PLACE = PartitionId("parcels", 0)
 SOURCE = Source("cluster", "parcels-id", 0)
 HOUR = 3_600.0
 
@@ -164,7 +164,7 @@ class Bench:
         batches: list[list[Any]] = [list(records), []]
 
         class Brokers:
-            def ends(self, *_: Any, **__: Any) -> dict[Place, int]:
+            def ends(self, *_: Any, **__: Any) -> dict[PartitionId, int]:
                 return {PLACE: end}
 
         self._patch.setattr(

@@ -4,7 +4,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError
-from stream_app.kafka.errors import _TABLE, Kind, failure, verdict
+from stream_app.kafka.error_table import TABLE
+from stream_app.kafka.errors import Kind, failure, verdict
 
 CODES = {
     code: name
@@ -16,7 +17,7 @@ CODES = {
 @pytest.mark.parametrize("code", sorted(CODES), ids=lambda code: CODES[code])
 def test_every_code_of_the_installed_library_has_a_row(code: int) -> None:
     """An error that a newer librdkafka brings is noticed when it is installed, not at night."""
-    assert code in _TABLE
+    assert code in TABLE
 
 
 def test_a_code_that_nobody_knows_is_permanent() -> None:
@@ -27,7 +28,7 @@ def test_a_code_that_nobody_knows_is_permanent() -> None:
 @pytest.mark.parametrize("code", sorted(CODES), ids=lambda code: CODES[code])
 def test_a_permanent_error_says_what_to_do(code: int) -> None:
     """So does one that a record is to blame for; the others need nobody."""
-    row = _TABLE[code]
+    row = TABLE[code]
     assert bool(row.remedy) is (row.kind in {Kind.PERMANENT, Kind.RECORD})
 
 

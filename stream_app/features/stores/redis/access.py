@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from redis.exceptions import ResponseError
-
 from stream_app.features.stores.contract import StoreMismatchError, StoreRefusedError
-from stream_app.features.stores.redis.errors import Kind, failure, understood, verdict
+from stream_app.features.stores.redis.errors import Kind, answered, failure, understood, verdict
 from stream_app.features.stores.redis.keys import Keys
 from stream_app.features.stores.redis.nodes import (
     Command,
@@ -88,7 +86,7 @@ def _try(nodes: Nodes, keys: Keys, bucket: int, refused: dict[str, StoreMismatch
         else:
             answers = reply if command is call else answers
     for name, answer in zip(answers[::2], answers[1::2], strict=True):
-        told = ResponseError(answer.decode("utf-8", "replace").removeprefix("ERR "))
+        told = answered(answer.decode("utf-8", "replace"))
         if not answer or verdict(told).kind is Kind.BUG:
             continue  # served, or refused for nothing but its arguments
         known = failure(told)

@@ -10,6 +10,7 @@ from redis.cluster import RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError
 
+from stream_app.features.stores.redis.errors import in_the_contract
 from stream_app.features.stores.redis.nodes import KEYS_A_SCAN, Nodes, Script
 
 __all__ = ["ClusterNodes"]
@@ -64,7 +65,7 @@ class ClusterNodes(Nodes):
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """Keys of all primaries that match the pattern."""
-        with self._reaching():
+        with in_the_contract(self._doubt):
             yield from self._connected().scan_iter(match=pattern, count=KEYS_A_SCAN)
 
     def close(self) -> None:

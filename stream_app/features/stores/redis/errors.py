@@ -12,12 +12,15 @@ What no row names is permanent: to wait for what nobody knows would be to wait f
 the exact class, lest a new class of redis-py be taken for its parent; a `ResponseError`, which has no
 class of its own, goes by the code that its text begins with, and `ERR`, which is many things, by its
 words.
+
+It is the one place where redis-py's errors become the contract's. Other modules obey what a server
+says in the form of an error (where a slot is, that a script is unknown), and a test holds which.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from ssl import SSLError
@@ -32,7 +35,18 @@ from stream_app.features.stores.contract import (
 )
 from stream_app.text.foreign import bounded
 
-__all__ = ["CLASSES", "CODES", "Kind", "Verdict", "failure", "in_form", "understood", "verdict"]
+__all__ = [
+    "CLASSES",
+    "CODES",
+    "Kind",
+    "Verdict",
+    "answered",
+    "failure",
+    "in_form",
+    "in_the_contract",
+    "understood",
+    "verdict",
+]
 
 
 class Kind(Enum):
@@ -191,6 +205,24 @@ _WRAPPED: Final = re.compile(
     r"^Error running script \(.*?\): (?:@user_script: ?\d+: ?)+-?(.*)", re.DOTALL
 )
 _SCRIPT: Final = re.compile(r" script: (?:\w+, )?on @\S+$")
+
+
+@contextmanager
+def in_the_contract(on_error: Callable[[], None]) -> Iterator[None]:
+    """Raise redis-py's errors as the contract's; `on_error` is called before."""
+    try:
+        yield
+    except (of.RedisError, of.RedisClusterException) as error:
+        on_error()
+        known = failure(error)
+        if known is error:
+            raise
+        raise known from error
+
+
+def answered(text: str) -> Exception:
+    """The error that a server's answer is, where redis-py was not asked to make one of it."""
+    return of.ResponseError(text.removeprefix("ERR "))
 
 
 @contextmanager

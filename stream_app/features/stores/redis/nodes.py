@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
 
@@ -19,13 +18,11 @@ from redis.exceptions import (
     AskError,
     MovedError,
     NoScriptError,
-    RedisClusterException,
-    RedisError,
     ResponseError,
 )
 
 from stream_app.features.stores.contract import StateLostError, StoreMismatchError, another_cluster
-from stream_app.features.stores.redis.errors import failure
+from stream_app.features.stores.redis.errors import in_the_contract
 from stream_app.text.foreign import bounded
 
 __all__ = ["KEYS_A_SCAN", "Command", "Nodes", "OneNode", "Script", "pairs_of", "spread_otherwise"]
@@ -93,25 +90,13 @@ class Nodes(ABC):
             return []
         replies: list[Any] = [None] * len(commands)
         sendings = [(index, bucket, command) for index, (bucket, command) in enumerate(commands)]
-        with self._reaching():
+        with in_the_contract(self._doubt):
             for _ in range(_ATTEMPTS):
                 self._exchange(self._by_pool(sendings), replies)
                 sendings = self._again(sendings, replies)
                 if not sendings:
                     break
             return [_checked(reply) for reply in replies]
-
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        """Turn redis-py's errors into the contract's."""
-        try:
-            yield
-        except (RedisError, RedisClusterException) as error:
-            self._doubt()
-            known = failure(error)
-            if known is error:
-                raise
-            raise known from error
 
     def _by_pool(
         self, sendings: Sequence[tuple[int, int, Command]]
@@ -181,7 +166,7 @@ class OneNode(Nodes):
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """Keys that match the pattern."""
-        with self._reaching():
+        with in_the_contract(self._doubt):
             yield from self._client.scan_iter(match=pattern, count=KEYS_A_SCAN)
 
     def close(self) -> None:

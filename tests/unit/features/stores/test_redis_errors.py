@@ -1,6 +1,8 @@
 """Each error of Redis has its row; what has none is not waited for."""
 
+import ast
 import inspect
+from pathlib import Path
 from ssl import SSLError
 
 import pytest
@@ -26,6 +28,46 @@ def test_every_exception_of_the_installed_library_has_a_row() -> None:
         if issubclass(each, Exception) and each.__module__ == exceptions.__name__
     }
     assert classes - CLASSES.keys() == set()
+
+
+#: Modules that name classes of redis-py's errors, and why they must.
+NAMES_CLASSES = {
+    "stream_app/features/stores/redis/errors.py": "the one place where they become the contract's",
+    "stream_app/features/stores/redis/nodes.py": "follows redirections, and sends unknown scripts",
+    "stream_app/features/stores/redis/cluster.py": "follows redirections",
+    "stream_app/local/redis.py": "only looks whether the server that it started answers",
+}
+
+
+def names_a_class(path: Path) -> bool:
+    """Whether a module imports or names an exception of redis-py."""
+    classes = {each.__name__ for each in CLASSES}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "redis":
+            if node.module == "redis.exceptions":
+                return True
+            if {each.name for each in node.names} & (classes | {"exceptions"}):
+                return True
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in classes | {"exceptions"}
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "redis"
+        ):
+            return True
+    return False
+
+
+def test_errors_of_redis_py_become_ours_in_one_place() -> None:
+    """No other module tells its classes apart, but for those that have a reason."""
+    root = Path(__file__).parents[4]
+    found = {
+        str(path.relative_to(root))
+        for room in ("stream_app", "demo", "features", "benchmarks")
+        for path in (root / room).rglob("*.py")
+        if names_a_class(path)
+    }
+    assert found == NAMES_CLASSES.keys()
 
 
 def test_every_code_that_the_installed_library_knows_has_a_row() -> None:

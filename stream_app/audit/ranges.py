@@ -1,4 +1,4 @@
-"""Where records lie: partitions by name, and ranges of offsets as people read them."""
+"""Ranges of offsets as people read them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["OffsetRange", "Place", "Ranges", "runs"]
+from stream_app.records.places import PartitionId
+
+__all__ = ["OffsetRange", "Ranges", "runs"]
 
 _KEPT: Final = 10_000
 """Ranges kept of one kind: what is scattered over a whole topic must not fill the memory."""
-
-
-class Place(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    partition: int
-
-    def __str__(self) -> str:
-        """Name the partition as operators do."""
-        return f"{self.topic}[{self.partition}]"
 
 
 class OffsetRange(NamedTuple):
@@ -56,7 +47,7 @@ class Ranges:
         self.left_out = 0
         """Ranges that were not kept, because there are too many."""
 
-    def add(self, place: Place, offsets: npt.NDArray[np.int64]) -> None:
+    def add(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
         """Add offsets in rising order."""
         for first, last in runs(offsets):
             self.add_range(OffsetRange(*place, first, last))
