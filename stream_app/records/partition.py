@@ -17,9 +17,8 @@ class Partition:
     """
 
     __slots__ = (
-        "ahead_until", "applied", "ended", "epochs", "is_new", "log_end", "log_start", "markers",
-        "number", "rank", "revoked", "set_by_hand", "source", "source_id", "start", "starts",
-        "topic",
+        "__weakref__", "ahead_until", "applied", "epochs", "is_new", "log_end", "log_start", "markers",
+        "number", "rank", "set_by_hand", "source", "source_id", "start", "starts", "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -31,10 +30,6 @@ class Partition:
         """Cluster, topic id and number; known once the broker was asked."""
         self.source_id = 0
         """The small integer its fences are kept under; 0 until registered."""
-        self.revoked = False
-        """Whether it is being given away: nothing more of it begins its way."""
-        self.ended = False
-        """Whether the assignment has ended: nothing more of it may be committed."""
         self.start = 0
         """Offset it is read from."""
         self.markers = (0, 0)

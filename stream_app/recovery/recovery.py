@@ -159,7 +159,7 @@ class Recovery:
         self._commit.settle(None, timeout=None)
         self._state.forget_all()
         self._lost.clear()
-        held = [partition for partition in self._positions if not partition.revoked]
+        held = [p for p in self._positions if not self._commit.is_revoked(p)]
         # Before the store is turned to what it holds now, lest a step under way is written there.
         self._forget(held)
         self._state.expect_nothing(held)
@@ -243,7 +243,7 @@ class Recovery:
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""
-        self._forget([partition for partition in self._rebuilding if partition.revoked])
+        self._forget([p for p in self._rebuilding if self._commit.is_revoked(p)])
         for partition in self._rebuilding:
             self._rebuild.extend(partition, self._positions[partition])
         return self._rebuild.remaining(self._rebuilding)

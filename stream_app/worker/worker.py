@@ -164,6 +164,7 @@ class Worker:
             ),
             isolation=CrashIsolation(
                 Trial(settings, self._patience, on_progress=self._progress),
+                self._commit,
                 starts=settings.crash_isolation_starts,
                 region_records=_REGION_BATCHES * settings.batch_max_records,
             ),
@@ -225,6 +226,7 @@ class Worker:
                 Producers(self._causes.watched(settings.producer_properties())),
                 self._patience,
                 refusals,
+                has_ended=self._commit.has_ended,
                 look=self._output_topics.look,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
