@@ -90,7 +90,7 @@ class _Stages:
 
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
-        partition.source_id = given.source_id
+        self._state.fencing.register(partition, given.source_id)
         record = Record(partition, given.offset, given.known_at, given.key, given.value)
         self._say("stage", "decode")
         items = self._decode([record])

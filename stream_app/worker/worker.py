@@ -152,6 +152,10 @@ class Worker:
             on_conflicts=metrics.state_conflicts,
         )
         rebuilding: set[Partition] = set()
+
+        def source_id(partition: Partition) -> int:
+            return state.fencing[partition].source_id
+
         dead_letters = DeadLetters(
             usecase.dead_letters_topic,
             group=self.application,
@@ -163,7 +167,7 @@ class Worker:
                 settings, usecase, self._patience, on_corrected=metrics.clock_corrected
             ),
             isolation=CrashIsolation(
-                Trial(settings, self._patience, on_progress=self._progress),
+                Trial(settings, self._patience, source_id, on_progress=self._progress),
                 self._commit,
                 starts=settings.crash_isolation_starts,
                 region_records=_REGION_BATCHES * settings.batch_max_records,
@@ -207,7 +211,7 @@ class Worker:
                     store,
                     self._patience,
                     metrics,
-                    Trial(settings, self._patience, on_progress=self.watchdog.progress),
+                    Trial(settings, self._patience, source_id, on_progress=self.watchdog.progress),
                     self.watchdog.work,
                 ),
                 rebuilding,
