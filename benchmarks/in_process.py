@@ -79,6 +79,7 @@ def work_alone(
     outgoing = OutgoingRecords(usecase.predictions_topic, dead_letters)
     commit = CommitStage()
     partitions, records = _as_consumed(workload, usecase)
+    predictor.state.register(partitions)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -104,9 +105,8 @@ def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partitio
         for position, topic in enumerate(usecase.topics)
         for number in range(topic.partitions)
     }
-    for source_id, partition in enumerate(partitions.values(), start=1):
+    for partition in partitions.values():
         partition.source = Source("cluster", partition.topic, partition.number)
-        partition.source_id = source_id
     counts = {topic.name: topic.partitions for topic in usecase.topics}
     offsets = dict.fromkeys(partitions.values(), 0)
     now = time.time() - len(workload) * 1e-3

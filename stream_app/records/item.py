@@ -43,12 +43,11 @@ class Item(Arrival):
     )
 
     def __init__(self, record: Record, event: Event | None) -> None:
-        partition = record.partition
         # As `Arrival` sets them, without the call: one is made of every record.
         # A record that is no event carries None and a failure; no stage after decode looks at it.
         self.event = event  # type: ignore[assignment]
-        self.source = partition.source_id
-        self.rank = partition.rank
+        self.source = 0  # until it is enriched
+        self.rank = record.partition.rank
         self.offset = record.offset
         self.keys = self.updates = ()
         self.row = self.error = None

@@ -17,9 +17,8 @@ class Partition:
     """
 
     __slots__ = (
-        "ahead_until", "applied", "ended", "epochs", "is_new", "log_end", "log_start", "markers",
-        "number", "rank", "revoked", "set_by_hand", "source", "source_id", "start", "starts",
-        "topic",
+        "__weakref__", "epochs", "is_new", "log_end", "log_start", "markers",
+        "number", "rank", "set_by_hand", "source", "start", "starts", "topic",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, rank: int) -> None:
@@ -29,12 +28,6 @@ class Partition:
         """Place in the use case's order of partitions, see `stream_app.features.engine.order.rank`."""
         self.source: Source | None = None
         """Cluster, topic id and number; known once the broker was asked."""
-        self.source_id = 0
-        """The small integer its fences are kept under; 0 until registered."""
-        self.revoked = False
-        """Whether it is being given away: nothing more of it begins its way."""
-        self.ended = False
-        """Whether the assignment has ended: nothing more of it may be committed."""
         self.start = 0
         """Offset it is read from."""
         self.markers = (0, 0)
@@ -52,11 +45,6 @@ class Partition:
         """Whether somebody other than a worker committed the offset it is read from."""
         self.is_new = False
         """Whether the group had committed nothing of it when it was assigned."""
-        self.applied = -1
-        """Offset through which the state held its records when it was assigned."""
-        self.ahead_until = 0
-        """Records before this offset may be in the state that they read, or later ones: of a previous
-        owner, who may write what it had in hand after the assignment."""
 
     @property
     def topic_id(self) -> str:

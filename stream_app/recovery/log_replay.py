@@ -99,14 +99,18 @@ class Rebuild:
         self._applying = threading.Lock()
         """Held while records are applied: what has ended is not written afterwards."""
 
-    def begin(self, partition: Partition, start: int, target: int, *, applied: int) -> None:
+    def begin(
+        self, partition: Partition, start: int, target: int, *, source_id: int, applied: int
+    ) -> None:
         """Apply the partition's records from `start` on, up to and without `target`.
 
-        `applied`: the mark that the store holds of it now; -1 for none.
+        `source_id`: what its fences are kept under. `applied`: the mark that the store holds of it
+        now; -1 for none.
         """
         with self._changed:
             self._goals[partition] = _Goal(start, target)
             partition.starts.rebuilt_records = 0
+            self._state.fencing.register(partition, source_id)
             self._state.expect(partition, applied)
             self._moved = True
             self._changed.notify_all()

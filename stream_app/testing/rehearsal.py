@@ -159,7 +159,7 @@ class Rehearsal:
                 resume=lambda _: None,
                 on_gave_up=lambda _: None,
             ),
-            isolation=CrashIsolation(_NoTrial(), starts=1, region_records=0),
+            isolation=CrashIsolation(_NoTrial(), self._commit, starts=1, region_records=0),
             predictor=predictor,
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -235,7 +235,9 @@ class _NoTrial:
 class _NoRebuild:
     """A store that lacks what was committed cannot be rebuilt here."""
 
-    def begin(self, partition: Partition, start: int, target: int, *, applied: int) -> None:
+    def begin(
+        self, partition: Partition, start: int, target: int, *, applied: int, **_: object
+    ) -> None:
         raise ConfigurationError(
             f"the store holds the records of {partition} through offset {applied}, those from {start} "
             f"to {target - 1} were processed: give the rehearsal the store of the one before, or topics "

@@ -83,7 +83,7 @@ class _Trial:
 
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
-        partition.source_id = given.source_id
+        self._predictor.state.fencing.register(partition, given.source_id)
         try:
             self._predictor(
                 [Record(partition, given.offset, given.known_at, given.key, given.value)]

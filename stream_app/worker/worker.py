@@ -149,6 +149,10 @@ class Worker:
         models = self._load_models(usecase)
         store = self._store = open_store(settings, usecase, self.application, self._admin)
         rebuilding: set[Partition] = set()
+
+        def source_id(partition: Partition) -> int:
+            return predictor.state.fencing[partition].source_id
+
         dead_letters = DeadLetters(
             usecase.dead_letters_topic,
             group=self.application,
@@ -156,7 +160,8 @@ class Worker:
             model_version=f"{models[0].name}/{models[0].version}",
         )
         isolation = CrashIsolation(
-            Trial(settings, self._patience, on_progress=self._progress),
+            Trial(settings, self._patience, source_id, on_progress=self._progress),
+            self._commit,
             starts=settings.crash_isolation_starts,
             region_records=_REGION_BATCHES * settings.batch_max_records,
         )
@@ -219,7 +224,7 @@ class Worker:
                     store,
                     self._patience,
                     metrics,
-                    Trial(settings, self._patience, on_progress=self.watchdog.progress),
+                    Trial(settings, self._patience, source_id, on_progress=self.watchdog.progress),
                     self.watchdog.work,
                 ),
                 rebuilding,
@@ -238,6 +243,7 @@ class Worker:
                 Producers(self._causes.watched(settings.producer_properties())),
                 self._patience,
                 refusals,
+                has_ended=self._commit.has_ended,
                 look=self._output_topics.look,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,

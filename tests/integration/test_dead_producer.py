@@ -74,6 +74,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
             Producers(settings.producer_properties(), made),
             patience,
             refusals,
+            has_ended=lambda _: False,
             look=lambda: None,
             stopping=lambda: False,
             on_waiting=lambda *_: None,

@@ -26,7 +26,6 @@ def partition(number: int = 0, topic: str = "orders", rank: int | None = None) -
     """An assigned partition that the broker was asked about."""
     made = Partition(topic, number, number if rank is None else rank)
     made.source = Source("cluster", f"{topic}-id", number)
-    made.source_id = number + 1
     return made
 
 

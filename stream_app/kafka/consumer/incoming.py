@@ -65,11 +65,12 @@ class Incoming:
                 first[partition] = record
             last[partition] = message
             ended.pop(partition, None)
-        if any(partition.ended for partition in (*last, *ended)):
+        holds = self._assignment.holds
+        if not all(map(holds, (*last, *ended))):
             # Given away while more was asked for.
-            chunk.records = [r for r in chunk.records if not r.partition.ended]
-            last = {p: message for p, message in last.items() if not p.ended}
-            ended = {p: offset for p, offset in ended.items() if not p.ended}
+            chunk.records = [r for r in chunk.records if holds(r.partition)]
+            last = {p: message for p, message in last.items() if holds(p)}
+            ended = {p: offset for p, offset in ended.items() if holds(p)}
         for partition, message in last.items():
             self._consumed(consumer, partition, first[partition], message)
             if message.leader_epoch() != partition.epochs.newest:

@@ -234,13 +234,6 @@ def scene() -> Scene:
     return Scene()
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Partitions of one test."""
-    for each in (P, Q):
-        each.revoked = each.ended = False
-
-
 def test_batches_of_an_interval_share_a_transaction(scene: Scene) -> None:
     """The first two wait for it to end; the third finds it over."""
     assert scene.deliver(item(P, 0)) == []

@@ -11,7 +11,7 @@ def test_an_item_begins_as_any_other_arrival() -> None:
     place = partition(3)
     event = Event.model_construct(event_id="e", event_time=1.0)
     item = Item(record(place, 7), event)
-    arrival = Arrival(event, place.source_id, place.rank, 7)
+    arrival = Arrival(event, 0, place.rank, 7)
     assert {name: getattr(item, name) for name in Arrival.__slots__} == {
         name: getattr(arrival, name) for name in Arrival.__slots__
     }

@@ -40,6 +40,11 @@ P = partition(0)
 Q = partition(1)
 
 
+def source_id(at: Partition) -> int:
+    """What a partition's fences are kept under, where none was registered."""
+    return at.number + 1
+
+
 class Store(MemoryStore):
     """A store in memory that counts what it is asked, and can be away for some calls."""
 
@@ -93,6 +98,9 @@ class Worker:
         """Enrich a batch."""
         self.batches += 1
         one = batch(self.batches, items)
+        for at in one.ends:
+            if not self.state.fencing[at].source_id:
+                self.state.fencing.register(at, source_id(at))
         self.enrich(one)
         return one
 
@@ -276,7 +284,7 @@ def test_a_state_that_a_late_previous_owner_wrote_is_marked_as_ahead() -> None:
     store = Store(features)
     p = partition(0)
     owner, previous = Worker(store, features), Worker(store, features)
-    p.ahead_until = 5  # the marks said -1 when it was assigned
+    owner.state.fencing.set_ahead_until(p, 5)  # the marks said -1 when it was assigned
     later = item(p, 3, known_at=10.0, event=delivered(10.0, rating=5.0))
     previous.finish(later)
     seen = owner.finish(order(p, 2, 11.0), order(p, 5, 12.0))
@@ -318,9 +326,12 @@ def test_registered_partitions_have_their_sources_number() -> None:
     """The same for every worker that shares the store."""
     store = Store()
     mine, theirs = [partition(0), partition(1)], [partition(1), partition(2)]
-    Worker(store).state.register(mine)
-    Worker(store).state.register(theirs)
-    ids = [each.source_id for each in (*mine, *theirs)]
+    one, other = Worker(store).state, Worker(store).state
+    one.register(mine)
+    other.register(theirs)
+    ids = [one.fencing[at].source_id for at in mine] + [
+        other.fencing[at].source_id for at in theirs
+    ]
     assert ids[1] == ids[2]
     assert len({*ids}) == 3
 
@@ -428,7 +439,7 @@ def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
     state = worker.stored("north")[0]["north"]
     assert state.count == 20
     assert len(state.fences) <= 16
-    assert {at.source_id for at in many[12:]} <= state.fences.keys()
+    assert {worker.state.fencing[at].source_id for at in many[12:]} <= state.fences.keys()
 
 
 def test_a_batch_knows_the_marks_it_was_made_from_when_its_partition_is_given_away() -> None:

@@ -107,14 +107,14 @@ def test_what_is_committed_was_published_and_written_before(models: list[Model])
         if step != "commit":
             return
         answered = set(topics.answered())
-        marks = store.marks()
+        marks, ids = store.marks(), worker._stages.predictor.state.fencing
         for place, partition in worker._partitions.items():
             offset = worker._commit.next_offset(partition) or 0
             commits.append((place, offset))
             for message in topics.logs[place][:offset]:
                 event = json.loads(message.value or b"")
                 assert "minutes_ahead" not in event or event["event_id"] in answered
-            assert all(view.get(partition.source_id, -1) >= offset - 1 for view in marks)
+            assert all(view.get(ids[partition].source_id, -1) >= offset - 1 for view in marks)
 
     topics.step = check
     worker = rehearse(topics, store, models)
