@@ -13,9 +13,9 @@ from stream_app.features.model_version.golden import GoldenEvent, close, to_cell
 from stream_app.features.model_version.manifest import (
     MANIFEST,
     Manifest,
+    ModelInput,
+    ModelOutput,
     ModelVersionError,
-    Output,
-    Tensor,
     TrainingData,
 )
 from tests.unit.models.sales import Version, manifest, sale, vector
@@ -105,8 +105,8 @@ def test_further_file_under_a_taken_name(version: Version) -> None:
         {"files": {"manifest.json": "0" * 64}},
         {"files": {"model.onnx": "beef"}},
         {"inputs": ()},
-        {"inputs": (Tensor(name="x", dtype="float32", columns=("a", "a")),)},
-        {"outputs": (Output(name="o", dtype="int64"), Output(name="o", dtype="int64"))},
+        {"inputs": (ModelInput(name="x", dtype="float32", columns=("a", "a")),)},
+        {"outputs": (ModelOutput(name="o", dtype="int64"), ModelOutput(name="o", dtype="int64"))},
         {"metrics": {"auc": float("nan")}},
         {"created": datetime(2013, 1, 1)},  # noqa: DTZ001 - naive on purpose
         {"code_commit": "main"},
