@@ -38,7 +38,8 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _as_written(value: Any) -> Any:
-    return to_cell(value) if isinstance(value, float | np.floating | np.integer) else value
+    # What is no value of a column is left for pydantic to refuse.
+    return to_cell(value) if isinstance(value, float | str | np.floating | np.integer) else value
 
 
 class GoldenVector(BaseModel):

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from stream_app.features.model_version.folder import read_manifest, read_version
-from stream_app.features.model_version.golden import GoldenEvent, close, to_cell
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, to_cell
 from stream_app.features.model_version.manifest import (
     MANIFEST,
     Manifest,
@@ -170,6 +171,18 @@ def test_cells() -> None:
         to_cell(1e300)
     with pytest.raises(TypeError, match="not NoneType"):
         to_cell(None)
+
+
+def test_a_golden_vector_takes_a_trainers_numbers() -> None:
+    """Numpy's and NaN, as they stand in the matrix; what is no value of a column is refused."""
+    row = {"a": np.float32(0.1), "b": np.int64(7), "c": np.nan, "d": np.str_("x"), "e": 0.1}
+    made = GoldenVector(case="usual", columns=row, outputs={})
+    single = 0.10000000149011612
+    assert made.columns == {"a": single, "b": 7, "c": None, "d": "x", "e": single}
+    assert GoldenVector.model_validate_json(made.model_dump_json()) == made
+    for wrong in (np.inf, 1e300, [0.1], np.array([0.1])):
+        with pytest.raises(ValidationError):
+            GoldenVector(case="wrong", columns={"a": wrong}, outputs={})
 
 
 def test_binary_events() -> None:
