@@ -59,7 +59,7 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    """Every metric of the worker, from `stream_app/metric_catalogue.py`."""
+    """Every metric of the worker, from `stream_app/telemetry/catalogue.py`."""
     lines = [
         "# Metrics",
         "",
