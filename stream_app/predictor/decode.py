@@ -139,7 +139,7 @@ def _unusable(event: object, error: BaseException) -> Failure:
     """The failure of a record of which its decoder made something that cannot be gone on with."""
     if not isinstance(event, Event):
         kind = bounded(type(event).__qualname__)
-        message = f"the decoder gave an object of type {kind}, which is no features.events.Event"
+        message = f"the decoder gave an object of type {kind}, which is no stream_app.Event"
         return Failure("decode", "not-an-event", message, disposition="bug")
     for field, kinds in (("event_id", str), ("event_time", (float, int))):
         try:

@@ -123,6 +123,11 @@ class Worker:
         self._process.close()
 
     @property
+    def directory(self) -> Path:
+        """Where it runs; there is nothing in it at first, and it goes with the worker."""
+        return self._process.directory
+
+    @property
     def log(self) -> str:
         """All it wrote so far."""
         return self._process.log_path.read_text(errors="replace")
