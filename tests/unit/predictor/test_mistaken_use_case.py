@@ -18,6 +18,7 @@ from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, batch, partition
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES, usecase
@@ -81,7 +82,7 @@ class Worker:
         self.enrich = EnrichStage(engine, self.state, usecase.times)
         self.score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)
         letters = DeadLetters("dead", group="g", code_version="1", model_version="1")
-        self.outgoing = OutgoingRecords("predictions", letters)
+        self.outgoing = OutgoingRecords([Predictions("predictions"), letters])
         self.batches = 0
 
     def work(self, records: Sequence[Record]) -> Batch:

@@ -6,7 +6,9 @@ from typing import Any
 from stream_app.records.record_id import Origin
 from stream_app.records.records import Failure, Headers, Item, Outgoing, Served
 from stream_app.wire.dead_letter import DeadLetters
-from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
+from stream_app.wire.feature_row import FeatureLog
+from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, batch, failed, item, partition
 
 P = partition(2)
@@ -17,7 +19,8 @@ DEAD = DeadLetters("dead", group="g", code_version="1", model_version="m/3", clo
 def outgoing(*items: Item) -> list[Outgoing]:
     """What goes out for a batch of items, feature rows included."""
     one = batch(1, items)
-    OutgoingRecords("predictions", DEAD, FeatureLog("rows", 1.0, ["a", "b", "c"]))(one)
+    rows = FeatureLog("rows", 1.0, ["a", "b", "c"])
+    OutgoingRecords([Predictions("predictions"), DEAD, rows])(one)
     return one.outgoing
 
 
