@@ -90,16 +90,19 @@ LOOKS_AT_CODES = {
 
 def looks_at_codes(path: Path) -> bool:
     """Whether a module names a code of `KafkaError`, or asks an error for its code."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "code":
-                return True
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == "KafkaError":
-                return True
-        if isinstance(node, ast.ImportFrom) and node.module == "confluent_kafka.error":
-            return True
-    return False
+    return any(
+        (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "code"
+        )
+        or (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "KafkaError"
+        )
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
 
 
 def test_errors_of_librdkafka_become_ours_in_one_place() -> None:
