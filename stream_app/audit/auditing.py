@@ -19,9 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from confluent_kafka import KafkaException
 
-from stream_app.audit.brokers import Brokers, Committed, EventRules, Topic, answer_of
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
 from stream_app.audit.outputs import Outputs
@@ -30,6 +28,7 @@ from stream_app.audit.recompute import recompute
 from stream_app.audit.report import PartitionReport, Report
 from stream_app.audit.resolving import resolve
 from stream_app.audit.scope import Scope
+from stream_app.audit.topic_rules import EventRules, event_rules, refuse_compacted
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.features.stores import (
@@ -40,6 +39,8 @@ from stream_app.features.stores import (
     StoreUnavailableError,
 )
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers, Topic, open_brokers
+from stream_app.kafka.errors import asked_by_command
 from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
 
@@ -67,14 +68,13 @@ def audit(
     Redis does not answer.
     """
     application = settings.application or usecase.name
-    brokers = Brokers(settings, application)
+    brokers = open_brokers(settings, application)
     store = open_store(settings, usecase, application)
     try:
-        return _Audit(settings, usecase, scope or Scope(), application, brokers, store).run(
-            recompute_state=recompute_state, doubles_fail=doubles_fail, progress=progress
-        )
-    except KafkaException as error:
-        raise answer_of(error) from error
+        with asked_by_command():
+            return _Audit(settings, usecase, scope or Scope(), application, brokers, store).run(
+                recompute_state=recompute_state, doubles_fail=doubles_fail, progress=progress
+            )
     except (StoreMismatchError, StoreRefusedError) as error:
         raise ConfigurationError(str(error)) from error
     except StoreUnavailableError as error:
@@ -116,10 +116,10 @@ class _Audit:
         events = [topic.name for topic in usecase.topics]
         out = list(dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic)))
         topics = brokers.topics([*events, *out])
-        brokers.refuse_compacted(out)
-        rules = brokers.event_rules(events)
+        refuse_compacted(brokers, out)
+        rules = event_rules(brokers, events)
         report = Report(self._application, doubles_fail=doubles_fail, may_compact=rules.may_compact)
-        everywhere = [place for name in events for place in topics[name].places]
+        everywhere = [place for name in events for place in topics[name].partition_ids]
         # Step 1.
         committed = self._committed(everywhere, topics, report)
         starts = brokers.starts(everywhere)
@@ -131,7 +131,7 @@ class _Audit:
         ids = self._sources([topics[name] for name in events])
         marks = self._marks(ids)
         # Step 3.
-        out_places = [place for name in out for place in topics[name].places]
+        out_places = [place for name in out for place in topics[name].partition_ids]
         out_starts = brokers.starts(out_places)
         out_ends = brokers.ends(out_places, decided=False)
         # Step 4.
@@ -216,7 +216,7 @@ class _Audit:
         """The committed offsets that count: none of an earlier topic of the same name."""
         found = {}
         for place, each in self._brokers.committed(places).items():
-            if _is_of(each, topics[place.topic]):
+            if each.is_of(topics[place.topic].topic_id):
                 found[place] = each.offset
             else:
                 report.notes.append(
@@ -233,11 +233,10 @@ class _Audit:
         """
         if not self._usecase.features.views:
             return {}
-        places = [place for topic in topics for place in topic.places]
-        by_name = {topic.name: topic for topic in topics}
-        sources = [
-            Source(by_name[p.topic].cluster_id, by_name[p.topic].topic_id, p.number) for p in places
-        ]
+        places = [place for topic in topics for place in topic.partition_ids]
+        cluster = self._brokers.cluster_id(topics[0].name)
+        ids = {topic.name: topic.topic_id for topic in topics}
+        sources = [Source(cluster, ids[p.topic], p.number) for p in places]
         return dict(zip(places, self._store.register(sources), strict=True))
 
     def _marks(self, ids: dict[PartitionId, int]) -> dict[PartitionId, int]:
@@ -309,10 +308,6 @@ class _Audit:
                 f"{report.gone_unread} offsets were removed by retention before the group had "
                 "committed them."
             )
-
-
-def _is_of(committed: Committed, topic: Topic) -> bool:
-    return committed.topic_id in (None, topic.topic_id)
 
 
 def _look_for_first_left(removed: _Removed, messages: Sequence[Any]) -> None:

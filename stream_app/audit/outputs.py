@@ -10,12 +10,12 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from stream_app.audit.brokers import Topic
 from stream_app.audit.faults import Fault, Faults
 from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.reading import headers_of, place_of
 from stream_app.features.usecase import Prediction
+from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import Origin
 from stream_app.text.foreign import bounded

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, Message
 
-from stream_app.audit.brokers import Brokers
-from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.errors import ConfigurationError
+from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.errors import is_damaged
+from stream_app.kafka.log_reader import NoRecord, Step, raise_unless_passing, read_ranges
 from stream_app.records.headers import read_headers
 from stream_app.records.places import PartitionId
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
-
-_RECORDS: Final = 1_000
-"""Records taken at once."""
-_POLL_SECONDS: Final = 0.5
-_STALLED_SECONDS: Final = 60.0
-"""Longer than brokers let a transaction stand that nobody goes on with, as the worker sets it."""
-
-_UNREADABLE: Final = frozenset({KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG})
 
 #: Told how many offsets have been read, of how many.
 Progress = Callable[[int, int], None]
@@ -39,13 +32,34 @@ def read(
     `on_removed(place, first, end)` is told of offsets that retention removed meanwhile. Raises
     `ServiceAwayError` when nothing comes any more.
     """
-    reader = _Reader(brokers, ranges, on_removed)
+    total = sum(max(0, end - first) for first, end in ranges.values())
+    if not total:
+        return
+    done = 0
+
+    def on_step(step: Step) -> None:
+        nonlocal done
+        done += step.end - step.first
+        if step.why is NoRecord.REMOVED:
+            on_removed(step.partition, step.first, step.end)
+
+    reader = brokers.log_reader(on_error=_on_error)
     try:
-        while reader.open:
-            yield reader.take()
-            progress(reader.done, reader.total)
+        for messages in read_ranges(reader, ranges, on_step):
+            yield messages
+            progress(done, total)
     finally:
         reader.close()
+
+
+def _on_error(error: KafkaError, place: PartitionId | None, offset: int) -> None:
+    if place is not None and is_damaged(error):
+        raise ConfigurationError(
+            f"{place} cannot be read from offset {offset} on ({error.str()}): the batch there is "
+            "damaged, or unpacks to more than the consumer property receive.message.max.bytes. "
+            "Raise that, or leave the batch out with --offsets."
+        )
+    raise_unless_passing(error, place, offset)
 
 
 def place_of(message: Message) -> PartitionId:
@@ -65,108 +79,3 @@ def headers_of(message: Message) -> list[Any]:
         # A header whose name is not UTF-8 is a SystemError. A worker passes on what it could read.
         raise ValueError("its headers cannot be read") from error
     return headers or []
-
-
-class _Reader:
-    def __init__(
-        self,
-        brokers: Brokers,
-        ranges: Mapping[PartitionId, tuple[int, int]],
-        on_removed: Callable[[PartitionId, int, int], None],
-    ) -> None:
-        self._brokers = brokers
-        self._on_removed = on_removed
-        self._ends = {place: end for place, (first, end) in ranges.items() if first < end}
-        self._next = {place: ranges[place][0] for place in self._ends}
-        self.total = sum(self._ends[place] - first for place, first in self._next.items())
-        self._left = self.total
-        self.open = set(self._ends)
-        self._moved_at = time.monotonic()
-        self._consumer: Consumer | None = None
-        if self.open:
-            self._consumer = brokers.consumer()
-            self._consumer.assign([TopicPartition(*p, at) for p, at in self._next.items()])
-
-    @property
-    def done(self) -> int:
-        """Offsets read."""
-        return self.total - self._left
-
-    def close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
-
-    def take(self) -> list[Message]:
-        """What has come, in range; empty after a while without."""
-        assert self._consumer is not None
-        taken = []
-        for message in self._consumer.consume(_RECORDS, _POLL_SECONDS):
-            error = message.error()
-            if error is None:
-                offset = message.offset()
-                assert offset is not None
-                place = place_of(message)
-                if place in self.open:
-                    if offset < self._ends[place]:
-                        taken.append(message)
-                    self._reached(place, offset + 1)
-            else:
-                self._take_error(message, error)
-        if self.open and time.monotonic() - self._moved_at > _STALLED_SECONDS:
-            place = min(self.open)
-            raise ServiceAwayError(
-                "kafka",
-                f"{place} delivers nothing after offset {self._next[place] - 1} for "
-                f"{_STALLED_SECONDS:g} s, and its end is {self._ends[place]}: its leader is away, "
-                "or a transaction is open there.",
-            )
-        return taken
-
-    def _take_error(self, message: Message, error: KafkaError) -> None:
-        code = error.code()
-        if code == KafkaError._PARTITION_EOF:
-            # It stands behind markers and gaps, and before the first open transaction.
-            if (offset := message.offset()) is not None and place_of(message) in self.open:
-                self._reached(place_of(message), offset)
-        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            self._skip_removed(place_of(message))
-        elif code not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN) and not (
-            error.retriable()
-        ):
-            raise self._unreadable(message, error)
-
-    def _unreadable(self, message: Message, error: KafkaError) -> Exception:
-        """What to raise where no record can be had any more."""
-        if error.code() not in _UNREADABLE or message.topic() is None:
-            return KafkaException(error)
-        place = place_of(message)
-        return ConfigurationError(
-            f"{place} cannot be read from offset {self._next.get(place)} on ({error.str()}): the batch "
-            "there is damaged, or unpacks to more than the consumer property "
-            "receive.message.max.bytes. Raise that, or leave the batch out with --offsets."
-        )
-
-    def _reached(self, place: PartitionId, offset: int) -> None:
-        end = self._ends[place]
-        before, self._next[place] = self._next[place], max(self._next[place], offset)
-        if self._next[place] > before:
-            self._moved_at = time.monotonic()
-            self._left -= min(self._next[place], end) - before
-        if self._next[place] >= end:
-            self.open.discard(place)
-            assert self._consumer is not None
-            self._consumer.incremental_unassign([TopicPartition(*place)])
-
-    def _skip_removed(self, place: PartitionId) -> None:
-        """Go on where the log begins now."""
-        if place not in self.open:
-            return
-        first = self._next[place]
-        start = self._brokers.starts([place])[place]
-        self._on_removed(place, first, min(start, self._ends[place]))
-        self._reached(place, start)
-        if place in self.open:
-            assert self._consumer is not None
-            partition = TopicPartition(*place, self._next[place])
-            self._consumer.incremental_unassign([partition])
-            self._consumer.incremental_assign([partition])

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from confluent_kafka import Message
 
-from stream_app.audit.brokers import Brokers
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.reading import Progress, read
@@ -35,6 +34,7 @@ from stream_app.features.stores import Store
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import UseCase
 from stream_app.features.views import View
+from stream_app.kafka.brokers import Brokers
 from stream_app.records.item import Item
 from stream_app.records.places import PartitionId
 from stream_app.text.foreign import bounded

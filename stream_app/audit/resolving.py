@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stream_app.audit.brokers import Brokers
 from stream_app.audit.scope import Scope
 from stream_app.errors import ConfigurationError
+from stream_app.kafka.brokers import Brokers
 from stream_app.records.places import PartitionId
 
 __all__ = ["resolve"]

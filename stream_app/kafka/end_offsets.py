@@ -12,15 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
-
 from stream_app.errors import StoppingError
-from stream_app.kafka.errors import failure
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.kafka.queries import log_offsets
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.partition import Partition
+from stream_app.records.places import id_of
 from stream_app.telemetry.lag import PartitionLag
 from stream_app.waiting.retry import Patience
 
@@ -34,7 +31,7 @@ class EndOffsets:
 
     def __init__(
         self,
-        admin: AdminClient,
+        brokers: Brokers,
         sources: Sources,
         commit: CommitStage,
         partitions: Callable[[], Sequence[Partition]],
@@ -45,8 +42,8 @@ class EndOffsets:
         self.on_crash: Callable[[BaseException], None] = lambda _: None
         """Called by the thread when it cannot go on, or the worker must not."""
         self.when_idle: Callable[[], None] = lambda: None
-        """Called at each look while no partition is assigned; may raise `KafkaException`."""
-        self._admin = admin
+        """Called at each look while no partition is assigned; may raise `ServiceAwayError`."""
+        self._brokers = brokers.within(_REQUEST_SECONDS)
         self._sources = sources
         self._commit = commit
         self._partitions = partitions
@@ -102,23 +99,15 @@ class EndOffsets:
 
     def _look(self) -> None:
         partitions = list(self._partitions())
-        self._admin.poll(0)  # or what librdkafka logs would be kept for ever
+        self._brokers.poll()  # or what librdkafka logs would be kept for ever
         self._sources.check(partitions)
-        try:
-            self._ends = self._ask(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-            unknown = [p for p in partitions if self._commit.next_offset(p) is None]
-            self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            if not partitions:
-                self.when_idle()
-        except KafkaException as error:
-            raise failure(
-                error.args[0], "asking where the logs end and who consumes them"
-            ) from error
+        ends = self._brokers.ends(map(id_of, partitions))
+        self._ends = {p: ends[id_of(p)] for p in partitions}
+        unknown = [p for p in partitions if self._commit.next_offset(p) is None]
+        starts = self._brokers.starts(map(id_of, unknown))
+        self._starts = {p: starts[id_of(p)] for p in unknown}
+        if not partitions:
+            self.when_idle()
         now = time.time()
         behind = [p for p in partitions if self._records(p)]
         self._behind_since = {p: self._behind_since.get(p, now) for p in behind}
-
-    def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
-        places = [(p.topic, p.number) for p in partitions]
-        found = log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
-        return {p: found[p.topic, p.number] for p in partitions}

@@ -18,6 +18,8 @@ questions at the end of this file: no other module compares codes, and a test ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -28,9 +30,9 @@ from stream_app.kafka.error_table import TABLE, Kind, Verdict
 __all__ = [
     "Kind",
     "Verdict",
+    "asked_by_command",
     "error_of",
     "failure",
-    "for_command",
     "has_stale_epoch",
     "incomplete_answer",
     "is_before_assignment",
@@ -87,18 +89,24 @@ def failure(error: KafkaError, doing: str) -> Exception:
     return RefusedError("kafka", sentence) if row.is_doubtful else FatalError(sentence)
 
 
-def for_command(failed: Exception) -> Exception:
-    """What a command raises, which does not wait, where a worker would raise `failed`.
+@contextmanager
+def asked_by_command() -> Iterator[None]:
+    """Raise what a command does, which does not wait, where a worker would.
 
     Brokers that are away stay a `ServiceAwayError`: later it may work. What they refuse, for good or
     perhaps for a moment only, is a `ConfigurationError`.
     """
-    if isinstance(failed, KafkaException):
+    try:
+        yield
+    except KafkaException as failed:
         error = error_of(failed)
-        failed = FatalError(f"kafka: {error.str() if error else failed}")
-    if isinstance(failed, RefusedError | FatalError):
-        return ConfigurationError(str(failed))
-    return failed
+        raise ConfigurationError(f"kafka: {error.str() if error else failed}") from failed
+    except (RefusedError, FatalError) as failed:
+        raise ConfigurationError(str(failed)) from failed
+    except ServiceAwayError as failed:
+        if isinstance(failed.__cause__, KafkaException):
+            raise ServiceAwayError("kafka", f"Kafka does not answer: {failed}") from failed
+        raise
 
 
 def remedy_of_fetch(error: KafkaError, row: Verdict) -> str:

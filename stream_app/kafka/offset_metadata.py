@@ -15,18 +15,14 @@ many they are: the state cannot hold what is no record.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
-from stream_app.kafka.errors import failure
 from stream_app.records.partition import Partition
 
-__all__ = ["Group", "as_committed", "markers_of", "topic_id_of"]
+__all__ = ["as_committed", "markers_of", "topic_id_of"]
 
-_REQUEST_SECONDS = 10.0
-_ASKING = "asking for the group's offsets"
 _MARK = "stream-app/1 "
 _MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
 
@@ -62,46 +58,3 @@ def markers_of(metadata: str | None) -> int:
     """How many offsets right before a committed one of ours hold no records."""
     found = _MARKERS.search(metadata or "")
     return int(found[1]) if found else 0
-
-
-class Group:
-    """Asks for a consumer group's offsets without being a member of it.
-
-    By a consumer that never subscribes: librdkafka's admin call for a group's offsets ends the
-    process when the group's coordinator has moved (seen with 2.16).
-    """
-
-    def __init__(self, properties: Mapping[str, Any]) -> None:
-        """`properties`: librdkafka's, of a consumer of the group."""
-        # As a static member of the group it would fence the real one.
-        member = {name: value for name, value in properties.items() if "instance" not in name}
-        self._properties = {**member, "log_level": 0}
-        self._consumer: Consumer | None = None
-
-    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The stable committed offset of each partition of these topics, where there is one.
-
-        Raises what `kafka_errors.failure` says.
-        """
-        if self._consumer is None:
-            self._consumer = Consumer(self._properties)
-        places = [TopicPartition(p.topic, p.number) for p in partitions]
-        try:
-            answer = self._consumer.committed(places, timeout=_REQUEST_SECONDS)
-        except KafkaException as error:
-            raise failure(error.args[0], _ASKING) from error
-        for place in answer:
-            if place.error:
-                raise failure(place.error, _ASKING)
-        found = {(a.topic, a.partition): a for a in answer}
-        return {p: found[p.topic, p.number].offset for p in partitions if _is_of(p, found)}
-
-
-def _is_of(partition: Partition, found: Mapping[tuple[str, int], TopicPartition]) -> bool:
-    """Whether there is an offset of this partition, and not of another topic of its name."""
-    place = found.get((partition.topic, partition.number))
-    return (
-        place is not None
-        and place.offset >= 0
-        and topic_id_of(place.metadata) in {None, partition.topic_id}
-    )

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
-    AclOperation,
-    AdminClient,
-    ConfigResource,
-)
-
-from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
-from stream_app.kafka.errors import failure
+from stream_app.errors import ConfigurationError, FatalError, RefusedError, ServiceAwayError
+from stream_app.kafka.brokers import Brokers
 
 __all__ = ["OutputTopics"]
 
@@ -32,7 +25,7 @@ class OutputTopics:
 
     def __init__(
         self,
-        admin: AdminClient,
+        brokers: Brokers,
         *,
         predictions: str,
         dead_letters: str,
@@ -40,7 +33,8 @@ class OutputTopics:
         max_value_bytes: int,
     ) -> None:
         """`max_value_bytes`: the largest value that is not dead-lettered for its size."""
-        self._admin = admin
+        self._brokers = brokers.within(_REQUEST_SECONDS)
+        self._brokers_at_work = brokers.within(_LOOK_SECONDS)
         self._predictions = predictions
         self._dead_letters = dead_letters
         named = [predictions, dead_letters, *([feature_log] if feature_log else [])]
@@ -58,60 +52,38 @@ class OutputTopics:
         Raises what `look` does, and `ConfigurationError` for a topic that cannot serve.
         """
         self.look()
-        self._check_rights()
-        try:
-            self._check_settings(self._settings())
-        except RefusedError as error:
-            log.info("the settings of the topics out are not looked at: %s", error)
-
-    def look(self) -> None:
-        """See whether the topics exist; raises what `kafka_errors.failure` says."""
         for topic in self._topics:
-            doing = f"writing to topic {topic}"
-            try:
-                metadata: Any = self._admin.list_topics(topic, timeout=_LOOK_SECONDS)
-            except KafkaException as error:
-                self._admin.poll(0)  # lets out its lines of the log, which say why
-                raise failure(error.args[0], doing) from error
-            if (refusal := metadata.topics[topic].error) is not None:
-                raise failure(refusal, doing)
-            if not metadata.topics[topic].partitions:
-                raise RefusedError("kafka", f"topic {topic} has no partitions")
-
-    def _check_rights(self) -> None:
-        futures = self._admin.describe_topics(
-            TopicCollection(self._topics),
-            include_authorized_operations=True,
-            request_timeout=_REQUEST_SECONDS,
-        )
-        for topic, future in futures.items():
-            try:
-                described: Any = future.result()
-            except KafkaException as error:
-                raise failure(error.args[0], f"asking for the rights on topic {topic}") from error
-            allowed = described.authorized_operations
-            # Services that do not tell rights give none at all.
-            if allowed and not {AclOperation.WRITE, AclOperation.ALL} & set(allowed):
+            if not self._brokers.may_write(topic):
                 raise RefusedError(
                     "kafka", f"the worker may not write to topic {topic}: grant it Write on it"
                 )
+        self._check_settings(self._settings())
+
+    def look(self) -> None:
+        """See whether the topics exist; raises what `errors.failure` says."""
+        for topic in self._topics:
+            try:
+                partitions = self._brokers_at_work.partitions(topic, f"writing to topic {topic}")
+            except ServiceAwayError:
+                self._brokers.poll()  # lets out its lines of the log, which say why
+                raise
+            if not partitions:
+                raise RefusedError("kafka", f"topic {topic} has no partitions")
 
     def _settings(self) -> Mapping[str, Mapping[str, str]]:
-        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics]
-        futures = self._admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
-        found: dict[str, Mapping[str, str]] = {}
-        for resource, future in futures.items():
-            try:
-                config: Mapping[str, Any] = future.result()
-            except KafkaException as error:
-                doing = f"asking for the settings of topic {resource.name} (DescribeConfigs)"
-                reason = failure(error.args[0], doing)
-                # They are not needed: only brokers that are away are waited for.
-                if isinstance(reason, ServiceAwayError) and not isinstance(reason, RefusedError):
-                    raise reason from error
-                raise RefusedError("kafka", str(reason)) from error
-            found[resource.name] = {name: entry.value or "" for name, entry in config.items()}
-        return found
+        """What is told of them. It is not needed: only brokers that are away are waited for."""
+        try:
+            told = self._brokers.settings(self._topics)
+        except (RefusedError, FatalError) as error:
+            log.info("the settings of the topics out are not looked at: %s", error)
+            return {}
+        for topic, settings in told.items():
+            if settings is None:
+                log.info(
+                    "the settings of topic %s are not looked at: DescribeConfigs on it is missing",
+                    topic,
+                )
+        return {topic: settings for topic, settings in told.items() if settings is not None}
 
     def _check_settings(self, settings: Mapping[str, Mapping[str, str]]) -> None:
         for topic, config in settings.items():

@@ -1,25 +1,24 @@
-"""What is asked of the brokers through an admin client, and how, given what librdkafka makes of it.
+"""How brokers are asked through an admin client, given what librdkafka makes of it: see `brokers`.
 
-Everything here but `reach` raises `KafkaException`; what that means is for the caller to say.
+Everything here raises `KafkaException`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import (
     ConsumerGroupState,
     IsolationLevel,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from stream_app.kafka.errors import failure, has_stale_epoch, incomplete_answer, is_of_client
+from stream_app.kafka.errors import has_stale_epoch, incomplete_answer
 
-__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "reach"]
+__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets"]
 
 
 def log_offsets(
@@ -76,14 +75,3 @@ def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
 def as_kafka_shows_it(topic_id: object) -> str:
     """A topic id as Kafka's tools print it: base64 in the alphabet for URLs."""
     return str(topic_id).replace("+", "-").replace("/", "_")
-
-
-def reach(admin: AdminClient, topics: Sequence[str], seconds: float = 2.0) -> None:
-    """Return as soon as a broker answers, whatever it says of these topics; raise soon if none does."""
-    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=seconds)
-    for topic, answer in answers.items():
-        try:
-            answer.result()
-        except KafkaException as error:
-            if is_of_client(error.args[0]):
-                raise failure(error.args[0], f"describing the topic {topic}") from error

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
 from stream_app.errors import FatalError
 from stream_app.features.stores import Source
-from stream_app.kafka.errors import failure
-from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, reach
+from stream_app.kafka.brokers import Brokers
 from stream_app.records.partition import Partition
 
 __all__ = ["Sources", "check_topic_id"]
 
-_REQUEST_SECONDS = 10.0
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """What brokers say that know of no topic ids."""
 
@@ -29,18 +23,18 @@ class Sources:
     tell them apart.
     """
 
-    def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
+    def __init__(self, brokers: Brokers, topics: Sequence[str]) -> None:
         """`topics`: those of the use case's events."""
-        self._admin = admin
+        self._brokers = brokers
         self._topics = list(topics)
 
     def identify(self, partitions: Sequence[Partition]) -> None:
-        """Set `source` of each partition; raises what `kafka_errors.failure` says."""
-        described = self._describe(sorted({partition.topic for partition in partitions}))
-        clusters = {topic: self._cluster(topic) for topic in described}
+        """Set `source` of each partition; raises what `errors.failure` says."""
+        described = self._brokers.topics(sorted({partition.topic for partition in partitions}))
+        clusters = {topic: self._brokers.cluster_id(topic) for topic in described}
         for partition in partitions:
             topic = partition.topic
-            topic_id = as_kafka_shows_it(described[topic].topic_id)
+            topic_id = described[topic].topic_id
             if topic_id == _NO_ID:
                 raise FatalError(
                     f"the brokers give the topic {topic} no id, so it could not be told from "
@@ -51,35 +45,20 @@ class Sources:
     def check(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where a partition's topic is not the one it was when assigned.
 
-        Without partitions, see whether the brokers answer. Raises what `kafka_errors.failure` says
+        Without partitions, see whether the brokers answer. Raises what `errors.failure` says
         besides.
         """
         if not partitions:
-            reach(self._admin, self._topics, _REQUEST_SECONDS)
+            self._brokers.reach(self._topics)
             return
-        described = self._describe(sorted({partition.topic for partition in partitions}))
+        described = self._brokers.topics(sorted({partition.topic for partition in partitions}))
         for partition in partitions:
-            check_topic_id(partition, as_kafka_shows_it(described[partition.topic].topic_id))
+            check_topic_id(partition, described[partition.topic].topic_id)
 
     def partitions(self) -> dict[str, int]:
-        """How many partitions each topic of events has now; raises what `kafka_errors.failure` says."""
-        described = self._describe(self._topics)
-        return {topic: len(description.partitions) for topic, description in described.items()}
-
-    def _cluster(self, topic: str) -> str:
-        try:
-            return cluster_id(self._admin, topic, _REQUEST_SECONDS)
-        except KafkaException as error:
-            raise failure(error.args[0], "asking for the cluster's id") from error
-
-    def _describe(self, topics: Sequence[str]) -> dict[str, Any]:
-        try:
-            futures = self._admin.describe_topics(
-                TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS
-            )
-            return {topic: future.result() for topic, future in futures.items()}
-        except KafkaException as error:
-            raise failure(error.args[0], f"describing {', '.join(topics)}") from error
+        """How many partitions each topic of events has now; raises what `errors.failure` says."""
+        described = self._brokers.topics(self._topics)
+        return {name: topic.partitions for name, topic in described.items()}
 
 
 def check_topic_id(partition: Partition, found: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["PartitionId", "Place"]
+__all__ = ["PartitionId", "Place", "id_of"]
 
 
 class PartitionId(NamedTuple):
@@ -33,3 +33,15 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         """TOPIC[PARTITION] at OFFSET."""
         return f"{self.topic}[{self.partition}] at {self.offset}"
+
+
+class _Partition(Protocol):
+    @property
+    def topic(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+
+
+def id_of(partition: _Partition) -> PartitionId:
+    """The name of an assigned partition."""
+    return PartitionId(partition.topic, partition.number)

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError
 
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.consumer_log import ConsumerLog
-from stream_app.kafka.errors import failure, is_end_of_partition, is_out_of_log
-from stream_app.kafka.slices import messages
+from stream_app.kafka.errors import failure
+from stream_app.kafka.log_reader import LogReader, NoRecord, reading_properties
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId, id_of
 from stream_app.records.record import Record
 
 __all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
@@ -31,15 +32,14 @@ log = logging.getLogger(__name__)
 
 RECORDS_A_STEP: Final = 4_096
 _POLL_SECONDS = 0.1
-_REQUEST_SECONDS = 10.0
 _MOST_HALVINGS = 4
 """The starts are counted until the rebuilding is over: it must not go record by record to its end."""
 _ENDED_SECONDS = 30.0
 """A log is believed to end where it does after so long: brokers that fail over may be behind."""
 
 
-#: A message, the partition it is of, and the record in it unless it is an event of the library's.
-_Read = tuple[Partition, Any, Record | None]
+#: Offsets of a partition, from the first up to and without the second, and the record at their end.
+_Read = tuple[Partition, int, int, Record | NoRecord | None]
 
 #: Entered with a stage's name and its records, while they are worked on.
 Work = Callable[[str, Sequence[Record]], AbstractContextManager[object]]
@@ -80,18 +80,14 @@ class Rebuild:
         work: Work = unwatched,
     ) -> None:
         """`consumer_properties`: librdkafka's; it joins no group and commits nothing."""
-        self._properties = {
-            name: value
-            for name, value in consumer_properties.items()
-            if not name.startswith("group.") and "assignment" not in name
-        }
-        self._group = f"{consumer_properties['group.id']}-rebuild"
+        group = f"{consumer_properties['group.id']}-rebuild"
+        self._properties = reading_properties(consumer_properties, group)
         self._clock = clock
         self._predictor = predictor
         self._state = predictor.state
         self._on_records = on_records
         self._work = work
-        self._consumer: Consumer | None = None
+        self._reader: LogReader | None = None
         self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
         self._moved = False
@@ -154,81 +150,72 @@ class Rebuild:
         if not behind:
             self._close()
             return False
-        consumer = self._consumer
-        if consumer is None or moved:
-            consumer = self._assign(behind)
+        reader = self._reader or self._open()
+        if moved or not all(map(reader.is_reading, map(id_of, behind))):
+            reader.assign({id_of(p): (goal.at, goal.target) for p, goal in behind.items()})
         _check_ends(behind)
-        read = self._read(consumer, behind)
+        read = self._read(reader, behind)
         with self._applying:
             with self._changed:
                 behind = {p: goal for p, goal in behind.items() if self._goals.get(p) is goal}
             try:
-                self._apply(consumer, behind, read)
+                self._apply(behind, read)
             except BaseException:
                 with self._changed:
                     self._moved = True  # these are to be read again
                 raise
         return True
 
-    def _assign(self, behind: Mapping[Partition, _Goal]) -> Consumer:
-        if self._consumer is None:
-            self._consumer = Consumer(
-                ConsumerLog.properties({**self._properties, "group.id": self._group}),
-                logger=self._library_log,
-            )
-        places = [TopicPartition(p.topic, p.number, goal.at) for p, goal in behind.items()]
-        self._consumer.assign(places)
-        return self._consumer
+    def _open(self) -> LogReader:
+        self._reader = LogReader(
+            Consumer(ConsumerLog.properties(self._properties), logger=self._library_log),
+            check=lambda: self._library_log.check(list(self._goals)),
+            on_error=_tell,
+        )
+        return self._reader
 
-    def _read(self, consumer: Consumer, behind: Mapping[Partition, _Goal]) -> list[_Read]:
-        by_place = {(p.topic, p.number): p for p in behind}
+    def _read(self, reader: LogReader, behind: Mapping[Partition, _Goal]) -> list[_Read]:
+        by_id = {id_of(partition): partition for partition in behind}
         read: list[_Read] = []
-        for message in messages(
-            consumer, _step_records(behind), _POLL_SECONDS, lambda: self._library_log.check(behind)
-        ):
-            partition = by_place.get((message.topic(), message.partition()))
+        for step in reader.read(_step_records(behind), _POLL_SECONDS):
+            partition = by_id.get(step.partition)
             if partition is not None:
-                record = None if message.error() else Record.of(partition, message)
-                read.append((partition, message, record))
+                record = None if step.message is None else Record.of(partition, step.message)
+                read.append((partition, step.first, step.end, record or step.why))
         return read
 
-    def _apply(
-        self, consumer: Consumer, behind: Mapping[Partition, _Goal], read: Sequence[_Read]
-    ) -> None:
-        # As they are now: others may move them meanwhile, and nothing may be left out.
-        targets = {p: goal.target for p, goal in behind.items()}
+    def _apply(self, behind: Mapping[Partition, _Goal], read: Sequence[_Read]) -> None:
+        # Behind the last record there may be markers; they count as applied.
         reached: dict[Partition, int] = {}
+        removed: dict[Partition, int] = {}
         records = []
-        for partition, message, record in read:
+        for partition, first, end, found in read:
             if partition not in behind:
                 continue
-            offset = message.offset()
-            if record is None:
-                error = message.error()
-                self._note(consumer, error, partition, behind[partition])
-                if is_end_of_partition(error):
-                    # Behind the last record there may be markers; they count as applied.
-                    reached[partition] = min(offset, targets[partition])
-                    if offset < targets[partition]:
-                        goal = behind[partition]
-                        goal.ended_at = goal.ended_at or time.monotonic()
+            goal = behind[partition]
+            if found is NoRecord.REMOVED:
+                log.error(
+                    "gone by retention: the state lacks offsets %d to %d of %s",
+                    first, end - 1, partition,
+                )  # fmt: skip
+                removed[partition] = end
                 continue
-            behind[partition].ended_at = None
-            if offset >= targets[partition]:
-                reached[partition] = targets[partition]
-            else:
-                records.append(record)
-                reached[partition] = offset + 1
+            reached[partition] = end
+            if isinstance(found, Record):
+                records.append(found)
+            # As it is now: others may move it meanwhile.
+            has_ended = found is NoRecord.END and end < goal.target
+            goal.ended_at = (goal.ended_at or time.monotonic()) if has_ended else None
         if reached:
             with self._work("rebuild", records):
                 self._write(records, reached)
             self._on_records(len(records))
-            with self._changed:
-                for partition, at in reached.items():
-                    behind[partition].at = at
-                    # The consumer is past the target: it begins again should that move.
-                    self._moved = self._moved or at >= targets[partition]
-                self._changed.notify_all()
+        with self._changed:
+            for partition, end in removed.items():
+                partition.log_start = behind[partition].at = end
+            for partition, end in reached.items():
+                behind[partition].at = max(end, removed.get(partition, 0))
+            self._changed.notify_all()
 
     def _write(self, records: Sequence[Record], reached: Mapping[Partition, int]) -> None:
         self._clock(records)
@@ -239,39 +226,10 @@ class Rebuild:
             # Others write beside this one: nothing is kept from batch to batch.
             self._state.forget_all()
 
-    def _note(
-        self, consumer: Consumer, error: KafkaError, partition: Partition, goal: _Goal
-    ) -> None:
-        if is_end_of_partition(error):
-            return
-        if not is_out_of_log(error):
-            _tell(error, partition)
-            return
-        place = TopicPartition(partition.topic, partition.number)
-        try:
-            low, _ = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
-        except KafkaException as failed:
-            _tell(failed.args[0], partition)
-            with self._changed:
-                self._moved = True  # it is read from there again, and asked again
-            return
-        if low <= goal.at:
-            raise FatalError(
-                f"the state of {partition} cannot be rebuilt: offset {goal.at} is not in its log"
-            )
-        log.error(
-            "gone by retention: the state lacks offsets %d to %d of %s",
-            goal.at, min(low, goal.target) - 1, partition,
-        )  # fmt: skip
-        with self._changed:
-            partition.log_start = low
-            goal.at = min(low, goal.target)
-            self._moved = True
-
     def _close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
 
 def _step_records(behind: Iterable[Partition]) -> int:
@@ -280,12 +238,14 @@ def _step_records(behind: Iterable[Partition]) -> int:
     return RECORDS_A_STEP >> min(worst, _MOST_HALVINGS)
 
 
-def _tell(error: KafkaError, partition: Partition) -> None:
+def _tell(error: KafkaError, partition: PartitionId | None, _offset: int) -> None:
     """What passes goes to the log, and the consumer tries again; anything else is raised.
 
     A refusal that brokers also give for a moment is left to the client thread, which reads the same
     topics and knows how long it lasts.
     """
+    if partition is None:
+        return
     failed = failure(error, f"reading {partition} again for its state")
     if not isinstance(failed, ServiceAwayError):
         raise failed

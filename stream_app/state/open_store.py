@@ -6,13 +6,12 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
-from confluent_kafka.admin import AdminClient
-
 from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
 from stream_app.features.stores import MemoryStore, Store
 from stream_app.features.stores.expiry import expiry_seconds
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.retention import longest_retention_seconds
 
 __all__ = ["open_store"]
@@ -21,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def open_store(
-    settings: Settings, usecase: UseCase, application: str, admin: AdminClient | None = None
+    settings: Settings, usecase: UseCase, application: str, brokers: Brokers | None = None
 ) -> Store:
     """Redis, or nothing to connect to where no view is declared; it connects when it is used.
 
-    Whoever writes states gives `admin`, which is asked how long their records are kept.
+    Whoever writes states gives `brokers`, which are asked how long their records are kept.
     """
     if not usecase.features.views:
         return MemoryStore(usecase.features)
@@ -37,14 +36,14 @@ def open_store(
         usecase.features,
         application,
         buckets=settings.state_buckets or default_buckets(url),
-        expiry_seconds=partial(_expiry, usecase, admin)
-        if admin is not None and settings.state_expiry
+        expiry_seconds=partial(_expiry, usecase, brokers)
+        if brokers is not None and settings.state_expiry
         else None,
         on_warning=log.warning,
     )
 
 
-def _expiry(usecase: UseCase, admin: AdminClient) -> Mapping[str, int]:
+def _expiry(usecase: UseCase, brokers: Brokers) -> Mapping[str, int]:
     """When Redis may forget a state of each view; never, where that is not certain."""
     times, views = usecase.times, usecase.features.views
     if times.earliest is not None or times.latest is not None:
@@ -52,7 +51,7 @@ def _expiry(usecase: UseCase, admin: AdminClient) -> Mapping[str, int]:
     if all(view.ttl_seconds is None for view in views):
         return {}
     try:
-        retention = longest_retention_seconds(admin, [topic.name for topic in usecase.topics])
+        retention = longest_retention_seconds(brokers, [topic.name for topic in usecase.topics])
     except ServiceAwayError as error:
         log.warning(
             "states do not expire until the next start: the topics' retention is not known: %s",

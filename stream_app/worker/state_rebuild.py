@@ -7,20 +7,19 @@ little behind where they are, and apply what is between (`recovery`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka.admin import AdminClient
-
-from stream_app.audit.brokers import Brokers
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
-from stream_app.features.stores import Progress, Source
+from stream_app.features.stores import Progress
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers, open_brokers
+from stream_app.kafka.errors import asked_by_command
+from stream_app.kafka.topic_ids import Sources
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
@@ -30,8 +29,6 @@ from stream_app.waiting.retry import Patience
 from stream_app.worker.assembly import make_rebuild
 
 __all__ = ["Rebuilt", "rebuild_state"]
-
-_librdkafka = logging.getLogger("librdkafka")
 
 _T = TypeVar("_T")
 
@@ -77,20 +74,18 @@ def rebuild_state(
         refusal_seconds=settings.refusal_seconds,
     )
     asked = partial(_asked, patience)
-    brokers = Brokers(settings, application)
-    store = open_store(
-        settings, usecase, application, AdminClient(settings.admin_properties(), logger=_librdkafka)
-    )
+    brokers = open_brokers(settings, application)
+    store = open_store(settings, usecase, application, brokers)
     try:
-        names = [topic.name for topic in usecase.topics]
-        partitions = _partitions(brokers, names)
-        places = list(partitions)
-        log_starts = brokers.starts(places)
-        ends = brokers.ends(places, decided=True)
-        starts = dict(log_starts)
-        if since is not None:
-            found = brokers.first_at(places, since)
-            starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
+        with asked_by_command():
+            partitions = _partitions(brokers, [topic.name for topic in usecase.topics])
+            places = list(partitions)
+            log_starts = brokers.starts(places)
+            ends = brokers.ends(places, decided=True)
+            starts = dict(log_starts)
+            if since is not None:
+                found = brokers.first_at(places, since)
+                starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
         successor = asked(store.successor)
@@ -106,7 +101,8 @@ def rebuild_state(
             total = sum(ends[place] - starts[place] for place in places)
             while rebuild.step():
                 progress(total - rebuild.remaining(everything), total)
-            ends = brokers.ends(places, decided=True)
+            with asked_by_command():
+                ends = brokers.ends(places, decided=True)
             for place, partition in partitions.items():
                 rebuild.extend(partition, ends[place])
             if rebuild.remaining(everything) <= _CLOSE_RECORDS:
@@ -131,11 +127,10 @@ def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
 
 def _partitions(brokers: Brokers, names: list[str]) -> dict[PartitionId, Partition]:
     topics = brokers.topics(names)
-    partitions = {}
-    for position, name in enumerate(names):
-        topic = topics[name]
-        for place in topic.places:
-            partition = Partition(name, place.number, rank(position, place.number))
-            partition.source = Source(topic.cluster_id, topic.topic_id, place.number)
-            partitions[place] = partition
+    partitions = {
+        each: Partition(name, each.number, rank(position, each.number))
+        for position, name in enumerate(names)
+        for each in topics[name].partition_ids
+    }
+    Sources(brokers, names).identify(list(partitions.values()))
     return partitions

@@ -23,6 +23,7 @@ from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import ConfigurationError, FatalError
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.co_partitioning import tell_whether_co_partitioned
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.consumer.client_thread import ClientThread
@@ -30,11 +31,9 @@ from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.credential_files import CredentialFiles
 from stream_app.kafka.end_offsets import EndOffsets
-from stream_app.kafka.offset_metadata import Group
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.producers import Producers
-from stream_app.kafka.queries import idle_members, reach
 from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import decode_stage, make_predictor
@@ -77,6 +76,7 @@ _UNBELIEVED_REPLAY: Final = (
 )
 _TELL_SECONDS: Final = 60.0
 _REQUEST_SECONDS: Final = 5.0
+_REACH_SECONDS: Final = 2.0
 _LEAVE_SECONDS: Final = 5.0
 """How long the last commit and leaving the group may take."""
 _NOTICE_SECONDS: Final = 0.2
@@ -117,10 +117,11 @@ class Worker:
             check=settings.check_kafka_properties,
             on_changed=lambda error: self._on_crash(error),
         )
-        self._admin = AdminClient(
-            self._causes.watched(settings.admin_properties()), logger=_librdkafka
+        admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
+        self._causes.poll(admin)
+        self._brokers = Brokers(
+            admin, {**settings.consumer_properties(self.application), "log_level": 0}
         )
-        self._causes.poll(self._admin)
         self._commit = CommitStage()
         self._client: ClientThread | None = None
         self._is_looking = True
@@ -128,9 +129,9 @@ class Worker:
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
         self._leaving = False
-        self._sources = Sources(self._admin, self.topics)
+        self._sources = Sources(self._brokers, self.topics)
         self._output_topics = OutputTopics(
-            self._admin,
+            self._brokers,
             predictions=usecase.predictions_topic,
             dead_letters=usecase.dead_letters_topic,
             feature_log=settings.feature_log_topic,
@@ -138,7 +139,7 @@ class Worker:
         )
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
-            self._admin,
+            self._brokers,
             self._sources,
             self._commit,
             lambda: self.partitions,
@@ -149,7 +150,7 @@ class Worker:
     def _build_stages(self, usecase: UseCase) -> Stages:
         settings, metrics = self.settings, self.metrics
         models = self._load_models(usecase)
-        store = self._store = open_store(settings, usecase, self.application, self._admin)
+        store = self._store = open_store(settings, usecase, self.application, self._brokers)
         rebuilding: set[Partition] = set()
 
         def source_id(partition: Partition) -> int:
@@ -252,7 +253,6 @@ class Worker:
         properties = self._causes.watched(
             settings.transaction_properties(self.application, instance)
         )
-        group = Group(settings.consumer_properties(self.application))
         return TransactionStage(
             Producers(properties),
             self._patience,
@@ -261,7 +261,7 @@ class Worker:
             interval_seconds=settings.commit_interval_seconds,
             timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
-            committed=group.committed,
+            committed=self._brokers.committed_of,
             look=self._output_topics.look,
             on_waiting=self._waiting,
         )
@@ -298,7 +298,7 @@ class Worker:
         membership = Membership(self._say_ready)
         self._end_offsets.on_crash = on_crash
         self._end_offsets.when_idle = lambda: membership.look(
-            lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS)
+            lambda: self._brokers.within(_REQUEST_SECONDS).idle_members(self.application)
         )
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
@@ -310,7 +310,7 @@ class Worker:
             before_joining=self._preflight,
             commit=self._commit,
             positions=StartPositions(
-                self._admin,
+                self._brokers,
                 self._sources,
                 self._patience,
                 starts_at=settings.starts_at,
@@ -357,7 +357,7 @@ class Worker:
             ("kafka", self._stages.publish.check),
             ("redis", partial(ask, self._store.check_access)),
         ]
-        self._patience("kafka", lambda: reach(self._admin, self.topics))
+        self._patience("kafka", lambda: self._brokers.within(_REACH_SECONDS).reach(self.topics))
         try:
             for service, check in checks:
                 self._patience(service, check)

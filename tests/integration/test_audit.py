@@ -16,11 +16,11 @@ from redis import Redis
 
 from benchmarks.audit import LEFT_OUT, fill, measure
 from stream_app.audit import Fate, OffsetRange, PartitionId, Scope
-from stream_app.audit.brokers import Brokers
 from stream_app.audit.reading import read
 from stream_app.cli import main
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
+from stream_app.kafka.brokers import open_brokers
 from tests.integration.bed import Bed
 from tests.integration.hand import Hand, run
 from tests.integration.worker import Cluster, Sent, eventually
@@ -250,7 +250,7 @@ def test_what_retention_removes_while_it_is_read_is_told(hand: Hand) -> None:
     delete_before(hand.bed, hand.topic, 7)
     place = PartitionId(hand.topic, 0)
     removed: list[tuple[PartitionId, int, int]] = []
-    with closing(Brokers(Settings(**hand.bed.settings), hand.group)) as brokers:
+    with closing(open_brokers(Settings(**hand.bed.settings), hand.group)) as brokers:
         batches = read(
             brokers,
             {place: (2, FEW)},
@@ -317,7 +317,7 @@ def test_brokers_that_do_not_answer_are_told_from_missing_records(
     tickets: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status 3 and one line."""
-    monkeypatch.setattr("stream_app.audit.brokers._REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("stream_app.kafka.brokers._COMMAND_SECONDS", 1.0)
     tickets.settings["bootstrap_servers"] = "127.0.0.1:1"
     result = command(tickets, monkeypatch)
     assert result.exit_code == 3

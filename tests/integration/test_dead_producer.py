@@ -10,12 +10,13 @@ from typing import Any
 import confluent_kafka
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 
 from stream_app.config.settings import Settings
 from stream_app.delivery.publish import Publishing, PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
-from stream_app.kafka.offset_metadata import Group
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers
 from stream_app.records.batch import Batch, Outgoing
@@ -89,7 +90,9 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
         interval_seconds=0.0,
         timeout_seconds=10.0,
         group_metadata=consumer.consumer_group_metadata,
-        committed=Group(settings.consumer_properties(group)).committed,
+        committed=Brokers(
+            AdminClient(settings.admin_properties()), settings.consumer_properties(group)
+        ).committed_of,
         look=lambda: None,
         on_waiting=lambda *_: None,
     )

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream_app.errors import ConfigurationError, RefusedError
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.output_topics import OutputTopics
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
@@ -25,7 +26,7 @@ def topics(kafka: Kafka) -> Topics:
 
     def make(predictions: str, dead_letters: str, feature_log: str | None = None) -> OutputTopics:
         return OutputTopics(
-            AdminClient({"bootstrap.servers": kafka.bootstrap}),
+            Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap})),
             predictions=predictions,
             dead_letters=dead_letters,
             feature_log=feature_log,

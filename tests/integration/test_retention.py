@@ -10,6 +10,7 @@ from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
 from stream_app.features.stores import StateWrite
 from stream_app.features.usecase import InputTopic, TimeBounds, UseCase
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.retention import longest_retention_seconds, retention_seconds
 from stream_app.local.ports import free_ports
 from stream_app.state.open_store import open_store
@@ -36,37 +37,37 @@ def test_a_record_may_stay_for_ever(config: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("left_out", ["segment.ms", "retention.ms", "cleanup.policy"])
 def test_a_service_that_tells_few_settings_may_keep_a_record_for_ever(left_out: str) -> None:
-    """What is not told, or told without a value, is not known; so nothing is forgotten."""
-    config: dict[str, str | None] = {**WEEK, "cleanup.policy": "delete"}
-    assert retention_seconds({**config, left_out: None}) is None
+    """What is not told is not known; so nothing is forgotten."""
+    config = {**WEEK, "cleanup.policy": "delete"}
     del config[left_out]
     assert retention_seconds(config) is None
 
 
 def test_of_several_topics_the_longest_counts(kafka: Kafka, topic_factory: TopicFactory) -> None:
     """One that keeps its records for ever keeps the states of all."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
     day = topic_factory(config={"retention.ms": str(DAY_MS), "segment.ms": str(DAY_MS)})
     week = topic_factory(config=WEEK)
     forever = topic_factory(config={"retention.ms": "-1"})
-    assert longest_retention_seconds(admin, [day]) == 2 * 86_400.0
-    assert longest_retention_seconds(admin, [day, week]) == 8 * 86_400.0
-    assert longest_retention_seconds(admin, [week, forever]) is None
+    assert longest_retention_seconds(brokers, [day]) == 2 * 86_400.0
+    assert longest_retention_seconds(brokers, [day, week]) == 8 * 86_400.0
+    assert longest_retention_seconds(brokers, [week, forever]) is None
 
 
 def test_brokers_that_do_not_say() -> None:
     """They are away, or the worker may not ask."""
     (port,) = free_ports(1)
-    admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}, logger=None)
+    silent = {"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0}
+    brokers = Brokers(AdminClient(silent), seconds=2.0)
     with pytest.raises(ServiceAwayError):
-        longest_retention_seconds(admin, ["t"])
+        longest_retention_seconds(brokers, ["t"])
 
 
 def written(redis: Redis, redis_url: str, usecase: UseCase, kafka: Kafka, **settings: bool) -> int:
     """For how many seconds a state of the view `recent` is kept; -1: for ever."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
     opened = Settings(redis_url=redis_url, **settings)  # type: ignore[arg-type]
-    store = open_store(opened, usecase, "app", admin)
+    store = open_store(opened, usecase, "app", brokers)
     (place,) = [n for n, v in enumerate(usecase.features.views) if v.ttl_seconds is not None]
     assert usecase.features.views[place].ttl_seconds == TTL_SECONDS
     redis.flushall()

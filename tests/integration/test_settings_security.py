@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from stream_app.config.settings import Settings
-from stream_app.kafka.queries import log_offsets
+from stream_app.kafka.brokers import Brokers
 from stream_app.local import Acl, LocalKafka, SaslSsl
+from stream_app.records.places import PartitionId
 from tests.services import choose
 
 PASSWORD = "hunter2-do-not-show"
@@ -92,7 +93,7 @@ def test_every_client_gets_in_with_the_properties_of_the_settings(
     assert failures == []
     admin = AdminClient(settings.admin_properties())
     assert set(admin.list_topics(timeout=SECONDS).topics) == {"events", "predictions"}
-    ends = log_offsets(admin, [("predictions", 0)], OffsetSpec.latest(), SECONDS)
+    ends = Brokers(admin, seconds=SECONDS).ends([PartitionId("predictions", 0)])
     assert ends == {("predictions", 0): 1}
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,20 +16,21 @@ from typing import Any, Self, TypeVar
 from confluent_kafka import (
     Consumer,
     KafkaError,
-    KafkaException,
     Producer,
-    TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
-from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, log_offsets
+from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.log_reader import LogReader, read_ranges, reading_properties
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
 from stream_app.records.headers import read_headers
+from stream_app.records.places import PartitionId
 from stream_app.wire.dead_letter import DeadLetter
 from stream_app.wire.headers import by_name
 from stream_app.wire.prediction import PredictionHeaders
@@ -40,13 +40,6 @@ __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "heade
 ROOT = Path(__file__).parents[2]
 _SECONDS = 60.0
 _PROBE_SECONDS = 0.05
-_UNSETTLED = frozenset(
-    {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
 
 T = TypeVar("T")
 
@@ -285,12 +278,13 @@ class Cluster:
             config or {}
         )
         self._admin = AdminClient(self._config)
-        self._groups: dict[str, Consumer] = {}
+        self.brokers = Brokers(self._admin, seconds=20.0)
+        self._groups: dict[str, Brokers] = {}
 
     def close(self) -> None:
         """Let go of the broker."""
-        for consumer in self._groups.values():
-            consumer.close()
+        for brokers in self._groups.values():
+            brokers.close()
 
     def create(self, usecase: UseCase) -> None:
         """Make the topics of a use case."""
@@ -356,64 +350,46 @@ class Cluster:
         `uncommitted`: those of open and aborted transactions, too.
         """
         isolation = "read_uncommitted" if uncommitted else "read_committed"
-        ends = {tp: end for tp, end in self.ends(*topics).items() if end}
-        if not ends:
-            return []
-        group = f"reader-{uuid.uuid4().hex}"
-        consumer = Consumer(
-            {**self._config, "group.id": group, "enable.partition.eof": True,
-             "enable.auto.commit": False, "fetch.wait.max.ms": 50, "isolation.level": isolation}
-        )  # fmt: skip
-        found: list[Out] = []
-        open_ = set(ends)
-        deadline = time.monotonic() + _SECONDS
+        properties = {**self._config, "group.id": "reader", "fetch.wait.max.ms": 50,
+                      "isolation.level": isolation}  # fmt: skip
+        reader = LogReader(Consumer(reading_properties(properties)))
         try:
-            consumer.assign([TopicPartition(topic, number, 0) for topic, number in ends])
-            while open_:
-                assert time.monotonic() < deadline, f"{open_} cannot be read to the end"
-                for message in consumer.consume(2_000, 0.2):
-                    place = message.topic(), message.partition()
-                    error = message.error()
-                    if error is None:
-                        found.append(_out(message))
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        # Behind an open transaction there is more to come.
-                        if message.offset() >= ends[place]:
-                            open_.discard(place)
-                    else:
-                        raise KafkaException(error)
+            ranges = {partition: (0, end) for partition, end in self.ends(*topics).items()}
+            found = [_out(message) for taken in read_ranges(reader, ranges) for message in taken]
         finally:
-            consumer.close()
+            reader.close()
         return sorted(found, key=lambda out: (out.topic, out.partition, out.offset))
 
-    def ends(self, *topics: str) -> dict[tuple[str, int], int]:
+    def ends(self, *topics: str) -> dict[PartitionId, int]:
         """End offset of each partition."""
-        known = self._admin.list_topics(timeout=20).topics
-        places = [(topic, number) for topic in topics for number in known[topic].partitions]
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                return log_offsets(self._admin, places, OffsetSpec.latest(), 20)
-            except KafkaException as error:
+                return self.brokers.ends(self.partitions(*topics))
+            except ServiceAwayError:
                 # Of a topic just made or a broker just back, the leader may not know yet.
-                if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(_PROBE_SECONDS)
+
+    def partitions(self, *topics: str) -> list[PartitionId]:
+        """The partitions of topics."""
+        found = self.brokers.topics(topics)
+        return [partition for topic in topics for partition in found[topic].partition_ids]
 
     def count(self, topic: str) -> int:
         """Records in a topic."""
         return sum(self.ends(topic).values())
 
-    def committed(self, group: str, *topics: str) -> dict[tuple[str, int], int]:
+    def committed(self, group: str, *topics: str) -> dict[PartitionId, int]:
         """The group's committed offset of each partition, 0 where it has none."""
-        # Not AdminClient.list_consumer_group_offsets: librdkafka crashes (rd_kafka_cgrp_op without
-        # a group) when the coordinator has moved or is loading.
-        partitions = [TopicPartition(*place) for place in self.ends(*topics)]
         known = self._groups.get(group)
         if known is None:
-            known = self._groups[group] = Consumer({**self._config, "group.id": group})
-        offsets = known.committed(partitions, timeout=20)
-        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in offsets}
+            properties = {**self._config, "group.id": group}
+            known = self._groups[group] = Brokers(self._admin, properties, seconds=20.0)
+        partitions = list(self.ends(*topics))
+        found = known.committed(partitions, wait=False)
+        return {p: found[p].offset if p in found else 0 for p in partitions}
 
     def set_committed(
         self, group: str, offsets: Mapping[tuple[str, int], int], metadata: str = ""
@@ -429,17 +405,14 @@ class Cluster:
         topics = [topic.name for topic in usecase.topics]
         try:
             return self.committed(usecase.name, *topics) == self.ends(*topics)
-        except KafkaException:
+        except ServiceAwayError:
             return False  # the coordinator is away or moving
 
     def topic_ids(self, *topics: str) -> tuple[str, dict[str, str]]:
         """The cluster's id, and each topic's."""
-        cluster = cluster_id(self._admin, topics[0], 20)
-        described = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=20)
-        return cluster, {
-            topic: as_kafka_shows_it(future.result().topic_id)
-            for topic, future in described.items()
-        }
+        found = self.brokers.topics(topics)
+        cluster = self.brokers.cluster_id(topics[0])
+        return cluster, {topic: found[topic].topic_id for topic in topics}
 
 
 def by_source(predictions: Iterable[Out]) -> dict[tuple[str, int, int], list[Out]]:

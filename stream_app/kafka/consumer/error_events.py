@@ -1,4 +1,4 @@
-"""What a consumer's error events mean: one place that reads them by the table of `kafka_errors`.
+"""What a consumer's error events mean: one place that reads them by the table of `kafka.errors`.
 
 librdkafka tells of an error once, and of its end not at all. So an error that brokers also say for
 a moment (a topic that is unknown, a right that is missing) is remembered as a doubt, until what it

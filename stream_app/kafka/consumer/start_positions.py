@@ -20,15 +20,16 @@ from functools import partial
 from typing import Literal
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream_app.errors import FatalError, ServiceAwayError
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.errors import failure, is_before_assignment, tells_of_truncation
-from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_of
-from stream_app.kafka.queries import log_offsets
+from stream_app.kafka.group_offsets import committed_offsets
+from stream_app.kafka.offset_metadata import as_committed, markers_of
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.leader_epochs import UNKNOWN
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId, id_of
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 
@@ -52,7 +53,7 @@ class StartPositions:
 
     def __init__(
         self,
-        admin: AdminClient,
+        brokers: Brokers,
         sources: Sources,
         patience: Patience,
         *,
@@ -67,7 +68,7 @@ class StartPositions:
         `on_gone_records` is told topic, partition and number of records lost to retention,
         `on_skipped_records` those that a group at the end of its topics begins behind.
         """
-        self._admin = admin
+        self._brokers = brokers
         self._sources = sources
         self._patience = patience
         self._starts_at = starts_at
@@ -119,13 +120,13 @@ class StartPositions:
     def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         self._sources.identify(partitions)
         self._look_at_log(partitions)
-        committed = _committed(consumer, [TopicPartition(p.topic, p.number) for p in partitions])
-        for partition, place in zip(partitions, committed, strict=True):
-            topic_id = topic_id_of(place.metadata)
-            if place.offset < 0:
+        committed = committed_offsets(consumer, map(id_of, partitions), _REQUEST_SECONDS)
+        for partition in partitions:
+            place = committed.get(id_of(partition))
+            if place is None:
                 _begin_anew(partition, partition.log_start)
                 continue
-            if topic_id is not None and topic_id != partition.topic_id:
+            if not place.is_of(partition.topic_id):
                 log.warning(
                     "%s is another topic than the one whose offset %d was committed: it starts "
                     "at its beginning", partition, place.offset,
@@ -133,7 +134,7 @@ class StartPositions:
                 _begin_anew(partition, partition.log_start)
                 continue
             partition.is_new = False
-            partition.set_by_hand = topic_id is None
+            partition.set_by_hand = place.topic_id is None
             partition.start = self._within_log(partition, place.offset)
             moved = partition.start != place.offset
             if not moved:
@@ -159,16 +160,12 @@ class StartPositions:
         were added later.
         """
         everywhere = [
-            (topic, number)
+            PartitionId(topic, number)
             for topic, count in self._sources.partitions().items()
             for number in range(count)
         ]
-        mine = {(partition.topic, partition.number) for partition in new}
-        known = {
-            (place.topic, place.partition)
-            for place in _committed(consumer, [TopicPartition(*place) for place in everywhere])
-            if place.offset >= 0
-        }
+        mine = set(map(id_of, new))
+        known = committed_offsets(consumer, everywhere, _REQUEST_SECONDS).keys()
         if known & mine:
             raise ServiceAwayError("kafka", "another worker has just begun the group")
         if known:
@@ -176,7 +173,7 @@ class StartPositions:
         if everywhere[0] not in mine and self._waits < _WAITS:
             self._waits += 1
             raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
-        everyone = [Partition(*place, 0) for place in everywhere]
+        everyone = [Partition(*each, 0) for each in everywhere]
         self._sources.identify(everyone)
         self._check_never_read(everyone)
         self._look_at_log(everyone)
@@ -194,9 +191,9 @@ class StartPositions:
         for partition in everyone:
             skipped = partition.log_end - partition.log_start
             self._on_skipped_records(partition.topic, partition.number, skipped)
-        by_place = {(partition.topic, partition.number): partition for partition in everyone}
+        by_id = {id_of(partition): partition for partition in everyone}
         for partition in new:
-            _begin_anew(partition, by_place[partition.topic, partition.number].log_end)
+            _begin_anew(partition, by_id[id_of(partition)].log_end)
             partition.is_new = False
 
     def _check_never_read(self, partitions: Sequence[Partition]) -> None:
@@ -234,20 +231,11 @@ class StartPositions:
         return partition.log_start
 
     def _look_at_log(self, partitions: Sequence[Partition]) -> None:
-        places = [(p.topic, p.number) for p in partitions]
-        starts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        starts = self._brokers.starts(map(id_of, partitions))
+        ends = self._brokers.ends(map(id_of, partitions))
         for partition in partitions:
-            partition.log_start = starts[partition.topic, partition.number]
-            partition.log_end = ends[partition.topic, partition.number]
-
-    def _offsets(
-        self, places: Sequence[tuple[str, int]], spec: OffsetSpec
-    ) -> dict[tuple[str, int], int]:
-        try:
-            return log_offsets(self._admin, places, spec, _REQUEST_SECONDS)
-        except KafkaException as error:
-            raise failure(error.args[0], "asking where the logs begin and end") from error
+            partition.log_start = starts[id_of(partition)]
+            partition.log_end = ends[id_of(partition)]
 
 
 def _seek(consumer: Consumer, place: TopicPartition) -> None:
@@ -274,15 +262,3 @@ def _begin_anew(partition: Partition, start: int) -> None:
     partition.is_new = True
     partition.start = start
     partition.starts.begin(start, None)
-
-
-def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
-    try:
-        answer = consumer.committed(places, timeout=_REQUEST_SECONDS)
-    except KafkaException as error:
-        raise failure(error.args[0], "asking for the group's offsets") from error
-    for place in answer:
-        if place.error is not None:
-            raise failure(place.error, f"asking for the offset of {place.topic}[{place.partition}]")
-    by_name = {(place.topic, place.partition): place for place in answer}
-    return [by_name[place.topic, place.partition] for place in places]

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from stream_app.audit.brokers import Topic
 from stream_app.audit.faults import Fault
 from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Fate, Kind, Ledger, Terms
 from stream_app.audit.outputs import Outputs
 from stream_app.features.usecase import Prediction
+from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import Origin
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, Unreadable, message
 
-TOPIC = Topic("events", "-id-with-hyphens-12345", "cluster", 2)
+TOPIC = Topic("events", "-id-with-hyphens-12345", 2)
 GONE = "an-earlier-topic-12345"
 PLACE = PartitionId("events", 1)
 TERMS = Terms(committed=100, mark=None, outputs_removed_until=-1.0)

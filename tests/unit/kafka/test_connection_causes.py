@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
-from stream_app.kafka.queries import reach
 from stream_app.waiting.retry import Patience
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -57,7 +57,7 @@ def refused_after(properties: dict[str, Any], tries: int = 3, **given: Any) -> S
     causes.poll(admin)
     for _ in range(tries):
         with pytest.raises(ServiceAwayError) as caught:
-            reach(admin, ["events"], 0.5)
+            Brokers(admin, seconds=0.5).reach(["events"])
     return causes.explained(caught.value)
 
 

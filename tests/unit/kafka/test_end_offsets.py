@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stream_app.errors import FatalError, RefusedError
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.end_offsets import EndOffsets
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.records.partition import Partition
@@ -38,7 +39,7 @@ def ended_by(error: Exception, **settings: Any) -> BaseException:
         initial_seconds=0.001, max_seconds=0.01, on_waiting=lambda *_: None, **settings
     )
     ends = EndOffsets(
-        SimpleNamespace(poll=lambda _: None),  # type: ignore[arg-type]
+        Brokers(SimpleNamespace(poll=lambda _: None)),  # type: ignore[arg-type]
         Topics(error),  # type: ignore[arg-type]
         CommitStage(),
         list,

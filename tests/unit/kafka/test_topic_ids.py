@@ -8,11 +8,12 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Uuid
 
 from stream_app.errors import FatalError, RefusedError
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.topic_ids import Sources
 from tests.unit.builders import partition
 
 
-class Brokers:
+class Admin:
     """An admin client whose brokers know one topic id, or none; no broker that old can be had."""
 
     def __init__(self, answer: Uuid | KafkaException) -> None:
@@ -34,7 +35,7 @@ class Brokers:
 
 def sources(answer: Uuid | KafkaException) -> Sources:
     """The topic orders, of which the brokers say this."""
-    return Sources(Brokers(answer), ["orders"])  # type: ignore[arg-type]
+    return Sources(Brokers(Admin(answer)), ["orders"])  # type: ignore[arg-type]
 
 
 def test_brokers_that_give_no_topic_ids_are_refused() -> None:

@@ -4,7 +4,7 @@ The consumer here hands out a log by hand; with a real one it is tested in
 tests/integration/test_rebuild.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,10 +14,10 @@ from stream_app.alignment.record_clock import RecordClock
 from stream_app.errors import FatalError
 from stream_app.features.stores import StateLostError
 from stream_app.features.usecase import Prediction
+from stream_app.kafka.log_reader import LogReader
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
-from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.recovery.log_replay import Rebuild, _step_records
 from tests.unit.builders import partition
@@ -83,6 +83,14 @@ class _Log:
             messages.append(_Message(stop, KafkaError(KafkaError._PARTITION_EOF)))
         return messages
 
+    def assign(self, places: Sequence[Any]) -> None:
+        """Read on from there."""
+        (place,) = places
+        self.at = place.offset
+
+    def incremental_unassign(self, places: Sequence[Any]) -> None:
+        """The range is read: what comes is not looked at."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -103,17 +111,15 @@ class Scene:
                 self.worker.state,
             ),
         )
-        self.rebuild._assign = self._assign  # type: ignore[method-assign]
+        self.rebuild._open = self._open  # type: ignore[method-assign]
         self.worker.state.register([P])
 
     def _decode(self, records: Sequence[Record]) -> list[Item]:
         return [order(P, record.offset, 10.0 + record.offset) for record in records]
 
-    def _assign(self, behind: Mapping[Partition, Any]) -> Any:
-        (goal,) = behind.values()
-        self.log.at = goal.at
-        self.rebuild._consumer = self.log  # type: ignore[assignment]
-        return self.log
+    def _open(self) -> LogReader:
+        self.rebuild._reader = LogReader(self.log)  # type: ignore[arg-type]
+        return self.rebuild._reader
 
     def finish(self) -> None:
         """Step to the target."""

@@ -1,0 +1,262 @@
+"""The client of the brokers, for what is asked of them besides consuming and producing.
+
+Every method but `reach` raises what `errors.failure` makes of a refusal: `ServiceAwayError` for what
+passes, `RefusedError` for what is believed after a while, `FatalError` for what is permanent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+    AclOperation,
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
+
+from stream_app.kafka.errors import failure, is_forbidden_topic, is_of_client
+from stream_app.kafka.group_offsets import Committed, GroupOffsets
+from stream_app.kafka.log_reader import (
+    LogReader,
+    OnError,
+    raise_unless_passing,
+    reading_properties,
+)
+from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, idle_members, log_offsets
+from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId, id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stream_app.config.settings import Settings
+
+__all__ = ["Brokers", "Topic", "open_brokers"]
+
+_REQUEST_SECONDS: Final = 10.0
+_COMMAND_SECONDS: Final = 30.0
+"""A command does not try again, so it is patient with each request."""
+_SMALL_ANSWERS: Final = {
+    # A command that reads logs reads a lot and must hold little. What an answer unpacks to, ten times
+    # its size or more, is not counted in any of these.
+    "fetch.max.bytes": 2**20,
+    "max.partition.fetch.bytes": 256 * 1024,
+    "queued.max.messages.kbytes": 8 * 1024,
+    # How long an answer waits for records at the end of a log.
+    "fetch.wait.max.ms": 50,
+}
+
+_librdkafka = logging.getLogger("librdkafka")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is now."""
+
+    name: str
+    topic_id: str
+    """As Kafka's own tools print it."""
+    partitions: int
+
+    @property
+    def partition_ids(self) -> list[PartitionId]:
+        """Its partitions."""
+        return [PartitionId(self.name, number) for number in range(self.partitions)]
+
+
+class Brokers:
+    """Asks the brokers about topics, logs and a group; nothing is written."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        group: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = _REQUEST_SECONDS,
+    ) -> None:
+        """`group`: librdkafka's properties of a consumer of the group whose offsets are asked for.
+
+        `seconds`: how long a request may take.
+        """
+        self._admin = admin
+        self._group = group
+        self._offsets = None if group is None else GroupOffsets(group)
+        self._seconds = seconds
+
+    def within(self, seconds: float) -> Brokers:
+        """The same client, whose requests may take so long."""
+        other = copy(self)
+        other._seconds = seconds
+        return other
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._offsets is not None:
+            self._offsets.close()
+
+    def poll(self) -> None:
+        """Let out what librdkafka has logged: it is kept until somebody does."""
+        self._admin.poll(0)
+
+    # Topics.
+
+    def reach(self, topics: Sequence[str]) -> None:
+        """Return as soon as a broker answers, whatever it says of these topics."""
+        for topic, answer in self._described(topics).items():
+            try:
+                answer.result()
+            except KafkaException as error:
+                if is_of_client(error.args[0]):
+                    raise failure(error.args[0], f"describing the topic {topic}") from error
+
+    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """Describe topics; one that is unknown is a `RefusedError`."""
+        found = {}
+        names = list(dict.fromkeys(names))
+        with _asking(f"describing {', '.join(names)}"):
+            for name, answer in self._described(names).items():
+                described = answer.result()
+                topic_id = as_kafka_shows_it(described.topic_id)
+                found[name] = Topic(name, topic_id, len(described.partitions))
+        return found
+
+    def cluster_id(self, topic: str) -> str:
+        """The cluster's id. `topic`: one that exists, so as not to be told of all others."""
+        with _asking("asking for the cluster's id"):
+            return cluster_id(self._admin, topic, self._seconds)
+
+    def partitions(self, topic: str, doing: str) -> int:
+        """How many partitions a topic has, from any broker. `doing`: what it is wanted for."""
+        with _asking(doing):
+            metadata: Any = self._admin.list_topics(topic, timeout=self._seconds)
+        if (refusal := metadata.topics[topic].error) is not None:
+            raise failure(refusal, doing)
+        return len(metadata.topics[topic].partitions)
+
+    def may_write(self, topic: str) -> bool:
+        """Whether we may write to a topic; so it is taken to be where no rights are told."""
+        with _asking(f"asking for the rights on topic {topic}"):
+            described = self._described([topic], include_authorized_operations=True)[topic].result()
+        allowed = described.authorized_operations
+        return not allowed or bool({AclOperation.WRITE, AclOperation.ALL} & set(allowed))
+
+    def settings(self, topics: Iterable[str]) -> dict[str, dict[str, str] | None]:
+        """The settings of topics that are told; None of a topic where DescribeConfigs is missing."""
+        found: dict[str, dict[str, str] | None] = {}
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in dict.fromkeys(topics)]
+        answers = self._admin.describe_configs(resources, request_timeout=self._seconds)
+        for resource, answer in answers.items():
+            try:
+                entries: Mapping[str, Any] = answer.result()
+            except KafkaException as error:
+                if not is_forbidden_topic(error.args[0]):
+                    doing = f"asking for the settings of topic {resource.name}"
+                    raise failure(error.args[0], doing) from error
+                found[resource.name] = None
+            else:
+                told = {name: entry.value for name, entry in entries.items()}
+                found[resource.name] = {n: str(v) for n, v in told.items() if v is not None}
+        return found
+
+    # Logs.
+
+    def starts(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, int]:
+        """The first offset that each log still holds."""
+        spec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        return self._log_offsets(partitions, spec, "asking where the logs begin")
+
+    def ends(
+        self, partitions: Iterable[PartitionId], *, decided: bool = False
+    ) -> dict[PartitionId, int]:
+        """The end offset of each log; `decided`: before the first open transaction."""
+        spec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._log_offsets(partitions, spec, "asking where the logs end", decided=decided)
+
+    def first_at(
+        self, partitions: Iterable[PartitionId], seconds: float
+    ) -> dict[PartitionId, int | None]:
+        """The offset of the first record with this timestamp or a later one, or None.
+
+        `seconds` since the epoch. Records of transactions that are not decided are left out.
+        """
+        spec = OffsetSpec.for_timestamp(math.ceil(seconds * 1_000))
+        doing = "asking for the offsets of a time"
+        found = self._log_offsets(partitions, spec, doing, decided=True)
+        return {each: None if offset < 0 else offset for each, offset in found.items()}
+
+    def _log_offsets(
+        self,
+        partitions: Iterable[PartitionId],
+        spec: OffsetSpec,
+        doing: str,
+        *,
+        decided: bool = False,
+    ) -> dict[PartitionId, int]:
+        isolation = IsolationLevel.READ_COMMITTED if decided else IsolationLevel.READ_UNCOMMITTED
+        with _asking(doing):
+            found = log_offsets(self._admin, partitions, spec, self._seconds, isolation)
+        return {PartitionId(*place): offset for place, offset in found.items()}
+
+    def log_reader(self, *, on_error: OnError = raise_unless_passing) -> LogReader:
+        """What reads ranges of logs, with the properties of the group's consumers."""
+        assert self._group is not None, "a group was given"
+        consumer = Consumer(reading_properties(self._group), logger=_librdkafka)
+        return LogReader(consumer, on_error=on_error)
+
+    # Groups.
+
+    def committed(
+        self, partitions: Iterable[PartitionId], *, wait: bool = True
+    ) -> dict[PartitionId, Committed]:
+        """What the group has committed; partitions without a commit are left out.
+
+        Offsets in transactions that are not decided are waited for. `wait`: while the group's
+        coordinator is moving, too.
+        """
+        assert self._offsets is not None, "a group was given"
+        return self._offsets.committed(partitions, self._seconds, wait=wait)
+
+    def committed_of(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The committed offset of each assigned partition, where there is one of its own topic.
+
+        Does not wait for the group's coordinator.
+        """
+        by_id = {id_of(p): p for p in partitions}
+        found = self.committed(by_id, wait=False)
+        return {by_id[i]: c.offset for i, c in found.items() if c.is_of(by_id[i].topic_id)}
+
+    def idle_members(self, group: str) -> set[str]:
+        """The ids of members that hold no partition, of a group that is at rest."""
+        with _asking("asking who consumes the topics"):
+            return idle_members(self._admin, group, self._seconds)
+
+    def _described(self, topics: Iterable[str], **options: Any) -> dict[str, Any]:
+        return self._admin.describe_topics(
+            TopicCollection(list(topics)), request_timeout=self._seconds, **options
+        )
+
+
+def open_brokers(settings: Settings, application: str) -> Brokers:
+    """The brokers of a command, which asks once and does not try again."""
+    return Brokers(
+        AdminClient(settings.admin_properties(), logger=_librdkafka),
+        {**settings.consumer_properties(application), **_SMALL_ANSWERS},
+        seconds=_COMMAND_SECONDS,
+    )
+
+
+@contextmanager
+def _asking(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise failure(error.args[0], doing) from error
