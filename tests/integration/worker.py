@@ -376,17 +376,21 @@ class Cluster:
 
     def ends(self, *topics: str) -> dict[tuple[str, int], int]:
         """End offset of each partition."""
-        known = self._admin.list_topics(timeout=20).topics
-        places = [(topic, number) for topic in topics for number in known[topic].partitions]
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                return log_offsets(self._admin, places, OffsetSpec.latest(), 20)
+                return log_offsets(self._admin, self._places(topics), OffsetSpec.latest(), 20)
             except KafkaException as error:
                 # Of a topic just made or a broker just back, the leader may not know yet.
                 if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
                     raise
                 time.sleep(_PROBE_SECONDS)
+
+    def _places(self, topics: Sequence[str]) -> list[tuple[str, int]]:
+        known = self._admin.list_topics(timeout=20).topics
+        if not known.keys() >= set(topics):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        return [(topic, number) for topic in topics for number in known[topic].partitions]
 
     def count(self, topic: str) -> int:
         """Records in a topic."""
