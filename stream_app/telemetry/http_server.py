@@ -89,7 +89,7 @@ class HttpServer:
     def stop(self) -> None:
         """Stop listening and cut off whoever is connected; takes no longer than a second."""
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+            self._server.end()
             self._thread.join(_STOP_SECONDS)
         self._server = self._thread = None
         for each in self._sockets:
@@ -178,6 +178,24 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    _told: asyncio.Event
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        """Let `run` end, on the other thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """Set the time for the header Date once a second; uvicorn's own wakes up ten times."""
+        self._told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1.0)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Cut everybody off instead of waiting for them."""
         for server in self.servers:
