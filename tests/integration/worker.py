@@ -365,30 +365,17 @@ class Cluster:
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-<<<<<<< HEAD
                 return self.brokers.ends(self.partitions(*topics))
             except ServiceAwayError:
-=======
-                return log_offsets(self._admin, self._places(topics), OffsetSpec.latest(), 20)
-            except KafkaException as error:
->>>>>>> chaos9
                 # Of a topic just made or a broker just back, the leader may not know yet.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_PROBE_SECONDS)
 
-<<<<<<< HEAD
     def partitions(self, *topics: str) -> list[PartitionId]:
         """The partitions of topics."""
         found = self.brokers.topics(topics)
         return [partition for topic in topics for partition in found[topic].partition_ids]
-=======
-    def _places(self, topics: Sequence[str]) -> list[tuple[str, int]]:
-        known = self._admin.list_topics(timeout=20).topics
-        if not known.keys() >= set(topics):
-            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-        return [(topic, number) for topic in topics for number in known[topic].partitions]
->>>>>>> chaos9
 
     def count(self, topic: str) -> int:
         """Records in a topic."""
