@@ -18,6 +18,7 @@ from stream_app.features.stores import MemoryStore, Source
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import load_model
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
@@ -27,6 +28,7 @@ from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.worker.listeners import metrics_listeners
 from stream_app.worker.worker import GC_THRESHOLD
 
 __all__ = ["Work", "work_alone"]
@@ -57,28 +59,22 @@ def work_alone(
     champion, *fallbacks = [
         load_model(artifacts / name, usecase.features, usecase.topics) for name in usecase.models
     ]
-    metrics = Metrics()
+    observer = Observer(metrics_listeners(Metrics()))
     engine = FeatureEngine(usecase.features)
-    patience = Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=lambda *_: None)
-    state = StateStage(
-        engine,
-        MemoryStore(usecase.features),
-        patience,
-        on_seconds=metrics.redis_seconds,
-        on_conflicts=metrics.state_conflicts,
-    )
+    patience = Patience(initial_seconds=0.1, max_seconds=1.0, observer=observer)
+    state = StateStage(engine, MemoryStore(usecase.features), patience, observer)
     decode = DecodeStage(
         {topic.name: topic.decoder for topic in usecase.topics},
         usecase.times,
         max_value_bytes=2**20,
-        on_unknown_fields=metrics.unknown_fields,
+        observer=observer,
     )
-    clock = RecordClock(60.0, on_corrected=metrics.clock_corrected)
+    clock = RecordClock(60.0, observer)
     align = AlignStage(
         batch_max_records=Settings().batch_max_records,
         pause=lambda _: None,
         resume=lambda _: None,
-        on_gave_up=lambda _: None,
+        observer=observer,
     )
     enrich = EnrichStage(engine, state, usecase.times)
     score = ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction)

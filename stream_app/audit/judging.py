@@ -15,6 +15,7 @@ from stream_app.audit.reading import place_of
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
 from stream_app.features.usecase import TimeBounds, UseCase
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.records import Item, Partition, Record
 from stream_app.wire.replays import Replays, says_replay
@@ -65,7 +66,7 @@ class Judge:
             {topic.name: topic.decoder for topic in usecase.topics},
             self.times,
             max_value_bytes=settings.max_value_bytes,
-            on_unknown_fields=lambda _topic, _count: None,
+            observer=Observer(),
         )
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}

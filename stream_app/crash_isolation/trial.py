@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
+from stream_app.observer.events import Progress
+from stream_app.observer.observer import Observer
 from stream_app.records.records import Failure, Record
 from stream_app.waiting.retry import Patience
 
@@ -77,13 +78,16 @@ class Trial:
         self,
         settings: Settings,
         patience: Patience,
+        observer: Observer,
         *,
-        on_progress: Callable[[], None] = lambda: None,
+        of: Literal["batches", "rebuilding"],
     ) -> None:
-        """`on_progress` is called whenever the caller is not stuck but waits for the child."""
+        """`observer` is told of progress, with the work it belongs to (`of`), while the caller is not
+        stuck but waits for the child."""
         self._settings = settings
         self._patience = patience
-        self._on_progress = on_progress
+        self._observer = observer
+        self._progress = Progress(of)
         self._child: subprocess.Popen[bytes] | None = None
         self._memory: ChildMemory | None = None
         self._connection: Connection | None = None
@@ -176,7 +180,7 @@ class Trial:
         except OSError:
             return self._death(stage)
         while True:
-            self._on_progress()
+            self._observer.tell(self._progress)
             self._memory.look()
             if self._patience.stopped():
                 self.close()

@@ -23,6 +23,8 @@ from stream_app.kafka.producers import (
     meaning,
     produce,
 )
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 from stream_app.records.records import Batch, Outgoing
 from stream_app.waiting.retry import Patience
 
@@ -88,7 +90,7 @@ class PublishStage:
         *,
         look: Callable[[], None],
         stopping: Callable[[], bool],
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
     ) -> None:
         """`look` looks at the topics out; raises `ServiceAwayError`, `RefusedError` or `FatalError`."""
         self._producers = producers
@@ -97,7 +99,7 @@ class PublishStage:
         self._refusals = refusals
         self._look = look
         self._stopping = stopping
-        self._on_waiting = on_waiting
+        self._observer = observer
         self._is_doubtful = False
         """Whether the topics should be looked at before anything is published again."""
 
@@ -170,7 +172,7 @@ class PublishStage:
                 if self._stopping():
                     raise StoppingError("stopped while waiting for acknowledgements")
                 if not seconds:
-                    self._on_waiting("kafka", True, "records are not acknowledged")
+                    self._observer.tell(WaitingBegan("kafka", "records are not acknowledged"))
                 seconds += 1
                 if seconds % _LOOK_SECONDS == 0:
                     self._look_meanwhile()
@@ -179,7 +181,7 @@ class PublishStage:
             raise
         finally:
             if seconds:
-                self._on_waiting("kafka", False, "")
+                self._observer.tell(WaitingEnded("kafka"))
 
     def _look_meanwhile(self) -> None:
         """Of a topic that is gone librdkafka would hear half a minute later."""

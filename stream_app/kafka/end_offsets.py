@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -21,12 +22,22 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.queries import log_offsets
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.records import Partition
-from stream_app.telemetry.lag import PartitionLag
 from stream_app.waiting.retry import Patience
 
-__all__ = ["EndOffsets"]
+__all__ = ["EndOffsets", "PartitionLag"]
 
 _REQUEST_SECONDS = 5.0
+
+
+class PartitionLag(NamedTuple):
+    """How far behind the worker is on a partition."""
+
+    topic: str
+    partition: int
+    records: int | None
+    """Records not finished yet; None while the end of the partition is unknown."""
+    seconds: float
+    """Age of the oldest record not finished yet; 0 where there is none."""
 
 
 class EndOffsets:
@@ -40,12 +51,15 @@ class EndOffsets:
         partitions: Callable[[], Sequence[Partition]],
         patience: Patience,
         *,
+        when_idle: Callable[[], None],
+        on_crash: Callable[[BaseException], None],
         interval_seconds: float = 1.0,
     ) -> None:
-        self.on_crash: Callable[[BaseException], None] = lambda _: None
-        """Called by the thread when it cannot go on, or the worker must not."""
-        self.when_idle: Callable[[], None] = lambda: None
-        """Called at each look while no partition is assigned; may raise `KafkaException`."""
+        """`when_idle` is called at each look while no partition is assigned; it may raise
+        `KafkaException`. `on_crash` is called by the thread when it cannot go on, or the worker must
+        not."""
+        self._when_idle = when_idle
+        self._on_crash = on_crash
         self._admin = admin
         self._sources = sources
         self._commit = commit
@@ -98,7 +112,7 @@ class EndOffsets:
         except StoppingError:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
-            self.on_crash(error)
+            self._on_crash(error)
 
     def _look(self) -> None:
         partitions = list(self._partitions())
@@ -109,7 +123,7 @@ class EndOffsets:
             unknown = [p for p in partitions if self._commit.next_offset(p) is None]
             self._starts = self._ask(unknown, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             if not partitions:
-                self.when_idle()
+                self._when_idle()
         except KafkaException as error:
             raise failure(
                 error.args[0], "asking where the logs end and who consumes them"

@@ -14,7 +14,11 @@ from typing import Any
 
 from stream_app.records.records import Batch, Item, Partition
 
-__all__ = ["CommitStage", "Unfinished"]
+__all__ = ["CommitStage", "Settle", "Unfinished"]
+
+#: Waits until no batch with these partitions (None: any) is under way, for so many seconds (None:
+#: without end); returns whether that is so.
+Settle = Callable[[Collection[Partition] | None, float | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,6 @@ class CommitStage:
     """Keeps account of what was consumed and what is finished; safe to share between threads."""
 
     def __init__(self) -> None:
-        self.hurry: Callable[[], None] = lambda: None
-        """Called when somebody waits for work to be finished: what is put off need not be."""
         self.urgent = False
         """Whether somebody waits for a commit."""
         self.exclusive = threading.Lock()
@@ -207,7 +209,6 @@ class CommitStage:
                 return not self._in_flight
             return not any(partition in self._in_flight for partition in partitions)
 
-        self.hurry()
         with self._changed:
             return self._changed.wait_for(settled, timeout)
 

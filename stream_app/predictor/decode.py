@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
+from stream_app.observer.events import UnknownFields
+from stream_app.observer.observer import Observer
 from stream_app.records.records import Failure, Item, Record
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
@@ -33,7 +35,7 @@ class DecodeStage:
         times: TimeBounds,
         *,
         max_value_bytes: int,
-        on_unknown_fields: Callable[[str, int], None],
+        observer: Observer,
         replays: Replays | None = None,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is."""
@@ -41,7 +43,7 @@ class DecodeStage:
         self._replays = replays or Replays("")
         self._times = times
         self._max_value_bytes = max_value_bytes
-        self._on_unknown_fields = on_unknown_fields
+        self._observer = observer
         self._events: set[type[Event]] = set()
 
     def __call__(self, records: Sequence[Record]) -> list[Item]:
@@ -78,7 +80,7 @@ class DecodeStage:
             elif record.headers:
                 self._note_replay(item)
         for topic, count in unknown.items():
-            self._on_unknown_fields(topic, count)
+            self._observer.tell(UnknownFields(topic, count))
         return items
 
     def _note_replay(self, item: Item) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from stream_app.errors import StreamAppError
@@ -10,7 +10,7 @@ from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
 from stream_app.predictor.decode import out_of_range
-from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.records.records import Batch, Failure, Item
 from stream_app.state.stage import StateStage
 from stream_app.text.causes import unless_told_to_end
 
@@ -35,27 +35,21 @@ class HalfAppliedError(StreamAppError):
 class EnrichStage:
     """Gives each trigger its row of features and keeps the batch's updates for the state stage."""
 
-    def __init__(
-        self,
-        engine: FeatureEngine,
-        state: StateStage,
-        times: TimeBounds,
-        rebuilding: Collection[Partition] = frozenset(),
-    ) -> None:
-        """Records of partitions in `rebuilding` neither read the state nor update it."""
+    def __init__(self, engine: FeatureEngine, state: StateStage, times: TimeBounds) -> None:
         self._engine = engine
         self._state = state
         self._times = times
-        self._rebuilding = rebuilding
         self._careful = 0
         """Batches still to be taken in record by record."""
 
     def __call__(self, batch: Batch) -> None:
         """Set `row` of each trigger and `batch.writes`; marks records whose features fail.
 
+        Records of partitions in `batch.rebuilding` neither read the state nor update it.
+
         Raises `StateLostError` and `HalfAppliedError`: the batch may be enriched again.
         """
-        batch.applied = {p: end for p, end in batch.ends.items() if p not in self._rebuilding}
+        batch.applied = {p: end for p, end in batch.ends.items() if p not in batch.rebuilding}
         batch.expected = self._state.expected(batch.applied)
         items = [item for item in batch.items if item.failure is None]
         for item in items:
@@ -63,7 +57,7 @@ class EnrichStage:
             item.source = partition.source_id
             item.redelivered = item.offset < partition.ahead_until
             item.degraded = None  # it may have been enriched before
-        if self._rebuilding:
+        if batch.rebuilding:
             items = self._without_state(batch, items)
         wanted = self._gather(items)
         items = [item for item in items if item.failure is None]

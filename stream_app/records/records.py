@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import methodcaller
@@ -18,6 +18,7 @@ from stream_app.records.start_count import StartCount
 
 __all__ = [
     "Batch",
+    "BatchRecords",
     "Chunk",
     "Failure",
     "Header",
@@ -297,8 +298,27 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""
+    rebuilding: frozenset[Partition] = frozenset()
+    """Partitions whose state was being rebuilt when the batch began its way."""
     applied: dict[Partition, int] = field(default_factory=dict)
-    """The same for the partitions whose records update the state with this batch: all but those
-    whose state is being rebuilt."""
+    """The offsets of `ends` for the partitions whose records update the state with this batch: all
+    but those whose state is being rebuilt."""
     expected: dict[Partition, int] = field(default_factory=dict)
     """The marks that the store was known to hold when the batch was enriched."""
+
+    @property
+    def records(self) -> BatchRecords:
+        """Its records, of which nobody needs a list."""
+        return BatchRecords(self)
+
+
+class BatchRecords:
+    """The records of a batch; costs nothing until they are iterated."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __iter__(self) -> Iterator[Record]:
+        return (item.record for item in self._batch.items)

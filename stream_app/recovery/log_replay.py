@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -21,12 +20,14 @@ from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.consumer_log import ConsumerLog
 from stream_app.kafka.errors import failure
 from stream_app.kafka.slices import messages
+from stream_app.observer.events import RecordsRebuilt
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import Decode
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.records.records import Batch, Partition, Record
 from stream_app.state.stage import StateStage
 
-__all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
+__all__ = ["RECORDS_A_STEP", "Rebuild"]
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,6 @@ _ENDED_SECONDS = 30.0
 
 #: A message, the partition it is of, and the record in it unless it is an event of the library's.
 _Read = tuple[Partition, Any, Record | None]
-
-#: Entered with a stage's name and its records, while they are worked on.
-Work = Callable[[str, Sequence[Record]], AbstractContextManager[object]]
-
-
-def unwatched(_stage: str, _records: Sequence[Record]) -> AbstractContextManager[object]:
-    """Nobody looks."""
-    return nullcontext()
 
 
 class _Goal:
@@ -78,9 +71,7 @@ class Rebuild:
         decode: Decode,
         enrich: EnrichStage,
         state: StateStage,
-        *,
-        on_records: Callable[[int], None] = lambda _: None,
-        work: Work = unwatched,
+        observer: Observer,
     ) -> None:
         """`consumer_properties`: librdkafka's; it joins no group and commits nothing."""
         self._properties = {
@@ -93,8 +84,7 @@ class Rebuild:
         self._decode = decode
         self._enrich = enrich
         self._state = state
-        self._on_records = on_records
-        self._work = work
+        self._observer = observer
         self._consumer: Consumer | None = None
         self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
@@ -221,9 +211,9 @@ class Rebuild:
                 records.append(record)
                 reached[partition] = offset + 1
         if reached:
-            with self._work("rebuild", records):
+            with self._observer.stage("rebuild", records):
                 self._write(records, reached)
-            self._on_records(len(records))
+            self._observer.tell(RecordsRebuilt(len(records)))
             with self._changed:
                 for partition, at in reached.items():
                     behind[partition].at = at

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
 from typing import Final
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
@@ -14,11 +13,11 @@ from stream_app.crash_isolation.isolation import Attempt, guarded
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.predictor.enrich import EnrichStage
-from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild, Work, unwatched
+from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild
 from stream_app.state.stage import StateStage
-from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.replays import Replays
 
@@ -33,26 +32,24 @@ def record_clock(
     settings: Settings,
     usecase: UseCase,
     patience: Patience,
-    *,
-    on_corrected: Callable[[int], None] = lambda _: None,
+    observer: Observer,
 ) -> RecordClock:
     """What dates a use case's records."""
     doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
-    return RecordClock(settings.clock_ahead_seconds, doubt=doubt, on_corrected=on_corrected)
+    return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
 
 
 def decode_stage(
     settings: Settings,
     usecase: UseCase,
-    *,
-    on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
+    observer: Observer,
 ) -> DecodeStage:
     """The stage that decodes a use case's events."""
     return DecodeStage(
         {topic.name: topic.decoder for topic in usecase.topics},
         usecase.times,
         max_value_bytes=settings.max_value_bytes,
-        on_unknown_fields=on_unknown_fields,
+        observer=observer,
         replays=Replays(
             settings.application or usecase.name,
             settings.replay_secret,
@@ -67,26 +64,21 @@ def make_rebuild(
     application: str,
     store: Store,
     patience: Patience,
-    metrics: Metrics,
+    observer: Observer,
     attempt: Attempt | None = None,
-    work: Work = unwatched,
 ) -> Rebuild:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
-    `attempt` tries records that may end the process; `work` watches over each step.
+    `attempt` tries records that may end the process.
     """
+    # What is wrong with a record was told when it was read first.
+    untold = Observer()
     engine = FeatureEngine(usecase.features)
-    state = StateStage(
-        engine,
-        store,
-        patience,
-        on_seconds=metrics.redis_seconds,
-        on_conflicts=metrics.state_conflicts,
-    )
-    decode = decode_stage(settings, usecase)
+    state = StateStage(engine, store, patience, observer)
+    decode = decode_stage(settings, usecase, untold)
     return Rebuild(
         settings.consumer_properties(application),
-        record_clock(settings, usecase, patience),
+        record_clock(settings, usecase, patience, untold),
         decode
         if attempt is None
         else guarded(
@@ -97,8 +89,7 @@ def make_rebuild(
         ),
         EnrichStage(engine, state, usecase.times),
         state,
-        on_records=metrics.rebuilt_records,
-        work=work,
+        observer,
     )
 
 

@@ -25,6 +25,7 @@ from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import StateLostError, StoreUnavailableError
 from stream_app.features.usecase import UseCase
 from stream_app.models import load_models
+from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.records import Batch, Partition, Record
@@ -53,7 +54,7 @@ class _Impatient(Patience):
     """Asks once; an absence is waited for by the worker."""
 
     def __init__(self) -> None:
-        super().__init__(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+        super().__init__(initial_seconds=0.0, max_seconds=0.0, observer=Observer())
 
     def __call__(
         self,
@@ -78,10 +79,9 @@ class _Stages:
             engine,
             open_store(settings, usecase, settings.application or usecase.name),
             _Impatient(),
-            on_seconds=lambda *_: None,
-            on_conflicts=lambda *_: None,
+            Observer(),
         )
-        self._decode = decode_stage(settings, usecase)
+        self._decode = decode_stage(settings, usecase, Observer())
         self._enrich = EnrichStage(engine, self._state, usecase.times)
         models = load_models(usecase, settings.artifacts)
         self._score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)

@@ -22,10 +22,10 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import Progress, Source
 from stream_app.features.usecase import UseCase
+from stream_app.observer.observer import Observer
 from stream_app.records.records import Partition
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
-from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.worker.assembly import make_rebuild
 
@@ -60,7 +60,6 @@ def rebuild_state(
     *,
     since: float | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-    on_waiting: Callable[[str, bool, str], None] = lambda *_: None,
 ) -> Rebuilt:
     """Rebuild and switch over; raises `ConfigurationError` where there is no state to rebuild.
 
@@ -70,10 +69,11 @@ def rebuild_state(
     if not usecase.features.views:
         raise ConfigurationError(f"{usecase.name} declares no views: it has no state")
     application = settings.application or usecase.name
+    observer = Observer()
     patience = Patience(
         initial_seconds=settings.backoff_initial_seconds,
         max_seconds=settings.backoff_max_seconds,
-        on_waiting=on_waiting,
+        observer=observer,
         refusal_seconds=settings.refusal_seconds,
     )
     asked = partial(_asked, patience)
@@ -96,7 +96,7 @@ def rebuild_state(
         for partition, source_id in zip(partitions.values(), ids, strict=True):
             partition.source_id = source_id
         successor = asked(store.successor)
-        rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
+        rebuild = make_rebuild(settings, usecase, application, successor, patience, observer)
         for place, partition in partitions.items():
             rebuild.begin(partition, starts[place], ends[place], applied=-1)
             if starts[place] == ends[place] > 0:

@@ -37,6 +37,8 @@ from stream_app.kafka.producers import Producers
 from stream_app.kafka.queries import idle_members, reach
 from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
+from stream_app.observer.events import ChunkWorkedOff
+from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.records import Chunk, Partition
@@ -44,16 +46,24 @@ from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
 from stream_app.state.store_errors import ask
-from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_server import HttpServer
+from stream_app.telemetry.lag import LagCollector
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.outages import Absences
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
 from stream_app.worker.assembly import decode_stage, make_rebuild, record_clock
+from stream_app.worker.deliver_thread import DeliverThread
+from stream_app.worker.listeners import (
+    health_listeners,
+    log_listeners,
+    metrics_listeners,
+    outage_listeners,
+    watchdog_listeners,
+)
 from stream_app.worker.pipeline import Pipeline, Stages
 from stream_app.worker.watchdog import Watchdog
 
@@ -88,26 +98,37 @@ class Worker:
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
         self._failure_log = FailureLog()
-        self._absences = Absences(on_change=self._away)
-        self.health = Health(
-            settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
-        )
         self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
+        self.health = Health(
+            settings.work_deadline_seconds, before_answering=lambda: outages.forget_the_dead()
+        )
+        outages = Absences(
+            Observer(outage_listeners(self.metrics, self.health, self._causes)),
+            explained=self._causes.told,
+        )
+        self._observer = Observer(
+            [
+                *watchdog_listeners(self.watchdog),
+                *metrics_listeners(self.metrics),
+                *health_listeners(self.health),
+                *log_listeners(self._failure_log, outages),
+            ]
+        )
         self._http = HttpServer(
             settings.http_host, settings.http_port, self.metrics.registry, self.health
         )
         self._patience = Patience(
             initial_seconds=settings.backoff_initial_seconds,
             max_seconds=settings.backoff_max_seconds,
-            on_waiting=self._waiting,
+            observer=self._observer,
             refusal_seconds=settings.refusal_seconds,
             explained=self._causes.explained,
         )
         self._credentials = CredentialFiles(
             settings.credential_files(),
             check=settings.check_kafka_properties,
-            on_changed=lambda error: self._on_crash(error),
+            on_changed=self._crash,
         )
         self._admin = AdminClient(
             self._causes.watched(settings.admin_properties()), logger=_librdkafka
@@ -119,7 +140,8 @@ class Worker:
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
-        self._leaving = False
+        """Given with `connect`, before which nothing is under way that could crash."""
+        self._membership = Membership(self._observer)
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
             self._admin,
@@ -135,38 +157,35 @@ class Worker:
             self._commit,
             lambda: self.partitions,
             self._patience,
+            when_idle=self._look_at_membership,
+            on_crash=self._crash,
         )
-        self.metrics.watch_lag(self._end_offsets.lag)
+        self.metrics.registry.register(LagCollector(self._end_offsets.lag))
 
     def _build_stages(self, usecase: UseCase) -> Stages:
-        settings, metrics = self.settings, self.metrics
+        settings, observer = self.settings, self._observer
         champion, *fallbacks = self._load_models(usecase)
         engine = FeatureEngine(usecase.features)
         store = self._store = open_store(settings, usecase, self.application, self._admin)
-        state = StateStage(
-            engine,
-            store,
-            self._patience,
-            on_seconds=metrics.redis_seconds,
-            on_conflicts=metrics.state_conflicts,
-        )
-        rebuilding: set[Partition] = set()
+        state = StateStage(engine, store, self._patience, observer)
         dead_letters = DeadLetters(
             usecase.dead_letters_topic,
             group=self.application,
             code_version=__version__,
             model_version=f"{champion.name}/{champion.version}",
         )
+        publish = self._publishing(
+            Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
+        )
+        self._deliver_thread = DeliverThread(publish, self._commit, observer, on_crash=self._crash)
         return Stages(
-            clock=record_clock(
-                settings, usecase, self._patience, on_corrected=metrics.clock_corrected
-            ),
+            clock=record_clock(settings, usecase, self._patience, observer),
             isolation=CrashIsolation(
-                Trial(settings, self._patience, on_progress=self._progress),
+                Trial(settings, self._patience, observer, of="batches"),
                 starts=settings.crash_isolation_starts,
                 region_records=_REGION_BATCHES * settings.batch_max_records,
             ),
-            decode=decode_stage(settings, usecase, on_unknown_fields=metrics.unknown_fields),
+            decode=decode_stage(settings, usecase, observer),
             align=AlignStage(
                 enabled=settings.alignment,
                 grace_seconds=settings.alignment_grace_seconds,
@@ -177,9 +196,9 @@ class Worker:
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda partitions: self._connected.pause(partitions),
                 resume=lambda partitions: self._connected.resume(partitions),
-                on_gave_up=self._gave_up,
+                observer=observer,
             ),
-            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
+            enrich=EnrichStage(engine, state, usecase.times),
             score=ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction),
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
@@ -191,28 +210,25 @@ class Worker:
                 else None,
                 usecase.prediction,
             ),
-            publish=self._publishing(
-                Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
-            ),
+            publish=publish,
             state=state,
             recovery=Recovery(
                 state,
                 self._commit,
+                self._deliver_thread.settle,
                 make_rebuild(
                     settings,
                     usecase,
                     self.application,
                     store,
                     self._patience,
-                    metrics,
-                    Trial(settings, self._patience, on_progress=self.watchdog.progress),
-                    self.watchdog.work,
+                    observer,
+                    Trial(settings, self._patience, observer, of="rebuilding"),
                 ),
-                rebuilding,
                 mode=settings.while_rebuilding if fallbacks else "wait",
                 in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
-                on_waiting=self._waiting,
-                on_partitions=metrics.rebuilding,
+                observer=observer,
+                on_crash=self._crash,
             ),
             commit=self._commit,
         )
@@ -226,7 +242,7 @@ class Worker:
                 refusals,
                 look=self._output_topics.look,
                 stopping=self._patience.stopped,
-                on_waiting=self._waiting,
+                observer=self._observer,
             )
         instance = settings.group_instance_id or uuid.uuid4().hex
         properties = self._causes.watched(
@@ -243,7 +259,7 @@ class Worker:
             group_metadata=lambda: self._connected.group_metadata(),
             committed=group.committed,
             look=self._output_topics.look,
-            on_waiting=self._waiting,
+            observer=self._observer,
         )
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
@@ -270,20 +286,16 @@ class Worker:
         settings = self.settings
         self._on_crash = on_crash
         self._credentials.start()
-        membership = Membership(self._say_ready)
-        self._end_offsets.on_crash = on_crash
-        self._end_offsets.when_idle = lambda: membership.look(
-            lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS)
-        )
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
-            on_waiting=self._waiting,
-            membership=membership,
+            observer=self._observer,
+            membership=self._membership,
             before_joining=self._preflight,
             commit=self._commit,
+            settle=self._deliver_thread.settle,
             positions=StartPositions(
                 self._admin,
                 self._sources,
@@ -291,10 +303,8 @@ class Worker:
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
                 applied=self._applied,
-                on_gone_records=self.metrics.gone_by_retention,
-                on_skipped_records=self.metrics.skipped_at_start,
+                observer=self._observer,
             ),
-            metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
             linger_seconds=settings.linger_seconds,
             commit_interval_seconds=settings.commit_interval_seconds,
@@ -305,12 +315,15 @@ class Worker:
             isolation_starts=settings.crash_isolation_starts,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
-        self._say_ready(False, "The worker has not joined its consumer group yet.")
+        self.health.ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
 
-    def _say_ready(self, ready: bool, why: str) -> None:
-        if not self._leaving:
-            self.health.ready(ready, why)
+    def _crash(self, error: BaseException) -> None:
+        """A thread cannot go on, whichever it is."""
+        self._on_crash(error)
+
+    def _look_at_membership(self) -> None:
+        self._membership.look(lambda: idle_members(self._admin, self.application, _REQUEST_SECONDS))
 
     def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
         """Through which offset the state holds each partition's records; -1 for none."""
@@ -341,24 +354,17 @@ class Worker:
             raise ConfigurationError(str(error)) from error
         self._is_looking = False
 
-    def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
+    def pipeline(self) -> Pipeline:
         """The path of a record, for the event loop that is running."""
         return Pipeline(
-            self._stages,
-            self.metrics,
-            self.watchdog,
-            depth=self.settings.pipeline_depth,
-            on_finished=lambda batch: account_for(batch, self.metrics, self._failure_log),
-            on_crash=on_crash,
+            self._stages, self._deliver_thread, self._observer, depth=self.settings.pipeline_depth
         )
 
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
-        self._failure_log.look()
         self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
-        self.health.beat()
-        self.metrics.held(align.held_records, align.held_bytes)
+        self._observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
 
     @property
     def _connected(self) -> ClientThread:
@@ -373,9 +379,8 @@ class Worker:
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
         if not self._given_up:
-            self._say_ready(False, "The worker is stopping.")
-            self._leaving = True
-            if not self._commit.settle(None, self.settings.drain_seconds):
+            self.health.leaving("The worker is stopping.")
+            if not self._deliver_thread.settle(None, self.settings.drain_seconds):
                 log.warning("not all work was finished in time; what is unfinished is read again")
         self._give_up_waiting()
         if self._client is not None:
@@ -390,8 +395,8 @@ class Worker:
 
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
-        self.health.ready(False, why)
-        self._given_up = self._leaving = True
+        self.health.leaving(why)
+        self._given_up = True
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
@@ -420,26 +425,3 @@ class Worker:
         self._end_offsets.stop()
         self._credentials.stop()
         self._http.stop()
-
-    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
-        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
-        self.watchdog.waiting(service, waiting)
-        self._absences(service, waiting, self._causes.told(service, why) if waiting else why)
-
-    def _progress(self) -> None:
-        """Work that takes long got on."""
-        self.watchdog.progress()
-        self.health.beat()
-
-    def _away(self, service: str, waiting: bool, why: str) -> None:
-        self.metrics.waiting(service, waiting)
-        if waiting:
-            self.health.waiting_for(service, why)
-        else:
-            self.health.arrived(service)
-            if service == "kafka":
-                self._causes.forget()
-
-    def _gave_up(self, partition: Partition) -> None:
-        self.metrics.alignment_gave_up()
-        log.warning("%s delivers nothing; going on without it until it does", partition)

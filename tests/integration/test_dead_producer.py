@@ -18,6 +18,7 @@ from stream_app.delivery.transactions import TransactionStage
 from stream_app.kafka.offset_metadata import Group
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers
+from stream_app.observer.observer import Observer
 from stream_app.records.records import Batch, Outgoing, Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
@@ -65,7 +66,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
     """A way to publish as the worker builds it, without its look at topics."""
     settings = Settings(bootstrap_servers=kafka.bootstrap)
     patience = Patience(
-        initial_seconds=0.01, max_seconds=0.1, on_waiting=lambda *_: None, refusal_seconds=10.0
+        initial_seconds=0.01, max_seconds=0.1, observer=Observer(), refusal_seconds=10.0
     )
     refusals = Refusals(DeadLetters(dead, group="g", code_version="1", model_version="m/1"))
     if delivery == "at_least_once":
@@ -75,7 +76,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
             refusals,
             look=lambda: None,
             stopping=lambda: False,
-            on_waiting=lambda *_: None,
+            observer=Observer(),
         )
     group = uuid.uuid4().hex
     consumer = Consumer(settings.consumer_properties(group))
@@ -89,7 +90,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
         group_metadata=consumer.consumer_group_metadata,
         committed=Group(settings.consumer_properties(group)).committed,
         look=lambda: None,
-        on_waiting=lambda *_: None,
+        observer=Observer(),
     )
 
 

@@ -10,6 +10,7 @@ from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import MemoryStore
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.predictor.enrich import EnrichStage, HalfAppliedError
 from stream_app.predictor.score import ScoreStage
@@ -68,15 +69,14 @@ class Worker:
         self.state = StateStage(
             engine,
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
-            on_seconds=lambda *_: None,
-            on_conflicts=lambda *_: None,
+            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Observer(),
         )
         self.decode = DecodeStage(
             {topic.name: topic.decoder for topic in usecase.topics},
             usecase.times,
             max_value_bytes=2**20,
-            on_unknown_fields=lambda *_: None,
+            observer=Observer(),
         )
         self.enrich = EnrichStage(engine, self.state, usecase.times)
         self.score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)

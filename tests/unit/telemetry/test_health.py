@@ -13,10 +13,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stream_app.config.settings import SettingsError
+from stream_app.kafka.end_offsets import PartitionLag
 from stream_app.telemetry import http_server
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_server import HttpServer
-from stream_app.telemetry.metrics import Metrics, PartitionLag
+from stream_app.telemetry.lag import LagCollector
+from stream_app.telemetry.metrics import Metrics
 
 
 class Clock:
@@ -135,7 +137,7 @@ def test_metrics_come_in_the_format_that_was_asked_for(
     server: HttpServer, metrics: Metrics
 ) -> None:
     """Text for a person with curl, OpenMetrics for Prometheus; both are complete."""
-    metrics.watch_lag(lambda: [PartitionLag("events", 0, 5, 1.5)])
+    metrics.registry.register(LagCollector(lambda: [PartitionLag("events", 0, 5, 1.5)]))
     status, content_type, text = get(server, "/metrics")
     assert (status, content_type.split(";")[0]) == (200, "text/plain")
     assert 'stream_app_consumer_lag_records{partition="0",topic="events"} 5.0' in text

@@ -5,13 +5,17 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from stream_app.features.stores import StateLostError
+from stream_app.observer.events import BatchFinished
+from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.records.records import Batch
-from stream_app.telemetry.metrics import Metrics
+from stream_app.worker.deliver_thread import DeliverThread
 from stream_app.worker.pipeline import Pipeline
-from stream_app.worker.watchdog import Watchdog
 from tests.unit.builders import batch, item, partition
+from tests.unit.observers import listening
 
 
 def test_after_a_loss_nothing_is_written_until_it_was_looked_for() -> None:
@@ -55,28 +59,31 @@ def test_after_a_loss_nothing_is_written_until_it_was_looked_for() -> None:
         def suspend(self) -> None:
             """Nothing is open."""
 
-    finished: list[int] = []
+    publish: Any = Publish()
+    commit: Any = SimpleNamespace(finished=lambda _one, committed: None)
     stages = SimpleNamespace(
-        commit=SimpleNamespace(finished=lambda one, committed: finished.append(one.number)),
-        publish=Publish(),
+        commit=commit,
+        publish=publish,
         state=State(),
         recovery=Recovery(),
     )
 
+    observer, finished = listening(BatchFinished)
+    crashes: list[BaseException] = []
+
     async def deliver() -> None:
         pipeline = Pipeline(
             stages,  # type: ignore[arg-type]
-            Metrics(),
-            Watchdog(60.0),
+            DeliverThread(publish, commit, observer, on_crash=crashes.append),
+            observer,
             depth=2,
-            on_finished=lambda _: None,
-            on_crash=lambda _: None,
         )
         for number in (1, 2):
             pipeline._deliver(batch(number, [item(partition(), number)]))
 
     asyncio.run(deliver())
-    assert (written, finished, len(lost)) == ([], [1, 2], 1)
+    assert [event.batch.number for event in finished] == [1, 2]
+    assert (written, crashes, len(lost)) == ([], [], 1)
 
 
 def test_where_states_are_half_updated_all_is_finished_forgotten_and_done_again() -> None:
@@ -103,27 +110,28 @@ def test_where_states_are_half_updated_all_is_finished_forgotten_and_done_again(
                 raise HalfAppliedError("half")
 
     one = [item(partition(), 0)]
+    publish: Any = SimpleNamespace(commits_offsets=False)
     stages = SimpleNamespace(
         commit=SimpleNamespace(
             admit=lambda items: (items, {}),
             abandoned=lambda _: steps.append("abandoned"),
-            settle=lambda _, timeout: steps.append("settled"),
+            settle=lambda *_: steps.append("settled"),
         ),
         state=State(),
         enrich=Enrich(),
         score=lambda _: steps.append("scored"),
         outgoing=lambda _: None,
-        recovery=SimpleNamespace(ready=lambda: None, admitted=lambda _: None),
+        recovery=SimpleNamespace(
+            ready=lambda: None, admitted=lambda _: None, rebuilding=frozenset()
+        ),
     )
 
     async def compute() -> Batch:
         pipeline = Pipeline(
             stages,  # type: ignore[arg-type]
-            Metrics(),
-            Watchdog(60.0),
+            DeliverThread(publish, stages.commit, Observer(), on_crash=pytest.fail),
+            Observer(),
             depth=2,
-            on_finished=lambda _: None,
-            on_crash=lambda _: None,
         )
         return pipeline._compute_batch(one)
 
