@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stream_app.kafka.connection_causes import ConnectionCauses
+from stream_app.observer import events
 from stream_app.observer.events import (
     AlignmentGaveUp,
     BatchFinished,
@@ -90,6 +91,21 @@ class Telemetry:
 def telemetry() -> Telemetry:
     """A worker's."""
     return Telemetry()
+
+
+def test_somebody_listens_to_every_kind_of_event() -> None:
+    """One that nobody is told of is told in vain."""
+    metrics, health = Metrics(), Health()
+    outages = Observer(outage_listeners(metrics, health, ConnectionCauses("b:9092")))
+    listeners = [
+        *outage_listeners(metrics, health, ConnectionCauses("b:9092")),
+        *watchdog_listeners(Watchdog(DEADLINE)),
+        *metrics_listeners(metrics),
+        *health_listeners(health),
+        *log_listeners(FailureLog(), Absences(outages)),
+    ]
+    kinds = {getattr(events, name) for name in events.__all__} - {WorkEvent}
+    assert {listener.kind for listener in listeners} == kinds
 
 
 @pytest.mark.parametrize(
