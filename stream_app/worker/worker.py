@@ -140,7 +140,7 @@ class Worker:
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
-        """Given with `connect`, before which nothing is under way that could crash."""
+        """Given with `connect`, which starts the threads that may call it."""
         self._membership = Membership(self._observer)
         self._sources = Sources(self._admin, self.topics)
         self._output_topics = OutputTopics(
@@ -271,7 +271,6 @@ class Worker:
     def start(self) -> None:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
-        self._end_offsets.start()
         self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
@@ -286,6 +285,7 @@ class Worker:
         settings = self.settings
         self._on_crash = on_crash
         self._credentials.start()
+        self._end_offsets.start()
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,

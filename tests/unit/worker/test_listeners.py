@@ -96,13 +96,12 @@ def telemetry() -> Telemetry:
 def test_somebody_listens_to_every_kind_of_event() -> None:
     """One that nobody is told of is told in vain."""
     metrics, health = Metrics(), Health()
-    outages = Observer(outage_listeners(metrics, health, ConnectionCauses("b:9092")))
     listeners = [
         *outage_listeners(metrics, health, ConnectionCauses("b:9092")),
         *watchdog_listeners(Watchdog(DEADLINE)),
         *metrics_listeners(metrics),
         *health_listeners(health),
-        *log_listeners(FailureLog(), Absences(outages)),
+        *log_listeners(FailureLog(), Absences(Observer())),
     ]
     kinds = {getattr(events, name) for name in events.__all__} - {WorkEvent}
     assert {listener.kind for listener in listeners} == kinds
