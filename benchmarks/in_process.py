@@ -17,6 +17,7 @@ from stream_app.features.stores import MemoryStore, Source
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import load_model
+from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -26,6 +27,7 @@ from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
+from stream_app.worker.listeners import metrics_listeners
 from stream_app.worker.worker import GC_THRESHOLD
 
 __all__ = ["Work", "work_alone"]
@@ -56,23 +58,22 @@ def work_alone(
     models = [
         load_model(artifacts / name, usecase.features, usecase.topics) for name in usecase.models
     ]
-    metrics = Metrics()
+    observer = Observer(metrics_listeners(Metrics()))
     settings = Settings()
     predictor = make_predictor(
         settings,
         usecase,
         models,
         MemoryStore(usecase.features),
-        Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=lambda *_: None),
-        on_seconds=metrics.redis_seconds,
-        on_conflicts=metrics.state_conflicts,
+        Patience(initial_seconds=0.1, max_seconds=1.0, observer=observer),
+        observer,
     )
-    clock = RecordClock(60.0, on_corrected=metrics.clock_corrected)
+    clock = RecordClock(60.0, observer)
     align = AlignStage(
         batch_max_records=settings.batch_max_records,
         pause=lambda _: None,
         resume=lambda _: None,
-        on_gave_up=lambda _: None,
+        observer=observer,
     )
     dead_letters = DeadLetters(
         usecase.dead_letters_topic, group="bench", code_version="", model_version=""

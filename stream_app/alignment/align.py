@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from stream_app.features.engine.order import OrderKey, PartitionOrder
+from stream_app.observer.events import AlignmentGaveUp
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import Decode
 from stream_app.records.chunk import Chunk
 from stream_app.records.item import Item
@@ -91,7 +93,7 @@ class AlignStage:
         batch_max_bytes: int = 4 * 2**20,
         pause: Callable[[list[Partition]], None],
         resume: Callable[[list[Partition]], None],
-        on_gave_up: Callable[[Partition], None],
+        observer: Observer,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Times in seconds; `pause` and `resume` tell the transport to stop or go on fetching."""
@@ -105,7 +107,7 @@ class AlignStage:
         self._most_decoded = _DECODED_BATCHES * batch_max_records
         self._pause = pause
         self._resume = resume
-        self._on_gave_up = on_gave_up
+        self._observer = observer
         self._seen_at = -math.inf
         self._monotonic = monotonic
         self._lanes: dict[Partition, _Lane] = {}
@@ -233,7 +235,7 @@ class AlignStage:
                     lane.waited_since = now
                 if now - lane.waited_since >= self._wait:
                     lane.given_up = True
-                    self._on_gave_up(partition)
+                    self._observer.tell(AlignmentGaveUp(partition))
                     continue
             frontier = min(frontier, lane.known_at)
         return frontier

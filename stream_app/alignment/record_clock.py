@@ -14,6 +14,8 @@ from typing import Final
 
 from stream_app.errors import RefusedError
 from stream_app.features.usecase import TimeBounds
+from stream_app.observer.events import ClockCorrected
+from stream_app.observer.observer import Observer
 from stream_app.records.record import Record
 from stream_app.text.moments import in_utc
 from stream_app.waiting.retry import Patience
@@ -83,9 +85,9 @@ class RecordClock:
     def __init__(
         self,
         ahead_seconds: float,
+        observer: Observer,
         *,
         doubt: ClockDoubt | None = None,
-        on_corrected: Callable[[int], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """A timestamp that is absent, or later than the clock by `ahead_seconds`, counts as now.
@@ -94,7 +96,7 @@ class RecordClock:
         """
         self._ahead = ahead_seconds
         self._doubt = doubt
-        self._on_corrected = on_corrected
+        self._observer = observer
         self._clock = clock
 
     def __call__(self, records: Sequence[Record]) -> None:
@@ -109,4 +111,4 @@ class RecordClock:
                 record.known_at = now
                 corrected += 1
         if corrected:
-            self._on_corrected(corrected)
+            self._observer.tell(ClockCorrected(corrected))

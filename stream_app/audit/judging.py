@@ -14,6 +14,7 @@ from stream_app.audit.reading import place_of
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
 from stream_app.features.usecase import TimeBounds, UseCase
+from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
@@ -63,7 +64,7 @@ class Judge:
         self.replays = Replays(settings.application or usecase.name, settings.replay_secret)
         self.unbelieved_replays = 0
         """Records booked that call themselves replays and are none."""
-        self._decode = decode_stage(settings, usecase, times=self.times)
+        self._decode = decode_stage(settings, usecase, Observer(), times=self.times)
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
         self._partitions: dict[PartitionId, Partition] = {}

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
+from stream_app.observer.events import Progress
+from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -80,17 +82,20 @@ class Trial:
         settings: Settings,
         patience: Patience,
         source_id: Callable[[Partition], int],
+        observer: Observer,
         *,
-        on_progress: Callable[[], None] = lambda: None,
+        of: Literal["batches", "rebuilding"],
     ) -> None:
         """`source_id` says what the fences of a partition are kept under.
 
-        `on_progress` is called whenever the caller is not stuck but waits for the child.
+        `observer` is told of progress, with the work it belongs to (`of`), while the caller is not
+        stuck but waits for the child.
         """
         self._settings = settings
         self._patience = patience
         self._source_id = source_id
-        self._on_progress = on_progress
+        self._observer = observer
+        self._progress = Progress(of)
         self._child: subprocess.Popen[bytes] | None = None
         self._memory: ChildMemory | None = None
         self._connection: Connection | None = None
@@ -183,7 +188,7 @@ class Trial:
         except OSError:
             return self._death(stage)
         while True:
-            self._on_progress()
+            self._observer.tell(self._progress)
             self._memory.look()
             if self._patience.stopped():
                 self.close()

@@ -24,6 +24,8 @@ from stream_app.kafka.producers import (
     meaning,
     produce,
 )
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
@@ -91,7 +93,7 @@ class PublishStage:
         has_ended: Callable[[Partition], bool],
         look: Callable[[], None],
         stopping: Callable[[], bool],
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
     ) -> None:
         """`has_ended` says of an assignment whether it is over.
 
@@ -104,7 +106,7 @@ class PublishStage:
         self._has_ended = has_ended
         self._look = look
         self._stopping = stopping
-        self._on_waiting = on_waiting
+        self._observer = observer
         self._is_doubtful = False
         """Whether the topics should be looked at before anything is published again."""
 
@@ -187,7 +189,7 @@ class PublishStage:
                 if self._stopping():
                     raise StoppingError("stopped while waiting for acknowledgements")
                 if not seconds:
-                    self._on_waiting("kafka", True, "records are not acknowledged")
+                    self._observer.tell(WaitingBegan("kafka", "records are not acknowledged"))
                 seconds += 1
                 if seconds % _LOOK_SECONDS == 0:
                     self._look_meanwhile()
@@ -196,7 +198,7 @@ class PublishStage:
             raise
         finally:
             if seconds:
-                self._on_waiting("kafka", False, "")
+                self._observer.tell(WaitingEnded("kafka"))
 
     def _look_meanwhile(self) -> None:
         """Of a topic that is gone librdkafka would hear half a minute later."""

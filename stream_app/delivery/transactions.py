@@ -40,6 +40,7 @@ from stream_app.kafka.errors import is_dropped_with_another
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
+from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
@@ -70,7 +71,7 @@ class TransactionStage:
         group_metadata: Callable[[], Any],
         committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
         look: Callable[[], None],
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
@@ -80,7 +81,7 @@ class TransactionStage:
         """
         self._producers = producers
         self._transaction = Transaction(
-            producers, InTime(timeout_seconds, on_waiting), timeout_seconds=timeout_seconds
+            producers, InTime(timeout_seconds, observer), timeout_seconds=timeout_seconds
         )
         self._patience = patience
         self._refusals = refusals

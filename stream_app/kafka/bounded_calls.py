@@ -7,6 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
+
 __all__ = ["InTime"]
 
 _GRACE_SECONDS = 1.0
@@ -21,10 +24,10 @@ class InTime:
     issues 5456 and 5511).
     """
 
-    def __init__(self, seconds: float, on_waiting: Callable[[str, bool, str], None]) -> None:
+    def __init__(self, seconds: float, observer: Observer) -> None:
         """`seconds`: how long a call may take."""
         self._seconds = seconds
-        self._on_waiting = on_waiting
+        self._observer = observer
 
     def __call__(self, call: Callable[[], object]) -> None:
         """Return when `call` has; raises what it raises, and `TimeoutError` where it does not return."""
@@ -46,8 +49,8 @@ class InTime:
             pass
         else:
             return
-        self._on_waiting("kafka", True, "a transaction gets no answer")
+        self._observer.tell(WaitingBegan("kafka", "a transaction gets no answer"))
         try:
             answer.result(max(0.0, limit - _NAMED_SECONDS))
         finally:
-            self._on_waiting("kafka", False, "")
+            self._observer.tell(WaitingEnded("kafka"))

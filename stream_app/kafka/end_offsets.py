@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from stream_app.errors import StoppingError
 from stream_app.kafka.brokers import Brokers
@@ -18,12 +19,22 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.partition import Partition
 from stream_app.records.places import id_of
-from stream_app.telemetry.lag import PartitionLag
 from stream_app.waiting.retry import Patience
 
-__all__ = ["EndOffsets"]
+__all__ = ["EndOffsets", "PartitionLag"]
 
 _REQUEST_SECONDS = 5.0
+
+
+class PartitionLag(NamedTuple):
+    """How far behind the worker is on a partition."""
+
+    topic: str
+    partition: int
+    records: int | None
+    """Records not finished yet; None while the end of the partition is unknown."""
+    seconds: float
+    """Age of the oldest record not finished yet; 0 where there is none."""
 
 
 class EndOffsets:
@@ -37,12 +48,15 @@ class EndOffsets:
         partitions: Callable[[], Sequence[Partition]],
         patience: Patience,
         *,
+        when_idle: Callable[[], None],
+        on_crash: Callable[[BaseException], None],
         interval_seconds: float = 1.0,
     ) -> None:
-        self.on_crash: Callable[[BaseException], None] = lambda _: None
-        """Called by the thread when it cannot go on, or the worker must not."""
-        self.when_idle: Callable[[], None] = lambda: None
-        """Called at each look while no partition is assigned; may raise `ServiceAwayError`."""
+        """`when_idle` is called at each look while no partition is assigned; it may raise
+        `ServiceAwayError`. `on_crash` is called by the thread when it cannot go on, or the worker must
+        not."""
+        self._when_idle = when_idle
+        self._on_crash = on_crash
         self._brokers = brokers.within(_REQUEST_SECONDS)
         self._sources = sources
         self._commit = commit
@@ -95,7 +109,7 @@ class EndOffsets:
         except StoppingError:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
-            self.on_crash(error)
+            self._on_crash(error)
 
     def _look(self) -> None:
         partitions = list(self._partitions())
@@ -107,7 +121,7 @@ class EndOffsets:
         starts = self._brokers.starts(map(id_of, unknown))
         self._starts = {p: starts[id_of(p)] for p in unknown}
         if not partitions:
-            self.when_idle()
+            self._when_idle()
         now = time.time()
         behind = [p for p in partitions if self._records(p)]
         self._behind_since = {p: self._behind_since.get(p, now) for p in behind}

@@ -17,7 +17,11 @@ from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 
-__all__ = ["CommitStage", "Unfinished"]
+__all__ = ["CommitStage", "Settle", "Unfinished"]
+
+#: Waits until no batch with these partitions (None: any) is under way, for so many seconds (None:
+#: without end); returns whether that is so.
+Settle = Callable[[Collection[Partition] | None, float | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,6 @@ class CommitStage:
     """Keeps account of what was consumed and what is finished; safe to share between threads."""
 
     def __init__(self) -> None:
-        self.hurry: Callable[[], None] = lambda: None
-        """Called when somebody waits for work to be finished: what is put off need not be."""
         self.urgent = False
         """Whether somebody waits for a commit."""
         self.exclusive = threading.Lock()
@@ -222,7 +224,6 @@ class CommitStage:
                 return not self._in_flight
             return not any(partition in self._in_flight for partition in partitions)
 
-        self.hurry()
         with self._changed:
             return self._changed.wait_for(settled, timeout)
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
+from stream_app.observer.events import UnknownFields
+from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
@@ -35,7 +37,7 @@ class DecodeStage:
         times: TimeBounds,
         *,
         max_value_bytes: int,
-        on_unknown_fields: Callable[[str, int], None],
+        observer: Observer,
         replays: Replays | None = None,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is."""
@@ -43,7 +45,7 @@ class DecodeStage:
         self._replays = replays or Replays("")
         self._times = times
         self._max_value_bytes = max_value_bytes
-        self._on_unknown_fields = on_unknown_fields
+        self._observer = observer
         self._events: set[type[Event]] = set()
 
     def __call__(self, records: Sequence[Record]) -> list[Item]:
@@ -80,7 +82,7 @@ class DecodeStage:
             elif record.headers:
                 self._note_replay(item)
         for topic, count in unknown.items():
-            self._on_unknown_fields(topic, count)
+            self._observer.tell(UnknownFields(topic, count))
         return items
 
     def _note_replay(self, item: Item) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from stream_app.errors import StreamAppError
@@ -13,7 +13,6 @@ from stream_app.predictor.decode import out_of_range
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
-from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.text.causes import unless_told_to_end
 
@@ -38,27 +37,21 @@ class HalfAppliedError(StreamAppError):
 class EnrichStage:
     """Gives each trigger its row of features and keeps the batch's updates for the state stage."""
 
-    def __init__(
-        self,
-        engine: FeatureEngine,
-        state: StateStage,
-        times: TimeBounds,
-        rebuilding: Collection[Partition] = frozenset(),
-    ) -> None:
-        """Records of partitions in `rebuilding` neither read the state nor update it."""
+    def __init__(self, engine: FeatureEngine, state: StateStage, times: TimeBounds) -> None:
         self._engine = engine
         self._state = state
         self._times = times
-        self._rebuilding = rebuilding
         self._careful = 0
         """Batches still to be taken in record by record."""
 
     def __call__(self, batch: Batch) -> None:
         """Set `row` of each trigger and `batch.writes`; marks records whose features fail.
 
+        Records of partitions in `batch.rebuilding` neither read the state nor update it.
+
         Raises `StateLostError` and `HalfAppliedError`: the batch may be enriched again.
         """
-        batch.applied = {p: end for p, end in batch.ends.items() if p not in self._rebuilding}
+        batch.applied = {p: end for p, end in batch.ends.items() if p not in batch.rebuilding}
         batch.expected = self._state.expected(batch.applied)
         items = [item for item in batch.items if item.failure is None]
         fencing = {partition: self._state.fencing[partition] for partition in batch.ends}
@@ -66,7 +59,7 @@ class EnrichStage:
             item.source, ahead_until = fencing[item.record.partition]
             item.redelivered = item.offset < ahead_until
             item.degraded = None  # it may have been enriched before
-        if self._rebuilding:
+        if batch.rebuilding:
             items = self._without_state(batch, items)
         wanted = self._gather(items)
         items = [item for item in items if item.failure is None]

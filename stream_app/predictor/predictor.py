@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Protocol
 
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import Decode
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
@@ -16,19 +15,7 @@ from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.state.stage import StateStage
 
-__all__ = ["Around", "Predictor", "unwatched"]
-
-
-class Around(Protocol):
-    """What is done around a stage: it is timed, watched or told to somebody."""
-
-    def __call__(self, stage: str, records: Iterable[Record]) -> AbstractContextManager[None]:
-        """The context in which a stage works on records."""
-
-
-def unwatched(stage: str, records: Iterable[Record]) -> AbstractContextManager[None]:  # noqa: ARG001
-    """Nothing is done around a stage."""
-    return nullcontext()
+__all__ = ["Predictor"]
 
 
 class Predictor:
@@ -45,14 +32,13 @@ class Predictor:
         enrich: EnrichStage,
         score: ScoreStage,
         state: StateStage,
-        *,
-        around: Around = unwatched,
+        observer: Observer,
     ) -> None:
         self._decode = decode
         self._enrich = enrich
         self._score = score
         self.state = state
-        self._around = around
+        self._observer = observer
         self._numbers = count(1)
 
     def __call__(self, records: Sequence[Record]) -> Batch:
@@ -63,9 +49,9 @@ class Predictor:
         at a time: states in memory may be forgotten. Raises `StateLostError`.
         """
         batch = self.batch(self.decode(records), _ends(records))
-        with self._around("enrich", records):
+        with self._observer.stage("enrich", records):
             self._enrich.alone(batch)
-        with self._around("score", records):
+        with self._observer.stage("score", records):
             self._score(batch)
         return batch
 
@@ -80,12 +66,20 @@ class Predictor:
 
     def decode(self, records: Sequence[Record]) -> list[Item]:
         """An item for each record, in the same order: with an event, or with a failure."""
-        with self._around("decode", records):
+        with self._observer.stage("decode", records):
             return self._decode(records)
 
-    def batch(self, items: Sequence[Item], ends: dict[Partition, int]) -> Batch:
-        """A batch of decoded items; `ends`: the offset of each partition's last record in it."""
-        return Batch(next(self._numbers), items, ends=ends)
+    def batch(
+        self,
+        items: Sequence[Item],
+        ends: dict[Partition, int],
+        rebuilding: frozenset[Partition] = frozenset(),
+    ) -> Batch:
+        """A batch of decoded items; `ends`: the offset of each partition's last record in it.
+
+        Records of partitions in `rebuilding` neither read the state nor update it.
+        """
+        return Batch(next(self._numbers), items, ends=ends, rebuilding=rebuilding)
 
     def answer(self, batch: Batch) -> None:
         """Enrich and score a batch while others may be under way.
@@ -93,14 +87,10 @@ class Predictor:
         Raises `StateLostError` and `HalfAppliedError`: the same items can then be answered again, in
         a new batch.
         """
-        with self._around("enrich", _records(batch)):
+        with self._observer.stage("enrich", batch.records):
             self._enrich(batch)
-        with self._around("score", _records(batch)):
+        with self._observer.stage("score", batch.records):
             self._score(batch)
-
-
-def _records(batch: Batch) -> Iterator[Record]:
-    return (item.record for item in batch.items)
 
 
 def _ends(records: Iterable[Record]) -> dict[Partition, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,7 @@ from stream_app.features.stores import StateWrite
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["Batch", "Outgoing"]
 
@@ -44,8 +45,27 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""
+    rebuilding: frozenset[Partition] = frozenset()
+    """Partitions whose state was being rebuilt when the batch began its way."""
     applied: dict[Partition, int] = field(default_factory=dict)
-    """The same for the partitions whose records update the state with this batch: all but those
-    whose state is being rebuilt."""
+    """The offsets of `ends` for the partitions whose records update the state with this batch: all
+    but those whose state is being rebuilt."""
     expected: dict[Partition, int] = field(default_factory=dict)
     """The marks that the store was known to hold when the batch was enriched."""
+
+    @property
+    def records(self) -> BatchRecords:
+        """Its records, of which nobody needs a list."""
+        return BatchRecords(self)
+
+
+class BatchRecords:
+    """The records of a batch; costs nothing until they are iterated."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __iter__(self) -> Iterator[Record]:
+        return (item.record for item in self._batch.items)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError
@@ -21,12 +20,14 @@ from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.consumer_log import ConsumerLog
 from stream_app.kafka.errors import failure
 from stream_app.kafka.log_reader import LogReader, NoRecord, reading_properties
+from stream_app.observer.events import RecordsRebuilt
+from stream_app.observer.observer import Observer
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 from stream_app.records.record import Record
 
-__all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
+__all__ = ["RECORDS_A_STEP", "Rebuild"]
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,6 @@ _ENDED_SECONDS = 30.0
 
 #: Offsets of a partition, from the first up to and without the second, and the record at their end.
 _Read = tuple[Partition, int, int, Record | NoRecord | None]
-
-#: Entered with a stage's name and its records, while they are worked on.
-Work = Callable[[str, Sequence[Record]], AbstractContextManager[object]]
-
-
-def unwatched(_stage: str, _records: Sequence[Record]) -> AbstractContextManager[object]:
-    """Nobody looks."""
-    return nullcontext()
 
 
 class _Goal:
@@ -75,9 +68,7 @@ class Rebuild:
         consumer_properties: Mapping[str, Any],
         clock: RecordClock,
         predictor: Predictor,
-        *,
-        on_records: Callable[[int], None] = lambda _: None,
-        work: Work = unwatched,
+        observer: Observer,
     ) -> None:
         """`consumer_properties`: librdkafka's; it joins no group and commits nothing."""
         group = f"{consumer_properties['group.id']}-rebuild"
@@ -85,8 +76,7 @@ class Rebuild:
         self._clock = clock
         self._predictor = predictor
         self._state = predictor.state
-        self._on_records = on_records
-        self._work = work
+        self._observer = observer
         self._reader: LogReader | None = None
         self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
@@ -207,9 +197,9 @@ class Rebuild:
             has_ended = found is NoRecord.END and end < goal.target
             goal.ended_at = (goal.ended_at or time.monotonic()) if has_ended else None
         if reached:
-            with self._work("rebuild", records):
+            with self._observer.stage("rebuild", records):
                 self._write(records, reached)
-            self._on_records(len(records))
+            self._observer.tell(RecordsRebuilt(len(records)))
         with self._changed:
             for partition, end in removed.items():
                 partition.log_start = behind[partition].at = end

@@ -22,7 +22,9 @@ from typing import Literal
 
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import StateLostError
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import CommitStage, Settle
+from stream_app.observer.events import PartitionsRebuilding, WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
@@ -49,29 +51,26 @@ class Recovery:
         self,
         state: StateStage,
         commit: CommitStage,
+        settle: Settle,
         rebuild: Rebuild,
-        rebuilding: set[Partition],
         *,
         mode: Literal["fallback", "wait"],
         in_hand_records: int,
-        on_waiting: Callable[[str, bool, str], None],
-        on_partitions: Callable[[int], None],
+        observer: Observer,
+        on_crash: Callable[[BaseException], None],
     ) -> None:
-        """`rebuilding` is shared with the stage that enriches; only this one changes it.
-
-        `in_hand_records`: how many of one partition another worker may have in hand when it is given
-        away. `on_partitions` is told how many partitions are being rebuilt.
+        """`in_hand_records`: how many of one partition another worker may have in hand when it is given
+        away. `on_crash` is called by the thread that rebuilds, when it cannot go on.
         """
         self._state = state
         self._commit = commit
+        self._settle = settle
         self._rebuild = rebuild
-        self._rebuilding = rebuilding
+        self._rebuilding: set[Partition] = set()
         self._mode = mode
         self._in_hand = in_hand_records
-        self._on_waiting = on_waiting
-        self._on_partitions = on_partitions
-        self.on_crash: Callable[[BaseException], None] = lambda _: None
-        """Called by the thread that rebuilds, when it cannot go on."""
+        self._observer = observer
+        self._on_crash = on_crash
         self._positions: dict[Partition, int] = {}
         """Next offset of each partition held that has not begun its way, or of markers before it."""
         self._looked_at = 0.0
@@ -93,6 +92,11 @@ class Recovery:
         before them are missing.
         """
         return self._lost.is_set()
+
+    @property
+    def rebuilding(self) -> frozenset[Partition]:
+        """The partitions whose state is being rebuilt now: what their records read would be old."""
+        return frozenset(self._rebuilding)
 
     def stop(self) -> None:
         """End every wait and the rebuilding."""
@@ -156,7 +160,7 @@ class Recovery:
                 return
 
     def _look_again(self) -> None:
-        self._commit.settle(None, timeout=None)
+        self._settle(None, None)
         self._state.forget_all()
         self._lost.clear()
         held = [p for p in self._positions if not self._commit.is_revoked(p)]
@@ -193,7 +197,7 @@ class Recovery:
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
-        self._commit.settle([partition for partition, *_ in behind], timeout=None)
+        self._settle([partition for partition, *_ in behind], None)
         records = sum(self._positions[partition] - start for partition, start, _ in behind)
         log.warning(
             "the state of %d partitions is rebuilt from %d offsets of their logs; meanwhile %s",
@@ -211,7 +215,7 @@ class Recovery:
                 source_id=self._state.fencing[partition].source_id,
                 applied=applied,
             )
-        self._on_partitions(len(self._rebuilding))
+        self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
             self._thread.start()
@@ -221,7 +225,7 @@ class Recovery:
         left = self._wait_for_it()
         if not left and self._rebuilding:
             # What is in memory was read beside the rebuilding.
-            self._commit.settle(None, timeout=None)
+            self._settle(None, None)
             self._state.forget_all()
             arrived = list(self._rebuilding)
             self._forget(arrived)
@@ -238,14 +242,14 @@ class Recovery:
                     break
                 if not waiting:
                     waiting = True
-                    self._on_waiting("state", True, "it is rebuilt from the log")
+                    self._observer.tell(WaitingBegan("state", "it is rebuilt from the log"))
                 if self._stopping.is_set():
                     raise StoppingError("stopped while the state is rebuilt")
                 self._rebuild.wait(_WAIT_SECONDS)
             return left
         finally:
             if waiting:
-                self._on_waiting("state", False, "")
+                self._observer.tell(WaitingEnded("state"))
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""
@@ -261,7 +265,7 @@ class Recovery:
             self._rebuilding.difference_update(mine)
             for partition in mine:
                 partition.starts.rebuilding = False
-            self._on_partitions(len(self._rebuilding))
+            self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
 
     def _run(self) -> None:
         try:
@@ -275,7 +279,7 @@ class Recovery:
         except StoppingError:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
-            self.on_crash(error)
+            self._on_crash(error)
 
 
 def _check_origin(partition: Partition, applied: int) -> None:

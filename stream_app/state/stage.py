@@ -26,6 +26,8 @@ from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.states import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, StateUnreadableError, unique_versions
+from stream_app.observer.events import StateConflicts, StoreAsked
+from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
@@ -53,15 +55,12 @@ class StateStage:
         engine: FeatureEngine,
         store: Store,
         patience: Patience,
-        *,
-        on_seconds: Callable[[str, float], None],
-        on_conflicts: Callable[[int], None],
+        observer: Observer,
     ) -> None:
         self._engine = engine
         self._store = store
         self._patience = patience
-        self._on_seconds = on_seconds
-        self._on_conflicts = on_conflicts
+        self._observer = observer
         views = engine.features.views
         self._codecs = [StateCodec(view) for view in views]
         self._sums_up = [getattr(view.state, "sums_up", False) for view in views]
@@ -134,7 +133,7 @@ class StateStage:
             # As one object: the other thread may note progress meanwhile.
             marks = list(self._marks.copy().values())
             found = self._ask(lambda: self._store.read(missing, marks))
-            self._on_seconds("read", time.perf_counter() - started)
+            self._observer.tell(StoreAsked("read", time.perf_counter() - started))
             for view, (table, pairs) in enumerate(zip(self._tables, found, strict=True)):
                 for (entity, _), state in zip(pairs, self._unpack(view, pairs), strict=True):
                     table[entity] = state
@@ -209,9 +208,9 @@ class StateStage:
             partial(self._store.write, writes, list(progress.values())), before_waiting
         ):
             self.conflicted.set()
-            self._on_conflicts(len(conflicts))
+            self._observer.tell(StateConflicts(len(conflicts)))
             writes = self._reapply(batch, conflicts)
-        self._on_seconds("write", time.perf_counter() - started)
+        self._observer.tell(StoreAsked("write", time.perf_counter() - started))
         with self._marks_lock:
             for partition, written in progress.items():
                 if partition in self._marks:

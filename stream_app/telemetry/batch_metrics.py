@@ -1,4 +1,4 @@
-"""What became of a finished batch, told to metrics and log: everything is counted once, at the end."""
+"""What became of a finished batch: everything is counted once, at the end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_app.records.batch import Batch
+from stream_app.observer.events import BatchFinished
 from stream_app.records.item import Item
-from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["account_for"]
 
 
-def account_for(batch: Batch, metrics: Metrics, failure_log: FailureLog) -> None:
+def account_for(finished: BatchFinished, metrics: Metrics) -> None:
     """Count outcomes, predictions, dead letters and latencies of a finished batch."""
     now = time.time()
-    items = batch.items
-    failed = [item for item in items if item.failure is not None]
-    served = [item for item in items if item.served is not None and item.failure is None]
+    items, served, failed = finished.batch.items, finished.served, finished.failed
     topics = {
         "predicted": _topics(served),
         "dead_lettered": _topics(failed),
@@ -39,7 +36,6 @@ def account_for(batch: Batch, metrics: Metrics, failure_log: FailureLog) -> None
     )  # fmt: skip
     for kind, count in letters.items():
         metrics.dead_letters(*kind, count)
-    failure_log(len(items), failed)
     ahead = sum([item.ahead for item in items])
     if ahead:
         metrics.state_ahead(ahead)

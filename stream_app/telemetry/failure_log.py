@@ -12,9 +12,10 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from stream_app.observer.events import BatchFinished
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
@@ -62,12 +63,12 @@ class FailureLog:
         self._bugs: Counter[_Kind] = Counter()
         self._next_alarm = 0.0
 
-    def __call__(self, records: int, failed: Sequence[Item]) -> None:
-        """Tell of a finished batch of so many records, some of which failed."""
+    def __call__(self, finished: BatchFinished) -> None:
+        """Tell of the records of a finished batch that failed."""
         now = self._monotonic()
         with self._lock:
-            self._records += records
-            for item in failed:
+            self._records += len(finished.batch.items)
+            for item in finished.failed:
                 self._note(item, now)
             self._tell_untold(now)
             if self._bugs:

@@ -47,6 +47,7 @@ class Health:
         self._before_answering = before_answering
         self._waiting: dict[str, _Wait] = {}
         self._ready = False
+        self._leaving = False
         self._why = "The worker is starting."
 
     def beat(self) -> None:
@@ -71,10 +72,16 @@ class Health:
                 self._beat = self._clock()
 
     def ready(self, ready: bool, why: str = "") -> None:
-        """Say whether the worker can do its work, and if not, why."""
+        """Say whether the worker can do its work, and if not, why; of no effect once it leaves."""
         with self._lock:
-            self._ready = ready
-            self._why = why
+            if not self._leaving:
+                self._ready = ready
+                self._why = why
+
+    def leaving(self, why: str) -> None:
+        """Say that the worker ends, and why: it is not ready any more, whatever else is said."""
+        with self._lock:
+            self._leaving, self._ready, self._why = True, False, why
 
     def liveness(self) -> Answer:
         """Whether the worker should be left alone rather than restarted."""

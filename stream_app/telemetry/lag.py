@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-__all__ = ["LagCollector", "PartitionLag"]
+from stream_app.kafka.end_offsets import PartitionLag
+from stream_app.telemetry.catalogue import CATALOGUE
+
+__all__ = ["LAG_METRICS", "LagCollector"]
 
 _LOG = logging.getLogger(__name__)
 _LABELS = ("topic", "partition")
+_RECORDS: Final = "stream_app_consumer_lag_records"
+_SECONDS: Final = "stream_app_consumer_lag_seconds"
 
+LAG_METRICS: Final = frozenset({_RECORDS, _SECONDS})
+"""Exported by `LagCollector`."""
 
-class PartitionLag(NamedTuple):
-    """How far behind the worker is on a partition."""
-
-    topic: str
-    partition: int
-    records: int | None
-    """Records not finished yet; None while the end of the partition is unknown."""
-    seconds: float
-    """Age of the oldest record not finished yet; 0 where there is none."""
+_DOCS: Final = {spec.name: spec.doc for spec in CATALOGUE}
 
 
 class LagCollector(Collector):
-    """Asks `source` at each scrape: a number that the work loop set would stand still with it."""
+    """Asks its source at each scrape: a number that the work loop set would stand still with it."""
 
-    def __init__(self, records: tuple[str, str], seconds: tuple[str, str]) -> None:
-        """Take name and documentation of the two families."""
-        self._records = records
-        self._seconds = seconds
-        self.source: Callable[[], Iterable[PartitionLag]] | None = None
+    def __init__(self, source: Callable[[], Iterable[PartitionLag]]) -> None:
+        """`source` is asked on the thread of the server."""
+        self._source = source
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Name the families, so that the registry refuses others of those names."""
@@ -43,7 +40,7 @@ class LagCollector(Collector):
         """Return the lag of each partition; none if the source fails, which is logged."""
         records, seconds = families = self._families()
         try:
-            for lag in list(self.source()) if self.source else []:
+            for lag in list(self._source()):
                 labels = [lag.topic, str(lag.partition)]
                 seconds.add_metric(labels, lag.seconds)
                 if lag.records is not None:
@@ -54,6 +51,6 @@ class LagCollector(Collector):
 
     def _families(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
         return (
-            GaugeMetricFamily(*self._records, labels=_LABELS),
-            GaugeMetricFamily(*self._seconds, labels=_LABELS),
+            GaugeMetricFamily(_RECORDS, _DOCS[_RECORDS], labels=_LABELS),
+            GaugeMetricFamily(_SECONDS, _DOCS[_SECONDS], labels=_LABELS),
         )

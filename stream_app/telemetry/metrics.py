@@ -6,10 +6,8 @@ once a record.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +24,13 @@ from prometheus_client import (
 
 from stream_app.telemetry.catalogue import CATALOGUE, MetricSpec
 from stream_app.telemetry.histogram import Buckets, BulkHistogram
-from stream_app.telemetry.lag import LagCollector, PartitionLag
+from stream_app.telemetry.lag import LAG_METRICS
 from stream_app.wire.reasons import label
 
-__all__ = ["Metrics", "PartitionLag", "StageTimer"]
+__all__ = ["Metrics"]
 
 _KINDS: dict[str, Any] = {"counter": Counter, "gauge": Gauge}
+_STAGES: Final = frozenset({"align", "decode", "enrich", "score", "publish", "state"})
 
 
 class _Registry(CollectorRegistry):
@@ -44,37 +43,15 @@ class _Registry(CollectorRegistry):
             yield family
 
 
-class StageTimer:
-    """Times what happens in a `with` block. A new one each time: batches overlap."""
-
-    __slots__ = ("_observe", "_start")
-
-    def __init__(self, observe: Callable[[float], None]) -> None:
-        self._observe = observe
-        self._start = 0.0
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._observe(time.perf_counter() - self._start)
-
-
 class Metrics:
     """The worker's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry: CollectorRegistry = _Registry()
         specs = {spec.name.removeprefix("stream_app_"): spec for spec in CATALOGUE}
-        lag = [specs.pop("consumer_lag_records"), specs.pop("consumer_lag_seconds")]
-        self._metrics = {name: self._make(spec) for name, spec in specs.items()}
-        self._lag = LagCollector((lag[0].name, lag[0].doc), (lag[1].name, lag[1].doc))
-        self.registry.register(self._lag)
+        self._metrics = {
+            name: self._make(spec) for name, spec in specs.items() if spec.name not in LAG_METRICS
+        }
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -93,9 +70,10 @@ class Metrics:
             {"version": version, "model": model, "model_version": model_version}
         )
 
-    def stage(self, name: str) -> StageTimer:
-        """Time a stage of a batch: ``with metrics.stage("decode"): ...``."""
-        return StageTimer(self._child("stage_seconds", name).observe)
+    def stage(self, name: str, seconds: float) -> None:
+        """Count the time that a batch took in a stage; others than a batch's are left out."""
+        if name in _STAGES:
+            self._child("stage_seconds", name).observe(seconds)
 
     def batch(self, records: int) -> None:
         """Count a batch of so many records."""
@@ -132,7 +110,7 @@ class Metrics:
         self._child("redis_seconds", operation).observe(seconds)
 
     def commit(self, seconds: float) -> None:
-        """Count one commit that succeeded."""
+        """Count one commit that was answered."""
         self._commit.observe(seconds)
 
     def commit_failures(self, count: int = 1) -> None:
@@ -185,10 +163,6 @@ class Metrics:
     def skipped_at_start(self, topic: str, partition: int, count: int) -> None:
         """Count records that a new group begins behind."""
         self._child("records_skipped_at_start", topic, str(partition)).inc(count)
-
-    def watch_lag(self, source: Callable[[], Iterable[PartitionLag]]) -> None:
-        """Ask `source` for the lag at each scrape, on the server's thread."""
-        self._lag.source = source
 
     def _child(self, name: str, *labels: str) -> Any:
         key = (name, *labels)

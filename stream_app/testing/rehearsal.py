@@ -11,12 +11,15 @@ from stream_app.alignment.align import AlignStage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import CrashIsolation
+from stream_app.delivery.publish import Publishing
 from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source, Store
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import Model, load_models
+from stream_app.observer.events import BatchFinished
+from stream_app.observer.observer import Observer, on
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.batch import Batch
 from stream_app.records.chunk import Chunk
@@ -24,14 +27,13 @@ from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
-from stream_app.telemetry.metrics import Metrics
 from stream_app.testing.topics import MemoryTopics, Place
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
+from stream_app.worker.deliver_thread import DeliverThread
 from stream_app.worker.pipeline import Pipeline, Stages
-from stream_app.worker.watchdog import Watchdog
 
 __all__ = ["Rehearsal"]
 
@@ -73,7 +75,14 @@ class Rehearsal:
             place: _partition(self.usecase, place, topics.committed.get(place, 0))
             for place in topics.logs
         }
-        self._stages = self._build(models)
+        self._observer = Observer(
+            [on(BatchFinished, lambda finished: self.finished.append(finished.batch))]
+        )
+        publishing = _Publishing(topics)
+        self._deliver_thread = DeliverThread(
+            publishing, self._commit, self._observer, on_crash=self._crash
+        )
+        self._stages = self._build(models, publishing)
 
     @classmethod
     def load(cls, usecase: UseCase, artifacts: Path) -> Rehearsal:
@@ -94,34 +103,24 @@ class Rehearsal:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-
-        def crash(error: BaseException) -> None:
-            self.failure = self.failure or error
-            ended.set()
-
-        pipeline = Pipeline(
-            self._stages,
-            Metrics(),
-            Watchdog(60.0),
-            depth=self._settings.pipeline_depth,
-            on_finished=self.finished.append,
-            on_crash=crash,
-        )
+        depth = self._settings.pipeline_depth
+        pipeline = Pipeline(self._stages, self._deliver_thread, self._observer, depth=depth)
         try:
             for chunk in self._chunks():
                 await pipeline(chunk)
-                if ended.is_set():
+                if self.failure is not None:
                     return
                 self._commit_what_is_due()
-            await loop.run_in_executor(None, self._commit.settle, None, None)
-            await asyncio.sleep(0)  # let a crash be told that came with the last batch
-            if not ended.is_set():
+            await loop.run_in_executor(None, self._deliver_thread.settle, None, None)
+            if self.failure is None:
                 self._commit_what_is_due()
         except Exception as error:  # noqa: BLE001 - raised by `run`
-            crash(error)
+            self._crash(error)
         finally:
             pipeline.close()
+
+    def _crash(self, error: BaseException) -> None:
+        self.failure = self.failure or error
 
     def _chunks(self) -> list[Chunk]:
         """What polls bring: the assignment first, then every record, partitions in turns."""
@@ -146,19 +145,19 @@ class Rehearsal:
             self.topics.commit((partition.topic, partition.number), offset)
             self._commit.committed(partition, offset)
 
-    def _build(self, models: Sequence[Model]) -> Stages:
-        settings, usecase = self._settings, self.usecase
-        patience = Patience(initial_seconds=0.01, max_seconds=0.1, on_waiting=lambda *_: None)
-        predictor = make_predictor(settings, usecase, models, self.store, patience)
+    def _build(self, models: Sequence[Model], publishing: Publishing) -> Stages:
+        settings, usecase, observer = self._settings, self.usecase, self._observer
+        patience = Patience(initial_seconds=0.01, max_seconds=0.1, observer=observer)
+        predictor = make_predictor(settings, usecase, models, self.store, patience, observer)
         champion = models[0]
         return Stages(
-            clock=RecordClock(settings.clock_ahead_seconds),
+            clock=RecordClock(settings.clock_ahead_seconds, observer),
             align=AlignStage(
                 batch_max_records=settings.batch_max_records,
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda _: None,
                 resume=lambda _: None,
-                on_gave_up=lambda _: None,
+                observer=observer,
             ),
             isolation=CrashIsolation(_NoTrial(), self._commit, starts=1, region_records=0),
             predictor=predictor,
@@ -173,16 +172,16 @@ class Rehearsal:
                     ),
                 ]
             ),
-            publish=_Publishing(self.topics),
+            publish=publishing,
             recovery=Recovery(
                 predictor.state,
                 self._commit,
+                self._deliver_thread.settle,
                 _NoRebuild(),  # type: ignore[arg-type]
-                set(),
                 mode="wait",
                 in_hand_records=0,
-                on_waiting=lambda *_: None,
-                on_partitions=lambda _: None,
+                observer=observer,
+                on_crash=self._crash,
             ),
             commit=self._commit,
         )

@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stream_app.observer.events import OutageBegan, OutageEnded, WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
+
 __all__ = ["Absences"]
 
 log = logging.getLogger(__name__)
@@ -34,37 +37,47 @@ class Absences:
 
     def __init__(
         self,
+        observer: Observer,
         *,
-        on_change: Callable[[str, bool, str], None],
+        explained: Callable[[str, str], str] = lambda _, why: why,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_change` is told when the first begins to wait for a service, when the reason is
-        another, and when the last ends."""
-        self._on_change = on_change
+        """`observer` is told when the first begins to wait for a service, when the reason is another,
+        and when the last ends. `explained` adds to a service and why it is waited for what else is
+        known."""
+        self._observer = observer
+        self._explained = explained
         self._clock = clock
         self._lock = threading.Lock()
         self._waits: dict[str, _Wait] = {}
 
-    def __call__(self, service: str, waiting: bool, why: str = "") -> None:
-        """The calling thread waits for a service, or (`waiting` false) does not any more."""
-        thread = threading.current_thread()
+    def began(self, wait: WaitingBegan) -> None:
+        """The calling thread waits for a service."""
+        service, thread = wait.service, threading.current_thread()
+        why = self._explained(service, wait.why)
         with self._lock:
-            wait = self._waits.get(service)
-            if waiting and wait is None:
+            known = self._waits.get(service)
+            if known is None:
                 self._waits[service] = _Wait(self._clock(), {thread}, why, {why})
-                self._on_change(service, True, why)
+                self._observer.tell(OutageBegan(service, why))
                 log.warning("waiting for %s%s", service, f": {why}" if why else "")
-            elif wait is not None and waiting:
-                wait.threads.add(thread)
-                if why and why != wait.why:
-                    wait.why = why
-                    self._on_change(service, True, why)
-                if why not in wait.reasons and len(wait.reasons) < _REASONS:
-                    # At first it is a connection that broke; why there is no new one comes later.
-                    wait.reasons.add(why)
-                    log.warning("%s is still away: %s", service, why)
-            elif wait is not None:
-                self._end(service, wait, {thread}, why)
+                return
+            known.threads.add(thread)
+            if why and why != known.why:
+                known.why = why
+                self._observer.tell(OutageBegan(service, why))
+            if why not in known.reasons and len(known.reasons) < _REASONS:
+                # At first it is a connection that broke; why there is no new one comes later.
+                known.reasons.add(why)
+                log.warning("%s is still away: %s", service, why)
+
+    def ended(self, wait: WaitingEnded) -> None:
+        """The calling thread does not wait for a service any more."""
+        with self._lock:
+            known = self._waits.get(wait.service)
+            if known is not None:
+                outcome = "given up" if wait.is_given_up else "back"
+                self._end(wait.service, known, {threading.current_thread()}, outcome)
 
     def forget_the_dead(self) -> None:
         """End the waits of threads that have ended: whatever ended them, they wait no more."""
@@ -73,12 +86,12 @@ class Absences:
                 dead = {each for each in wait.threads if not each.is_alive()}
                 self._end(service, wait, dead, "given up")
 
-    def _end(self, service: str, wait: _Wait, threads: set[threading.Thread], why: str) -> None:
+    def _end(self, service: str, wait: _Wait, threads: set[threading.Thread], outcome: str) -> None:
         if not threads & wait.threads:
             return
         wait.threads -= threads
         if not wait.threads:
             del self._waits[service]
-            self._on_change(service, False, "")
+            self._observer.tell(OutageEnded(service))
             seconds = self._clock() - wait.since
-            log.info("%s is %s after %.1f s", service, why or "back", seconds)
+            log.info("%s is %s after %.1f s", service, outcome, seconds)

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError, StoppingError
 from stream_app.features.stores import StoreUnavailableError
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 
 __all__ = ["Patience"]
 
@@ -25,20 +27,20 @@ class Patience:
         *,
         initial_seconds: float,
         max_seconds: float,
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
         refusal_seconds: float = math.inf,
         explained: Callable[[ServiceAwayError], ServiceAwayError] = lambda absence: absence,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Waits grow from `initial_seconds` to `max_seconds`, each with full jitter.
 
-        `on_waiting` is told service, whether it is waited for, and why: at each failure, and
-        once when it is over, however that ends ("given up" where it is not there again). A service that does nothing but refuse
-        (`RefusedError`) for `refusal_seconds` means it. `explained` adds what is known of an absence.
+        `observer` is told of a wait at each failure, and once when it is over, however that ends.
+        A service that does nothing but refuse (`RefusedError`) for `refusal_seconds` means it.
+        `explained` adds what is known of an absence.
         """
         self._initial = initial_seconds
         self._max = max_seconds
-        self._on_waiting = on_waiting
+        self._observer = observer
         self._refusal = refusal_seconds
         self._explained = explained
         self._monotonic = monotonic
@@ -72,7 +74,7 @@ class Patience:
                 except (ServiceAwayError, StoreUnavailableError) as error:
                     known = self._explained(error) if isinstance(error, ServiceAwayError) else error
                     first, waiting, is_away = not waiting, True, True
-                    self._on_waiting(service, True, str(known))
+                    self._observer.tell(WaitingBegan(service, str(known)))
                     refused_since = self._refused(known, refused_since)
                     if first and before_waiting is not None:
                         before_waiting()
@@ -85,7 +87,7 @@ class Patience:
                 wait = min(self._max, wait * 2)
         finally:
             if waiting:
-                self._on_waiting(service, False, "given up" if is_away else "")
+                self._observer.tell(WaitingEnded(service, is_given_up=is_away))
 
     def _refused(self, error: Exception, since: float | None) -> float | None:
         """Since when the service has done nothing but refuse; raises `FatalError` after a while."""

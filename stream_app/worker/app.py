@@ -124,7 +124,7 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
 
     @app.agent(events, name="predict")  # type: ignore[untyped-decorator]
     async def predict(stream: Any) -> None:
-        pipeline = worker.pipeline(on_crash=app.fail)
+        pipeline = worker.pipeline()
         try:
             async for event in stream.noack().events():
                 await pipeline(event.value)

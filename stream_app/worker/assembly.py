@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import Attempt, guarded
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
-from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild, Work, unwatched
-from stream_app.telemetry.metrics import Metrics
+from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild
 from stream_app.waiting.retry import Patience
 
 __all__ = ["make_rebuild", "record_clock"]
@@ -24,12 +23,11 @@ def record_clock(
     settings: Settings,
     usecase: UseCase,
     patience: Patience,
-    *,
-    on_corrected: Callable[[int], None] = lambda _: None,
+    observer: Observer,
 ) -> RecordClock:
     """What dates a use case's records."""
     doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
-    return RecordClock(settings.clock_ahead_seconds, doubt=doubt, on_corrected=on_corrected)
+    return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
 
 
 def make_rebuild(
@@ -38,15 +36,16 @@ def make_rebuild(
     application: str,
     store: Store,
     patience: Patience,
-    metrics: Metrics,
+    observer: Observer,
     attempt: Attempt | None = None,
-    work: Work = unwatched,
 ) -> Rebuild:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
-    `attempt` tries records that may end the process; `work` watches over each step.
+    `attempt` tries records that may end the process.
     """
-    plain = decode_stage(settings, usecase)
+    # What is wrong with a record was told when it was read first.
+    untold = Observer()
+    plain = decode_stage(settings, usecase, untold)
     decode = (
         plain
         if attempt is None
@@ -56,17 +55,7 @@ def make_rebuild(
     )
     return Rebuild(
         settings.consumer_properties(application),
-        record_clock(settings, usecase, patience),
-        make_predictor(
-            settings,
-            usecase,
-            (),
-            store,
-            patience,
-            decode=decode,
-            on_seconds=metrics.redis_seconds,
-            on_conflicts=metrics.state_conflicts,
-        ),
-        on_records=metrics.rebuilt_records,
-        work=work,
+        record_clock(settings, usecase, patience, untold),
+        make_predictor(settings, usecase, (), store, patience, observer, decode=decode),
+        observer,
     )

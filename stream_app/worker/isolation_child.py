@@ -11,8 +11,7 @@ import contextlib
 import faulthandler
 import signal
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,8 @@ from stream_app.errors import RefusedError, ServiceAwayError, StreamAppError
 from stream_app.features.stores import StateLostError, StoreUnavailableError
 from stream_app.features.usecase import UseCase
 from stream_app.models import load_models
+from stream_app.observer.events import StageBegan
+from stream_app.observer.observer import Observer, on
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -50,7 +51,7 @@ class _Impatient(Patience):
     """Asks once; an absence is waited for by the worker."""
 
     def __init__(self) -> None:
-        super().__init__(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+        super().__init__(initial_seconds=0.0, max_seconds=0.0, observer=Observer())
 
     def __call__(
         self,
@@ -68,17 +69,13 @@ class _Trial:
     """Takes one record as far as the score; waits for nothing and changes nothing outside."""
 
     def __init__(self, settings: Settings, usecase: UseCase, say: Callable[..., None]) -> None:
-        def announced(stage: str, records: Iterable[Record]) -> AbstractContextManager[None]:  # noqa: ARG001
-            say("stage", stage)
-            return nullcontext()
-
         self._predictor = make_predictor(
             settings,
             usecase,
             load_models(usecase, settings.artifacts),
             open_store(settings, usecase, settings.application or usecase.name),
             _Impatient(),
-            around=announced,
+            Observer([on(StageBegan, lambda begun: say("stage", begun.stage))]),
         )
 
     def __call__(self, given: Given) -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -32,16 +32,15 @@ from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.batch import Batch
 from stream_app.records.chunk import Chunk
 from stream_app.records.item import Item
-from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
-from stream_app.telemetry.metrics import Metrics
 from stream_app.wire.outgoing import OutgoingRecords
-from stream_app.worker.watchdog import Watchdog
+from stream_app.worker.deliver_thread import DeliverThread
 
 __all__ = ["Pipeline", "Stages"]
 
@@ -66,27 +65,19 @@ class Pipeline:
     def __init__(
         self,
         stages: Stages,
-        metrics: Metrics,
-        watchdog: Watchdog,
+        deliver_thread: DeliverThread,
+        observer: Observer,
         *,
         depth: int,
-        on_finished: Callable[[Batch], None],
-        on_crash: Callable[[BaseException], None],
     ) -> None:
-        """`depth`: batches that may be under way at once. `on_crash` is called once, at most."""
+        """`depth`: batches that may be under way at once."""
         self._stages = stages
-        self._metrics = metrics
-        self._watchdog = watchdog
-        self._on_finished = on_finished
-        self._on_crash = on_crash
+        self._deliver_thread = deliver_thread
+        self._observer = observer
         self._slots = asyncio.Semaphore(depth)
         self._compute_thread = ThreadPoolExecutor(1, "compute")
-        self._deliver_thread = ThreadPoolExecutor(1, "deliver")
-        self._crashed = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        stages.commit.hurry = self._hurry
-        stages.recovery.on_crash = self._crash_on_loop
 
     async def __call__(self, chunk: Chunk) -> None:
         """Take one chunk: return when all that it released is on its way to be delivered."""
@@ -106,7 +97,7 @@ class Pipeline:
             delivered.add_done_callback(self._on_loop(self._delivered))
 
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
-        stages, timed = self._stages, self._timed
+        stages, timed = self._stages, self._observer.stage
         if chunk.revoked:
             stages.recovery.give_up(chunk.revoked)
         if chunk.assigned:
@@ -127,11 +118,11 @@ class Pipeline:
             if predictor.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
                 # and read it anew.
-                stages.commit.settle(None, timeout=None)
+                self._deliver_thread.settle(None, None)
                 predictor.state.forget_all()
             stages.recovery.ready()
             mine, ends = stages.commit.admit(released)
-            batch = predictor.batch(mine, ends)
+            batch = predictor.batch(mine, ends, stages.recovery.rebuilding)
             try:
                 predictor.answer(batch)
                 stages.outgoing(batch)
@@ -149,27 +140,14 @@ class Pipeline:
                 stages.recovery.admitted(ends)
                 return batch
 
-    @contextlib.contextmanager
-    def _timed(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
-        with self._metrics.stage(stage), self._watchdog.work(stage, records):
-            yield
-
     def _deliver(self, batch: Batch) -> None:
-        stages, timed = self._stages, self._timed
-        if self._crashed:
-            stages.commit.abandoned(batch)
-            return
-        try:
-            with timed("publish", _records(batch)):
-                stages.publish(batch)
-            with timed("state", _records(batch)), self._left_to_recovery():
-                if not stages.recovery.is_lost:
-                    stages.predictor.state.write(batch, stages.publish.suspend)
-            with self._watchdog.work("finish", _records(batch)):
-                self._finished(stages.publish.finish(batch))
-        except BaseException:
-            self._crash(batch)
-            raise
+        stages, timed = self._stages, self._observer.stage
+        with timed("publish", batch.records):
+            stages.publish(batch)
+        with timed("state", batch.records), self._left_to_recovery():
+            if not stages.recovery.is_lost:
+                stages.predictor.state.write(batch, stages.publish.suspend)
+        self._deliver_thread.finish(batch)
 
     @contextlib.contextmanager
     def _left_to_recovery(self) -> Iterator[None]:
@@ -179,57 +157,21 @@ class Pipeline:
         except StateLostError as error:
             self._stages.recovery.lost(error)
 
-    def _flush(self) -> None:
-        if self._crashed:
-            return
-        try:
-            with self._watchdog.work("finish", ()):
-                self._finished(self._stages.publish.flush())
-        except BaseException:
-            self._crash()
-            raise
-
-    def _finished(self, batches: list[Batch]) -> None:
-        for batch in batches:
-            self._stages.commit.finished(batch, committed=self._stages.publish.commits_offsets)
-            self._on_finished(batch)
-
-    def _crash(self, *batches: Batch) -> None:
-        self._crashed = True
-        put_off = self._stages.publish.abandon()
-        for batch in {id(batch): batch for batch in (*batches, *put_off)}.values():
-            self._stages.commit.abandoned(batch)
-
     def _on_loop(self, call: Callable[[Future[None]], None]) -> Callable[[Future[None]], None]:
         def schedule(done: Future[None]) -> None:
             self._loop.call_soon_threadsafe(call, done)
 
         return schedule
 
-    def _delivered(self, delivered: Future[None]) -> None:
+    def _delivered(self, _: Future[None]) -> None:
         self._slots.release()
-        self._note(delivered)
-        put_off = self._stages.publish.put_off_seconds
+        put_off = self._deliver_thread.put_off_seconds
         if put_off is not None and self._timer is None:
             self._timer = self._loop.call_later(put_off, self._time_is_up)
 
     def _time_is_up(self) -> None:
         self._timer = None
-        self._hurry()
-
-    def _hurry(self) -> None:
-        """Finish what was put off, once all batches before it are delivered."""
-        if self._stages.publish.commits_offsets:
-            with contextlib.suppress(RuntimeError):  # it was shut down: nothing is put off
-                flushed = self._deliver_thread.submit(self._flush)
-                flushed.add_done_callback(self._on_loop(self._note))
-
-    def _crash_on_loop(self, error: BaseException) -> None:
-        self._loop.call_soon_threadsafe(self._on_crash, error)
-
-    def _note(self, done: Future[None]) -> None:
-        if (error := done.exception()) is not None:
-            self._on_crash(error)
+        self._deliver_thread.flush_soon()
 
     def _abandon(self, computed: Future[Batch | None]) -> None:
         if not computed.cancelled() and computed.exception() is None:
@@ -240,9 +182,4 @@ class Pipeline:
     def close(self) -> None:
         """Take no more chunks; what is on its way to be delivered goes on."""
         self._compute_thread.shutdown(wait=False, cancel_futures=True)
-        self._hurry()
-        self._deliver_thread.shutdown(wait=False)
-
-
-def _records(batch: Batch) -> Iterator[Record]:
-    return (item.record for item in batch.items)
+        self._deliver_thread.close()

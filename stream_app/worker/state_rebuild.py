@@ -20,11 +20,11 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.errors import asked_by_command
 from stream_app.kafka.topic_ids import Sources
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
-from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.worker.assembly import make_rebuild
 
@@ -57,7 +57,6 @@ def rebuild_state(
     *,
     since: float | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-    on_waiting: Callable[[str, bool, str], None] = lambda *_: None,
 ) -> Rebuilt:
     """Rebuild and switch over; raises `ConfigurationError` where there is no state to rebuild.
 
@@ -67,10 +66,11 @@ def rebuild_state(
     if not usecase.features.views:
         raise ConfigurationError(f"{usecase.name} declares no views: it has no state")
     application = settings.application or usecase.name
+    observer = Observer()
     patience = Patience(
         initial_seconds=settings.backoff_initial_seconds,
         max_seconds=settings.backoff_max_seconds,
-        on_waiting=on_waiting,
+        observer=observer,
         refusal_seconds=settings.refusal_seconds,
     )
     asked = partial(_asked, patience)
@@ -89,7 +89,7 @@ def rebuild_state(
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
         successor = asked(store.successor)
-        rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
+        rebuild = make_rebuild(settings, usecase, application, successor, patience, observer)
         for (place, partition), source_id in zip(partitions.items(), ids, strict=True):
             rebuild.begin(partition, starts[place], ends[place], source_id=source_id, applied=-1)
             if starts[place] == ends[place] > 0:

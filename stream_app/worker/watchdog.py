@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Final
 
 from stream_app.records.record import Record
@@ -41,29 +40,20 @@ _FLUSH_SECONDS: Final = 5.0
 
 
 class Work:
-    """What a thread has in hand: ``with watchdog.work(stage, records): ...``."""
+    """What a thread has in hand."""
 
-    __slots__ = ("_watchdog", "outer", "records", "since", "stage", "thread", "waits_for")
+    __slots__ = ("outer", "records", "since", "stage", "thread", "waits_for")
 
-    def __init__(self, watchdog: Watchdog, stage: str, records: Iterable[Record]) -> None:
-        self._watchdog = watchdog
+    def __init__(
+        self, stage: str, records: Iterable[Record], thread: int, since: float, outer: Work | None
+    ) -> None:
         self.stage = stage
         self.records = records
-        self.since = 0.0
-        self.thread = 0
-        self.outer: Work | None = None
+        self.thread = thread
+        self.since = since
+        self.outer = outer
+        """What the thread goes on with afterwards."""
         self.waits_for: str | None = None
-
-    def __enter__(self) -> None:
-        self._watchdog._began(self)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._watchdog._ended(self)
 
 
 class Watchdog(threading.Thread):
@@ -88,38 +78,36 @@ class Watchdog(threading.Thread):
 
     # Called by the threads that work.
 
-    def work(self, stage: str, records: Iterable[Record]) -> Work:
-        """Begin a piece of work, in a `with` block; it may be within another.
+    def began(self, stage: str, records: Iterable[Record]) -> None:
+        """The calling thread begins a piece of work; it may be within another.
 
-        `records` is iterated when it must be named, and only then: a generator will do.
+        `records` is iterated when it must be named, and only then.
         """
-        return Work(self, stage, records)
+        thread = threading.get_ident()
+        outer = self._in_hand.get(thread)
+        self._in_hand[thread] = Work(stage, records, thread, self._clock(), outer)
 
-    def waiting(self, service: str, waiting: bool) -> None:
-        """The calling thread waits for a service, or does not any more: then its time begins anew."""
+    def ended(self) -> None:
+        """The piece of work that the calling thread began last has ended."""
+        work = self._in_hand[threading.get_ident()]
+        if work.outer is None:
+            del self._in_hand[work.thread]
+        else:
+            work.outer.since = self._clock()
+            self._in_hand[work.thread] = work.outer
+
+    def waits_for(self, service: str | None) -> None:
+        """The calling thread waits for a service, or (None) does not any more: its time begins anew."""
         work = self._in_hand.get(threading.get_ident())
         if work is not None:
             work.since = self._clock()
-            work.waits_for = service if waiting else None
+            work.waits_for = service
 
     def progress(self) -> None:
         """The calling thread got on with work that consists of many pieces: its time begins anew."""
         work = self._in_hand.get(threading.get_ident())
         if work is not None:
             work.since = self._clock()
-
-    def _began(self, work: Work) -> None:
-        work.thread = threading.get_ident()
-        work.since = self._clock()
-        work.outer = self._in_hand.get(work.thread)
-        self._in_hand[work.thread] = work
-
-    def _ended(self, work: Work) -> None:
-        if work.outer is None:
-            del self._in_hand[work.thread]
-        else:
-            work.outer.since = self._clock()
-            self._in_hand[work.thread] = work.outer
 
     # The thread.
 

@@ -6,8 +6,7 @@ import gc
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -36,18 +35,19 @@ from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.producers import Producers
 from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
+from stream_app.observer.events import ChunkWorkedOff
+from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
-from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
-from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
+from stream_app.telemetry.lag import LagCollector
 from stream_app.telemetry.metrics import Metrics
 from stream_app.text.rate_limited import Seldom
 from stream_app.waiting.outages import Absences
@@ -57,6 +57,14 @@ from stream_app.wire.feature_row import FeatureLog
 from stream_app.wire.outgoing import Emitter, OutgoingRecords
 from stream_app.wire.prediction import Predictions
 from stream_app.worker.assembly import make_rebuild, record_clock
+from stream_app.worker.deliver_thread import DeliverThread
+from stream_app.worker.listeners import (
+    health_listeners,
+    log_listeners,
+    metrics_listeners,
+    outage_listeners,
+    watchdog_listeners,
+)
 from stream_app.worker.pipeline import Pipeline, Stages
 from stream_app.worker.watchdog import Watchdog
 
@@ -97,12 +105,23 @@ class Worker:
         self.topics = [topic.name for topic in usecase.topics]
         self.metrics = Metrics()
         self._failure_log = FailureLog()
-        self._absences = Absences(on_change=self._away)
-        self.health = Health(
-            settings.work_deadline_seconds, before_answering=self._absences.forget_the_dead
-        )
         self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
+        self.health = Health(
+            settings.work_deadline_seconds, before_answering=lambda: outages.forget_the_dead()
+        )
+        outages = Absences(
+            Observer(outage_listeners(self.metrics, self.health, self._causes)),
+            explained=self._causes.told,
+        )
+        self._observer = Observer(
+            [
+                *watchdog_listeners(self.watchdog),
+                *metrics_listeners(self.metrics),
+                *health_listeners(self.health),
+                *log_listeners(self._failure_log, outages),
+            ]
+        )
         self._http = HttpServer(
             settings.http_host,
             settings.http_port,
@@ -111,14 +130,14 @@ class Worker:
         self._patience = Patience(
             initial_seconds=settings.backoff_initial_seconds,
             max_seconds=settings.backoff_max_seconds,
-            on_waiting=self._waiting,
+            observer=self._observer,
             refusal_seconds=settings.refusal_seconds,
             explained=self._causes.explained,
         )
         self._credentials = CredentialFiles(
             settings.credential_files(),
             check=settings.check_kafka_properties,
-            on_changed=lambda error: self._on_crash(error),
+            on_changed=self._crash,
         )
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
@@ -131,7 +150,8 @@ class Worker:
         """Whether everything was not reached once yet: it is no member of its group."""
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
-        self._leaving = False
+        """Given with `connect`, which starts the threads that may call it."""
+        self._membership = Membership(self._observer)
         self._sources = Sources(self._brokers, self.topics)
         self._output_topics = OutputTopics(
             self._brokers,
@@ -147,14 +167,15 @@ class Worker:
             self._commit,
             lambda: self.partitions,
             self._patience,
+            when_idle=self._look_at_membership,
+            on_crash=self._crash,
         )
-        self.metrics.watch_lag(self._end_offsets.lag)
+        self.metrics.registry.register(LagCollector(self._end_offsets.lag))
 
     def _build_stages(self, usecase: UseCase) -> Stages:
-        settings, metrics = self.settings, self.metrics
+        settings, observer = self.settings, self._observer
         models = self._load_models(usecase)
         store = self._store = open_store(settings, usecase, self.application, self._brokers)
-        rebuilding: set[Partition] = set()
 
         def source_id(partition: Partition) -> int:
             return predictor.state.fencing[partition].source_id
@@ -166,7 +187,7 @@ class Worker:
             model_version=f"{models[0].name}/{models[0].version}",
         )
         isolation = CrashIsolation(
-            Trial(settings, self._patience, source_id, on_progress=self._progress),
+            Trial(settings, self._patience, source_id, observer, of="batches"),
             self._commit,
             starts=settings.crash_isolation_starts,
             region_records=_REGION_BATCHES * settings.batch_max_records,
@@ -174,7 +195,7 @@ class Worker:
         decode = decode_stage(
             settings,
             usecase,
-            on_unknown_fields=metrics.unknown_fields,
+            observer,
             on_unbelieved_replay=partial(Seldom(log.warning, _TELL_SECONDS), _UNBELIEVED_REPLAY),
         )
         predictor = make_predictor(
@@ -183,11 +204,8 @@ class Worker:
             models,
             store,
             self._patience,
-            around=self._watched,
+            observer,
             decode=lambda records: isolation.decode(records, decode),
-            rebuilding=rebuilding,
-            on_seconds=metrics.redis_seconds,
-            on_conflicts=metrics.state_conflicts,
         )
         emitters: list[Emitter] = [
             Predictions(usecase.predictions_topic, usecase.prediction),
@@ -196,10 +214,12 @@ class Worker:
         if settings.feature_log_topic:
             share, columns = settings.feature_log_share, usecase.features.columns
             emitters.append(FeatureLog(settings.feature_log_topic, share, columns))
+        publish = self._publishing(
+            Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
+        )
+        self._deliver_thread = DeliverThread(publish, self._commit, observer, on_crash=self._crash)
         return Stages(
-            clock=record_clock(
-                settings, usecase, self._patience, on_corrected=metrics.clock_corrected
-            ),
+            clock=record_clock(settings, usecase, self._patience, observer),
             isolation=isolation,
             align=AlignStage(
                 enabled=settings.alignment,
@@ -211,31 +231,28 @@ class Worker:
                 batch_max_bytes=settings.batch_max_bytes,
                 pause=lambda partitions: self._connected.pause(partitions),
                 resume=lambda partitions: self._connected.resume(partitions),
-                on_gave_up=self._gave_up,
+                observer=observer,
             ),
             predictor=predictor,
             outgoing=OutgoingRecords(emitters),
-            publish=self._publishing(
-                Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
-            ),
+            publish=publish,
             recovery=Recovery(
                 predictor.state,
                 self._commit,
+                self._deliver_thread.settle,
                 make_rebuild(
                     settings,
                     usecase,
                     self.application,
                     store,
                     self._patience,
-                    metrics,
-                    Trial(settings, self._patience, source_id, on_progress=self.watchdog.progress),
-                    self.watchdog.work,
+                    observer,
+                    Trial(settings, self._patience, source_id, observer, of="rebuilding"),
                 ),
-                rebuilding,
                 mode=settings.while_rebuilding if models[1:] else "wait",
                 in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
-                on_waiting=self._waiting,
-                on_partitions=metrics.rebuilding,
+                observer=observer,
+                on_crash=self._crash,
             ),
             commit=self._commit,
         )
@@ -250,7 +267,7 @@ class Worker:
                 has_ended=self._commit.has_ended,
                 look=self._output_topics.look,
                 stopping=self._patience.stopped,
-                on_waiting=self._waiting,
+                observer=self._observer,
             )
         instance = settings.group_instance_id or uuid.uuid4().hex
         properties = self._causes.watched(
@@ -266,13 +283,8 @@ class Worker:
             group_metadata=lambda: self._connected.group_metadata(),
             committed=self._brokers.committed_of,
             look=self._output_topics.look,
-            on_waiting=self._waiting,
+            observer=self._observer,
         )
-
-    @contextmanager
-    def _watched(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
-        with self.metrics.stage(stage), self.watchdog.work(stage, records):
-            yield
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
         models = load_models(usecase, self.settings.artifacts)
@@ -283,7 +295,6 @@ class Worker:
     def start(self) -> None:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._http.start()
-        self._end_offsets.start()
         self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
@@ -298,20 +309,17 @@ class Worker:
         settings = self.settings
         self._on_crash = on_crash
         self._credentials.start()
-        membership = Membership(self._say_ready)
-        self._end_offsets.on_crash = on_crash
-        self._end_offsets.when_idle = lambda: membership.look(
-            lambda: self._brokers.within(_REQUEST_SECONDS).idle_members(self.application)
-        )
+        self._end_offsets.start()
         self._client = ClientThread(
             self._causes.watched(settings.consumer_properties(self.application)),
             self.topics,
             on_chunk=on_chunk,
             on_crash=on_crash,
-            on_waiting=self._waiting,
-            membership=membership,
+            observer=self._observer,
+            membership=self._membership,
             before_joining=self._preflight,
             commit=self._commit,
+            settle=self._deliver_thread.settle,
             positions=StartPositions(
                 self._brokers,
                 self._sources,
@@ -319,10 +327,8 @@ class Worker:
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
                 applied=self._applied,
-                on_gone_records=self.metrics.gone_by_retention,
-                on_skipped_records=self.metrics.skipped_at_start,
+                observer=self._observer,
             ),
-            metrics=self.metrics,
             poll_max_records=settings.poll_max_records,
             linger_seconds=settings.linger_seconds,
             commit_interval_seconds=settings.commit_interval_seconds,
@@ -333,12 +339,17 @@ class Worker:
             isolation_starts=settings.crash_isolation_starts,
             tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
         )
-        self._say_ready(False, "The worker has not joined its consumer group yet.")
+        self.health.ready(False, "The worker has not joined its consumer group yet.")
         self._client.start()
 
-    def _say_ready(self, ready: bool, why: str) -> None:
-        if not self._leaving:
-            self.health.ready(ready, why)
+    def _crash(self, error: BaseException) -> None:
+        """A thread cannot go on, whichever it is."""
+        self._on_crash(error)
+
+    def _look_at_membership(self) -> None:
+        self._membership.look(
+            lambda: self._brokers.within(_REQUEST_SECONDS).idle_members(self.application)
+        )
 
     def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
         """Through which offset the state holds each partition's records; -1 for none."""
@@ -369,24 +380,17 @@ class Worker:
             raise ConfigurationError(str(error)) from error
         self._is_looking = False
 
-    def pipeline(self, on_crash: Callable[[BaseException], None]) -> Pipeline:
+    def pipeline(self) -> Pipeline:
         """The path of a record, for the event loop that is running."""
         return Pipeline(
-            self._stages,
-            self.metrics,
-            self.watchdog,
-            depth=self.settings.pipeline_depth,
-            on_finished=lambda batch: account_for(batch, self.metrics, self._failure_log),
-            on_crash=on_crash,
+            self._stages, self._deliver_thread, self._observer, depth=self.settings.pipeline_depth
         )
 
     def chunk_taken(self) -> None:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._stages.align
-        self._failure_log.look()
         self._connected.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
-        self.health.beat()
-        self.metrics.held(align.held_records, align.held_bytes)
+        self._observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
 
     @property
     def _connected(self) -> ClientThread:
@@ -401,9 +405,8 @@ class Worker:
     def drain(self) -> None:
         """Finish what is under way within the drain time, commit it and leave the group."""
         if not self._given_up:
-            self._say_ready(False, "The worker is stopping.")
-            self._leaving = True
-            if not self._commit.settle(None, self.settings.drain_seconds):
+            self.health.leaving("The worker is stopping.")
+            if not self._deliver_thread.settle(None, self.settings.drain_seconds):
                 log.warning("not all work was finished in time; what is unfinished is read again")
         self._give_up_waiting()
         if self._client is not None:
@@ -418,8 +421,8 @@ class Worker:
 
     def give_up(self, why: str) -> None:
         """End every wait for a service, and say to probes why the worker ends."""
-        self.health.ready(False, why)
-        self._given_up = self._leaving = True
+        self.health.leaving(why)
+        self._given_up = True
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
@@ -448,26 +451,3 @@ class Worker:
         self._end_offsets.stop()
         self._credentials.stop()
         self._http.stop()
-
-    def _waiting(self, service: str, waiting: bool, why: str = "") -> None:
-        """Note that the calling thread waits for a service, or (`waiting` false) no more."""
-        self.watchdog.waiting(service, waiting)
-        self._absences(service, waiting, self._causes.told(service, why) if waiting else why)
-
-    def _progress(self) -> None:
-        """Work that takes long got on."""
-        self.watchdog.progress()
-        self.health.beat()
-
-    def _away(self, service: str, waiting: bool, why: str) -> None:
-        self.metrics.waiting(service, waiting)
-        if waiting:
-            self.health.waiting_for(service, why)
-        else:
-            self.health.arrived(service)
-            if service == "kafka":
-                self._causes.forget()
-
-    def _gave_up(self, partition: Partition) -> None:
-        self.metrics.alignment_gave_up()
-        log.warning("%s delivers nothing; going on without it until it does", partition)

@@ -18,8 +18,8 @@ from stream_app.kafka.consumer.rebalancing import Rebalancing, rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.topic_ids import Sources
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
-from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from tests.integration.worker import eventually
 from tests.services import Kafka, TopicFactory
@@ -207,16 +207,15 @@ def test_who_was_shut_out_of_the_group_has_no_generation(
 def _assignment(kafka: Kafka, member: Member) -> Assignment:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     commit = CommitStage()
-    patience = Patience(initial_seconds=0.05, max_seconds=0.1, on_waiting=lambda *_: None)
+    patience = Patience(initial_seconds=0.05, max_seconds=0.1, observer=Observer())
     positions = StartPositions(
         admin,
         Sources(admin, member.topics),
         patience,
         starts_at="beginning",
         on_gone="stop",
-        on_gone_records=lambda *_: None,
         applied=lambda partitions: [-1] * len(partitions),
-        on_skipped_records=lambda *_: None,
+        observer=Observer(),
     )
     return Assignment(
         member.topics,
@@ -224,7 +223,8 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         beside_transactions=False,
         positions=positions,
         commit=commit,
-        metrics=Metrics(),
+        settle=commit.settle,
+        observer=Observer(),
         revoke_seconds=lambda: 0.0,
         in_order=lambda: True,
         on_found=lambda _: None,

@@ -19,6 +19,7 @@ from stream_app.delivery.transactions import TransactionStage
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers
+from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
@@ -67,7 +68,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
     """A way to publish as the worker builds it, without its look at topics."""
     settings = Settings(bootstrap_servers=kafka.bootstrap)
     patience = Patience(
-        initial_seconds=0.01, max_seconds=0.1, on_waiting=lambda *_: None, refusal_seconds=10.0
+        initial_seconds=0.01, max_seconds=0.1, observer=Observer(), refusal_seconds=10.0
     )
     refusals = Refusals(DeadLetters(dead, group="g", code_version="1", model_version="m/1"))
     if delivery == "at_least_once":
@@ -78,7 +79,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
             has_ended=lambda _: False,
             look=lambda: None,
             stopping=lambda: False,
-            on_waiting=lambda *_: None,
+            observer=Observer(),
         )
     group = uuid.uuid4().hex
     consumer = Consumer(settings.consumer_properties(group))
@@ -94,7 +95,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
             AdminClient(settings.admin_properties()), settings.consumer_properties(group)
         ).committed_of,
         look=lambda: None,
-        on_waiting=lambda *_: None,
+        observer=Observer(),
     )
 
 

@@ -14,6 +14,7 @@ from stream_app.config.settings import Settings
 from stream_app.crash_isolation.trial import Trial
 from stream_app.errors import ServiceAwayError
 from stream_app.features.stores.redis.keys import Keys
+from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -25,7 +26,7 @@ class Once(Patience):
     """Waits for nothing."""
 
     def __init__(self) -> None:
-        super().__init__(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None)
+        super().__init__(initial_seconds=0.0, max_seconds=0.0, observer=Observer())
 
     def __call__(self, service: str, call: Any, before_waiting: Any = None) -> Any:
         """Call it once."""

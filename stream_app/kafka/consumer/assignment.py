@@ -12,10 +12,11 @@ from stream_app.features.engine.order import rank
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import CommitStage, Settle
+from stream_app.observer.events import Rebalanced
+from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
-from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["Assignment", "generation"]
 
@@ -33,7 +34,8 @@ class Assignment:
         beside_transactions: bool,
         positions: StartPositions,
         commit: CommitStage,
-        metrics: Metrics,
+        settle: Settle,
+        observer: Observer,
         revoke_seconds: Callable[[], float],
         in_order: Callable[[], bool],
         on_found: Callable[[Sequence[Partition]], None],
@@ -48,7 +50,8 @@ class Assignment:
         self._rebalancing = rebalancing
         self._positions = positions
         self._commit = commit
-        self._metrics = metrics
+        self._settle = settle
+        self._observer = observer
         self._revoke_seconds = revoke_seconds
         self._in_order = in_order
         self._on_found = on_found
@@ -59,7 +62,7 @@ class Assignment:
         self._revoked: list[Partition] = []
         self.commits = OffsetCommits(
             commit,
-            metrics,
+            observer,
             lambda *place: self._held.get(place),
             beside_transactions=beside_transactions,
             refusal_seconds=refusal_seconds,
@@ -120,7 +123,7 @@ class Assignment:
             self._commit.begin(partition, partition.start, known=known)
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
-        self._metrics.rebalance("assigned", len(partitions))
+        self._observer.tell(Rebalanced("assigned", len(partitions)))
         log.info("assigned %s", _names(partitions))
         places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
         self._rebalancing.assign(consumer, places)
@@ -131,8 +134,8 @@ class Assignment:
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Give partitions away once what is under way with them is finished, within a bound."""
         leaving = self._leaving(partitions)
-        self._metrics.rebalance("revoked", len(leaving))
-        finished = self._commit.settle(leaving, self._revoke_seconds())
+        self._observer.tell(Rebalanced("revoked", len(leaving)))
+        finished = self._settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
             for partition in leaving:
                 partition.starts.leave_in_order()
@@ -147,7 +150,7 @@ class Assignment:
         """Partitions that already belong to others: nothing of them may be committed."""
         leaving = self._leaving(partitions)
         self._forget(leaving)
-        self._metrics.rebalance("lost", len(leaving))
+        self._observer.tell(Rebalanced("lost", len(leaving)))
         log.warning("lost %s: the group went on without this worker", _names(partitions))
         self._rebalancing.unassign(consumer, partitions)
 

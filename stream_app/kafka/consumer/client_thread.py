@@ -27,11 +27,11 @@ from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.rebalancing import rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.consumer_log import ConsumerLog
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import CommitStage, Settle
 from stream_app.kafka.slices import messages
+from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
-from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["ClientThread"]
 
@@ -72,12 +72,12 @@ class ClientThread(threading.Thread):
         *,
         on_chunk: Callable[[Chunk], None],
         on_crash: Callable[[BaseException], None],
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
         membership: Membership,
         before_joining: Callable[[], None],
         commit: CommitStage,
+        settle: Settle,
         positions: StartPositions,
-        metrics: Metrics,
         poll_max_records: int,
         linger_seconds: float,
         commit_interval_seconds: float,
@@ -91,7 +91,6 @@ class ClientThread(threading.Thread):
         """Set up; `start` begins.
 
         `isolation_starts`: after so many that got nowhere the brokers are asked for little at once.
-        `on_waiting` is told service, whether it is waited for, and why.
         `before_joining`: raises where the worker could not do its work as a member of the group.
         `revoke_seconds`: how long partitions being given away may take to finish.
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
@@ -102,10 +101,9 @@ class ClientThread(threading.Thread):
         self._topics = list(topics)
         self._on_chunk = on_chunk
         self._on_crash = on_crash
-        self._on_waiting = on_waiting
         self._membership = membership
         self._isolation_starts = isolation_starts
-        self._errors = ConsumerErrors(refusal_seconds, on_waiting)
+        self._errors = ConsumerErrors(refusal_seconds, observer)
         self._before_joining = before_joining
         self._commit = commit
         self._poll_max_records = poll_max_records
@@ -125,7 +123,8 @@ class ClientThread(threading.Thread):
             beside_transactions=beside_transactions,
             positions=positions,
             commit=commit,
-            metrics=metrics,
+            settle=settle,
+            observer=observer,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
             in_order=lambda: not self._crashed,
             on_found=self._on_found,

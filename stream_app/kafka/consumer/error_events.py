@@ -25,6 +25,8 @@ from stream_app.kafka.errors import (
     remedy_of_fetch,
     verdict,
 )
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 
 __all__ = ["ConsumerErrors"]
@@ -46,12 +48,12 @@ class ConsumerErrors:
     def __init__(
         self,
         refusal_seconds: float,
-        on_waiting: Callable[[str, bool, str], None],
+        observer: Observer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_waiting` is told that something is refused, why, and that it works again."""
+        """What is refused is a wait for Kafka, until it works again."""
         self._refusal = refusal_seconds
-        self._on_waiting = on_waiting
+        self._observer = observer
         self._clock = clock
         self._doubts: dict[Where, tuple[float, str]] = {}
         self._logged: dict[int, float] = {}
@@ -128,12 +130,12 @@ class ConsumerErrors:
         if where in self._doubts:
             del self._doubts[where]
             if not self._doubts:
-                self._on_waiting("kafka", False, "")
+                self._observer.tell(WaitingEnded("kafka"))
 
     def _doubt(self, where: Where, sentence: str) -> None:
         since, _ = self._doubts.get(where, (self._clock(), ""))
         self._doubts[where] = since, sentence
-        self._on_waiting("kafka", True, sentence)
+        self._observer.tell(WaitingBegan("kafka", sentence))
         if self._clock() - since >= self._refusal:
             raise FatalError(sentence)
 

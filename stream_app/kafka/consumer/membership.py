@@ -7,6 +7,9 @@ from typing import Final
 
 from confluent_kafka import Consumer
 
+from stream_app.observer.events import MembershipChanged
+from stream_app.observer.observer import Observer
+
 __all__ = ["Membership"]
 
 _JOINING: Final = "The worker is joining its consumer group."
@@ -20,9 +23,8 @@ _NONE_LEFT: Final = "The worker has no partition: the group has more members tha
 class Membership:
     """Follows the assignment; every call but `look` is made on the client thread."""
 
-    def __init__(self, on_change: Callable[[bool, str], None]) -> None:
-        """`on_change` is told whether the worker is ready, and why it is not or what is odd."""
-        self._on_change = on_change
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._holds_any = False
         self._is_idle = False
         self._idle_member = ""
@@ -37,19 +39,19 @@ class Membership:
         """Partitions were assigned, perhaps none; `held` are ours now."""
         self._holds_any, self._is_idle = held > 0, False
         # Without partitions it is not known yet whether some are on their way.
-        self._on_change(self._holds_any, "" if self._holds_any else _JOINING)
+        self._change(self._holds_any, "" if self._holds_any else _JOINING)
 
     def gave_up(self, held: int) -> None:
         """Partitions were given away in order; `held` are left."""
         if not held:
             self._holds_any = self._is_idle = False
-            self._on_change(False, _GAVE_UP)
+            self._change(False, _GAVE_UP)
 
     def lost(self, held: int) -> None:
         """Partitions were taken away, because the group did not hear of this member."""
         if not held:
             self._holds_any = self._is_idle = False
-            self._on_change(False, _LOST)
+            self._change(False, _LOST)
 
     def note_member(self, consumer: Consumer) -> None:
         """Note who this member is, as long as it holds no partition."""
@@ -63,4 +65,7 @@ class Membership:
         member = self._idle_member
         if member and member in idle_members() and not self._holds_any:
             self._is_idle = True
-            self._on_change(True, _NONE_LEFT)
+            self._change(True, _NONE_LEFT)
+
+    def _change(self, is_ready: bool, why: str) -> None:
+        self._observer.tell(MembershipChanged(is_ready, why))

@@ -12,8 +12,9 @@ from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.errors import failure
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.events import CommitAnswered, CommitFailed
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
-from stream_app.telemetry.metrics import Metrics
 from stream_app.text.foreign import bounded
 
 __all__ = ["OffsetCommits"]
@@ -27,7 +28,7 @@ class OffsetCommits:
     def __init__(
         self,
         commit: CommitStage,
-        metrics: Metrics,
+        observer: Observer,
         assigned: Callable[[str, int], Partition | None],
         *,
         beside_transactions: bool,
@@ -41,7 +42,7 @@ class OffsetCommits:
         `refusal_seconds`: how long the brokers may refuse before that is believed.
         """
         self._commit = commit
-        self._metrics = metrics
+        self._observer = observer
         self._assigned = assigned
         self._beside_transactions = beside_transactions
         self._started = 0.0
@@ -84,7 +85,7 @@ class OffsetCommits:
 
     def answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """Note how a commit went; of one that was not waited for, librdkafka tells inside poll."""
-        self._metrics.commit(time.perf_counter() - self._started)
+        self._observer.tell(CommitAnswered(time.perf_counter() - self._started))
         ours: dict[Partition, TopicPartition] = {}
         for place in offsets:
             partition = self._assigned(place.topic, place.partition)
@@ -103,7 +104,7 @@ class OffsetCommits:
     def _failed(self, error: KafkaError, offsets: Mapping[Partition, int]) -> None:
         # The records behind these offsets are published and written: should they be read again,
         # they are recognised. Until then the offsets are tried again.
-        self._metrics.commit_failures()
+        self._observer.tell(CommitFailed(error.str()))
         log.warning("offsets were not committed: %s", error.str())
         for partition, offset in offsets.items():
             self._commit.give_back(partition, offset)

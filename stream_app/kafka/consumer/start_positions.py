@@ -27,6 +27,8 @@ from stream_app.kafka.errors import failure, is_before_assignment, tells_of_trun
 from stream_app.kafka.group_offsets import committed_offsets
 from stream_app.kafka.offset_metadata import as_committed, markers_of
 from stream_app.kafka.topic_ids import Sources
+from stream_app.observer.events import RecordsGone, RecordsSkipped
+from stream_app.observer.observer import Observer
 from stream_app.records.leader_epochs import UNKNOWN
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
@@ -60,22 +62,16 @@ class StartPositions:
         starts_at: Literal["beginning", "end"],
         on_gone: Literal["continue", "stop"],
         applied: Callable[[Sequence[Partition]], Sequence[int]],
-        on_gone_records: Callable[[str, int, int], None],
-        on_skipped_records: Callable[[str, int, int], None],
+        observer: Observer,
     ) -> None:
-        """`applied` says through which offset the state holds each partition's records; -1 for none.
-
-        `on_gone_records` is told topic, partition and number of records lost to retention,
-        `on_skipped_records` those that a group at the end of its topics begins behind.
-        """
+        """`applied` says through which offset the state holds each partition's records; -1 for none."""
         self._brokers = brokers
         self._sources = sources
         self._patience = patience
         self._starts_at = starts_at
         self._on_gone = on_gone
         self._applied = applied
-        self._on_gone_records = on_gone_records
-        self._on_skipped_records = on_skipped_records
+        self._observer = observer
         self._waits = 0
 
     def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
@@ -146,7 +142,7 @@ class StartPositions:
             self._start_at_end(consumer, new)
         for partition in partitions:
             if partition.is_new and partition.start:
-                self._on_gone_records(partition.topic, partition.number, partition.start)
+                self._observer.tell(RecordsGone(partition, partition.start))
                 log.warning(
                     "gone by retention: %s begins at offset %d, and the group with it; what was "
                     "before was deleted before the group read it", partition, partition.start,
@@ -190,7 +186,7 @@ class StartPositions:
         )
         for partition in everyone:
             skipped = partition.log_end - partition.log_start
-            self._on_skipped_records(partition.topic, partition.number, skipped)
+            self._observer.tell(RecordsSkipped(partition, skipped))
         by_id = {id_of(partition): partition for partition in everyone}
         for partition in new:
             _begin_anew(partition, by_id[id_of(partition)].log_end)
@@ -218,7 +214,7 @@ class StartPositions:
         if position >= partition.log_start:
             return position
         gone = partition.log_start - position
-        self._on_gone_records(partition.topic, partition.number, gone)
+        self._observer.tell(RecordsGone(partition, gone))
         sentence = (
             f"gone by retention: {partition} offsets {position} to {partition.log_start - 1} "
             f"({gone}) were deleted before they were read"

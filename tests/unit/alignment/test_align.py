@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from stream_app.alignment.align import EVENT_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, AlignStage
 from stream_app.features.engine.order import PartitionOrder
+from stream_app.observer.events import AlignmentGaveUp
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from tests.unit.builders import NOW, chunk, failed, item, partition
 from tests.unit.features.builders import examples
+from tests.unit.observers import listening
 
 
 class Aligned:
@@ -25,13 +27,13 @@ class Aligned:
         self.wall = 1_000.0
         self.paused: set[Partition] = set()
         self.calls: list[str] = []
-        self.gave_up: list[Partition] = []
+        observer, self.gave_up = listening(AlignmentGaveUp)
         self.decoded: list[Record] = []
         self._items: dict[Record, Item] = {}
         self.stage = AlignStage(
             pause=self._pause,
             resume=self._resume,
-            on_gave_up=self.gave_up.append,
+            observer=observer,
             monotonic=lambda: self.now,
             **options,
         )
@@ -137,7 +139,7 @@ def test_the_wait_is_bounded_and_counted_once() -> None:
     aligned.now += 0.1
     assert offsets(aligned.take()) == [(0, 0)]
     assert offsets(aligned.take(item(p, 1), ended=[p])) == [(0, 1)]
-    assert aligned.gave_up == [q]
+    assert aligned.gave_up == [AlignmentGaveUp(q)]
 
 
 def test_a_partition_given_up_is_waited_for_again_once_it_delivers() -> None:
@@ -151,7 +153,7 @@ def test_a_partition_given_up_is_waited_for_again_once_it_delivers() -> None:
     assert aligned.take(item(p, 1, known_at=3.0), ended=[p]) == []
     aligned.now += 5.0
     assert offsets(aligned.take()) == [(0, 1)]
-    assert aligned.gave_up == [q, q]
+    assert aligned.gave_up == [AlignmentGaveUp(q)] * 2
 
 
 def test_no_time_passes_while_nobody_waits() -> None:

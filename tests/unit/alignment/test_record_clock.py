@@ -5,17 +5,25 @@ import pytest
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.errors import FatalError
 from stream_app.features.usecase import TimeBounds
+from stream_app.observer.events import ClockCorrected, WaitingBegan
+from stream_app.observer.observer import Observer, on
 from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from tests.unit.builders import NOW, partition, record
+from tests.unit.observers import listening
 
 
 class Clock:
     """It stands still; how many timestamps it corrected a call."""
 
     def __init__(self) -> None:
-        self.corrected: list[int] = []
-        self.date = RecordClock(10.0, on_corrected=self.corrected.append, clock=lambda: NOW)
+        observer, self.told = listening(ClockCorrected)
+        self.date = RecordClock(10.0, observer, clock=lambda: NOW)
+
+    @property
+    def corrected(self) -> list[int]:
+        """How many timestamps it corrected, a number a call that did."""
+        return [event.records for event in self.told]
 
     def dated(self, *timestamps: float | None) -> list[Record]:
         """Records with these timestamps, after they arrived."""
@@ -52,17 +60,16 @@ class Doubtful:
         self.now = NOW
         self.reasons: list[str] = []
 
-        def waiting(service: str, is_waiting: bool, why: str) -> None:
-            if is_waiting:
-                self.reasons.append(why)
-                self.now += set_by
+        def waiting(wait: WaitingBegan) -> None:
+            self.reasons.append(wait.why)
+            self.now += set_by
 
         patience = Patience(
-            initial_seconds=0.0, max_seconds=0.0, on_waiting=waiting,
+            initial_seconds=0.0, max_seconds=0.0, observer=Observer([on(WaitingBegan, waiting)]),
             refusal_seconds=0.0 if not set_by else 60.0,
         )  # fmt: skip
         doubt = ClockDoubt(times or TimeBounds(), patience, clock=lambda: self.now)
-        self.date = RecordClock(60.0, doubt=doubt, clock=lambda: self.now)
+        self.date = RecordClock(60.0, Observer(), doubt=doubt, clock=lambda: self.now)
 
     def dated(self, *timestamps: float | None, partitions: int = 1) -> list[float]:
         """When records with these timestamps became known."""

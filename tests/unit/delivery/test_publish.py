@@ -13,6 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 from stream_app.delivery.publish import PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.errors import FatalError, RefusedError, StoppingError
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer, on
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item
@@ -158,6 +160,8 @@ class Publishing:
         self.brokers = brokers or Brokers()
         self.producers = FakeProducers(self.brokers)
         self.waiting: list[tuple[str, bool]] = []
+        self.on_wait: Callable[[], None] = lambda: None
+        observer = Observer([on(WaitingBegan, self._began), on(WaitingEnded, self._ended)])
         self.stopping = False
         self.ended: set[Partition] = set()
         self.looks = 0
@@ -170,14 +174,14 @@ class Publishing:
             Patience(
                 initial_seconds=0.0,
                 max_seconds=0.0,
-                on_waiting=self._note,
+                observer=observer,
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, limit_bytes=self.brokers.limits.get, clock=lambda: NOW),
             has_ended=self.ended.__contains__,
             look=self._look,
             stopping=lambda: self.stopping,
-            on_waiting=self._note,
+            observer=observer,
         )
 
     def _look(self) -> None:
@@ -185,8 +189,12 @@ class Publishing:
         if self.look_raises:
             raise self.look_raises.pop(0)
 
-    def _note(self, service: str, waiting: bool, _why: str) -> None:
-        self.waiting.append((service, waiting))
+    def _began(self, wait: WaitingBegan) -> None:
+        self.waiting.append((wait.service, True))
+        self.on_wait()
+
+    def _ended(self, wait: WaitingEnded) -> None:
+        self.waiting.append((wait.service, False))
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
         """Publish predictions of these values; return what was acknowledged."""
@@ -404,8 +412,7 @@ def test_what_came_of_partitions_that_were_given_away_is_not_tried_again() -> No
     brokers = Brokers()
     brokers.errors["out"] = [KafkaError(KafkaError._MSG_TIMED_OUT)]
     publish = Publishing(brokers)
-    publish._note = lambda *_: publish.ended.add(at)  # type: ignore[method-assign]
-    publish.stage._patience._on_waiting = publish._note
+    publish.on_wait = lambda: publish.ended.add(at)
     one = publish.batch(prediction(0, b"ours"), prediction(1, b"theirs", at=at))
     assert brokers.values() == [b"ours"]
     assert [each.record.partition for each in one.items] == [P]

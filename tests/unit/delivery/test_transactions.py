@@ -15,12 +15,15 @@ from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.events import WaitingBegan
+from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, item, partition
+from tests.unit.observers import listening
 
 P, Q = partition(0), partition(1)
 
@@ -189,7 +192,7 @@ class Scene:
             Patience(
                 initial_seconds=1e-4,
                 max_seconds=1e-3,
-                on_waiting=lambda *_: None,
+                observer=Observer(),
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, clock=lambda: NOW),
@@ -199,7 +202,7 @@ class Scene:
             group_metadata=lambda: "metadata",
             committed=self._committed,
             look=lambda: self.look(),
-            on_waiting=lambda *_: None,
+            observer=Observer(),
             monotonic=lambda: self.now,
         )
 
@@ -591,11 +594,11 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
     """
     scene = Scene()
     scene.log.limits = {"out": 1_000}
-    waits: list[str] = []
+    observer, waits = listening(WaitingBegan)
     scene.stage._patience = Patience(
         initial_seconds=1e-4,
         max_seconds=1e-3,
-        on_waiting=lambda service, waiting, why: waits.append(why) if waiting else None,
+        observer=observer,
     )
     answer = Producer._answer
     late = [2]
@@ -615,4 +618,4 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
         assert scene.stage.flush() == [batch]
     assert not late[0]
     assert [each.failure is not None for each in batch.items] == [False, True, False]
-    assert all("urge" not in why for why in waits), waits
+    assert all("urge" not in why for why in (wait.why for wait in waits)), waits

@@ -14,7 +14,9 @@ from confluent_kafka.admin import AdminClient
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
+from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.waiting.retry import Patience
+from tests.unit.observers import listening_to_waits
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 AWAY = ServiceAwayError("kafka", "describing: timed out")
@@ -149,11 +151,11 @@ def test_a_wait_that_the_brokers_refuse_ends() -> None:
     causes = ConnectionCauses("b:9092")
     causes.note(error(KafkaError._AUTHENTICATION, "b:9092: invalid credentials"))
     now = iter(range(0, 1000, 10))
-    told: list[tuple[str, bool, str]] = []
+    observer, told = listening_to_waits()
     patience = Patience(
         initial_seconds=0.001,
         max_seconds=0.001,
-        on_waiting=lambda *each: told.append(each),
+        observer=observer,
         refusal_seconds=30,
         explained=causes.explained,
         monotonic=lambda: next(now),
@@ -164,5 +166,6 @@ def test_a_wait_that_the_brokers_refuse_ends() -> None:
 
     with pytest.raises(FatalError, match="invalid credentials; check user name, password"):
         patience("kafka", ask)
-    assert "invalid credentials" in told[0][2]
-    assert told[-1] == ("kafka", False, "given up")
+    assert isinstance(told[0], WaitingBegan)
+    assert "invalid credentials" in told[0].why
+    assert told[-1] == WaitingEnded("kafka", is_given_up=True)

@@ -11,6 +11,7 @@ from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.end_offsets import EndOffsets
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
@@ -35,18 +36,17 @@ def ended_by(error: Exception, **settings: Any) -> BaseException:
         told.append(error)
         crashed.set()
 
-    patience = Patience(
-        initial_seconds=0.001, max_seconds=0.01, on_waiting=lambda *_: None, **settings
-    )
+    patience = Patience(initial_seconds=0.001, max_seconds=0.01, observer=Observer(), **settings)
     ends = EndOffsets(
         Brokers(SimpleNamespace(poll=lambda _: None)),  # type: ignore[arg-type]
         Topics(error),  # type: ignore[arg-type]
         CommitStage(),
         list,
         patience,
+        when_idle=lambda: None,
+        on_crash=on_crash,
         interval_seconds=0.001,
     )
-    ends.on_crash = on_crash
     ends.start()
     assert crashed.wait(10)
     return told[0]

@@ -9,12 +9,15 @@ from pydantic import SecretStr
 
 from stream_app.features.events import Decoder, Event, InvalidEventError, JsonDecoder
 from stream_app.features.usecase import TimeBounds
+from stream_app.observer.events import UnknownFields
+from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
 from stream_app.records.record_id import Origin
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.builders import NOW, partition, record, rfc3339, to_bytes
+from tests.unit.observers import listening
 
 
 class Paid(Event):
@@ -40,12 +43,12 @@ class Stage:
     """The stage, and what it counted."""
 
     def __init__(self, times: TimeBounds | None = None, decoder: Decoder = DECODER) -> None:
-        self.unknown: list[tuple[str, int]] = []
+        observer, self.told = listening(UnknownFields)
         self.decode = DecodeStage(
             {"payments": decoder},
             times or TimeBounds(ahead_seconds=100.0, behind_seconds=1_000.0),
             max_value_bytes=MAX_BYTES,
-            on_unknown_fields=lambda topic, count: self.unknown.append((topic, count)),
+            observer=observer,
         )
 
     def reasons(self, *records: Record) -> list[str | None]:
@@ -233,14 +236,14 @@ def test_unknown_fields_are_counted_by_topic() -> None:
     stage = Stage()
     values = [valid(more=1, other=2), valid(), valid(more=3), valid(event_time="bad", more=1)]
     stage.decode([record(PAYMENTS, n, value) for n, value in enumerate(values)])
-    assert stage.unknown == [("payments", 3)]
+    assert stage.told == [UnknownFields("payments", 3)]
 
 
 def test_nothing_to_decode() -> None:
     """An empty chunk counts nothing."""
     stage = Stage()
     assert stage.decode([]) == []
-    assert stage.unknown == []
+    assert stage.told == []
 
 
 def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own() -> None:
@@ -253,7 +256,7 @@ def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own()
         {"payments": DECODER},
         TimeBounds(),
         max_value_bytes=MAX_BYTES,
-        on_unknown_fields=lambda *_: None,
+        observer=Observer(),
         replays=replays,
     )
     records = [

@@ -10,6 +10,7 @@ from stream_app.config.settings import Settings
 from stream_app.features.stores import MemoryStore
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
+from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
@@ -69,7 +70,8 @@ class Worker:
             usecase,
             models,
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
+            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Observer(),
         )
         letters = DeadLetters("dead", group="g", code_version="1", model_version="1")
         self.outgoing = OutgoingRecords([Predictions("predictions"), letters])

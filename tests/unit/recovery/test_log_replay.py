@@ -15,12 +15,15 @@ from stream_app.errors import FatalError
 from stream_app.features.stores import StateLostError
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.log_reader import LogReader
+from stream_app.observer.events import RecordsRebuilt, StageBegan, StageEnded
+from stream_app.observer.observer import Observer
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.recovery.log_replay import Rebuild, _step_records
 from tests.unit.builders import partition
+from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
 
 P = partition(0)
@@ -101,15 +104,18 @@ class Scene:
     def __init__(self) -> None:
         self.worker = Worker()
         self.log = _Log()
+        observer, self.told = listening(StageBegan, StageEnded, RecordsRebuilt)
         self.rebuild = Rebuild(
             {"group.id": "group"},
-            RecordClock(60.0),
+            RecordClock(60.0, Observer()),
             Predictor(
                 self._decode,
                 self.worker.enrich,
                 ScoreStage((), lambda *_: (), Prediction),
                 self.worker.state,
+                Observer(),
             ),
+            observer,
         )
         self.rebuild._open = self._open  # type: ignore[method-assign]
         self.worker.state.register([P])
@@ -151,6 +157,17 @@ def test_records_are_applied_up_to_the_target_and_no_further(scene: Scene) -> No
     assert scene.count == 25
     assert scene.worker.store.marks()[0][1] == 24
     assert scene.rebuild.remaining([P]) == 0
+
+
+def test_a_step_is_told_as_a_stage_and_by_its_records(scene: Scene) -> None:
+    """The watchdog sees a step that hangs, and a metric how the rebuilding gets on."""
+    scene.rebuild.begin(P, 0, 10, source_id=1, applied=-1)
+    scene.rebuild.step()
+    began, ended, rebuilt = scene.told
+    assert isinstance(began, StageBegan)
+    assert isinstance(ended, StageEnded)
+    assert (began.stage, ended.stage, len(list(began.records))) == ("rebuild", "rebuild", 10)
+    assert rebuilt == RecordsRebuilt(10)
 
 
 def test_a_target_that_moves_is_followed(scene: Scene) -> None:

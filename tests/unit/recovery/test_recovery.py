@@ -12,6 +12,8 @@ from stream_app.errors import FatalError, StoppingError
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import MemoryStore, Progress, StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.events import PartitionsRebuilding
+from stream_app.observer.observer import Observer, on
 from stream_app.records.partition import Partition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.stage import StateStage
@@ -75,27 +77,32 @@ class Scene:
         self.commit = CommitStage()
         self.commit.confirm = self.confirmed.extend  # type: ignore[attr-defined,method-assign]
         self.rebuild = Rebuild()
-        self.rebuilding: set[Partition] = set()
+        self.crashes: list[BaseException] = []
         self.told: list[int] = []
+        observer = Observer([on(PartitionsRebuilding, lambda it: self.told.append(it.partitions))])
         self.state = StateStage(
             FeatureEngine(FEATURES),
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
-            on_seconds=lambda *_: None,
-            on_conflicts=lambda _: None,
+            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Observer(),
         )
         self.recovery = Recovery(
             self.state,
             self.commit,
+            self.commit.settle,
             self.rebuild,  # type: ignore[arg-type]
-            self.rebuilding,
             mode=mode,  # type: ignore[arg-type]
             in_hand_records=IN_HAND,
-            on_waiting=lambda *_: None,
-            on_partitions=self.told.append,
+            observer=observer,
+            on_crash=self.crashes.append,
         )
         # No thread: the steps are taken by hand.
         self.recovery._run = lambda: None  # type: ignore[method-assign]
+
+    @property
+    def rebuilding(self) -> frozenset[Partition]:
+        """Partitions whose state is being rebuilt."""
+        return self.recovery.rebuilding
 
     @property
     def confirmed(self) -> list[Partition]:

@@ -17,6 +17,8 @@ from stream_app.features.stores import (
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import TimeBounds
 from stream_app.features.views import FeatureSet
+from stream_app.observer.events import StateConflicts, StoreAsked
+from stream_app.observer.observer import Observer, on
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
@@ -83,12 +85,17 @@ class Worker:
         self.engine = FeatureEngine(features)
         self.conflicts: list[int] = []
         self.seconds: list[str] = []
+        observer = Observer(
+            [
+                on(StoreAsked, lambda it: self.seconds.append(it.operation)),
+                on(StateConflicts, lambda it: self.conflicts.append(it.states)),
+            ]
+        )
         self.state = StateStage(
             self.engine,
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
-            on_seconds=lambda what, _: self.seconds.append(what),
-            on_conflicts=self.conflicts.append,
+            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            observer,
         )
         bounds = times or TimeBounds(earliest=0.0, latest=1e6)
         self.enrich = EnrichStage(self.engine, self.state, bounds)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from stream_app.observer.events import BatchFinished
 from stream_app.records.failure import Failure
 from stream_app.telemetry.failure_log import FailureLog
-from tests.unit.builders import failed, partition
+from tests.unit.builders import batch, failed, item, partition
 
 P = partition(3, "payments")
 
@@ -25,7 +26,8 @@ class Told:
         told = {"stage": "decode", "reason": "bad-time", "message": "field at: no", **failure}
         for each in items:
             each.failure = Failure(**told)
-        self.log(records or count, items)
+        passed = [item(P, count) for _ in range(records - count)]
+        self.log(BatchFinished(batch(1, [*items, *passed])))
 
     @property
     def lines(self) -> list[str]:

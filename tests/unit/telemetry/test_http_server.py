@@ -17,11 +17,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream_app.config.settings import SettingsError
+from stream_app.kafka.end_offsets import PartitionLag
 from stream_app.telemetry import http_server
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
-from stream_app.telemetry.metrics import Metrics, PartitionLag
+from stream_app.telemetry.lag import LagCollector
+from stream_app.telemetry.metrics import Metrics
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_metrics_come_in_the_format_that_was_asked_for(
     server: HttpServer, metrics: Metrics
 ) -> None:
     """Text for a person with curl, OpenMetrics for Prometheus; both are complete."""
-    metrics.watch_lag(lambda: [PartitionLag("events", 0, 5, 1.5)])
+    metrics.registry.register(LagCollector(lambda: [PartitionLag("events", 0, 5, 1.5)]))
     status, content_type, text = get(server, "/metrics")
     assert (status, content_type.split(";")[0]) == (200, "text/plain")
     assert 'stream_app_consumer_lag_records{partition="0",topic="events"} 5.0' in text
@@ -285,7 +287,7 @@ def test_metrics_that_take_long_delay_no_probe_and_no_stop(
         go_on.wait(10.0)
         return []
 
-    metrics.watch_lag(lag)
+    metrics.registry.register(LagCollector(lag))
     server = HttpServer("127.0.0.1", 0, worker_routes(metrics.registry, health))
     server.start()
     try:

@@ -5,6 +5,8 @@ from threading import Event, Thread
 
 import pytest
 
+from stream_app.observer.events import OutageBegan, OutageEnded, WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer, on
 from stream_app.waiting.outages import Absences
 
 
@@ -17,15 +19,20 @@ def changes() -> list[tuple[str, bool, str]]:
 @pytest.fixture
 def absences(changes: list[tuple[str, bool, str]]) -> Absences:
     """One whose clock stands."""
-    return Absences(on_change=lambda *change: changes.append(change), clock=lambda: 0.0)
+    observer = Observer(
+        [
+            on(OutageBegan, lambda it: changes.append((it.service, True, it.why))),
+            on(OutageEnded, lambda it: changes.append((it.service, False, ""))),
+        ]
+    )
+    return Absences(observer, clock=lambda: 0.0)
 
 
-def in_a_thread(absences: Absences, service: str, waiting: bool) -> Thread:
-    """Tell it from another thread, which lives on."""
-    thread = Thread(target=absences, args=(service, waiting, "elsewhere"))
+def in_a_thread(absences: Absences, service: str) -> None:
+    """Tell it from another thread, which ends."""
+    thread = Thread(target=absences.began, args=(WaitingBegan(service, "elsewhere"),))
     thread.start()
     thread.join()
-    return thread
 
 
 def test_a_wait_is_told_when_it_begins_and_when_it_is_over(
@@ -34,8 +41,8 @@ def test_a_wait_is_told_when_it_begins_and_when_it_is_over(
     """With the reason, a line each, however often it is said meanwhile."""
     with caplog.at_level(logging.INFO):
         for _ in range(5):
-            absences("redis", True, "connection refused")
-        absences("redis", False)
+            absences.began(WaitingBegan("redis", "connection refused"))
+        absences.ended(WaitingEnded("redis"))
     assert changes == [("redis", True, "connection refused"), ("redis", False, "")]
     assert [record.message for record in caplog.records] == [
         "waiting for redis: connection refused",
@@ -48,7 +55,7 @@ def test_a_reason_that_changes_is_told_as_well(
 ) -> None:
     """A connection breaks before the next one is refused; in the log, reasons are no flood."""
     for why in ("closed", "no password", "closed", "no password", "three", "four", "five"):
-        absences("redis", True, why)
+        absences.began(WaitingBegan("redis", why))
     assert [record.message for record in caplog.records] == [
         "waiting for redis: closed",
         "redis is still away: no password",
@@ -64,14 +71,14 @@ def test_it_is_over_when_nobody_waits(
     got_it = Event()
 
     def other() -> None:
-        absences("redis", True)
+        absences.began(WaitingBegan("redis", ""))
         got_it.wait()
-        absences("redis", False)
+        absences.ended(WaitingEnded("redis"))
 
-    absences("redis", True)
+    absences.began(WaitingBegan("redis", ""))
     thread = Thread(target=other)
     thread.start()
-    absences("redis", False)
+    absences.ended(WaitingEnded("redis"))
     absences.forget_the_dead()
     assert changes == [("redis", True, "")]
     got_it.set()
@@ -83,18 +90,18 @@ def test_a_thread_that_died_waits_for_nothing(
     absences: Absences, changes: list[tuple[str, bool, str]]
 ) -> None:
     """However it ended: a probe must not be told of its wait for ever."""
-    in_a_thread(absences, "redis", True)
-    absences("kafka", True)
+    in_a_thread(absences, "redis")
+    absences.began(WaitingBegan("kafka", ""))
     absences.forget_the_dead()
     assert changes == [("redis", True, "elsewhere"), ("kafka", True, ""), ("redis", False, "")]
 
 
 def test_services_are_told_apart(absences: Absences, changes: list[tuple[str, bool, str]]) -> None:
     """And the end of a wait that never began is no news."""
-    absences("kafka", False)
-    absences("redis", True)
-    absences("kafka", True)
-    absences("redis", False)
+    absences.ended(WaitingEnded("kafka"))
+    absences.began(WaitingBegan("redis", ""))
+    absences.began(WaitingBegan("kafka", ""))
+    absences.ended(WaitingEnded("redis"))
     assert [change[:2] for change in changes] == [
         ("redis", True),
         ("kafka", True),

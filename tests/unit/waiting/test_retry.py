@@ -6,6 +6,8 @@ import pytest
 
 from stream_app.errors import FatalError, ServiceAwayError, StoppingError
 from stream_app.features.stores import StoreUnavailableError
+from stream_app.observer.events import WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer, on
 from stream_app.waiting.retry import Patience
 
 
@@ -39,7 +41,14 @@ def notes() -> list[tuple[str, bool]]:
 def patience(notes: list[tuple[str, bool]]) -> Patience:
     """Patience whose waits take no time."""
     return Patience(
-        initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *note: notes.append(note[:2])
+        initial_seconds=0.0,
+        max_seconds=0.0,
+        observer=Observer(
+            [
+                on(WaitingBegan, lambda wait: notes.append((wait.service, True))),
+                on(WaitingEnded, lambda wait: notes.append((wait.service, False))),
+            ]
+        ),
     )
 
 
@@ -98,6 +107,6 @@ def test_waits_grow_to_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0.0
 
     monkeypatch.setattr("stream_app.waiting.retry.random.uniform", draw)
-    patience = Patience(initial_seconds=0.5, max_seconds=3.0, on_waiting=lambda *_: None)
+    patience = Patience(initial_seconds=0.5, max_seconds=3.0, observer=Observer())
     patience("kafka", Service(*[away()] * 5))
     assert ranges == [(0.25, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0)]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -62,11 +63,21 @@ def records() -> Iterator[Record]:
         yield builders.record(builders.partition(number), offset)
 
 
+@contextmanager
+def work(watchdog: Watchdog, stage: str, records: Iterator[Record]) -> Iterator[None]:
+    """A piece of work of the calling thread."""
+    watchdog.began(stage, records)
+    try:
+        yield
+    finally:
+        watchdog.ended()
+
+
 def test_work_past_the_deadline_is_named(
     watchdog: Watchdog, passes: Passes, said: list[str]
 ) -> None:
     """By its stage, its offsets and the line where its thread is; once the deadline is past."""
-    with watchdog.work("score", records()):
+    with work(watchdog, "score", records()):
         passes(DEADLINE)
         assert said == []
         passes(1)
@@ -80,7 +91,7 @@ def test_finished_work_is_not_held_against_anybody(
     watchdog: Watchdog, passes: Passes, said: list[str]
 ) -> None:
     """An idle worker may be idle for ever."""
-    with watchdog.work("score", records()):
+    with work(watchdog, "score", records()):
         passes(DEADLINE - 1)
     passes(10 * DEADLINE)
     assert said == []
@@ -91,9 +102,9 @@ def test_each_piece_of_work_has_its_own_time(
 ) -> None:
     """Many short batches are no long one; nor does a piece within another count twice."""
     for _ in range(5):
-        with watchdog.work("enrich", records()):
+        with work(watchdog, "enrich", records()):
             passes(DEADLINE - 1)
-            with watchdog.work("score", records()):
+            with work(watchdog, "score", records()):
                 passes(DEADLINE - 1)
             passes(DEADLINE - 1)
     assert said == []
@@ -103,11 +114,11 @@ def test_waiting_for_a_service_is_no_work(
     watchdog: Watchdog, passes: Passes, said: list[str]
 ) -> None:
     """However long; afterwards the work has its whole time again, and no more than that."""
-    with watchdog.work("state", records()):
+    with work(watchdog, "state", records()):
         passes(DEADLINE - 1)
-        watchdog.waiting("redis", True)
+        watchdog.waits_for("redis")
         passes(100 * DEADLINE)
-        watchdog.waiting("redis", False)
+        watchdog.waits_for(None)
         passes(DEADLINE)
         assert said == []
         passes(1)
@@ -121,8 +132,8 @@ def test_one_thread_does_not_wait_for_another(
     begun, done = threading.Event(), threading.Event()
 
     def deliver() -> None:
-        with watchdog.work("publish", records()):
-            watchdog.waiting("kafka", True)
+        with work(watchdog, "publish", records()):
+            watchdog.waits_for("kafka")
             begun.set()
             done.wait()
 
@@ -130,7 +141,7 @@ def test_one_thread_does_not_wait_for_another(
     delivering.start()
     begun.wait()
     try:
-        with watchdog.work("score", records()):
+        with work(watchdog, "score", records()):
             passes(DEADLINE + 1)
     finally:
         done.set()
@@ -142,7 +153,7 @@ def test_progress_within_a_long_piece_of_work_begins_its_time_anew(
     watchdog: Watchdog, passes: Passes, said: list[str]
 ) -> None:
     """Work that consists of many pieces says after each that it got on."""
-    with watchdog.work("decode", records()):
+    with work(watchdog, "decode", records()):
         for _ in range(5):
             passes(DEADLINE - 1)
             watchdog.progress()
@@ -153,7 +164,7 @@ def test_a_process_that_was_frozen_is_not_wedged(
     watchdog: Watchdog, clock: Clock, passes: Passes, said: list[str]
 ) -> None:
     """Time in which the watchdog did not run either is nobody's work."""
-    with watchdog.work("score", records()):
+    with work(watchdog, "score", records()):
         passes(10)
         clock.now += 10 * DEADLINE  # SIGSTOP, SIGCONT
         watchdog.look()
@@ -166,6 +177,6 @@ def test_a_process_that_was_frozen_is_not_wedged(
 def test_what_is_in_hand_at_the_end_can_be_told(watchdog: Watchdog, clock: Clock) -> None:
     """A thread that is stuck keeps the process from ending."""
     assert watchdog.unfinished(0.0) is None
-    with watchdog.work("score", records()):
+    with work(watchdog, "score", records()):
         told = watchdog.unfinished(-1.0)
     assert told == "score of orders[0] 17-240, orders[1] 3-4"

@@ -8,8 +8,10 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.consumer.error_events import ConsumerErrors
+from stream_app.observer.events import WaitingBegan
 from stream_app.records.partition import Partition
 from tests.unit.builders import partition
+from tests.unit.observers import listening_to_waits
 
 
 class Event:
@@ -51,11 +53,14 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.waiting: list[bool] = []
-        self.errors = ConsumerErrors(
-            30.0, lambda _service, waiting, _why: self.waiting.append(waiting), lambda: self.now
-        )
+        observer, self._waits = listening_to_waits()
+        self.errors = ConsumerErrors(30.0, observer, lambda: self.now)
         self.broker = Broker()
+
+    @property
+    def waiting(self) -> list[bool]:
+        """For each wait that was told, whether it began or ended."""
+        return [isinstance(wait, WaitingBegan) for wait in self._waits]
 
     def tell(
         self,

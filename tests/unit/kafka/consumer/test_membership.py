@@ -3,6 +3,8 @@
 from typing import Any
 
 from stream_app.kafka.consumer.membership import Membership
+from stream_app.observer.events import MembershipChanged
+from tests.unit.observers import listening
 
 
 class Member:
@@ -15,11 +17,11 @@ class Member:
 
 def told(*steps: Any) -> list[tuple[bool, str]]:
     """What the probe is told at each step of a membership."""
-    heard: list[tuple[bool, str]] = []
-    membership = Membership(lambda ready, why: heard.append((ready, why)))
+    observer, heard = listening(MembershipChanged)
+    membership = Membership(observer)
     for step in steps:
         step(membership)
-    return heard
+    return [(event.is_ready, event.why) for event in heard]
 
 
 def look(*members: str) -> Any:

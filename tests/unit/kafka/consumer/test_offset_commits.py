@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from stream_app.errors import FatalError
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.telemetry.metrics import Metrics
+from stream_app.observer.observer import Observer
 from tests.unit.builders import partition
 
 
@@ -20,7 +20,7 @@ class Scene:
         self.stage.begin(self.at, 5, known=True)
         self.commits = OffsetCommits(
             self.stage,
-            Metrics(),
+            Observer(),
             lambda *_: self.at,
             beside_transactions=False,
             refusal_seconds=30.0,

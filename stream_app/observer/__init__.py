@@ -1,0 +1,1 @@
+"""What happens on the path of a record, told once to whoever listens."""

@@ -1,0 +1,138 @@
+"""Who listens to what happens in a worker: the one place where listeners are registered.
+
+The watchdog counts its time by thread, so it relies on being told on the thread that works.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from stream_app.kafka.connection_causes import ConnectionCauses
+from stream_app.observer.events import (
+    AlignmentGaveUp,
+    BatchFinished,
+    ChunkWorkedOff,
+    ClockCorrected,
+    CommitAnswered,
+    CommitFailed,
+    MembershipChanged,
+    OutageBegan,
+    OutageEnded,
+    PartitionsRebuilding,
+    Progress,
+    Rebalanced,
+    RecordsGone,
+    RecordsRebuilt,
+    RecordsSkipped,
+    StageBegan,
+    StageEnded,
+    StateConflicts,
+    StoreAsked,
+    UnknownFields,
+    WaitingBegan,
+    WaitingEnded,
+)
+from stream_app.observer.observer import Listener, on
+from stream_app.telemetry.batch_metrics import account_for
+from stream_app.telemetry.failure_log import FailureLog
+from stream_app.telemetry.health import Health
+from stream_app.telemetry.metrics import Metrics
+from stream_app.waiting.outages import Absences
+from stream_app.worker.watchdog import Watchdog
+
+__all__ = [
+    "health_listeners",
+    "log_listeners",
+    "metrics_listeners",
+    "outage_listeners",
+    "watchdog_listeners",
+]
+
+log = logging.getLogger(__name__)
+
+
+def metrics_listeners(metrics: Metrics) -> list[Listener]:
+    """What is counted."""
+    return [
+        on(StageEnded, lambda it: metrics.stage(it.stage, it.seconds)),
+        on(BatchFinished, lambda it: account_for(it, metrics)),
+        on(ChunkWorkedOff, lambda it: metrics.held(it.held_records, it.held_bytes)),
+        on(UnknownFields, lambda it: metrics.unknown_fields(it.topic, it.fields)),
+        on(ClockCorrected, lambda it: metrics.clock_corrected(it.records)),
+        on(AlignmentGaveUp, lambda _: metrics.alignment_gave_up()),
+        on(Rebalanced, lambda it: metrics.rebalance(it.kind, it.partitions)),
+        on(CommitAnswered, lambda it: metrics.commit(it.seconds)),
+        on(CommitFailed, lambda _: metrics.commit_failures()),
+        on(
+            RecordsGone,
+            lambda it: metrics.gone_by_retention(
+                it.partition.topic, it.partition.number, it.records
+            ),
+        ),
+        on(
+            RecordsSkipped,
+            lambda it: metrics.skipped_at_start(
+                it.partition.topic, it.partition.number, it.records
+            ),
+        ),
+        on(StoreAsked, lambda it: metrics.redis_seconds(it.operation, it.seconds)),
+        on(StateConflicts, lambda it: metrics.state_conflicts(it.states)),
+        on(PartitionsRebuilding, lambda it: metrics.rebuilding(it.partitions)),
+        on(RecordsRebuilt, lambda it: metrics.rebuilt_records(it.records)),
+    ]
+
+
+def watchdog_listeners(watchdog: Watchdog) -> list[Listener]:
+    """What a thread has in hand, and whether it waits or gets on."""
+    return [
+        on(StageBegan, lambda it: watchdog.began(it.stage, it.records)),
+        on(StageEnded, lambda _: watchdog.ended()),
+        on(WaitingBegan, lambda it: watchdog.waits_for(it.service)),
+        on(WaitingEnded, lambda _: watchdog.waits_for(None)),
+        on(Progress, lambda _: watchdog.progress()),
+    ]
+
+
+def health_listeners(health: Health) -> list[Listener]:
+    """What probes are told, services apart: whether the work loop goes round, and membership."""
+
+    def progress(it: Progress) -> None:
+        if it.of == "batches":  # a rebuilding says nothing of the loop
+            health.beat()
+
+    return [
+        on(ChunkWorkedOff, lambda _: health.beat()),
+        on(Progress, progress),
+        on(MembershipChanged, lambda it: health.ready(it.is_ready, it.why)),
+    ]
+
+
+def log_listeners(failures: FailureLog, outages: Absences) -> list[Listener]:
+    """What is told in the log."""
+    return [
+        on(BatchFinished, failures),
+        on(ChunkWorkedOff, lambda _: failures.look()),
+        on(WaitingBegan, outages.began),
+        on(WaitingEnded, outages.ended),
+        on(AlignmentGaveUp, _log_partition_given_up),
+    ]
+
+
+def _log_partition_given_up(it: AlignmentGaveUp) -> None:
+    log.warning("%s delivers nothing; going on without it until it does", it.partition)
+
+
+def outage_listeners(metrics: Metrics, health: Health, causes: ConnectionCauses) -> list[Listener]:
+    """Those whom the account of waits (`Absences`) tells of services that are away."""
+
+    def ended(it: OutageEnded) -> None:
+        if it.service == "kafka":
+            causes.forget()
+
+    return [
+        on(OutageBegan, lambda it: metrics.waiting(it.service, True)),
+        on(OutageEnded, lambda it: metrics.waiting(it.service, False)),
+        on(OutageBegan, lambda it: health.waiting_for(it.service, it.why)),
+        on(OutageEnded, lambda it: health.arrived(it.service)),
+        on(OutageEnded, ended),
+    ]

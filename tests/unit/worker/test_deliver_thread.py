@@ -1,0 +1,136 @@
+"""The thread that delivers: in order, finished when somebody waits, and nothing after a crash."""
+
+import threading
+
+import pytest
+
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.events import BatchFinished, StageBegan
+from stream_app.records.batch import Batch
+from stream_app.worker.deliver_thread import DeliverThread
+from tests.unit.builders import item, partition
+from tests.unit.observers import listening
+
+P = partition()
+
+
+class Transactions:
+    """A way to publish that finishes batches when it is told to."""
+
+    commits_offsets = True
+
+    def __init__(self) -> None:
+        self.open: list[Batch] = []
+        self.raises: Exception | None = None
+
+    def finish(self, one: Batch) -> list[Batch]:
+        """Put it off."""
+        self.open.append(one)
+        return []
+
+    def flush(self) -> list[Batch]:
+        """Finish what was put off."""
+        if self.raises is not None:
+            raise self.raises
+        done, self.open = self.open, []
+        return done
+
+    def abandon(self) -> list[Batch]:
+        """Return what was put off."""
+        done, self.open = self.open, []
+        return done
+
+
+class Scene:
+    """A deliver thread over transactions, and what it told."""
+
+    def __init__(self) -> None:
+        self.publish = Transactions()
+        self.commit = CommitStage()
+        self.commit.begin(P, 0, known=True)
+        observer, self.told = listening(StageBegan, BatchFinished)
+        self.crashes: list[BaseException] = []
+        self.crashed = threading.Event()
+        self.thread = DeliverThread(
+            self.publish,  # type: ignore[arg-type]
+            self.commit,
+            observer,
+            on_crash=self._crash,
+        )
+
+    def _crash(self, error: BaseException) -> None:
+        self.crashes.append(error)
+        self.crashed.set()
+
+    @property
+    def finished(self) -> list[int]:
+        """Numbers of the batches of which it was told that they are finished."""
+        return [event.batch.number for event in self.told if isinstance(event, BatchFinished)]
+
+    def admitted(self, number: int) -> Batch:
+        """A batch of one record that has begun its way."""
+        items, ends = self.commit.admit([item(P, number)])
+        return Batch(number, items, ends=ends)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """One of its own."""
+    return Scene()
+
+
+def test_what_was_put_off_is_finished_when_somebody_waits_for_it(scene: Scene) -> None:
+    """Behind the batches before it; a rebalance need not wait until the interval is over."""
+    for number in (1, 2):
+        scene.thread.submit(scene.thread.finish, scene.admitted(number))
+    assert scene.thread.settle([P], 10.0)
+    assert scene.finished == [1, 2]
+    assert scene.commit.next_offset(P) == 3
+
+
+def test_closing_finishes_what_was_put_off(scene: Scene) -> None:
+    """What is on its way goes on, and nothing is left behind in a transaction."""
+    scene.thread.submit(scene.thread.finish, scene.admitted(1))
+    scene.thread.close()
+    assert scene.commit.settle(None, 10.0)
+    assert scene.finished == [1]
+
+
+def test_to_wait_when_it_is_closed_does_no_harm(scene: Scene) -> None:
+    """A worker that stops waits for its work after the loop has ended."""
+    scene.thread.close()
+    assert scene.thread.settle(None, 10.0)
+
+
+def test_after_a_crash_nothing_more_is_delivered(scene: Scene) -> None:
+    """Batches behind one that failed must not be committed; all are given back, and one crash told."""
+
+    def fail(_: Batch) -> None:
+        raise ValueError("a bug")
+
+    scene.thread.submit(scene.thread.finish, scene.admitted(1))
+    scene.thread.submit(fail, scene.admitted(2))
+    scene.thread.submit(scene.thread.finish, scene.admitted(3))
+    assert scene.thread.settle(None, 10.0)
+    assert [str(error) for error in scene.crashes] == ["a bug"]
+    assert scene.finished == []
+    assert scene.commit.next_offset(P) == 0
+
+
+def test_a_flush_that_fails_is_a_crash(scene: Scene) -> None:
+    """Nobody waits for what it returns, so it would go unseen."""
+    scene.publish.raises = ValueError("no transaction")
+    scene.thread.submit(scene.thread.finish, scene.admitted(1))
+    scene.thread.flush_soon()
+    assert scene.crashed.wait(10.0)
+    assert [str(error) for error in scene.crashes] == ["no transaction"]
+    assert scene.commit.settle(None, 10.0)
+    assert scene.finished == []
+
+
+def test_the_watchdog_sees_the_end_of_a_batch_as_work(scene: Scene) -> None:
+    """A commit may hang as any other step may."""
+    scene.thread.submit(scene.thread.finish, scene.admitted(1)).result(10.0)
+    (began,) = scene.told
+    assert isinstance(began, StageBegan)
+    assert (began.stage, [record.offset for record in began.records]) == ("finish", [1])
