@@ -12,17 +12,15 @@ from features.flights.data.year import Record as Event
 from stream_app.alignment.align import AlignStage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
-from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.models import load_model
-from stream_app.predictor.decode import DecodeStage
-from stream_app.predictor.enrich import EnrichStage
-from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Chunk, Partition, Record
-from stream_app.state.stage import StateStage
+from stream_app.predictor.assembly import make_predictor
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
@@ -54,58 +52,49 @@ def work_alone(
     workload: list[Event], usecase: UseCase, artifacts: Path, chunk: int = 4_096
 ) -> Work:
     """Run the stages of a worker over the workload; producing and Redis are left out."""
-    champion, *fallbacks = [
+    models = [
         load_model(artifacts / name, usecase.features, usecase.topics) for name in usecase.models
     ]
     metrics = Metrics()
-    engine = FeatureEngine(usecase.features)
-    patience = Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=lambda *_: None)
-    state = StateStage(
-        engine,
+    settings = Settings()
+    predictor = make_predictor(
+        settings,
+        usecase,
+        models,
         MemoryStore(usecase.features),
-        patience,
+        Patience(initial_seconds=0.1, max_seconds=1.0, on_waiting=lambda *_: None),
         on_seconds=metrics.redis_seconds,
         on_conflicts=metrics.state_conflicts,
     )
-    decode = DecodeStage(
-        {topic.name: topic.decoder for topic in usecase.topics},
-        usecase.times,
-        max_value_bytes=2**20,
-        on_unknown_fields=metrics.unknown_fields,
-    )
     clock = RecordClock(60.0, on_corrected=metrics.clock_corrected)
     align = AlignStage(
-        batch_max_records=Settings().batch_max_records,
+        batch_max_records=settings.batch_max_records,
         pause=lambda _: None,
         resume=lambda _: None,
         on_gave_up=lambda _: None,
     )
-    enrich = EnrichStage(engine, state, usecase.times)
-    score = ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction)
     dead_letters = DeadLetters(
         usecase.dead_letters_topic, group="bench", code_version="", model_version=""
     )
     outgoing = OutgoingRecords(usecase.predictions_topic, dead_letters)
     commit = CommitStage()
     partitions, records = _as_consumed(workload, usecase)
+    predictor.state.register(partitions)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
     align.take(Chunk(assigned=partitions))
-    number = 0
     for start in range(0, len(records), chunk):
         polled = Chunk(records=records[start : start + chunk], ended=partitions)
         clock(polled.records)
         align.take(polled)
-        for released in align.batches(decode):
+        for released in align.batches(predictor.decode):
             items, ends = commit.admit(released)
-            number += 1
-            batch = Batch(number, items, ends=ends)
-            enrich(batch)
-            score(batch)
+            batch = predictor.batch(items, ends)
+            predictor.answer(batch)
             outgoing(batch)
-            state.write(batch)
+            predictor.state.write(batch)
             commit.finished(batch)
     return Work(len(records), time.perf_counter() - started, time.process_time() - cpu)
 
@@ -116,9 +105,8 @@ def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partitio
         for position, topic in enumerate(usecase.topics)
         for number in range(topic.partitions)
     }
-    for source_id, partition in enumerate(partitions.values(), start=1):
+    for partition in partitions.values():
         partition.source = Source("cluster", partition.topic, partition.number)
-        partition.source_id = source_id
     counts = {topic.name: topic.partitions for topic in usecase.topics}
     offsets = dict.fromkeys(partitions.values(), 0)
     now = time.time() - len(workload) * 1e-3

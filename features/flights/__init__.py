@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
 from features.flights.predictions import LatePrediction, late_fields
 from features.flights.views import features, is_late
-from stream_app.features.events import JsonDecoder
-from stream_app.features.usecase import InputTopic, Outcome, TimeBounds, UseCase
+from stream_app import InputTopic, JsonDecoder, Outcome, TimeBounds, UseCase
 
 __all__ = ["usecase"]
 

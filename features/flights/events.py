@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stream_app.features.events import Event, Moment
+from stream_app import Event, Moment
 
 __all__ = ["Arrived", "Boarding", "Departed", "FlightEvent", "WeatherObserved"]
 

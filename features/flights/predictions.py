@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from stream_app.features.usecase import Outputs, Prediction
+from stream_app import Outputs, Prediction
 
 __all__ = ["LatePrediction", "late_fields"]
 

@@ -11,8 +11,17 @@ from typing import Final
 
 from features.flights.clock import day_of_week, minute_of_day
 from features.flights.events import Arrived, Boarding, Departed, FlightEvent, WeatherObserved
-from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
-from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app import (
+    Column,
+    DecayedSums,
+    Entity,
+    FeatureSet,
+    LastValue,
+    OpenItems,
+    RowFeature,
+    Update,
+    View,
+)
 
 __all__ = ["LATE_MINUTES", "features", "is_late"]
 

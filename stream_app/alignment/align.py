@@ -23,7 +23,10 @@ from typing import Final
 
 from stream_app.features.engine.order import OrderKey, PartitionOrder
 from stream_app.predictor.decode import Decode
-from stream_app.records.records import Chunk, Item, Partition, Record
+from stream_app.records.chunk import Chunk
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["EVENT_OVERHEAD_BYTES", "RECORD_OVERHEAD_BYTES", "AlignStage"]
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from stream_app.errors import RefusedError
 from stream_app.features.usecase import TimeBounds
-from stream_app.records.records import Record
+from stream_app.records.record import Record
 from stream_app.text.moments import in_utc
 from stream_app.waiting.retry import Patience
 

@@ -14,9 +14,11 @@ from stream_app.audit.reading import place_of
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
 from stream_app.features.usecase import TimeBounds, UseCase
-from stream_app.predictor.decode import DecodeStage
+from stream_app.predictor.assembly import decode_stage
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
-from stream_app.records.records import Item, Partition, Record
+from stream_app.records.record import Record
 from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Judge"]
@@ -61,12 +63,7 @@ class Judge:
         self.replays = Replays(settings.application or usecase.name, settings.replay_secret)
         self.unbelieved_replays = 0
         """Records booked that call themselves replays and are none."""
-        self._decode = DecodeStage(
-            {topic.name: topic.decoder for topic in usecase.topics},
-            self.times,
-            max_value_bytes=settings.max_value_bytes,
-            on_unknown_fields=lambda _topic, _count: None,
-        )
+        self._decode = decode_stage(settings, usecase, times=self.times)
         self._triggers = usecase.features.triggers
         self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
         self._partitions: dict[PartitionId, Partition] = {}

@@ -11,8 +11,8 @@ from stream_app.errors import ConfigurationError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.errors import is_damaged
 from stream_app.kafka.log_reader import NoRecord, Step, raise_unless_passing, read_ranges
+from stream_app.records.headers import read_headers
 from stream_app.records.places import PartitionId
-from stream_app.records.records import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 

@@ -35,8 +35,8 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import UseCase
 from stream_app.features.views import View
 from stream_app.kafka.brokers import Brokers
+from stream_app.records.item import Item
 from stream_app.records.places import PartitionId
-from stream_app.records.records import Item
 from stream_app.text.foreign import bounded
 
 __all__ = ["recompute", "same_values"]

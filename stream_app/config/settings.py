@@ -360,7 +360,7 @@ class Settings(BaseSettings):
             **kafka_properties.reveal(self.consumer),
             "group.id": group,
             "group.protocol": self.group_protocol,
-            # Where to start is decided in transport/positions.py; nothing is skipped unseen.
+            # Where to start is decided in kafka/consumer/start_positions.py; nothing is skipped unseen.
             "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -47,7 +47,7 @@ def load_usecase(spec: str) -> UseCase:
         found = getattr(found, name)
     if not isinstance(found, UseCase):
         raise SettingsError(
-            f"usecase: {spec} is a {type(found).__name__}, not a features.usecase.UseCase."
+            f"usecase: {spec} is a {type(found).__name__}, not a stream_app.UseCase."
         )
     return found
 

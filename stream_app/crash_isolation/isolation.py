@@ -13,8 +13,12 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.predictor.decode import Decode
-from stream_app.records.records import Failure, Item, Partition, Record
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
 
@@ -37,6 +41,7 @@ class CrashIsolation:
     def __init__(
         self,
         attempt: Attempt,
+        commit: CommitStage,
         *,
         starts: int,
         region_records: int,
@@ -47,6 +52,7 @@ class CrashIsolation:
         process may have had in hand.
         """
         self._attempt = attempt
+        self._commit = commit
         self._starts = starts
         self._region = region_records
         self._suspects: dict[Partition, int] = {}
@@ -93,7 +99,7 @@ class CrashIsolation:
         if not self._suspects:
             return
         for partition, reached in list(self._suspects.items()):
-            if partition.revoked or reached >= partition.starts.until:
+            if self._commit.is_revoked(partition) or reached >= partition.starts.until:
                 del self._suspects[partition]
                 log.info("%s: past the records that earlier starts may have died of", partition)
         if not any(map(self._is_tried, self._suspects)):
@@ -107,7 +113,7 @@ class CrashIsolation:
         if (
             not self._is_tried(partition)
             or record.offset >= partition.starts.until
-            or partition.revoked
+            or self._commit.is_revoked(partition)
         ):
             return None
         failure = self._attempt(record)

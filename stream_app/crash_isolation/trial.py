@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
-from stream_app.records.records import Failure, Record
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 
 __all__ = ["Given", "Told", "Trial"]
@@ -77,12 +79,17 @@ class Trial:
         self,
         settings: Settings,
         patience: Patience,
+        source_id: Callable[[Partition], int],
         *,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_progress` is called whenever the caller is not stuck but waits for the child."""
+        """`source_id` says what the fences of a partition are kept under.
+
+        `on_progress` is called whenever the caller is not stuck but waits for the child.
+        """
         self._settings = settings
         self._patience = patience
+        self._source_id = source_id
         self._on_progress = on_progress
         self._child: subprocess.Popen[bytes] | None = None
         self._memory: ChildMemory | None = None
@@ -131,7 +138,7 @@ class Trial:
             partition.topic,
             partition.number,
             partition.rank,
-            partition.source_id,
+            self._source_id(partition),
             record.offset,
             record.known_at,
             record.key,

@@ -24,7 +24,8 @@ from stream_app.kafka.producers import (
     meaning,
     produce,
 )
-from stream_app.records.records import Batch, Outgoing
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
 __all__ = ["PublishStage", "Publishing"]
@@ -87,15 +88,20 @@ class PublishStage:
         patience: Patience,
         refusals: Refusals,
         *,
+        has_ended: Callable[[Partition], bool],
         look: Callable[[], None],
         stopping: Callable[[], bool],
         on_waiting: Callable[[str, bool, str], None],
     ) -> None:
-        """`look` looks at the topics out; raises `ServiceAwayError`, `RefusedError` or `FatalError`."""
+        """`has_ended` says of an assignment whether it is over.
+
+        `look` looks at the topics out; raises `ServiceAwayError`, `RefusedError` or `FatalError`.
+        """
         self._producers = producers
         self._made: dict[Callable[[], Producer], Producer] = {}
         self._patience = patience
         self._refusals = refusals
+        self._has_ended = has_ended
         self._look = look
         self._stopping = stopping
         self._on_waiting = on_waiting
@@ -114,7 +120,7 @@ class PublishStage:
 
     def _publish(self, batch: Batch, pending: list[Outgoing]) -> None:
         """Publish `pending`, which afterwards holds what is still to be published."""
-        _leave_out_what_ended(batch, pending)
+        self._leave_out_what_ended(batch, pending)
         if self._is_doubtful:
             self._look()
             self._is_doubtful = False
@@ -134,6 +140,16 @@ class PublishStage:
         pending[:] = [outgoing for outgoing, _ in others]
         if others:
             raise reason_to_wait(others)
+
+    def _leave_out_what_ended(self, batch: Batch, pending: list[Outgoing]) -> None:
+        """Drop what came of partitions that are no longer ours: their next owner publishes it."""
+        ended = {partition for partition in batch.ends if self._has_ended(partition)}
+        if not ended:
+            return
+        ours = [each for each in pending if each.source not in ended]
+        left_out = {id(each.item) for each in pending} - {id(each.item) for each in ours}
+        pending[:] = ours
+        batch.items = [item for item in batch.items if id(item) not in left_out]
 
     def _try(self, make: Callable[[], Producer], records: Sequence[Outgoing]) -> Refused:
         """Publish records by a producer of one kind; return those that were refused."""
@@ -218,13 +234,3 @@ class PublishStage:
                 producer.flush(1.0)
             except PRODUCER_FAILURES as failed:
                 log.warning("the producer failed while the worker stopped: %s", failed)
-
-
-def _leave_out_what_ended(batch: Batch, pending: list[Outgoing]) -> None:
-    """Drop what came of partitions that are no longer ours: their next owner publishes it."""
-    if not any(partition.ended for partition in batch.ends):
-        return
-    ours = [each for each in pending if each.source is None or not each.source.ended]
-    left_out = {id(each.item) for each in pending} - {id(each.item) for each in ours}
-    pending[:] = ours
-    batch.items = [item for item in batch.items if id(item) not in left_out]

@@ -17,7 +17,9 @@ from confluent_kafka import KafkaError
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.errors import Kind, failure, is_for_size, verdict
 from stream_app.kafka.producers import Refused
-from stream_app.records.records import Failure, Headers, Outgoing
+from stream_app.records.batch import Outgoing
+from stream_app.records.failure import Failure
+from stream_app.records.headers import Headers
 from stream_app.text.rate_limited import Seldom
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OURS

@@ -22,7 +22,7 @@ from stream_app.kafka.producers import (
     meaning,
     produce,
 )
-from stream_app.records.records import Outgoing
+from stream_app.records.batch import Outgoing
 
 __all__ = ["Transaction"]
 

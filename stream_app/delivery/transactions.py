@@ -40,7 +40,8 @@ from stream_app.kafka.errors import is_dropped_with_another
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
-from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
 __all__ = ["TransactionStage"]
@@ -215,12 +216,12 @@ class TransactionStage:
         """Drop what came of partitions that are no longer ours; return whether there was any."""
         found = False
         for batch in self._open:
-            if any(partition.ended for partition in batch.ends):
-                kept = [o for o in batch.outgoing if o.source is None or not o.source.ended]
+            if ended := {p for p in batch.ends if self._commit.has_ended(p)}:
+                kept = [o for o in batch.outgoing if o.source not in ended]
                 if len(kept) < len(batch.outgoing):
                     found = True
                     batch.outgoing = kept
-                batch.items = [i for i in batch.items if not i.record.partition.ended]
+                batch.items = [i for i in batch.items if i.record.partition not in ended]
         if found:
             self._transaction.must_abort = self._transaction.is_open
         return found

@@ -32,8 +32,8 @@ from stream_app.kafka.log_reader import (
     reading_properties,
 )
 from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, idle_members, log_offsets
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
-from stream_app.records.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from typing import Any, Final
 from stream_app.errors import FatalError
 from stream_app.kafka.queries import as_kafka_shows_it
 from stream_app.kafka.topic_ids import check_topic_id
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["ConsumerLog"]
 

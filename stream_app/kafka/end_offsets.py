@@ -16,8 +16,8 @@ from stream_app.errors import StoppingError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.topic_ids import Sources
+from stream_app.records.partition import Partition
 from stream_app.records.places import id_of
-from stream_app.records.records import Partition
 from stream_app.telemetry.lag import PartitionLag
 from stream_app.waiting.retry import Patience
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import TopicPartition
 
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["as_committed", "markers_of", "topic_id_of"]
 

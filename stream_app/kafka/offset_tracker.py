@@ -11,8 +11,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
-from stream_app.records.records import Batch, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 
 __all__ = ["CommitStage", "Unfinished"]
 
@@ -38,6 +41,9 @@ class CommitStage:
         """Held while offsets are committed in a transaction or beside one: a plain commit that is
         late must not take back what a transaction committed further on."""
         self._changed = threading.Condition()
+        # Work of an assignment may be in hand for long after its end.
+        self._revoked: WeakSet[Partition] = WeakSet()
+        self._ended: WeakSet[Partition] = WeakSet()
         self._in_flight: dict[Partition, int] = {}
         self._unfinished: dict[Partition, deque[Unfinished]] = {}
         self._finished: dict[Partition, int] = {}
@@ -62,7 +68,7 @@ class CommitStage:
         """
 
         def known() -> bool:
-            return all(p in self._committed or p.revoked for p in partitions)
+            return all(p in self._committed or p in self._revoked for p in partitions)
 
         with self._changed:
             for partition in partitions:
@@ -86,8 +92,10 @@ class CommitStage:
     def admit(self, items: Sequence[Item]) -> tuple[list[Item], dict[Partition, int]]:
         """Let a batch begin its way: the items still ours, and the last offset by partition."""
         with self._changed:
-            mine = [item for item in items if not item.record.partition.revoked]
-            ends = {item.record.partition: item.record.offset for item in mine}
+            mine, ends = list(items), _ends(items)
+            if gone := self._revoked.intersection(ends):
+                mine = [item for item in mine if item.record.partition not in gone]
+                ends = _ends(mine)
             for partition in ends:
                 self._in_flight[partition] = self._in_flight.get(partition, 0) + 1
         return mine, ends
@@ -95,9 +103,16 @@ class CommitStage:
     def revoke(self, partitions: Collection[Partition]) -> None:
         """Admit nothing more of these partitions."""
         with self._changed:
-            for partition in partitions:
-                partition.revoked = True
+            self._revoked.update(partitions)
             self._changed.notify_all()
+
+    def is_revoked(self, partition: Partition) -> bool:
+        """Whether it is being given away, or was: nothing more of it begins its way."""
+        return partition in self._revoked
+
+    def has_ended(self, partition: Partition) -> bool:
+        """Whether the assignment has ended: nothing more of it may be published or committed."""
+        return partition in self._ended
 
     def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
         """Next offset of each partition of these batches whose assignment has not ended."""
@@ -106,7 +121,7 @@ class CommitStage:
                 partition: end + 1
                 for batch in batches
                 for partition, end in batch.ends.items()
-                if not partition.ended
+                if partition not in self._ended
             }
 
     def finished(self, batch: Batch, *, committed: bool = False) -> None:
@@ -117,7 +132,7 @@ class CommitStage:
         with self._changed:
             for partition, end in batch.ends.items():
                 self._leave(partition)
-                if partition.ended:
+                if partition in self._ended:
                     continue
                 self._finished[partition] = end
                 (self._committed if committed else self._committable)[partition] = end + 1
@@ -184,7 +199,7 @@ class CommitStage:
             due = self._committable.get(partition, -1)
             # The one that the broker keeps may be committed again: what stands beside it changes.
             if (
-                not partition.ended
+                partition not in self._ended
                 and offset > due
                 and offset >= self._committed.get(partition, -1)
             ):
@@ -193,8 +208,8 @@ class CommitStage:
     def forget(self, partitions: Collection[Partition]) -> None:
         """The assignments ended."""
         with self._changed:
+            self._ended.update(partitions)
             for partition in partitions:
-                partition.ended = True
                 for kept in self._kept:
                     kept.pop(partition, None)
                 self._committable.pop(partition, None)
@@ -216,3 +231,7 @@ class CommitStage:
         with self._changed:
             unfinished = self._unfinished.get(partition)
             return unfinished[0].timestamp if unfinished else None
+
+
+def _ends(items: Sequence[Item]) -> dict[Partition, int]:
+    return {item.record.partition: item.record.offset for item in items}

@@ -23,7 +23,7 @@ from stream_app.kafka.errors import (
     too_large,
     verdict,
 )
-from stream_app.records.records import Outgoing
+from stream_app.records.batch import Outgoing
 
 __all__ = ["PRODUCER_FAILURES", "Producers", "Refused", "cause_of", "died", "meaning", "produce"]
 

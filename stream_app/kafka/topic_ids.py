@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stream_app.errors import FatalError
 from stream_app.features.stores import Source
 from stream_app.kafka.brokers import Brokers
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["Sources", "check_topic_id"]
 

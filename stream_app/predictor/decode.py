@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
-from stream_app.records.records import Failure, Item, Record
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import in_utc
@@ -137,7 +139,7 @@ def _unusable(event: object, error: BaseException) -> Failure:
     """The failure of a record of which its decoder made something that cannot be gone on with."""
     if not isinstance(event, Event):
         kind = bounded(type(event).__qualname__)
-        message = f"the decoder gave an object of type {kind}, which is no features.events.Event"
+        message = f"the decoder gave an object of type {kind}, which is no stream_app.Event"
         return Failure("decode", "not-an-event", message, disposition="bug")
     for field, kinds in (("event_id", str), ("event_time", (float, int))):
         try:

@@ -10,7 +10,10 @@ from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
 from stream_app.predictor.decode import out_of_range
-from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.text.causes import unless_told_to_end
 
@@ -58,10 +61,10 @@ class EnrichStage:
         batch.applied = {p: end for p, end in batch.ends.items() if p not in self._rebuilding}
         batch.expected = self._state.expected(batch.applied)
         items = [item for item in batch.items if item.failure is None]
+        fencing = {partition: self._state.fencing[partition] for partition in batch.ends}
         for item in items:
-            partition = item.record.partition
-            item.source = partition.source_id
-            item.redelivered = item.offset < partition.ahead_until
+            item.source, ahead_until = fencing[item.record.partition]
+            item.redelivered = item.offset < ahead_until
             item.degraded = None  # it may have been enriched before
         if self._rebuilding:
             items = self._without_state(batch, items)

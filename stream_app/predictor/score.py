@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 from stream_app.features.usecase import Outputs, Prediction
 from stream_app.models import Model, ScoringError, finite
 from stream_app.models.answers import AnswerContract, as_answers
-from stream_app.records.records import Batch, Failure, Item, Served
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item, Served
 from stream_app.text.causes import cause_of, unless_told_to_end
 
 __all__ = ["ScoreStage"]
@@ -35,13 +37,17 @@ class ScoreStage:
 
     def __init__(
         self,
-        champion: Model,
-        fallbacks: Sequence[Model],
+        models: Sequence[Model],
         fields: Fields,
         prediction: type[Prediction],
     ) -> None:
-        """`fields` makes answers of outputs; with the worker's own fields they are a `prediction`."""
-        self._ladder = [("champion", champion), *((model.name, model) for model in fallbacks)]
+        """`models`: the champion first, then the fallbacks in the order in which they are asked.
+
+        `fields` makes answers of outputs; with the worker's own fields they are a `prediction`.
+        """
+        self._ladder = [
+            (model.name if place else "champion", model) for place, model in enumerate(models)
+        ]
         self._fields = fields
         self._contract = AnswerContract(prediction)
 

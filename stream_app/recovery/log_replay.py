@@ -21,11 +21,10 @@ from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.consumer_log import ConsumerLog
 from stream_app.kafka.errors import failure
 from stream_app.kafka.log_reader import LogReader, NoRecord, reading_properties
-from stream_app.predictor.decode import Decode
-from stream_app.predictor.enrich import EnrichStage
+from stream_app.predictor.predictor import Predictor
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
-from stream_app.records.records import Batch, Partition, Record
-from stream_app.state.stage import StateStage
+from stream_app.records.record import Record
 
 __all__ = ["RECORDS_A_STEP", "Rebuild", "Work", "unwatched"]
 
@@ -75,9 +74,7 @@ class Rebuild:
         self,
         consumer_properties: Mapping[str, Any],
         clock: RecordClock,
-        decode: Decode,
-        enrich: EnrichStage,
-        state: StateStage,
+        predictor: Predictor,
         *,
         on_records: Callable[[int], None] = lambda _: None,
         work: Work = unwatched,
@@ -86,9 +83,8 @@ class Rebuild:
         group = f"{consumer_properties['group.id']}-rebuild"
         self._properties = reading_properties(consumer_properties, group)
         self._clock = clock
-        self._decode = decode
-        self._enrich = enrich
-        self._state = state
+        self._predictor = predictor
+        self._state = predictor.state
         self._on_records = on_records
         self._work = work
         self._reader: LogReader | None = None
@@ -98,16 +94,19 @@ class Rebuild:
         self._changed = threading.Condition()
         self._applying = threading.Lock()
         """Held while records are applied: what has ended is not written afterwards."""
-        self._batches = 0
 
-    def begin(self, partition: Partition, start: int, target: int, *, applied: int) -> None:
+    def begin(
+        self, partition: Partition, start: int, target: int, *, source_id: int, applied: int
+    ) -> None:
         """Apply the partition's records from `start` on, up to and without `target`.
 
-        `applied`: the mark that the store holds of it now; -1 for none.
+        `source_id`: what its fences are kept under. `applied`: the mark that the store holds of it
+        now; -1 for none.
         """
         with self._changed:
             self._goals[partition] = _Goal(start, target)
             partition.starts.rebuilt_records = 0
+            self._state.fencing.register(partition, source_id)
             self._state.expect(partition, applied)
             self._moved = True
             self._changed.notify_all()
@@ -219,13 +218,10 @@ class Rebuild:
             self._changed.notify_all()
 
     def _write(self, records: Sequence[Record], reached: Mapping[Partition, int]) -> None:
-        self._batches += 1
         self._clock(records)
         ends = {partition: at - 1 for partition, at in reached.items()}
-        batch = Batch(self._batches, self._decode(records), ends=ends)
         try:
-            self._enrich.alone(batch)
-            self._state.write(batch)
+            self._state.write(self._predictor.apply(records, ends))
         finally:
             # Others write beside this one: nothing is kept from batch to batch.
             self._state.forget_all()

@@ -23,7 +23,7 @@ from typing import Literal
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
 
@@ -114,11 +114,11 @@ class Recovery:
                 # The state holds records, no markers.
                 first, end = partition.markers
                 self._positions[partition] = first if end == partition.start else partition.start
-                partition.applied = applied
-                _check_origin(partition)
+                _check_origin(partition, applied)
                 had_an_owner = not partition.is_new or applied >= 0
                 in_hand = self._in_hand if had_an_owner else 0
-                partition.ahead_until = max(applied + 1, partition.start) + in_hand
+                ahead_until = max(applied + 1, partition.start) + in_hand
+                self._state.fencing.set_ahead_until(partition, ahead_until)
         else:
             for partition in partitions:
                 partition.starts.rebuilding = False
@@ -159,7 +159,7 @@ class Recovery:
         self._commit.settle(None, timeout=None)
         self._state.forget_all()
         self._lost.clear()
-        held = [partition for partition in self._positions if not partition.revoked]
+        held = [p for p in self._positions if not self._commit.is_revoked(p)]
         # Before the store is turned to what it holds now, lest a step under way is written there.
         self._forget(held)
         self._state.expect_nothing(held)
@@ -204,7 +204,13 @@ class Recovery:
             self._rebuilding.add(partition)
             partition.starts.rebuilding = True
             self._state.expect_nothing([partition])
-            self._rebuild.begin(partition, start, self._positions[partition], applied=applied)
+            self._rebuild.begin(
+                partition,
+                start,
+                self._positions[partition],
+                source_id=self._state.fencing[partition].source_id,
+                applied=applied,
+            )
         self._on_partitions(len(self._rebuilding))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
@@ -243,7 +249,7 @@ class Recovery:
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""
-        self._forget([partition for partition in self._rebuilding if partition.revoked])
+        self._forget([p for p in self._rebuilding if self._commit.is_revoked(p)])
         for partition in self._rebuilding:
             self._rebuild.extend(partition, self._positions[partition])
         return self._rebuild.remaining(self._rebuilding)
@@ -272,11 +278,11 @@ class Recovery:
             self.on_crash(error)
 
 
-def _check_origin(partition: Partition) -> None:
-    if partition.applied >= partition.start and (partition.set_by_hand or partition.is_new):
+def _check_origin(partition: Partition, applied: int) -> None:
+    if applied >= partition.start and (partition.set_by_hand or partition.is_new):
         raise FatalError(
             f"{partition} is to be read from offset {partition.start}, which no worker committed, "
-            f"but the state holds its records through {partition.applied}: they would be scored on "
+            f"but the state holds its records through {applied}: they would be scored on "
             "their own future. Give `application` another name to process them again, or set the "
             "group's offset to where it was."
         )

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from stream_app.errors import FatalError, StreamAppError
 from stream_app.features.engine.careful import reapply_carefully
@@ -26,8 +26,10 @@ from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.states import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, StateUnreadableError, unique_versions
-from stream_app.features.stores.fences import prune_fences
-from stream_app.records.records import Batch, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.state.fencing import FencingByPartition
 from stream_app.state.store_errors import ask
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
@@ -37,9 +39,6 @@ __all__ = ["StateStage"]
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-_FEW_FENCES = 16
-"""So many are kept without a look at which of them are still needed: it would cost more."""
 
 
 class StateStage:
@@ -70,8 +69,7 @@ class StateStage:
         self._written: deque[Batch] = deque()
         self._marks: dict[Partition, Progress] = {}
         self._marks_lock = threading.Lock()
-        self._log_starts: dict[int, int] = {}
-        """By source, the first offset its log held when its partition was assigned, if not 0."""
+        self.fencing: Final = FencingByPartition()
         self._new_version = unique_versions()
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
@@ -92,24 +90,24 @@ class StateStage:
         sources = [p.source for p in partitions if p.source is not None]
         ids = self._ask(lambda: self._store.register(sources))
         for partition, source_id in zip(partitions, ids, strict=True):
-            partition.source_id = source_id
-            if partition.log_start:
-                self._log_starts[source_id] = partition.log_start
+            self.fencing.register(partition, source_id, partition.log_start)
 
     def applied(self, partitions: Sequence[Partition]) -> list[int]:
         """For each partition the offset that every view has it applied through; -1 for none."""
         marks = self._ask(self._store.marks)
-        return [min(view.get(p.source_id, -1) for view in marks) for p in partitions]
+        ids = [self.fencing[partition].source_id for partition in partitions]
+        return [min(view.get(source_id, -1) for view in marks) for source_id in ids]
 
     def reopen(self) -> None:
         """Turn to the generation of states that is the current one; then `register` again."""
-        self._log_starts.clear()
+        self.fencing.forget_log_starts()
         self._ask(self._store.reopen)
 
     def expect(self, partition: Partition, applied: int) -> None:
         """From now on the store has to hold the partition's records through `applied`."""
         with self._marks_lock:
-            self._marks[partition] = Progress(partition.source_id, applied, applied)
+            source_id = self.fencing[partition].source_id
+            self._marks[partition] = Progress(source_id, applied, applied)
 
     def expect_nothing(self, partitions: Iterable[Partition]) -> None:
         """Nothing is known about the store's marks of these partitions."""
@@ -191,11 +189,7 @@ class StateStage:
 
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that gives a state its next version."""
-        if self._log_starts and len(state.fences) > _FEW_FENCES:
-            kept = prune_fences(state.fences, self._log_starts)
-            if kept is not state.fences:
-                state.fences.clear()
-                state.fences.update(kept)
+        self.fencing.prune(state.fences)
         expected, state.version = state.version, self._new_version()
         return StateWrite(view, entity, expected, self._pack(view, state))
 
@@ -222,20 +216,20 @@ class StateStage:
             for partition, written in progress.items():
                 if partition in self._marks:
                     applied = max(written.expected, written.through)
-                    self._marks[partition] = Progress(partition.source_id, applied, applied)
+                    self._marks[partition] = Progress(written.source, applied, applied)
         self._written.append(batch)
 
     def _progress(self, partition: Partition, end: int, batch: Batch) -> Progress:
         known = self._marks.get(partition)
         # Given away meanwhile, it is not known any more; what the batch was made from still is.
         expected = max(known.expected if known else -1, batch.expected.get(partition, -1))
-        return Progress(partition.source_id, expected, end)
+        return Progress(self.fencing[partition].source_id, expected, end)
 
     def _reapply(
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
     ) -> list[StateWrite]:
         """Apply the batch's updates to the present states of the writes it lost."""
-        items = [item for item in batch.items if _updates(item, batch)]
+        items = [i for i in batch.items if i.is_applied and i.record.partition in batch.applied]
         try:
             tables = self._present(lost)
             self._engine.reapply(items, tables)
@@ -294,9 +288,3 @@ class StateStage:
         self.conflicted.clear()
         for table in self._tables:
             table.clear()
-
-
-def _updates(item: Item, batch: Batch) -> bool:
-    """Whether the batch applies the item's updates, failed or not (`dead-letter.state`)."""
-    applied = item.failure is None or (item.failure.stage == "score" and item.event is not None)
-    return applied and item.record.partition in batch.applied

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_app.records.records import Batch, Item
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.metrics import Metrics
 

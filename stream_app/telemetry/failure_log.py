@@ -15,7 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from stream_app.records.records import Failure, Item, Partition
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.text.foreign import bounded
 from stream_app.wire.reasons import label
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Set
 from datetime import UTC, datetime
 from typing import Final
 
-from stream_app.records.records import Headers, Item, Outgoing, Record
+from stream_app.records.batch import Outgoing
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
 
 __all__ = ["PREFIX", "DeadLetters"]
@@ -16,8 +19,6 @@ __all__ = ["PREFIX", "DeadLetters"]
 PREFIX = "dead-letter."
 _DIGITS = 9
 _MESSAGE_CHARACTERS: Final = 500
-_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
-"""Stages whose records have updated the state."""
 _OMISSIONS: Final = (
     frozenset({"headers"}),
     frozenset({"headers", "key"}),
@@ -55,7 +56,6 @@ class DeadLetters:
             if name == f"{PREFIX}attempts":
                 attempts = _count(value) + 1
         source = record.partition.source
-        applied = failure.stage in _APPLIED_BEFORE and item.event
         about = {
             "topic": record.partition.topic,
             "topic-id": source.topic_id if source else "",
@@ -73,7 +73,7 @@ class DeadLetters:
             "code-version": self._code_version,
             "model-version": self._model_version,
             "failed-at": _rfc3339(self._clock()),
-            "state": "applied" if applied else "not-applied",
+            "state": "applied" if item.is_applied else "not-applied",
         }
         ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
         headers = _came(record) + ours

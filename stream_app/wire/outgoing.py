@@ -14,7 +14,10 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from stream_app.features.usecase import Prediction
-from stream_app.records.records import Batch, Failure, Headers, Item, Outgoing
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.failure import Failure
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
 from stream_app.text.foreign import bounded
 from stream_app.text.rate_limited import Seldom
 from stream_app.wire.dead_letter import PREFIX, DeadLetters

@@ -21,7 +21,7 @@ REASONS: Final[dict[str, str]] = {
     "too-many-headers": "the record has more headers than a worker holds",
     # decode: an own decoder
     "decoder-error": "the decoder raised an exception",
-    "not-an-event": "the decoder gave something that is no features.events.Event",
+    "not-an-event": "the decoder gave something that is no stream_app.Event",
     "invalid-event": "the decoder gave an event without an id or a time that can be used",
     # enrich: functions of the feature declaration
     "feature-error": "a function of the feature declaration raised an exception",

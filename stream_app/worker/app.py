@@ -153,7 +153,7 @@ def run(settings: Settings, usecase: UseCase) -> NoReturn:
 
 
 def __getattr__(name: str) -> Any:
-    """Build ``app`` when asked for, so that ``faust -A stream_app.app worker`` finds it."""
+    """Build ``app`` when asked for, so that ``faust -A stream_app.worker.app worker`` finds it."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
 from collections.abc import Callable
-from typing import Final
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import Attempt, guarded
-from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
-from stream_app.predictor.decode import DecodeStage
-from stream_app.predictor.enrich import EnrichStage
+from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild, Work, unwatched
-from stream_app.state.stage import StateStage
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
-from stream_app.wire.replays import Replays
 
-__all__ = ["decode_stage", "make_rebuild", "record_clock"]
+__all__ = ["make_rebuild", "record_clock"]
 
 log = logging.getLogger(__name__)
-
-_TELL_SECONDS: Final = 60.0
 
 
 def record_clock(
@@ -39,26 +30,6 @@ def record_clock(
     """What dates a use case's records."""
     doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
     return RecordClock(settings.clock_ahead_seconds, doubt=doubt, on_corrected=on_corrected)
-
-
-def decode_stage(
-    settings: Settings,
-    usecase: UseCase,
-    *,
-    on_unknown_fields: Callable[[str, int], None] = lambda *_: None,
-) -> DecodeStage:
-    """The stage that decodes a use case's events."""
-    return DecodeStage(
-        {topic.name: topic.decoder for topic in usecase.topics},
-        usecase.times,
-        max_value_bytes=settings.max_value_bytes,
-        on_unknown_fields=on_unknown_fields,
-        replays=Replays(
-            settings.application or usecase.name,
-            settings.replay_secret,
-            on_unbelieved=_UnbelievedReplays(),
-        ),
-    )
 
 
 def make_rebuild(
@@ -75,47 +46,27 @@ def make_rebuild(
 
     `attempt` tries records that may end the process; `work` watches over each step.
     """
-    engine = FeatureEngine(usecase.features)
-    state = StateStage(
-        engine,
-        store,
-        patience,
-        on_seconds=metrics.redis_seconds,
-        on_conflicts=metrics.state_conflicts,
+    plain = decode_stage(settings, usecase)
+    decode = (
+        plain
+        if attempt is None
+        else guarded(
+            plain, attempt, starts=settings.crash_isolation_starts, region_records=RECORDS_A_STEP
+        )
     )
-    decode = decode_stage(settings, usecase)
     return Rebuild(
         settings.consumer_properties(application),
         record_clock(settings, usecase, patience),
-        decode
-        if attempt is None
-        else guarded(
-            decode,
-            attempt,
-            starts=settings.crash_isolation_starts,
-            region_records=RECORDS_A_STEP,
+        make_predictor(
+            settings,
+            usecase,
+            (),
+            store,
+            patience,
+            decode=decode,
+            on_seconds=metrics.redis_seconds,
+            on_conflicts=metrics.state_conflicts,
         ),
-        EnrichStage(engine, state, usecase.times),
-        state,
         on_records=metrics.rebuilt_records,
         work=work,
     )
-
-
-class _UnbelievedReplays:
-    """Tells the log, once a minute at most, of records that call themselves replays and are none."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._told_at = -math.inf
-
-    def __call__(self) -> None:
-        self._count += 1
-        now = time.monotonic()
-        if now - self._told_at >= _TELL_SECONDS:
-            self._told_at = now
-            log.warning(
-                "%d records so far have a header replay-of without a replay-token made with this "
-                "worker's replay_secret: each is taken as a record of its own",
-                self._count,
-            )

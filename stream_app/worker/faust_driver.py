@@ -20,7 +20,7 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
-from stream_app.records.records import Chunk
+from stream_app.records.chunk import Chunk
 
 __all__ = ["ChunkConsumer", "Transport"]
 

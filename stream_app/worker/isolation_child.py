@@ -11,8 +11,8 @@ import contextlib
 import faulthandler
 import signal
 import sys
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
@@ -21,19 +21,16 @@ from stream_app.config.settings import Settings
 from stream_app.config.usecase import load_usecase
 from stream_app.crash_isolation.trial import Given, told
 from stream_app.errors import RefusedError, ServiceAwayError, StreamAppError
-from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import StateLostError, StoreUnavailableError
 from stream_app.features.usecase import UseCase
 from stream_app.models import load_models
-from stream_app.predictor.enrich import EnrichStage
-from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Partition, Record
+from stream_app.predictor.assembly import make_predictor
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
-from stream_app.state.stage import StateStage
 from stream_app.telemetry.logs import configure_logging
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
-from stream_app.worker.assembly import decode_stage
 
 __all__ = ["main"]
 
@@ -67,39 +64,32 @@ class _Impatient(Patience):
             raise _StoreFailedError from error
 
 
-class _Stages:
-    """The stages up to the score, which wait for nothing and change nothing outside."""
+class _Trial:
+    """Takes one record as far as the score; waits for nothing and changes nothing outside."""
 
     def __init__(self, settings: Settings, usecase: UseCase, say: Callable[..., None]) -> None:
-        self._say = say
-        self._numbers = count(1)
-        engine = FeatureEngine(usecase.features)
-        self._state = StateStage(
-            engine,
+        def announced(stage: str, records: Iterable[Record]) -> AbstractContextManager[None]:  # noqa: ARG001
+            say("stage", stage)
+            return nullcontext()
+
+        self._predictor = make_predictor(
+            settings,
+            usecase,
+            load_models(usecase, settings.artifacts),
             open_store(settings, usecase, settings.application or usecase.name),
             _Impatient(),
-            on_seconds=lambda *_: None,
-            on_conflicts=lambda *_: None,
+            around=announced,
         )
-        self._decode = decode_stage(settings, usecase)
-        self._enrich = EnrichStage(engine, self._state, usecase.times)
-        models = load_models(usecase, settings.artifacts)
-        self._score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)
 
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
-        partition.source_id = given.source_id
-        record = Record(partition, given.offset, given.known_at, given.key, given.value)
-        self._say("stage", "decode")
-        items = self._decode([record])
-        batch = Batch(next(self._numbers), items, ends={partition: given.offset})
-        self._say("stage", "enrich")
+        self._predictor.state.fencing.register(partition, given.source_id)
         try:
-            self._enrich.alone(batch)
-            self._say("stage", "score")
-            self._score(batch)
+            self._predictor(
+                [Record(partition, given.offset, given.known_at, given.key, given.value)]
+            )
         finally:
-            self._state.forget_all()
+            self._predictor.state.forget_all()
 
 
 def main(descriptor: int) -> None:
@@ -116,14 +106,14 @@ def main(descriptor: int) -> None:
 
         settings: Settings = connection.recv()
         configure_logging("ERROR", settings.log_format, settings.secrets())
-        stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
+        trial = _Trial(settings, load_usecase(settings.usecase or ""), say)
         say("ready")
         while connection.poll(_IDLE_SECONDS):
             given = Given(*connection.recv())
             # The worker ends what takes too long; this is for when the worker is gone.
             faulthandler.dump_traceback_later(2 * settings.work_deadline_seconds, exit=True)
             try:
-                stages(given)
+                trial(given)
             except BaseException as error:  # noqa: BLE001 - it would end the worker
                 say(*_told_of(error))
             else:

@@ -3,10 +3,10 @@
 The order of a batch, which every guarantee rests on:
 
 0. see that the state is where the log is                      (`recovery`)
-1. hold records until their turn, decode them then             (`align`, `decode`)
-2. read the state of all its entities, one round trip a node   (`enrich`, `state`)
-3. in its order: read features, apply updates in memory        (`enrich`)
-4. score                                                       (`score`)
+1. hold records until their turn, decode them then             (`align`, `predictor`: `decode`)
+2. read the state of all its entities, one round trip a node   (`predictor`: `enrich`, `state`)
+3. in its order: read features, apply updates in memory        (`predictor`: `enrich`)
+4. score                                                       (`predictor`: `score`)
 5. produce predictions and dead letters, wait for every one    (`publish`)
 6. write the state, fenced; then the progress marks            (`state`)
 7. commit the offsets of the longest finished prefix           (`commit`)
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -32,12 +32,13 @@ from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.predictor.decode import DecodeStage
-from stream_app.predictor.enrich import EnrichStage, HalfAppliedError
-from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Chunk, Item, Record
+from stream_app.predictor.enrich import HalfAppliedError
+from stream_app.predictor.predictor import Predictor
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
-from stream_app.state.stage import StateStage
 from stream_app.telemetry.metrics import Metrics
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.worker.watchdog import Watchdog
@@ -52,12 +53,9 @@ class Stages:
     clock: RecordClock
     align: AlignStage
     isolation: CrashIsolation
-    decode: DecodeStage
-    enrich: EnrichStage
-    score: ScoreStage
+    predictor: Predictor
     outgoing: OutgoingRecords
     publish: Publishing
-    state: StateStage
     recovery: Recovery
     commit: CommitStage
 
@@ -85,7 +83,6 @@ class Pipeline:
         self._compute_thread = ThreadPoolExecutor(1, "compute")
         self._deliver_thread = ThreadPoolExecutor(1, "deliver")
         self._crashed = False
-        self._batches = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         stages.commit.hurry = self._hurry
@@ -118,33 +115,25 @@ class Pipeline:
         with timed("align", chunk.records):
             stages.clock(chunk.records)
             stages.align.take(chunk)
-        for released in stages.align.batches(self._decode, stages.isolation.batch_limit):
+        for released in stages.align.batches(stages.predictor.decode, stages.isolation.batch_limit):
             yield self._compute_batch(released)
         stages.isolation.look()
         if not chunk.records:
             stages.recovery.look()
 
-    def _decode(self, records: Sequence[Record]) -> list[Item]:
-        with self._timed("decode", records):
-            return self._stages.isolation.decode(records, self._stages.decode)
-
     def _compute_batch(self, released: list[Item]) -> Batch:
-        stages, timed = self._stages, self._timed
+        stages, predictor = self._stages, self._stages.predictor
         while True:
-            if stages.state.conflicted.is_set():
+            if predictor.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish everything, forget,
                 # and read it anew.
                 stages.commit.settle(None, timeout=None)
-                stages.state.forget_all()
+                predictor.state.forget_all()
             stages.recovery.ready()
             mine, ends = stages.commit.admit(released)
-            self._batches += 1
-            batch = Batch(self._batches, mine, ends=ends)
+            batch = predictor.batch(mine, ends)
             try:
-                with timed("enrich", _records(batch)):
-                    stages.enrich(batch)
-                with timed("score", _records(batch)):
-                    stages.score(batch)
+                predictor.answer(batch)
                 stages.outgoing(batch)
             except StateLostError as error:
                 stages.commit.abandoned(batch)
@@ -152,7 +141,7 @@ class Pipeline:
             except HalfAppliedError:
                 # What is in memory is forgotten, as after a conflict.
                 stages.commit.abandoned(batch)
-                stages.state.conflicted.set()
+                predictor.state.conflicted.set()
             except BaseException:
                 stages.commit.abandoned(batch)
                 raise
@@ -175,7 +164,7 @@ class Pipeline:
                 stages.publish(batch)
             with timed("state", _records(batch)), self._left_to_recovery():
                 if not stages.recovery.is_lost:
-                    stages.state.write(batch, stages.publish.suspend)
+                    stages.predictor.state.write(batch, stages.publish.suspend)
             with self._watchdog.work("finish", _records(batch)):
                 self._finished(stages.publish.finish(batch))
         except BaseException:

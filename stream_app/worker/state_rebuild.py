@@ -20,8 +20,8 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.errors import asked_by_command
 from stream_app.kafka.topic_ids import Sources
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
-from stream_app.records.records import Partition
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
 from stream_app.telemetry.metrics import Metrics
@@ -88,15 +88,13 @@ def rebuild_state(
                 starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
-        for partition, source_id in zip(partitions.values(), ids, strict=True):
-            partition.source_id = source_id
         successor = asked(store.successor)
         rebuild = make_rebuild(settings, usecase, application, successor, patience, Metrics())
-        for place, partition in partitions.items():
-            rebuild.begin(partition, starts[place], ends[place], applied=-1)
+        for (place, partition), source_id in zip(partitions.items(), ids, strict=True):
+            rebuild.begin(partition, starts[place], ends[place], source_id=source_id, applied=-1)
             if starts[place] == ends[place] > 0:
                 # Nothing of it is to be applied: say so, or the workers would apply all there is.
-                done = [Progress(partition.source_id, -1, ends[place] - 1)]
+                done = [Progress(source_id, -1, ends[place] - 1)]
                 asked(partial(successor.write, [], done))
         everything = list(partitions.values())
         for _ in range(_ROUNDS):

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final
 
-from stream_app.records.records import Record
+from stream_app.records.record import Record
 
 __all__ = ["Watchdog", "Work", "end_process"]
 

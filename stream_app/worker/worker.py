@@ -6,7 +6,8 @@ import gc
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -21,7 +22,6 @@ from stream_app.delivery.publish import Publishing, PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import ConfigurationError, FatalError
-from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.co_partitioning import tell_whether_co_partitioned
@@ -36,23 +36,24 @@ from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.producers import Producers
 from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
-from stream_app.predictor.enrich import EnrichStage
-from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Chunk, Partition
+from stream_app.predictor.assembly import decode_stage, make_predictor
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
-from stream_app.state.stage import StateStage
 from stream_app.state.store_errors import ask
 from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.metrics import Metrics
+from stream_app.text.rate_limited import Seldom
 from stream_app.waiting.outages import Absences
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
-from stream_app.worker.assembly import decode_stage, make_rebuild, record_clock
+from stream_app.worker.assembly import make_rebuild, record_clock
 from stream_app.worker.pipeline import Pipeline, Stages
 from stream_app.worker.watchdog import Watchdog
 
@@ -67,6 +68,11 @@ GC_THRESHOLD: Final = 400_000
 held for their turn consist of, which each collection would walk over in vain (3 us an event)."""
 _REGION_BATCHES: Final = 2
 """How many batches' records of one partition a process that dies may have had in hand."""
+_UNBELIEVED_REPLAY: Final = (
+    "a record has a header replay-of without a replay-token made with this worker's replay_secret: "
+    "it is taken as a record of its own"
+)
+_TELL_SECONDS: Final = 60.0
 _REQUEST_SECONDS: Final = 5.0
 _REACH_SECONDS: Final = 2.0
 _LEAVE_SECONDS: Final = 5.0
@@ -141,33 +147,48 @@ class Worker:
 
     def _build_stages(self, usecase: UseCase) -> Stages:
         settings, metrics = self.settings, self.metrics
-        champion, *fallbacks = self._load_models(usecase)
-        engine = FeatureEngine(usecase.features)
+        models = self._load_models(usecase)
         store = self._store = open_store(settings, usecase, self.application, self._brokers)
-        state = StateStage(
-            engine,
-            store,
-            self._patience,
-            on_seconds=metrics.redis_seconds,
-            on_conflicts=metrics.state_conflicts,
-        )
         rebuilding: set[Partition] = set()
+
+        def source_id(partition: Partition) -> int:
+            return predictor.state.fencing[partition].source_id
+
         dead_letters = DeadLetters(
             usecase.dead_letters_topic,
             group=self.application,
             code_version=__version__,
-            model_version=f"{champion.name}/{champion.version}",
+            model_version=f"{models[0].name}/{models[0].version}",
+        )
+        isolation = CrashIsolation(
+            Trial(settings, self._patience, source_id, on_progress=self._progress),
+            self._commit,
+            starts=settings.crash_isolation_starts,
+            region_records=_REGION_BATCHES * settings.batch_max_records,
+        )
+        decode = decode_stage(
+            settings,
+            usecase,
+            on_unknown_fields=metrics.unknown_fields,
+            on_unbelieved_replay=partial(Seldom(log.warning, _TELL_SECONDS), _UNBELIEVED_REPLAY),
+        )
+        predictor = make_predictor(
+            settings,
+            usecase,
+            models,
+            store,
+            self._patience,
+            around=self._watched,
+            decode=lambda records: isolation.decode(records, decode),
+            rebuilding=rebuilding,
+            on_seconds=metrics.redis_seconds,
+            on_conflicts=metrics.state_conflicts,
         )
         return Stages(
             clock=record_clock(
                 settings, usecase, self._patience, on_corrected=metrics.clock_corrected
             ),
-            isolation=CrashIsolation(
-                Trial(settings, self._patience, on_progress=self._progress),
-                starts=settings.crash_isolation_starts,
-                region_records=_REGION_BATCHES * settings.batch_max_records,
-            ),
-            decode=decode_stage(settings, usecase, on_unknown_fields=metrics.unknown_fields),
+            isolation=isolation,
             align=AlignStage(
                 enabled=settings.alignment,
                 grace_seconds=settings.alignment_grace_seconds,
@@ -180,8 +201,7 @@ class Worker:
                 resume=lambda partitions: self._connected.resume(partitions),
                 on_gave_up=self._gave_up,
             ),
-            enrich=EnrichStage(engine, state, usecase.times, rebuilding),
-            score=ScoreStage(champion, fallbacks, usecase.fields, usecase.prediction),
+            predictor=predictor,
             outgoing=OutgoingRecords(
                 usecase.predictions_topic,
                 dead_letters,
@@ -195,9 +215,8 @@ class Worker:
             publish=self._publishing(
                 Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
             ),
-            state=state,
             recovery=Recovery(
-                state,
+                predictor.state,
                 self._commit,
                 make_rebuild(
                     settings,
@@ -206,11 +225,11 @@ class Worker:
                     store,
                     self._patience,
                     metrics,
-                    Trial(settings, self._patience, on_progress=self.watchdog.progress),
+                    Trial(settings, self._patience, source_id, on_progress=self.watchdog.progress),
                     self.watchdog.work,
                 ),
                 rebuilding,
-                mode=settings.while_rebuilding if fallbacks else "wait",
+                mode=settings.while_rebuilding if models[1:] else "wait",
                 in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
                 on_waiting=self._waiting,
                 on_partitions=metrics.rebuilding,
@@ -225,6 +244,7 @@ class Worker:
                 Producers(self._causes.watched(settings.producer_properties())),
                 self._patience,
                 refusals,
+                has_ended=self._commit.has_ended,
                 look=self._output_topics.look,
                 stopping=self._patience.stopped,
                 on_waiting=self._waiting,
@@ -245,6 +265,11 @@ class Worker:
             look=self._output_topics.look,
             on_waiting=self._waiting,
         )
+
+    @contextmanager
+    def _watched(self, stage: str, records: Iterable[Record]) -> Iterator[None]:
+        with self.metrics.stage(stage), self.watchdog.work(stage, records):
+            yield
 
     def _load_models(self, usecase: UseCase) -> list[Model]:
         models = load_models(usecase, self.settings.artifacts)
@@ -314,7 +339,7 @@ class Worker:
 
     def _applied(self, partitions: Sequence[Partition]) -> Sequence[int]:
         """Through which offset the state holds each partition's records; -1 for none."""
-        state = self._stages.state
+        state = self._stages.predictor.state
         if not state.has_views:
             return [-1] * len(partitions)
         state.register(partitions)

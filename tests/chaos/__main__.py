@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.chaos.conditions import CONDITIONS
 from tests.chaos.faults import CATALOGUE
 from tests.chaos.grounds import Grounds
 from tests.chaos.results import PAGE, RESULTS, ROOT, append, read, table, write
-from tests.chaos.run import MODES, Outcome, available_faults, available_modes, play
+from tests.chaos.run import MODES, Outcome, UnplayedError, available_faults, available_modes, play
 from tests.chaos.schedule import Schedule, draw
 
 _FAILURES = ROOT / ".stream-app" / "chaos"
@@ -45,18 +46,23 @@ def main(arguments: list[str] | None = None) -> int:
             if chosen.show:
                 continue
             if schedule.brokers not in grounds:
-                grounds[schedule.brokers] = stack.enter_context(Grounds(schedule.brokers))
+                grounds[schedule.brokers] = Grounds(schedule.brokers)
+                stack.callback(grounds[schedule.brokers].close)
             try:
                 outcome = play(schedule, chosen.mode, grounds[schedule.brokers])
-            except Exception:  # the other rounds are still worth playing
-                logging.getLogger(__name__).exception("the round could not be played to its end")
+            except UnplayedError as unplayed:  # the other rounds are still worth playing
+                logging.getLogger(__name__).exception("the round came to no verdict")
                 failed.append(seed)
+                told = "\n".join((*unplayed.problems, *unplayed.exits))
+                _say(f"its logs are in {_keep(schedule, chosen.mode, told, unplayed.logs)}")
+                grounds.pop(schedule.brokers).close()
                 continue
             append(outcome.result, chosen.results)
             _say(_summary(outcome))
             if outcome.problems:
                 failed.append(seed)
-                _say(f"its logs are in {_keep(schedule, outcome)}")
+                kept = _keep(schedule, chosen.mode, _summary(outcome), outcome.logs)
+                _say(f"its logs are in {kept}")
     if chosen.results == RESULTS and not chosen.show:
         write(PAGE, table(read(RESULTS)))
     if failed:
@@ -78,13 +84,12 @@ def _summary(outcome: Outcome) -> str:
     return "\n".join([first, *(f"  {each}" for each in (*outcome.problems, *outcome.exits))])
 
 
-def _keep(schedule: Schedule, outcome: Outcome) -> Path:
+def _keep(schedule: Schedule, mode: str, told: str, logs: Sequence[str]) -> Path:
     """Keep the schedule and the workers' logs of a failed round."""
-    name = f"{outcome.result.mode}-{schedule.seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-    folder = _FAILURES / name
+    folder = _FAILURES / f"{mode}-{schedule.seed}-{time.strftime('%Y%m%dT%H%M%S')}"
     folder.mkdir(parents=True)
-    (folder / "round.txt").write_text(f"{schedule}\n\n{_summary(outcome)}\n")
-    for number, text in enumerate(outcome.logs):
+    (folder / "round.txt").write_text(f"{schedule}\n\n{told}\n")
+    for number, text in enumerate(logs):
         (folder / f"worker-{number}.log").write_text(text)
     return folder
 

@@ -6,7 +6,9 @@ no fault's business.
 
 import logging
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
+
+from redis import Redis
 
 from stream_app.local import LocalKafka, LocalKafkaCluster, LocalRedis
 from stream_app.local.ports import free_ports
@@ -26,6 +28,12 @@ _BROKER = {
     "broker.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
+
+_ADMIN = "chaos"
+_REDIS_SECONDS = 10.0
+_AS_ADMIN: dict[str, Any] = {
+    "username": _ADMIN, "password": "any", "socket_timeout": _REDIS_SECONDS
+}  # fmt: skip
 
 
 class Grounds:
@@ -59,7 +67,7 @@ class Grounds:
                 port=redis_port,
                 # With `everysec`, a write may wait in the server's memory while the disk is busy,
                 # and kill -9 takes what was acknowledged.
-                settings={"appendfsync": "always"},
+                settings={"appendfsync": "always", "user": f"{_ADMIN} on nopass ~* &* +@all"},
             )
             stack.enter_context(self.redis)
             stack.enter_context(self._kafka)
@@ -86,16 +94,32 @@ class Grounds:
             return self._kafka.leader(topic)
         return self._kafka
 
+    def rights_in_redis(self, rule: str) -> None:
+        """Give rights to the user that workers are, or take them away."""
+        # As another user: who takes away his own rights cannot give them back.
+        with Redis.from_url(self.redis.url, **_AS_ADMIN) as client:
+            client.execute_command("ACL", "SETUSER", "default", rule)
+
+    def empty_redis(self) -> None:
+        """All that it acknowledged is gone."""
+        with Redis.from_url(self.redis.url, **_AS_ADMIN) as client:
+            client.flushall()
+
     def heal(self) -> None:
-        """Everything runs, and every way to it is open."""
+        """Everything runs, every way to it is open, and nothing is refused."""
         for link in (*self.kafka_links, self.redis_link):
             link.heal()
         for service in (*self.brokers, self.redis):
             service.resume()
             service.start()
+        self.rights_in_redis("+@all")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End all."""
         self._stack.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

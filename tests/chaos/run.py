@@ -4,8 +4,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,10 @@ from tests.integration.bed import Bed
 from tests.integration.worker import Cluster, eventually
 from tests.usecases import chaos_meters
 
-__all__ = ["MODES", "Outcome", "available_faults", "available_modes", "play"]
+__all__ = [
+    "MODES", "Outcome", "StuckError", "UnplayedError", "available_faults", "available_modes",
+    "play", "strike_all",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +80,25 @@ class Outcome:
     """What each worker wrote."""
 
 
+class UnplayedError(Exception):
+    """A round came to no verdict; nobody knows what its grounds are like. Its cause is chained."""
+
+    def __init__(self, problems: Sequence[str], crew: Crew) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+        self.exits = tuple(map(str, crew.exits))
+        self.logs = _logs(crew)
+
+
+class StuckError(Exception):
+    """A fault does not come to the end of its beginning, or of its healing."""
+
+
 def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
-    """Play one round; whatever its end, the grounds are whole again."""
+    """Play one round; whatever its verdict, the grounds are whole again.
+
+    Raises `UnplayedError` where it comes to none.
+    """
     started = time.monotonic()
     once = mode != MODES[0]
     with (
@@ -104,32 +123,22 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
             bed, grounds.internal,
             rate=schedule.rate, seed=schedule.seed, entities=schedule.entities,
         )  # fmt: skip
-        history = History()
         with Crew(bed.worker, at_work=schedule.workers) as crew:
             problems: list[str] = []
-            scene = Scene(grounds, crew, bed, traffic, history)
+            scene = Scene(grounds, crew, bed, traffic, History())
             try:
-                for fault in schedule.faults:
-                    fault.prepare(scene)
-                traffic.backlog(schedule.backlog)
-                crew.start()
-                _wait(crew, "the first prediction", lambda: _works(bed), _BEGIN_SECONDS)
-                traffic.start()
-                problems += _strike(schedule, scene)
-                grounds.heal()
-                traffic.everywhere(_answer(lambda: bed.cluster.ends(*bed.topics)))
-                traffic.stop()
-                _drain(bed, crew)
-                crew.stop()
-                _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
-            except AssertionError as error:
-                problems.append(str(error))
-            finally:
-                grounds.heal()
-                crew.stop()
-            seconds = time.monotonic() - started
-            found = reckon(bed, history, schedule.conditions, traffic, once=once)
-            disagrees = judge_audit(bed, found, history, once=once)
+                try:
+                    _strike_and_drain(schedule, scene, problems)
+                except AssertionError as error:
+                    problems.append(str(error))
+                finally:
+                    grounds.heal()
+                    crew.stop()
+                seconds = time.monotonic() - started
+                found = reckon(bed, scene.history, schedule.conditions, traffic, once=once)
+                disagrees = judge_audit(bed, found, scene.history, once=once)
+            except Exception as error:
+                raise UnplayedError([*problems, repr(error)], crew) from error
             problems += found.problems
             problems += judge_exits(crew.exits, schedule.ends_workers)
             problems += _too_much_memory(crew)
@@ -139,9 +148,29 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 audit=disagrees[:_KEPT],
                 problems=tuple(problem[:_KEPT] for problem in problems),
             )
-            exits = tuple(map(str, crew.exits))
-            logs = tuple(member.worker.log for member in crew.everybody if member.starts)
-    return Outcome(result, tuple(problems), exits, logs)
+            return Outcome(result, tuple(problems), tuple(map(str, crew.exits)), _logs(crew))
+
+
+def _strike_and_drain(schedule: Schedule, scene: Scene, problems: list[str]) -> None:
+    """Play it up to the end of all workers; `problems` gets what went wrong with the faults."""
+    bed, crew, traffic = scene.bed, scene.crew, scene.traffic
+    for fault in schedule.faults:
+        fault.prepare(scene)
+    traffic.backlog(schedule.backlog)
+    crew.start()
+    _wait(crew, "the first prediction", lambda: _works(bed), _BEGIN_SECONDS)
+    traffic.start()
+    problems += strike_all(schedule.faults, scene)
+    scene.grounds.heal()
+    traffic.everywhere(_answer(lambda: bed.cluster.ends(*bed.topics)))
+    traffic.stop()
+    _drain(bed, crew)
+    crew.stop()
+    _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
+
+
+def _logs(crew: Crew) -> tuple[str, ...]:
+    return tuple(member.worker.log for member in crew.everybody if member.starts)
 
 
 def _too_much_memory(crew: Crew) -> list[str]:
@@ -218,26 +247,43 @@ def _drain(bed: Bed, crew: Crew) -> None:
         raise AssertionError(f"{error}: {', '.join(behind)}") from None
 
 
-def _strike(schedule: Schedule, scene: Scene) -> list[str]:
+def strike_all(faults: Sequence[Fault], scene: Scene) -> list[str]:
     """Let every fault happen at its time; return what went wrong with the faults themselves."""
-    over = threading.Event()
     started = time.monotonic()
-    strikes: dict[Future[None], Fault] = {}
-    with ThreadPoolExecutor(max(1, len(schedule.faults))) as pool:
-        for fault in schedule.faults:
-            while (wait := started + fault.at_seconds - time.monotonic()) > 0:
-                time.sleep(min(wait, _LOOK_SECONDS))
-                scene.crew.look_after()
-            log.info("%5.1f s  %s", time.monotonic() - started, fault.kind)
-            strikes[pool.submit(fault.strike, scene, over)] = fault
-        while not all(strike.done() for strike in strikes):
-            time.sleep(_LOOK_SECONDS)
+    strikes: list[_Strike] = []
+    for fault in faults:
+        while (wait := started + fault.at_seconds - time.monotonic()) > 0:
+            time.sleep(min(wait, _LOOK_SECONDS))
             scene.crew.look_after()
+        log.info("%5.1f s  %s", time.monotonic() - started, fault.kind)
+        strikes.append(_Strike(fault, scene))
+        strikes[-1].start()
+    while any(strike.is_alive() for strike in strikes):
+        if stuck := [found for strike in strikes if (found := strike.fault.stuck())]:
+            raise StuckError("; ".join(stuck))
+        time.sleep(_LOOK_SECONDS)
+        scene.crew.look_after()
     return [
-        f"the fault {fault.kind} itself failed: {error!r}"
-        for strike, fault in strikes.items()
-        if (error := strike.exception()) is not None
+        f"the fault {strike.fault.kind} itself failed: {strike.error!r}"
+        for strike in strikes
+        if strike.error is not None
     ]
+
+
+class _Strike(threading.Thread):
+    """A fault that happens. One that never returns keeps nobody from ending: a daemon."""
+
+    def __init__(self, fault: Fault, scene: Scene) -> None:
+        super().__init__(name=fault.kind, daemon=True)
+        self.fault = fault
+        self.error: BaseException | None = None
+        self._scene = scene
+
+    def run(self) -> None:
+        try:
+            self.fault.strike(self._scene)
+        except BaseException as error:  # noqa: BLE001  it is told with the round's problems
+            self.error = error
 
 
 def _result(schedule: Schedule, mode: str, crew: Crew, found: Reckoning, seconds: float) -> Result:

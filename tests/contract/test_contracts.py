@@ -13,7 +13,7 @@ from stream_app.generated_docs.contracts import contracts
 from stream_app.models import Model, load_model
 from stream_app.models.samples import golden_row
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Item
+from stream_app.records.item import Item
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from tests.unit.builders import NOW, batch, item, partition
@@ -51,7 +51,7 @@ def predicted(row: list[Any], model: Model, newest: float) -> bytes:
     one: Item = item(partition(topic="flights.boarding"), 12)
     one.row, one.newest = row, newest
     scored = batch(1, [one])
-    ScoreStage(model, [], usecase.fields, usecase.prediction)(scored)
+    ScoreStage([model], usecase.fields, usecase.prediction)(scored)
     OutgoingRecords(usecase.predictions_topic, DEAD)(scored)
     (outgoing,) = scored.outgoing
     assert outgoing.topic == usecase.predictions_topic

@@ -33,8 +33,9 @@ def writers(redis: Redis) -> tuple[Worker, Worker]:
     for place in (A, C):
         store = RedisStore(redis, FEATURES, "app")
         ids = store.register([Source("c", "t", number) for number in (0, 1)])
-        A.source_id, C.source_id = ids
         worker = Worker(store)  # type: ignore[arg-type]
+        for at, source_id in zip((A, C), ids, strict=True):
+            worker.state.fencing.register(at, source_id)
         worker.state.expect(place, -1)
         found.append(worker)
     return found[0], found[1]
@@ -65,7 +66,8 @@ def test_a_version_never_comes_twice(
     found = RedisStore(redis, FEATURES, "app").read([["north"], [], []])
     (state,) = rebuilding.state._codecs[0].unpack([packed for _, packed in found[0]])
     assert state.count == again + 3
-    assert state.fences == {A.source_id: again + 1, C.source_id: 0}
+    ids = [a.state.fencing[at].source_id for at in (A, C)]
+    assert state.fences == dict(zip(ids, (again + 1, 0), strict=True))
 
 
 def test_a_write_that_is_sent_again_counts_as_written(

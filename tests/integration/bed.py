@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 
 from stream_app.features.engine.engine import Arrival, FeatureEngine
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
-from stream_app.features.engine.replay import LoggedEvent, replay
+from stream_app.features.engine.replay import LoggedEvent, Replay
 from stream_app.features.events import Event, InvalidEventError
 from stream_app.features.stores import Source
 from stream_app.features.stores.codec import StateCodec
@@ -158,7 +158,7 @@ class Bed:
         log = list(self.log())
         features = self.usecase.features
         rows = list(
-            replay(features, [LoggedEvent(event, where, out.offset) for out, where, event in log])
+            Replay(features)(LoggedEvent(event, where, out.offset) for out, where, event in log)
         )
         asking = [(out, event) for out, _, event in log if isinstance(event, features.triggers)]
         model = load_model(self._artifacts / self.usecase.champion, features, self.usecase.topics)

@@ -18,7 +18,7 @@ from stream_app.kafka.consumer.rebalancing import Rebalancing, rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.topic_ids import Sources
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from tests.integration.worker import eventually

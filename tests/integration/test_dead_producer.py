@@ -19,7 +19,8 @@ from stream_app.delivery.transactions import TransactionStage
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers
-from stream_app.records.records import Batch, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.integration.worker import Cluster
@@ -74,6 +75,7 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
             Producers(settings.producer_properties(), made),
             patience,
             refusals,
+            has_ended=lambda _: False,
             look=lambda: None,
             stopping=lambda: False,
             on_waiting=lambda *_: None,

@@ -13,7 +13,7 @@ from tests.integration.worker import Worker
 def test_faust_worker_predicts_and_stops_in_good_order(
     meters: Bed, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """`faust -A stream_app.app worker` takes the use case from STREAM_APP_USECASE."""
+    """`faust -A stream_app.worker.app worker` takes the use case from STREAM_APP_USECASE."""
     meters.cluster.produce(meters.meters(600))
     command = ("-m", "faust", "-A", "stream_app.worker.app", "worker", "--loglevel", "info")
     worker = Worker(meters.spec, meters.settings, command=command)

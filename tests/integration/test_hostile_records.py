@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from stream_app.local import LocalRedis
-from stream_app.records.records import MOST_HEADERS, UNREADABLE
+from stream_app.records.headers import MOST_HEADERS, UNREADABLE
 from tests.integration.bed import Bed
 from tests.integration.raw import RawRecord, produce_raw
 from tests.integration.worker import Cluster, Out, by_source, eventually

@@ -2,7 +2,8 @@
 
 from confluent_kafka import Consumer, TopicPartition
 
-from stream_app.records.records import Partition, Record
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from tests.raw_records import RawRecord, write
 from tests.services import Kafka, TopicFactory
 

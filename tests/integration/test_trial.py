@@ -14,7 +14,9 @@ from stream_app.config.settings import Settings
 from stream_app.crash_isolation.trial import Trial
 from stream_app.errors import ServiceAwayError
 from stream_app.features.stores.redis.keys import Keys
-from stream_app.records.records import Failure, Partition, Record
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from tests.usecases import hostile, regression
 
@@ -40,7 +42,7 @@ def trial_of(module: Any, folder: Path, redis_url: str = "redis://127.0.0.1:1/0"
         redis_timeout_seconds=1.0,
         bootstrap_servers="127.0.0.1:1",
     )
-    return Trial(settings, Once())
+    return Trial(settings, Once(), lambda _: 0)
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ from stream_app.kafka.log_reader import LogReader, read_ranges, reading_properti
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
+from stream_app.records.headers import read_headers
 from stream_app.records.places import PartitionId
-from stream_app.records.records import read_headers
 
 __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
 
@@ -114,6 +114,11 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._process.close()
+
+    @property
+    def directory(self) -> Path:
+        """Where it runs; there is nothing in it at first, and it goes with the worker."""
+        return self._process.directory
 
     @property
     def log(self) -> str:

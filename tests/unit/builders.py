@@ -10,7 +10,13 @@ import numpy as np
 
 from stream_app.features.events import Event
 from stream_app.features.stores import Source
-from stream_app.records.records import Batch, Chunk, Failure, Headers, Item, Partition, Record
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.failure import Failure
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 #: The worker's clock in these tests: noon of a day in 2013, in seconds since the epoch.
 NOW = 1_385_899_200.0
@@ -20,7 +26,6 @@ def partition(number: int = 0, topic: str = "orders", rank: int | None = None) -
     """An assigned partition that the broker was asked about."""
     made = Partition(topic, number, number if rank is None else rank)
     made.source = Source("cluster", f"{topic}-id", number)
-    made.source_id = number + 1
     return made
 
 

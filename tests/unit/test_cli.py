@@ -138,7 +138,7 @@ def test_the_module_is_the_command() -> None:
         (["run", "no_such_module:usecase"], "there is no module no_such_module"),
         (["run", "tiny_usecase.part:usecase"], "there is no module tiny_usecase.part"),
         (["run", "tiny_usecase:usecases"], "tiny_usecase has no usecases"),
-        (["run", "tiny_usecase:text"], "is a str, not a features.usecase.UseCase"),
+        (["run", "tiny_usecase:text"], "is a str, not a stream_app.UseCase"),
         (["run", "broken_usecase:usecase"], "broken_usecase cannot be imported: there is no mod"),
         (["run", "raising_usecase:usecase"], "ZeroDivisionError"),
     ],

@@ -7,10 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from stream_app.features.events import JsonDecoder
-from stream_app.features.states import LastValue
-from stream_app.features.usecase import InputTopic, UseCase
-from stream_app.features.views import Column, FeatureSet, View
+from stream_app import Column, FeatureSet, InputTopic, JsonDecoder, LastValue, UseCase, View
 from tests.usecases import regression
 
 __all__ = ["events", "make_usecase", "topic_of", "train", "usecase"]

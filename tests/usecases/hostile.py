@@ -15,9 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.usecase import InputTopic, Outputs, UseCase
-from stream_app.features.views import FeatureSet, RowFeature
+from stream_app import Event, FeatureSet, InputTopic, JsonDecoder, Outputs, RowFeature, UseCase
 from tests.usecases import text
 from tests.usecases.text import Ticket
 

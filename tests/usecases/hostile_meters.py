@@ -4,8 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.usecase import InputTopic, UseCase
+from stream_app import Event, InputTopic, JsonDecoder, UseCase
 from tests.usecases import regression
 
 __all__ = ["events", "make_usecase", "topic_of", "train", "usecase"]

@@ -16,10 +16,21 @@ from typing import Any, cast
 
 import numpy as np
 
-from stream_app.features.events import Event, InvalidEventError, JsonDecoder
-from stream_app.features.states import DecayedSums, Formula, OpenItems, Update, Values
-from stream_app.features.usecase import InputTopic, Outputs, UseCase
-from stream_app.features.views import Column, Entity, FeatureSet, View
+from stream_app import (
+    Column,
+    DecayedSums,
+    Entity,
+    Event,
+    FeatureSet,
+    InputTopic,
+    InvalidEventError,
+    JsonDecoder,
+    OpenItems,
+    Outputs,
+    Update,
+    UseCase,
+    View,
+)
 from tests.usecases import regression
 from tests.usecases.regression import Reading, Request, iso, topic_of
 
@@ -179,7 +190,7 @@ class _Touchy(DecayedSums):
     def apply(self) -> Any:
         plain = DecayedSums(self.half_life_seconds, self.sums).apply
 
-        def apply(state: Values, update: Update, rank: int, offset: int) -> None:
+        def apply(state: list[float], update: Update, rank: int, offset: int) -> None:
             plain(state, update[:2], rank, offset)
             if update[2:] == ("apply-raises",):
                 raise ZeroDivisionError("in apply")
@@ -225,14 +236,11 @@ def _due_update(event: Any) -> Any:
     return event.event_time, 10**12 if _mistake(event) == "update-huge-count" else 1
 
 
-_reading_column = Formula("v[1]", absent="0.0")
-
-
-def _column(state: Values | None, at: float) -> float:
+def _column(state: list[float] | None, at: float) -> float:
     # Whoever asks for a column is known by the moment alone: a request to fail is half a second off.
     if round(at * 1_000) % 10 == 7:
         raise ZeroDivisionError("in a column")
-    return _reading_column(state, at)
+    return 0.0 if state is None else state[1]
 
 
 METER = Entity("meter", _meter)

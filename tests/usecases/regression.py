@@ -16,15 +16,29 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from stream_app.features.engine.replay import in_sequence, replay
-from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.model_version.baseline import measure
-from stream_app.features.model_version.folder import write_version
-from stream_app.features.model_version.golden import GoldenVector, record, to_cell
-from stream_app.features.model_version.manifest import Output, Tensor
-from stream_app.features.states import DecayedSums, LastValue, OpenItems
-from stream_app.features.usecase import InputTopic, Outputs, Prediction, UseCase
-from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+from stream_app import (
+    Column,
+    DecayedSums,
+    Entity,
+    Event,
+    FeatureSet,
+    GoldenVector,
+    InputTopic,
+    JsonDecoder,
+    LastValue,
+    ModelInput,
+    ModelOutput,
+    OpenItems,
+    Outputs,
+    Prediction,
+    RowFeature,
+    UseCase,
+    View,
+    measure_baseline,
+    record_golden_events,
+    replay,
+    write_version,
+)
 from tests.usecases.versions import START, make_manifest, suffixed
 
 __all__ = [
@@ -247,7 +261,7 @@ def _fitted() -> tuple[bytes, Any, dict[str, np.ndarray]]:
         (Request if "minutes_ahead" in event else Reading).model_validate(event)
         for event in events(3_000, START.timestamp())
     ]
-    rows = [row.values for row in replay(FEATURES, in_sequence(log))]
+    rows = [row.values for row in replay(FEATURES, log)]
     matrix = dict(zip(FEATURES.columns, np.array(rows, dtype=np.float64).T, strict=True))
     x = np.stack([matrix[name] for name in NUMBERS], axis=1)
     n = np.stack([matrix[name] for name in WHOLE], axis=1)
@@ -281,7 +295,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
     predicted = forecast(x, n)
 
     def vector(case: str, x: Sequence[float], n: Sequence[int]) -> GoldenVector:
-        columns = dict(zip(NUMBERS, map(to_cell, map(float, x)), strict=True))
+        columns = dict(zip(NUMBERS, x, strict=True))
         columns |= dict(zip(WHOLE, map(int, n), strict=True))
         output = float(forecast(np.array([x]), np.array([n]))[0])
         return GoldenVector(case=case, columns=columns, outputs={"kilowatts": output})
@@ -291,11 +305,11 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         predicted,
         ["numpy", "onnx"],
         inputs=(
-            Tensor(name="x", dtype="float32", columns=NUMBERS),
-            Tensor(name="n", dtype="int64", columns=WHOLE),
+            ModelInput(name="x", dtype="float32", columns=NUMBERS),
+            ModelInput(name="n", dtype="int64", columns=WHOLE),
         ),
         features_fingerprint=usecase.features.fingerprint(),
-        outputs=(Output(name="kilowatts", dtype="float32"),),
+        outputs=(ModelOutput(name="kilowatts", dtype="float32"),),
         decision={"peak_kilowatts": 1.5, "celsius": _weight_of("celsius", forecast)},
         metrics={"mean_kilowatts": float(predicted.mean())},
     )
@@ -304,10 +318,10 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         artifacts / usecase.champion,
         manifest,
         model=graph,
-        baseline=measure(matrix, {"kilowatts": predicted}),
+        baseline=measure_baseline(matrix, {"kilowatts": predicted}),
         golden=[
             vector("a usual request", [3.0, 5.0, 3.5, 60.0, 2.5, 0.5, 12.0], [30, 12]),
             vector("everything missing", [math.nan] * len(NUMBERS), [1, 0]),
         ],
-        golden_events=record(usecase.features, usecase.topics, log),
+        golden_events=record_golden_events(usecase.features, usecase.topics, log),
     )

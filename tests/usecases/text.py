@@ -15,13 +15,22 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.model_version.baseline import measure
-from stream_app.features.model_version.folder import write_version
-from stream_app.features.model_version.golden import GoldenVector, record
-from stream_app.features.model_version.manifest import Output, Tensor
-from stream_app.features.usecase import InputTopic, Outputs, Prediction, UseCase
-from stream_app.features.views import FeatureSet, RowFeature
+from stream_app import (
+    Event,
+    FeatureSet,
+    GoldenVector,
+    InputTopic,
+    JsonDecoder,
+    ModelInput,
+    ModelOutput,
+    Outputs,
+    Prediction,
+    RowFeature,
+    UseCase,
+    measure_baseline,
+    record_golden_events,
+    write_version,
+)
 from tests.usecases.versions import make_manifest, suffixed
 
 __all__ = ["CLASSES", "Routing", "Ticket", "make_usecase", "messages", "train", "usecase"]
@@ -150,11 +159,11 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         "tickets",
         data,
         ["scikit-learn", "skl2onnx", "onnx"],
-        inputs=(Tensor(name="text", dtype="string", columns=("text",)),),
+        inputs=(ModelInput(name="text", dtype="string", columns=("text",)),),
         features_fingerprint=FEATURES.fingerprint(),
         outputs=(
-            Output(name="label", dtype="string"),
-            Output(name="probabilities", dtype="float32", shape=(3,)),
+            ModelOutput(name="label", dtype="string"),
+            ModelOutput(name="probabilities", dtype="float32", shape=(3,)),
         ),
         decision={"classes": list(CLASSES)},
         metrics={"accuracy": float(pipeline.score(texts, [label for _, label in data]))},
@@ -168,7 +177,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
         artifacts / usecase.champion,
         manifest,
         model=graph,
-        baseline=measure(
+        baseline=measure_baseline(
             {"text": np.array(texts, dtype=object)},
             {
                 "label": np.array([label for _, label in data], dtype=object),
@@ -179,5 +188,7 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             vector("an unhappy customer", "where is my parcel it is late"),
             vector("words never seen in training", "quo vadis"),
         ],
-        golden_events=record(FEATURES, usecase.topics, [(topic.name, t) for t in tickets]),
+        golden_events=record_golden_events(
+            FEATURES, usecase.topics, [(topic.name, t) for t in tickets]
+        ),
     )

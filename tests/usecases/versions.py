@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from stream_app.features.model_version.manifest import Manifest, TrainingData
+from stream_app import Manifest, TrainingData
 
 __all__ = ["make_manifest", "suffixed"]
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from features.flights.clock import local_date, local_midnight
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
-from stream_app.features.events import Event
+from stream_app import Event
 
 __all__ = ["DECEMBER", "READINGS", "TOPICS", "Record", "events", "known_at", "records"]
 

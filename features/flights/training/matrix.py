@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.features.engine.replay import in_sequence, replay
-from stream_app.features.events import Event
-from stream_app.features.usecase import UseCase
+from stream_app import Event, UseCase, replay
 
 __all__ = ["Matrix", "build_matrix"]
 
@@ -85,7 +83,7 @@ def build_matrix(usecase: UseCase, log: Iterable[Event]) -> Matrix:
     keys = []
     numbers = []
     strings = []
-    for row in replay(features, in_sequence(watched())):
+    for row in replay(features, watched()):
         values = row.values
         times.append(row.event.event_time)
         keys.append(outcome.join_key(row.event))

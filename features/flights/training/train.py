@@ -37,10 +37,16 @@ from features.flights.clock import local_date, local_midnight
 from features.flights.data.year import events, records
 from features.flights.training.graph import CATEGORIES, FEATURES, SCORE, Encoding, build_graph
 from features.flights.training.matrix import Matrix, build_matrix
-from stream_app.features.model_version.baseline import measure
-from stream_app.features.model_version.folder import write_version
-from stream_app.features.model_version.golden import GoldenVector, record, to_cell
-from stream_app.features.model_version.manifest import Manifest, Output, Tensor, TrainingData
+from stream_app import (
+    GoldenVector,
+    Manifest,
+    ModelInput,
+    ModelOutput,
+    TrainingData,
+    measure_baseline,
+    record_golden_events,
+    write_version,
+)
 
 __all__ = ["Trained", "fit", "main", "train"]
 
@@ -199,11 +205,11 @@ def _write(folder: Path, name: str, matrix: Matrix, code_commit: str, created: d
         name=name,
         version=folder.name,
         inputs=(
-            Tensor(name=FEATURES, dtype="float32", columns=matrix.number_columns),
-            Tensor(name=CATEGORIES, dtype="string", columns=matrix.string_columns),
+            ModelInput(name=FEATURES, dtype="float32", columns=matrix.number_columns),
+            ModelInput(name=CATEGORIES, dtype="string", columns=matrix.string_columns),
         ),
         features_fingerprint=usecase.features.fingerprint(),
-        outputs=(Output(name=SCORE, dtype="float32"),),
+        outputs=(ModelOutput(name=SCORE, dtype="float32"),),
         decision={"threshold": trained.threshold},
         training_data=TrainingData(
             start=_moment(FIRST_DAY),
@@ -225,9 +231,9 @@ def _write(folder: Path, name: str, matrix: Matrix, code_commit: str, created: d
         manifest,
         model=trained.graph,
         # Of all rows of the window, cancelled flights too: what serving will see.
-        baseline=measure(window.by_column(), {SCORE: trained.score(window)}),
+        baseline=measure_baseline(window.by_column(), {SCORE: trained.score(window)}),
         golden=golden_vectors(trained, test),
-        golden_events=record(usecase.features, usecase.topics, golden_log()),
+        golden_events=record_golden_events(usecase.features, usecase.topics, golden_log()),
     )
 
 
@@ -266,7 +272,7 @@ def golden_vectors(trained: Trained, rows: Matrix) -> list[GoldenVector]:
     return [
         GoldenVector(
             case=case,
-            columns={name: to_cell(column[i]) for name, column in columns.items()},
+            columns={name: column[i] for name, column in columns.items()},
             outputs={SCORE: float(score)},
         )
         for i, ((case, _, _), score) in enumerate(zip(cases, trained.score(together), strict=True))

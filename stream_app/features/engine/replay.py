@@ -73,9 +73,12 @@ class Replay:
                     yield Row(event, arrival.row, freshness)
 
 
-def replay(features: FeatureSet, log: Iterable[LoggedEvent]) -> Iterator[Row]:
-    """Replay a log from empty states; see `Replay`."""
-    return Replay(features)(log)
+def replay(features: FeatureSet, events: Iterable[Event]) -> Iterator[Row]:
+    """Replay the events of a log, in the order in which they became known, from empty states.
+
+    Yields the row of each trigger; raises what a function of the declaration raised.
+    """
+    return Replay(features)(in_sequence(events))
 
 
 def in_sequence(events: Iterable[Event]) -> Iterator[LoggedEvent]:

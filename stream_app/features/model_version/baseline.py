@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Baseline", "Categories", "Distribution", "Quantiles", "measure"]
+__all__ = ["Baseline", "Categories", "Distribution", "Quantiles", "measure_baseline"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -67,7 +67,7 @@ class Baseline(BaseModel):
     """By output name; of an output with several numbers a row, each as ``name[i]``."""
 
 
-def measure(
+def measure_baseline(
     columns: Mapping[str, npt.ArrayLike],
     outputs: Mapping[str, npt.ArrayLike],
     *,

@@ -15,15 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from stream_app.features.engine.replay import in_sequence, replay
+from stream_app.features.engine.replay import replay
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
 
 __all__ = [
-    "Cell", "GoldenEvent", "GoldenVector", "close", "read_lines", "record", "replay_rows",
-    "to_cell", "write_lines",
+    "Cell", "GoldenEvent", "GoldenVector", "close", "read_lines", "record_golden_events",
+    "replay_rows", "to_cell", "write_lines",
 ]  # fmt: skip
 
 #: A column's value as JSON: a number, a string, or null for a missing number (NaN).
@@ -37,6 +37,11 @@ ABSOLUTE = 1e-6
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _as_written(value: Any) -> Any:
+    # What is no value of a column is left for pydantic to refuse.
+    return to_cell(value) if isinstance(value, float | str | np.floating | np.integer) else value
+
+
 class GoldenVector(BaseModel):
     """A row of columns and the outputs expected for it."""
 
@@ -44,8 +49,9 @@ class GoldenVector(BaseModel):
 
     case: Annotated[str, Field(min_length=1)]
     """What the row stands for, e.g. "a carrier never seen in training"."""
-    columns: Mapping[str, Cell]
-    """Every column of the model's inputs; floats are exact in float32, null is NaN."""
+    columns: Mapping[str, Annotated[Cell, BeforeValidator(_as_written)]]
+    """Every column of the model's inputs, as `to_cell` writes it: floats are exact in float32, null
+    is NaN."""
     outputs: Mapping[str, JsonValue]
     """Every output: a number or string, or a (nested) list of the output's trailing shape."""
 
@@ -122,7 +128,7 @@ def close(got: Any, expected: JsonValue) -> bool:
     return bool(abs(float(got) - expected) <= RELATIVE * abs(expected) + ABSOLUTE)
 
 
-def record(
+def record_golden_events(
     features: FeatureSet, topics: Iterable[InputTopic], log: Iterable[tuple[str, JsonValue | bytes]]
 ) -> list[GoldenEvent]:
     """Make golden events of a log: (topic, value), the value as JSON or, else, as bytes.
@@ -149,11 +155,11 @@ def replay_rows(
 ) -> list[dict[str, Any] | None]:
     """Replay golden events; for each its columns by name, or None where it asks for no prediction.
 
-    Raises what `record` raises, and what a function of the feature set raised.
+    Raises what `record_golden_events` raises, and what a function of the feature set raised.
     """
     decoders = {topic.name: topic.decoder for topic in topics}
     decoded = [decoders[event.topic](event.payload()) for event in events]
-    rows = replay(features, in_sequence(decoded))
+    rows = replay(features, decoded)
     return [
         dict(zip(features.columns, next(rows).values, strict=True))
         if type(event) in features.triggers

@@ -28,8 +28,8 @@ from pydantic import (
 from stream_app.features.views import Dtype
 
 __all__ = [
-    "BASELINE", "GOLDEN", "GOLDEN_EVENTS", "MANIFEST", "MODEL", "Manifest", "ModelVersionError",
-    "Output", "Tensor", "TrainingData",
+    "BASELINE", "GOLDEN", "GOLDEN_EVENTS", "MANIFEST", "MODEL", "Manifest", "ModelInput", "ModelOutput",
+    "ModelVersionError", "TrainingData",
 ]  # fmt: skip
 
 MANIFEST: Final = "manifest.json"
@@ -48,7 +48,7 @@ class ModelVersionError(Exception):
     """A model version's folder breaks its contract; the message says where, and what to do."""
 
 
-class Tensor(BaseModel):
+class ModelInput(BaseModel):
     """A named input of the graph, of shape (rows, columns)."""
 
     model_config = _STRICT
@@ -59,7 +59,7 @@ class Tensor(BaseModel):
     """Names of the feature set's columns, in the order of the tensor's second axis."""
 
 
-class Output(BaseModel):
+class ModelOutput(BaseModel):
     """A named output of the graph, of shape (rows, *shape)."""
 
     model_config = _STRICT
@@ -101,10 +101,10 @@ class Manifest(BaseModel):
     version: PlainName
     files: Mapping[PlainName, Sha256] = {}
     """Every file of the folder but this one. `write_version` fills it in."""
-    inputs: Annotated[tuple[Tensor, ...], Field(min_length=1)]
+    inputs: Annotated[tuple[ModelInput, ...], Field(min_length=1)]
     features_fingerprint: Sha256
     """`FeatureSet.fingerprint()` of the declaration it was trained with."""
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[ModelOutput, ...], Field(min_length=1)]
     decision: Mapping[str, JsonValue] = {}
     """Handed to `UseCase.fields` with the outputs, e.g. ``{"threshold": 0.3}``."""
     score_decimals: Annotated[int, Field(ge=0, le=15)] | None = None

@@ -13,7 +13,8 @@ from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Chunk, Partition
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
 from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["Assignment", "generation"]
@@ -73,6 +74,10 @@ class Assignment:
         """The assignment that a partition is held under now."""
         return self._held.get((topic, number))
 
+    def holds(self, partition: Partition) -> bool:
+        """Whether this very assignment has not ended."""
+        return self._held.get((partition.topic, partition.number)) is partition
+
     @property
     def has_news(self) -> bool:
         """Whether partitions came or went since the last `tell`."""
@@ -83,7 +88,8 @@ class Assignment:
         chunk.assigned, self._assigned = self._assigned, []
         chunk.revoked, self._revoked = self._revoked, []
         if chunk.revoked:
-            chunk.records = [r for r in chunk.records if not r.partition.revoked]
+            held = set(self._held.values())
+            chunk.records = [r for r in chunk.records if r.partition in held]
 
     def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
         """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
@@ -174,13 +180,13 @@ class Assignment:
 
     def hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
-        mine = [p for p in partitions if not p.revoked]
+        mine = [p for p in partitions if self.holds(p)]
         self._paused.update(mine)
         consumer.pause([TopicPartition(p.topic, p.number) for p in mine])
 
     def let_go(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         """Fetch from them again, unless all are paused."""
-        mine = [p for p in partitions if not p.revoked]
+        mine = [p for p in partitions if self.holds(p)]
         self._paused.difference_update(mine)
         if not self._all_paused:
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])

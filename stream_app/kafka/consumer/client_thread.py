@@ -29,7 +29,8 @@ from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.consumer_log import ConsumerLog
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.slices import messages
-from stream_app.records.records import Chunk, Partition
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
 from stream_app.telemetry.metrics import Metrics
 
 __all__ = ["ClientThread"]

@@ -25,7 +25,7 @@ from stream_app.kafka.errors import (
     remedy_of_fetch,
     verdict,
 )
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 
 __all__ = ["ConsumerErrors"]
 

@@ -13,7 +13,9 @@ from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.errors import is_end_of_partition, is_out_of_log
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Chunk, Partition, Record
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 
 __all__ = ["Incoming"]
 
@@ -63,11 +65,12 @@ class Incoming:
                 first[partition] = record
             last[partition] = message
             ended.pop(partition, None)
-        if any(partition.ended for partition in (*last, *ended)):
+        holds = self._assignment.holds
+        if not all(map(holds, (*last, *ended))):
             # Given away while more was asked for.
-            chunk.records = [r for r in chunk.records if not r.partition.ended]
-            last = {p: message for p, message in last.items() if not p.ended}
-            ended = {p: offset for p, offset in ended.items() if not p.ended}
+            chunk.records = [r for r in chunk.records if holds(r.partition)]
+            last = {p: message for p, message in last.items() if holds(p)}
+            ended = {p: offset for p, offset in ended.items() if holds(p)}
         for partition, message in last.items():
             self._consumed(consumer, partition, first[partition], message)
             if message.leader_epoch() != partition.epochs.newest:

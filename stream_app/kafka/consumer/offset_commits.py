@@ -12,7 +12,7 @@ from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.errors import failure
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.telemetry.metrics import Metrics
 from stream_app.text.foreign import bounded
 

@@ -28,8 +28,8 @@ from stream_app.kafka.group_offsets import committed_offsets
 from stream_app.kafka.offset_metadata import as_committed, markers_of
 from stream_app.kafka.topic_ids import Sources
 from stream_app.records.leader_epochs import UNKNOWN
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
-from stream_app.records.records import Partition
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 

@@ -21,10 +21,12 @@ from tests.chaos.traffic import Traffic
 from tests.integration.bed import Bed
 from tests.integration.worker import eventually
 
-__all__ = ["REQUEST_SECONDS", "Fault", "Scene", "insist"]
+__all__ = ["REQUEST_SECONDS", "STEP_SECONDS", "Fault", "Scene", "insist"]
 
 REQUEST_SECONDS = 10.0
 _INSIST_SECONDS = 60.0
+STEP_SECONDS = 180.0
+"""How long a fault may take to begin, and to be healed, on a slow machine too."""
 
 T = TypeVar("T")
 
@@ -103,6 +105,9 @@ class Fault(ABC):
     lasts_seconds: float
     choice: int
     """A drawn number, for whatever else the fault has to choose."""
+    step: str = field(default="", init=False, compare=False)
+    """What it is at that must come to an end: it begins or is healed."""
+    _since: float = field(default=0.0, init=False, compare=False)
 
     def __str__(self) -> str:
         """As a line of the schedule."""
@@ -121,14 +126,32 @@ class Fault(ABC):
     def prepare(self, scene: Scene) -> None:  # noqa: B027  most need nothing
         """Before anything else of the round happens."""
 
-    def strike(self, scene: Scene, over: threading.Event) -> None:
-        """Begin, wait (not longer than until `over`), heal."""
+    def strike(self, scene: Scene) -> None:
+        """Begin, wait, heal."""
         with scene.alone_with(self.whom(self.choice, len(scene.crew.members))):
             try:
-                self.begin(scene)
-                over.wait(self.lasts_seconds)
+                with self._at("begin"):
+                    self.begin(scene)
+                time.sleep(self.lasts_seconds)
             finally:
-                self.heal(scene)
+                with self._at("heal"):
+                    self.heal(scene)
+
+    def stuck(self) -> str:
+        """What it does not come to the end of, in words; empty: nothing."""
+        step = self.step
+        if not step or time.monotonic() - self._since < STEP_SECONDS:
+            return ""
+        return f"the fault {self.kind} did not {step} within {STEP_SECONDS:g} s"
+
+    @contextmanager
+    def _at(self, step: str) -> Iterator[None]:
+        self._since = time.monotonic()
+        self.step = step
+        try:
+            yield
+        finally:
+            self.step = ""
 
     @abstractmethod
     def begin(self, scene: Scene) -> None:

@@ -46,7 +46,8 @@ class _UncleanElection(Fault):
         count = insist(lambda: partitions(scene, topic))
         delete(scene, topic)
         pair = [broker.node for broker in self._pair(scene)]
-        wanted = NewTopic(topic, replica_assignment=[pair] * count, config=_SETTINGS)
+        # Without the count it would be a default one, and that goes with no assignment.
+        wanted = NewTopic(topic, count, replica_assignment=[pair] * count, config=_SETTINGS)
         client = admin(scene)  # kept: the answer comes to nobody where the client is gone
         asked = client.create_topics([wanted], operation_timeout=REQUEST_SECONDS)
         asked[topic].result(2 * REQUEST_SECONDS)

@@ -5,8 +5,6 @@ import shutil
 import time
 from pathlib import Path
 
-from redis import Redis
-
 from stream_app.local import LocalRedis
 from tests.chaos.faults.base import Fault, Scene
 
@@ -94,8 +92,7 @@ class RedisFlushed(OnRedis):
     kind = "redis-flushed"
 
     def begin(self, scene: Scene) -> None:
-        with Redis.from_url(scene.grounds.redis.url) as client:
-            client.flushall()
+        scene.grounds.empty_redis()
 
     def heal(self, scene: Scene) -> None:
         """What is lost is lost."""
@@ -191,18 +188,10 @@ class RedisAnswersWithErrors(OnRedis):
 
     def begin(self, scene: Scene) -> None:
         command = ("mget", "evalsha", "eval", "hgetall", "@all")[self.choice % 5]
-        self._grant(scene, f"-{command}")
+        scene.grounds.rights_in_redis(f"-{command}")
 
     def heal(self, scene: Scene) -> None:
-        self._grant(scene, "+@all")
-
-    def _grant(self, scene: Scene, rule: str) -> None:
-        admin = "chaos"
-        with Redis.from_url(scene.grounds.redis.url) as client:
-            # Who takes the default user's rights could not give them back.
-            client.execute_command("ACL", "SETUSER", admin, "on", "nopass", "+@all", "~*", "&*")
-            client.execute_command("AUTH", admin, "any")
-            client.execute_command("ACL", "SETUSER", "default", rule)
+        scene.grounds.rights_in_redis("+@all")
 
 
 class KilledInRebuild(OnRedis):
@@ -214,8 +203,7 @@ class KilledInRebuild(OnRedis):
     def begin(self, scene: Scene) -> None:
         for _ in range(2):
             said = {member.number: len(member.worker.log) for member in scene.crew.members}
-            with Redis.from_url(scene.grounds.redis.url) as client:
-                client.flushall()
+            scene.grounds.empty_redis()
             deadline = time.monotonic() + _NOTICE_SECONDS
             struck = False
             while not struck and time.monotonic() < deadline:

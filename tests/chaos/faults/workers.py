@@ -1,6 +1,5 @@
 """Faults that strike workers."""
 
-import threading
 from contextlib import ExitStack
 
 from tests.chaos.crew import Member
@@ -33,9 +32,9 @@ class OnWorker(Fault):
         """Whom it strikes."""
         return scene.crew.members[self.choice % len(scene.crew.members)]
 
-    def strike(self, scene: Scene, over: threading.Event) -> None:
+    def strike(self, scene: Scene) -> None:
         with self.member(scene).lock:
-            super().strike(scene, over)
+            super().strike(scene)
 
     def heal(self, scene: Scene) -> None:
         self.member(scene).start()
@@ -94,9 +93,9 @@ class WorkerJoins(Fault):
     shortest_seconds, longest_seconds = 5.0, 9.0
     weight = 2.0
 
-    def strike(self, scene: Scene, over: threading.Event) -> None:
+    def strike(self, scene: Scene) -> None:
         with scene.crew.extra.lock:
-            super().strike(scene, over)
+            super().strike(scene)
 
     def begin(self, scene: Scene) -> None:
         scene.crew.extra.start()
@@ -112,11 +111,11 @@ class AllWorkersKilled(Fault):
     shortest_seconds, longest_seconds = 0.5, 3.0
     recovers_seconds = 5.0
 
-    def strike(self, scene: Scene, over: threading.Event) -> None:
+    def strike(self, scene: Scene) -> None:
         with ExitStack() as stack:
             for member in scene.crew.members:
                 stack.enter_context(member.lock)
-            super().strike(scene, over)
+            super().strike(scene)
 
     def begin(self, scene: Scene) -> None:
         for member in scene.crew.members:

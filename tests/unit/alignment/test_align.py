@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from stream_app.alignment.align import EVENT_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, AlignStage
 from stream_app.features.engine.order import PartitionOrder
-from stream_app.records.records import Item, Partition, Record
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from tests.unit.builders import NOW, chunk, failed, item, partition
 from tests.unit.features.builders import examples
 

@@ -5,7 +5,7 @@ import pytest
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.errors import FatalError
 from stream_app.features.usecase import TimeBounds
-from stream_app.records.records import Record
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from tests.unit.builders import NOW, partition, record
 

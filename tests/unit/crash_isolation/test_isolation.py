@@ -6,7 +6,11 @@ import pytest
 
 from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.features.events import Event
-from stream_app.records.records import Failure, Item, Partition, Record
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from tests.unit import builders
 
 STARTS = 3
@@ -40,9 +44,15 @@ def child() -> Child:
 
 
 @pytest.fixture
-def isolation(child: Child) -> CrashIsolation:
+def commit() -> CommitStage:
+    """What knows which partitions are being given away."""
+    return CommitStage()
+
+
+@pytest.fixture
+def isolation(child: Child, commit: CommitStage) -> CrashIsolation:
     """That suspects nothing yet."""
-    return CrashIsolation(child, starts=STARTS, region_records=REGION)
+    return CrashIsolation(child, commit, starts=STARTS, region_records=REGION)
 
 
 def begun(found: int, start: int = 0) -> Partition:
@@ -125,12 +135,14 @@ def test_the_end_of_the_partition_ends_the_trials(isolation: CrashIsolation, chi
     assert child.tried == list(range(5))
 
 
-def test_other_partitions_are_not_tried(isolation: CrashIsolation, child: Child) -> None:
+def test_other_partitions_are_not_tried(
+    isolation: CrashIsolation, child: Child, commit: CommitStage
+) -> None:
     """Nor what is being given away: its next owner reads it again."""
     through(isolation, begun(STARTS), [1], first=True)
     through(isolation, begun(0), [2], first=True)
     leaving = begun(STARTS)
-    leaving.revoked = True
+    commit.revoke([leaving])
     through(isolation, leaving, [3], first=True)
     assert child.tried == [1]
 
@@ -146,12 +158,14 @@ def test_batches_are_halved_with_each_start(
     assert isolation.batch_limit(1_000) == limit
 
 
-def test_past_the_region_batches_are_as_usual(isolation: CrashIsolation) -> None:
+def test_past_the_region_batches_are_as_usual(
+    isolation: CrashIsolation, commit: CommitStage
+) -> None:
     """Of a partition that went away, too."""
     partition, leaving = begun(1), begun(2)
     through(isolation, leaving, [0], first=True)
     through(isolation, partition, [0], first=True)
-    leaving.revoked = True
+    commit.revoke([leaving])
     through(isolation, partition, [REGION])
     assert isolation.batch_limit(1_000) == 1_000
 

@@ -13,7 +13,10 @@ from confluent_kafka import KafkaError, KafkaException
 from stream_app.delivery.publish import PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.errors import FatalError, RefusedError, StoppingError
-from stream_app.records.records import Batch, Headers, Item, Outgoing
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, failed, item, partition
@@ -156,6 +159,7 @@ class Publishing:
         self.producers = FakeProducers(self.brokers)
         self.waiting: list[tuple[str, bool]] = []
         self.stopping = False
+        self.ended: set[Partition] = set()
         self.looks = 0
         self.look_raises: list[Exception] = []
         self.dead = DeadLetters(
@@ -170,6 +174,7 @@ class Publishing:
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, limit_bytes=self.brokers.limits.get, clock=lambda: NOW),
+            has_ended=self.ended.__contains__,
             look=self._look,
             stopping=lambda: self.stopping,
             on_waiting=self._note,
@@ -399,7 +404,7 @@ def test_what_came_of_partitions_that_were_given_away_is_not_tried_again() -> No
     brokers = Brokers()
     brokers.errors["out"] = [KafkaError(KafkaError._MSG_TIMED_OUT)]
     publish = Publishing(brokers)
-    publish._note = lambda *_: setattr(at, "ended", True)  # type: ignore[method-assign]
+    publish._note = lambda *_: publish.ended.add(at)  # type: ignore[method-assign]
     publish.stage._patience._on_waiting = publish._note
     one = publish.batch(prediction(0, b"ours"), prediction(1, b"theirs", at=at))
     assert brokers.values() == [b"ours"]

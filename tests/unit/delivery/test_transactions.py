@@ -15,7 +15,9 @@ from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Batch, Item, Outgoing, Partition
+from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, item, partition
@@ -230,13 +232,6 @@ class Scene:
 def scene() -> Scene:
     """A stage of its own."""
     return Scene()
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Partitions of one test."""
-    for each in (P, Q):
-        each.revoked = each.ended = False
 
 
 def test_batches_of_an_interval_share_a_transaction(scene: Scene) -> None:

@@ -12,7 +12,7 @@ import pytest
 from features.flights import usecase
 from features.flights.data.year import known_at
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
-from stream_app.features.engine.replay import in_sequence, replay
+from stream_app.features.engine.replay import replay
 from stream_app.features.events import Event
 
 FEATURES = usecase.features
@@ -30,7 +30,7 @@ Vector = tuple[float, tuple[Any, ...]]
 
 def vectors(log: Sequence[Event]) -> list[Vector]:
     """The feature rows of a log's triggers."""
-    rows = replay(FEATURES, in_sequence(log))
+    rows = replay(FEATURES, log)
     return [(row.event.event_time, bits(row.values)) for row in rows]
 
 
@@ -70,7 +70,7 @@ def test_arrivals_known_at_departure_are_found(three_days: list[Event]) -> None:
 
 def row_of(log: Sequence[Event], boarding: Boarding) -> dict[str, Any]:
     """The columns of a boarding that follows a log."""
-    *_, row = replay(FEATURES, in_sequence([*log, boarding]))
+    *_, row = replay(FEATURES, [*log, boarding])
     return dict(zip(FEATURES.columns, row.values, strict=True))
 
 

@@ -11,7 +11,7 @@ from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.end_offsets import EndOffsets
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from stream_app.waiting.retry import Patience
 
 

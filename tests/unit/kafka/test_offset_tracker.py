@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_of
 from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.records.records import Batch, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from tests.unit.builders import item, partition
 from tests.unit.features.builders import examples
 

@@ -10,10 +10,15 @@ import onnx
 from onnx import TensorProto, helper
 
 from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.model_version.baseline import measure
+from stream_app.features.model_version.baseline import measure_baseline
 from stream_app.features.model_version.folder import write_version
-from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, record
-from stream_app.features.model_version.manifest import Manifest, Output, Tensor, TrainingData
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, record_golden_events
+from stream_app.features.model_version.manifest import (
+    Manifest,
+    ModelInput,
+    ModelOutput,
+    TrainingData,
+)
 from stream_app.features.states import DecayedSums
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
@@ -129,12 +134,12 @@ def manifest(**changes: Any) -> Manifest:
         "name": "sales",
         "version": "1",
         "inputs": (
-            Tensor(name="x", dtype="float32", columns=("mean_price", "price")),
-            Tensor(name="shop", dtype="string", columns=("shop",)),
-            Tensor(name="n", dtype="int64", columns=("length",)),
+            ModelInput(name="x", dtype="float32", columns=("mean_price", "price")),
+            ModelInput(name="shop", dtype="string", columns=("shop",)),
+            ModelInput(name="n", dtype="int64", columns=("length",)),
         ),
         "features_fingerprint": FEATURES.fingerprint(),
-        "outputs": (Output(name="score", dtype="float32"),),
+        "outputs": (ModelOutput(name="score", dtype="float32"),),
         "decision": {"threshold": 0.3},
         "training_data": TrainingData(
             start=datetime(2013, 1, 1, tzinfo=UTC),
@@ -160,7 +165,7 @@ def _golden() -> tuple[GoldenVector, ...]:
 
 def _events() -> list[GoldenEvent]:
     sales = [sale(1, "north", 2.0), sale(2, "north", 3.25), sale(3, "west", 0.1)]
-    return record(FEATURES, TOPICS, [("sales", each) for each in sales])
+    return record_golden_events(FEATURES, TOPICS, [("sales", each) for each in sales])
 
 
 @dataclass
@@ -184,7 +189,7 @@ class Version:
         random = np.random.default_rng(0)
         prices = random.gamma(2.0, 2.0, 500).astype(np.float32)
         shops = random.choice(["north", "south"], 500)
-        baseline = measure(
+        baseline = measure_baseline(
             {
                 "mean_price": np.where(random.random(500) < 0.2, np.nan, prices),
                 "price": prices,

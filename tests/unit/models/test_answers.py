@@ -95,7 +95,7 @@ def test_a_bad_answer_of_the_champion_is_replaced_by_a_fallbacks() -> None:
         return [{**own, "score": own["score"] * 4} for own in fields(outputs, decision)]
 
     scored = triggers(0.2, 0.5)
-    ScoreStage(FakeModel(), [], spoiled, Scored)(scored)  # type: ignore[arg-type, list-item]
+    ScoreStage([FakeModel()], spoiled, Scored)(scored)  # type: ignore[list-item]
     good, bad = scored.items
     assert good.served is not None
     assert bad.served is None
@@ -106,7 +106,7 @@ def test_a_bad_answer_of_the_champion_is_replaced_by_a_fallbacks() -> None:
     fallback = FakeModel("static")
     fallback.score = lambda rows: FakeModel().score([[0.1] for _ in rows])  # type: ignore[method-assign]
     again = triggers(0.2, 0.5)
-    ScoreStage(FakeModel(), [fallback], spoiled, Scored)(again)  # type: ignore[arg-type, list-item]
+    ScoreStage([FakeModel(), fallback], spoiled, Scored)(again)  # type: ignore[list-item]
     served = again.items[1].served
     assert served is not None
     assert (served.served_by, served.degraded) == ("static", "invalid-answer")
@@ -121,7 +121,7 @@ def test_answers_are_copied_before_they_are_looked_at() -> None:
         return kept
 
     scored = triggers(0.2)
-    ScoreStage(FakeModel(), [], keeping, Scored)(scored)  # type: ignore[arg-type, list-item]
+    ScoreStage([FakeModel()], keeping, Scored)(scored)  # type: ignore[list-item]
     kept[0]["score"] = 7.0
     assert scored.items[0].served is not None
     assert scored.items[0].served.fields["score"] == pytest.approx(0.2)
@@ -137,7 +137,7 @@ def test_what_can_be_read_once_is_published_as_it_was_looked_at() -> None:
         parts: list[float]
 
     scored = triggers(0.2)
-    ScoreStage(FakeModel(), [], generating, Parts)(scored)  # type: ignore[arg-type, list-item]
+    ScoreStage([FakeModel()], generating, Parts)(scored)  # type: ignore[list-item]
     served = scored.items[0].served
     assert served is not None
     assert served.fields == {"parts": [0.25, 0.75]}

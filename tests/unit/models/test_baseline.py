@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from stream_app.features.model_version.baseline import Categories, Quantiles, measure
+from stream_app.features.model_version.baseline import Categories, Quantiles, measure_baseline
 
 
 def quantiles(values: object, bins: int = 10) -> Quantiles:
     """The distribution of one column."""
-    found = measure({"x": np.asarray(values)}, {}, bins=bins).columns["x"]
+    found = measure_baseline({"x": np.asarray(values)}, {}, bins=bins).columns["x"]
     assert isinstance(found, Quantiles)
     return found
 
@@ -54,13 +54,15 @@ def test_shares_are_where_searchsorted_puts_them() -> None:
 def test_categories() -> None:
     """The most frequent strings are listed, ties by name; the rest is one share."""
     values = ["b", "b", "a", "a", "c", "d", "b", "e"]
-    found = measure({"s": values}, {}, categories=3).columns["s"]
+    found = measure_baseline({"s": values}, {}, categories=3).columns["s"]
     assert found == Categories(shares={"b": 0.375, "a": 0.25, "c": 0.125}, other=0.25)
 
 
 def test_wide_outputs() -> None:
     """An output of several numbers a row has a distribution for each."""
-    found = measure({"x": [1.0, 2.0]}, {"score": [0.1, 0.2], "p": [[0.1, 0.9], [0.2, 0.8]]})
+    found = measure_baseline(
+        {"x": [1.0, 2.0]}, {"score": [0.1, 0.2], "p": [[0.1, 0.9], [0.2, 0.8]]}
+    )
     assert list(found.outputs) == ["score", "p[0]", "p[1]"]
     assert found.rows == 2
 
@@ -68,4 +70,4 @@ def test_wide_outputs() -> None:
 def test_lengths_differ() -> None:
     """Columns of different lengths are a mistake."""
     with pytest.raises(ValueError, match=r"one length, these have \[1, 2\]"):
-        measure({"x": [1.0]}, {"score": [0.1, 0.2]})
+        measure_baseline({"x": [1.0]}, {"score": [0.1, 0.2]})

@@ -5,17 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from stream_app.features.model_version.folder import read_manifest, read_version
-from stream_app.features.model_version.golden import GoldenEvent, close, to_cell
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, to_cell
 from stream_app.features.model_version.manifest import (
     MANIFEST,
     Manifest,
+    ModelInput,
+    ModelOutput,
     ModelVersionError,
-    Output,
-    Tensor,
     TrainingData,
 )
 from tests.unit.models.sales import Version, manifest, sale, vector
@@ -105,8 +106,8 @@ def test_further_file_under_a_taken_name(version: Version) -> None:
         {"files": {"manifest.json": "0" * 64}},
         {"files": {"model.onnx": "beef"}},
         {"inputs": ()},
-        {"inputs": (Tensor(name="x", dtype="float32", columns=("a", "a")),)},
-        {"outputs": (Output(name="o", dtype="int64"), Output(name="o", dtype="int64"))},
+        {"inputs": (ModelInput(name="x", dtype="float32", columns=("a", "a")),)},
+        {"outputs": (ModelOutput(name="o", dtype="int64"), ModelOutput(name="o", dtype="int64"))},
         {"metrics": {"auc": float("nan")}},
         {"created": datetime(2013, 1, 1)},  # noqa: DTZ001 - naive on purpose
         {"code_commit": "main"},
@@ -170,6 +171,18 @@ def test_cells() -> None:
         to_cell(1e300)
     with pytest.raises(TypeError, match="not NoneType"):
         to_cell(None)
+
+
+def test_a_golden_vector_takes_a_trainers_numbers() -> None:
+    """Numpy's and NaN, as they stand in the matrix; what is no value of a column is refused."""
+    row = {"a": np.float32(0.1), "b": np.int64(7), "c": np.nan, "d": np.str_("x"), "e": 0.1}
+    made = GoldenVector(case="usual", columns=row, outputs={})
+    single = 0.10000000149011612
+    assert made.columns == {"a": single, "b": 7, "c": None, "d": "x", "e": single}
+    assert GoldenVector.model_validate_json(made.model_dump_json()) == made
+    for wrong in (np.inf, 1e300, [0.1], np.array([0.1])):
+        with pytest.raises(ValidationError):
+            GoldenVector(case="wrong", columns={"a": wrong}, outputs={})
 
 
 def test_binary_events() -> None:

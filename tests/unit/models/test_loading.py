@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from stream_app.errors import ConfigurationError
-from stream_app.features.model_version.golden import GoldenEvent, record
-from stream_app.features.model_version.manifest import MANIFEST, Output, Tensor
+from stream_app.features.model_version.golden import GoldenEvent, record_golden_events
+from stream_app.features.model_version.manifest import MANIFEST, ModelInput, ModelOutput
 from stream_app.features.views import FeatureSet, RowFeature
 from stream_app.models import Model, ModelRefusedError, ScoringError, load_model, loading
 from stream_app.models.checks import BATCH_SIZES
@@ -196,7 +196,7 @@ def test_other_input_dtype(version: Version) -> None:
 def test_other_input_width(version: Version) -> None:
     """A tensor with fewer columns than the graph takes is refused with both shapes."""
     inputs = (
-        Tensor(name="x", dtype="float32", columns=("mean_price",)),
+        ModelInput(name="x", dtype="float32", columns=("mean_price",)),
         *manifest().inputs[1:],
     )
     golden = tuple(
@@ -217,7 +217,7 @@ def test_fixed_batch(version: Version) -> None:
     )
 
 
-def with_output(version: Version, output: Output, golden: Any = 0.5) -> Version:
+def with_output(version: Version, output: ModelOutput, golden: Any = 0.5) -> Version:
     """The version with another declared output."""
     vectors = tuple(
         each.model_copy(update={"outputs": {output.name: golden}}) for each in version.golden
@@ -228,21 +228,23 @@ def with_output(version: Version, output: Output, golden: Any = 0.5) -> Version:
 def test_absent_output(version: Version) -> None:
     """An output the graph lacks is refused with those it has."""
     assert "the graph has no output answer, it has label, score" in refusal(
-        with_output(version, Output(name="answer", dtype="float32"))
+        with_output(version, ModelOutput(name="answer", dtype="float32"))
     )
 
 
 def test_other_output_dtype(version: Version) -> None:
     """An output of another dtype is refused with both."""
     assert "its output label is declared float32, the graph has tensor(int64)" in refusal(
-        with_output(version, Output(name="label", dtype="float32"))
+        with_output(version, ModelOutput(name="label", dtype="float32"))
     )
 
 
 def test_other_output_shape(version: Version) -> None:
     """An output of another shape is refused with both."""
     assert "its output score is declared with shape (3,) a row, the graph has ()" in refusal(
-        with_output(version, Output(name="score", dtype="float32", shape=(3,)), [0.1, 0.2, 0.7])
+        with_output(
+            version, ModelOutput(name="score", dtype="float32", shape=(3,)), [0.1, 0.2, 0.7]
+        )
     )
 
 
@@ -255,7 +257,7 @@ def test_output_shape_the_graph_does_not_tell(version: Version) -> None:
     made.node[8].CopyFrom(helper.make_node("Concat", ["column", "column"], ["score"], axis=1))
     del made.node[9:]
     del made.output[1:]
-    other = with_output(version, Output(name="score", dtype="float32", shape=(3,)), [0.1] * 3)
+    other = with_output(version, ModelOutput(name="score", dtype="float32", shape=(3,)), [0.1] * 3)
     sentence = refusal(other.but(model=to_bytes(made)))
     assert re.search(r"its output score is .*\(2,\)", sentence)
 
@@ -420,7 +422,7 @@ def test_threads_are_those_served(version: Version, monkeypatch: pytest.MonkeyPa
 
 def test_expected_columns_are_recorded_as_float32() -> None:
     """Golden events hold what the model sees: floats rounded to float32."""
-    (event,) = record(FEATURES, TOPICS, [("sales", sale(1, "north", 0.1))])
+    (event,) = record_golden_events(FEATURES, TOPICS, [("sales", sale(1, "north", 0.1))])
     assert event.columns == {
         "mean_price": None,
         "price": float(np.float32(0.1)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stream_app.features.model_version.golden import GoldenVector
-from stream_app.features.model_version.manifest import Output
+from stream_app.features.model_version.manifest import ModelOutput
 from stream_app.models import Model, ScoringError, finite
 from stream_app.models.tensors import to_tensor
 from tests.unit.models.conftest import MakeRow
@@ -66,7 +66,7 @@ def test_row_it_cannot_take(model: Model, row: list[Any]) -> None:
 
 def test_rounding(version: Version, make_row: MakeRow) -> None:
     """Float outputs are rounded to the manifest's decimals, others are left alone."""
-    outputs = (Output(name="score", dtype="float32"), Output(name="label", dtype="int64"))
+    outputs = (ModelOutput(name="score", dtype="float32"), ModelOutput(name="label", dtype="int64"))
     golden = tuple(
         GoldenVector(
             case=each.case,

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from stream_app.features.events import Decoder, Event, InvalidEventError, JsonDecoder
 from stream_app.features.usecase import TimeBounds
 from stream_app.predictor.decode import DecodeStage
+from stream_app.records.failure import Failure
+from stream_app.records.record import Record
 from stream_app.records.record_id import Origin
-from stream_app.records.records import Failure, Record
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.builders import NOW, partition, record, rfc3339, to_bytes
 

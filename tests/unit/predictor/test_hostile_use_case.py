@@ -14,7 +14,8 @@ import pytest
 from stream_app.features.states import DecayedSums, OpenItems, Values
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from stream_app.predictor.enrich import HalfAppliedError
-from stream_app.records.records import Batch, Item
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
 from tests.unit.builders import partition
 from tests.unit.features.builders import Ordered
 from tests.unit.state.test_stage import Worker, order

@@ -6,19 +6,18 @@ from typing import Any
 
 import pytest
 
-from stream_app.features.engine.engine import FeatureEngine
+from stream_app.config.settings import Settings
 from stream_app.features.stores import MemoryStore
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
-from stream_app.predictor.decode import DecodeStage
-from stream_app.predictor.enrich import EnrichStage, HalfAppliedError
-from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Item, Record
-from stream_app.state.stage import StateStage
+from stream_app.predictor.assembly import make_predictor
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
-from tests.unit.builders import NOW, batch, partition
+from tests.unit.builders import NOW, partition
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES, usecase
 
@@ -60,44 +59,25 @@ def stream() -> tuple[list[Record], dict[int, tuple[str, str, str]]]:
 
 
 class Worker:
-    """The stages up to what goes out, with a store in memory."""
+    """A predictor and what goes out of it, with a store in memory."""
 
     def __init__(self, models: Sequence[Model]) -> None:
-        engine = FeatureEngine(usecase.features)
         self.store = MemoryStore(usecase.features)
-        self.state = StateStage(
-            engine,
+        self.predictor = make_predictor(
+            Settings(),
+            usecase,
+            models,
             self.store,
             Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
-            on_seconds=lambda *_: None,
-            on_conflicts=lambda *_: None,
         )
-        self.decode = DecodeStage(
-            {topic.name: topic.decoder for topic in usecase.topics},
-            usecase.times,
-            max_value_bytes=2**20,
-            on_unknown_fields=lambda *_: None,
-        )
-        self.enrich = EnrichStage(engine, self.state, usecase.times)
-        self.score = ScoreStage(models[0], models[1:], usecase.fields, usecase.prediction)
         letters = DeadLetters("dead", group="g", code_version="1", model_version="1")
         self.outgoing = OutgoingRecords("predictions", letters)
-        self.batches = 0
 
     def work(self, records: Sequence[Record]) -> Batch:
         """Take a batch through."""
-        self.batches += 1
-        one = batch(self.batches, self.decode(records))
-        try:
-            self.enrich(one)
-        except HalfAppliedError:
-            self.state.forget_all()
-            self.batches += 1
-            one = batch(self.batches, one.items)
-            self.enrich(one)
-        self.score(one)
+        one = self.predictor(records)
         self.outgoing(one)
-        self.state.write(one)
+        self.predictor.state.write(one)
         return one
 
 

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from stream_app.features.usecase import Outputs, Prediction
 from stream_app.predictor.score import ScoreStage
-from stream_app.records.records import Batch, Item, Served
+from stream_app.records.batch import Batch
+from stream_app.records.item import Item, Served
 from tests.unit.builders import FakeModel, batch, failed, item, partition
 
 P = partition()
@@ -50,7 +51,7 @@ def test_the_champion_serves() -> None:
     """In one call for the whole batch, and nothing is degraded."""
     champion, fallback = FakeModel(), FakeModel("static")
     scored = triggers(0.25, 0.75)
-    ScoreStage(champion, [fallback], fields, Scored)(scored)
+    ScoreStage([champion, fallback], fields, Scored)(scored)
     assert scored.items[0].served == Served(
         {"score": 0.25, "label": False}, "champion-model", "3", "champion", None
     )
@@ -66,7 +67,7 @@ def test_a_record_the_champion_raises_on_is_served_by_the_fallback_alone() -> No
     raising = champion.score
     fallback.score = lambda rows: {"score": raising([[0.5]])["score"]}  # type: ignore[method-assign]
     scored = triggers(0.25, "raise", 0.25, 0.25, 0.25)
-    ScoreStage(champion, [fallback], fields, Scored)(scored)
+    ScoreStage([champion, fallback], fields, Scored)(scored)
     assert served(scored) == [
         (0.25, "champion", None),
         (0.5, "static", "model-error"),
@@ -81,7 +82,7 @@ def test_a_score_that_is_not_finite_is_replaced() -> None:
     champion, fallback = FakeModel(), FakeModel("static")
     fallback.score = lambda rows: FakeModel().score([[0.5] for _ in rows])  # type: ignore[method-assign]
     scored = triggers(0.25, "nan", "nan")
-    ScoreStage(champion, [fallback], fields, Scored)(scored)
+    ScoreStage([champion, fallback], fields, Scored)(scored)
     assert served(scored) == [
         (0.25, "champion", None),
         *[(0.5, "static", "non-finite-score")] * 2,
@@ -92,14 +93,14 @@ def test_fallbacks_are_tried_in_their_order() -> None:
     """The first that can, serves."""
     models = [FakeModel(name, broken=name != "last") for name in ("first", "second", "last")]
     scored = triggers(0.25)
-    ScoreStage(models[0], models[1:], fields, Scored)(scored)
+    ScoreStage(models, fields, Scored)(scored)
     assert served(scored) == [(0.25, "last", "model-error")]
 
 
 def test_a_record_that_no_model_can_answer_for_fails() -> None:
     """It leaves at this stage, as a bug; its neighbours are served."""
     scored = triggers("nan", 0.25)
-    ScoreStage(FakeModel(), [FakeModel("static")], fields, Scored)(scored)
+    ScoreStage([FakeModel(), FakeModel("static")], fields, Scored)(scored)
     bad, good = scored.items
     assert bad.served is None
     assert bad.failure is not None
@@ -112,7 +113,7 @@ def test_a_record_that_no_model_can_answer_for_fails() -> None:
 def test_without_fallbacks_the_champions_error_is_a_failure() -> None:
     """One record a failure, never the batch."""
     scored = triggers("raise", 0.25)
-    ScoreStage(FakeModel(), [], fields, Scored)(scored)
+    ScoreStage([FakeModel()], fields, Scored)(scored)
     assert [each.failure is None for each in scored.items] == [False, True]
 
 
@@ -125,14 +126,14 @@ def test_fields_that_raise_fail_their_record() -> None:
         return fields(outputs, decision)
 
     scored = triggers(0.25, 0.95)
-    ScoreStage(FakeModel(), [], picky, Scored)(scored)
+    ScoreStage([FakeModel()], picky, Scored)(scored)
     assert [each.failure is None for each in scored.items] == [True, False]
 
 
 def test_fields_of_another_number_than_rows_fail_the_records_not_the_worker() -> None:
     """A use case that leaves a row out has a bug; the worker goes on."""
     scored = triggers(0.25, 0.5)
-    ScoreStage(FakeModel(), [], lambda outputs, decision: [], Scored)(scored)
+    ScoreStage([FakeModel()], lambda outputs, decision: [], Scored)(scored)
     assert all(each.served is None and each.failure is not None for each in scored.items)
 
 
@@ -143,7 +144,7 @@ def test_only_triggers_that_have_not_failed_are_scored() -> None:
     bad.row = [0.5]
     items: list[Item] = [item(P, 0), bad]
     failure = bad.failure
-    ScoreStage(champion, [], fields, Scored)(batch(1, items))
+    ScoreStage([champion], fields, Scored)(batch(1, items))
     assert champion.calls == []
     assert [each.served for each in items] == [None, None]
     assert bad.failure is failure
@@ -156,7 +157,7 @@ def test_a_record_whose_state_is_rebuilt_is_for_the_fallback() -> None:
     for each in (rebuilt, usual):
         each.row = [0.25]
     rebuilt.degraded = "state_rebuilding"
-    stage = ScoreStage(champion, [static], fields, Scored)
+    stage = ScoreStage([champion, static], fields, Scored)
     stage(batch(1, [rebuilt, usual]))
     assert rebuilt.served is not None
     assert usual.served is not None

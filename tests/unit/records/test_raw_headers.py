@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from stream_app.records.records import MOST_HEADERS, UNREADABLE, Record
+from stream_app.records.headers import MOST_HEADERS, UNREADABLE
+from stream_app.records.record import Record
 from tests.integration.raw import RawRecord, produce_raw
 from tests.unit.builders import partition
 

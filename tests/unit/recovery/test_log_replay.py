@@ -13,8 +13,12 @@ from confluent_kafka import KafkaError
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.errors import FatalError
 from stream_app.features.stores import StateLostError
+from stream_app.features.usecase import Prediction
 from stream_app.kafka.log_reader import LogReader
-from stream_app.records.records import Item, Record
+from stream_app.predictor.predictor import Predictor
+from stream_app.predictor.score import ScoreStage
+from stream_app.records.item import Item
+from stream_app.records.record import Record
 from stream_app.recovery.log_replay import Rebuild, _step_records
 from tests.unit.builders import partition
 from tests.unit.state.test_stage import Worker, order
@@ -100,9 +104,12 @@ class Scene:
         self.rebuild = Rebuild(
             {"group.id": "group"},
             RecordClock(60.0),
-            self._decode,
-            self.worker.enrich,
-            self.worker.state,
+            Predictor(
+                self._decode,
+                self.worker.enrich,
+                ScoreStage((), lambda *_: (), Prediction),
+                self.worker.state,
+            ),
         )
         self.rebuild._open = self._open  # type: ignore[method-assign]
         self.worker.state.register([P])
@@ -139,16 +146,16 @@ def scene() -> Scene:
 
 def test_records_are_applied_up_to_the_target_and_no_further(scene: Scene) -> None:
     """What comes after it the worker applies itself."""
-    scene.rebuild.begin(P, 0, 25, applied=-1)
+    scene.rebuild.begin(P, 0, 25, source_id=1, applied=-1)
     scene.finish()
     assert scene.count == 25
-    assert scene.worker.store.marks()[0][P.source_id] == 24
+    assert scene.worker.store.marks()[0][1] == 24
     assert scene.rebuild.remaining([P]) == 0
 
 
 def test_a_target_that_moves_is_followed(scene: Scene) -> None:
     """From where it was: the consumer had read past it."""
-    scene.rebuild.begin(P, 0, 15, applied=-1)
+    scene.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
     scene.finish()
     scene.rebuild.extend(P, 38)
     scene.finish()
@@ -157,24 +164,24 @@ def test_a_target_that_moves_is_followed(scene: Scene) -> None:
 
 def test_what_the_state_holds_already_is_not_applied_twice(scene: Scene) -> None:
     """It may begin anywhere at or before the mark."""
-    scene.rebuild.begin(P, 0, 20, applied=-1)
+    scene.rebuild.begin(P, 0, 20, source_id=1, applied=-1)
     scene.finish()
     scene.rebuild.end([P])
-    scene.rebuild.begin(P, 5, 30, applied=19)
+    scene.rebuild.begin(P, 5, 30, source_id=1, applied=19)
     scene.finish()
     assert scene.count == 30
 
 
 def test_a_step_under_way_writes_nothing_once_its_rebuilding_has_ended(scene: Scene) -> None:
     """Else the later records it had read would fence off the earlier ones that are missing."""
-    scene.rebuild.begin(P, 0, 30, applied=-1)
+    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
     scene.rebuild.step()
 
     def begin_again() -> None:
         scene.log.before_poll = lambda: None
         scene.lose_everything()
         scene.rebuild.end([P])
-        scene.rebuild.begin(P, 0, 30, applied=-1)
+        scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
 
     scene.log.before_poll = begin_again
     scene.finish()
@@ -183,7 +190,7 @@ def test_a_step_under_way_writes_nothing_once_its_rebuilding_has_ended(scene: Sc
 
 def test_records_that_could_not_be_written_are_read_again(scene: Scene) -> None:
     """The store lost something in between, and the rebuilding begins anew when that was noticed."""
-    scene.rebuild.begin(P, 0, 30, applied=-1)
+    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
     scene.rebuild.step()
     scene.lose_everything()
     with pytest.raises(StateLostError):
@@ -199,7 +206,7 @@ def test_a_log_that_ends_before_what_was_processed_is_not_waited_for_for_ever(
 ) -> None:
     """Brokers that lost what they acknowledged; those that fail over may be behind for a while."""
     scene.log.end = 15
-    scene.rebuild.begin(P, 0, 30, applied=-1)
+    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
     for _ in range(5):
         assert scene.rebuild.step(), "there is more to do, as far as is known"
     assert scene.count == 15
@@ -216,7 +223,7 @@ def test_a_log_that_goes_on_is_followed(scene: Scene, monkeypatch: pytest.Monkey
     """Its end was not the end."""
     monkeypatch.setattr("stream_app.recovery.log_replay._ENDED_SECONDS", 0.0)
     scene.log.end = 15
-    scene.rebuild.begin(P, 0, 15, applied=-1)
+    scene.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
     scene.finish()
     scene.log.end = None
     scene.rebuild.extend(P, 40)

@@ -18,7 +18,10 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import TimeBounds
 from stream_app.features.views import FeatureSet
 from stream_app.predictor.enrich import EnrichStage
-from stream_app.records.records import Batch, Failure, Item, Partition
+from stream_app.records.batch import Batch
+from stream_app.records.failure import Failure
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
 from tests.unit.builders import batch, failed, item, partition
@@ -35,6 +38,11 @@ from tests.unit.features.builders import (
 
 P = partition(0)
 Q = partition(1)
+
+
+def source_id(at: Partition) -> int:
+    """What a partition's fences are kept under, where none was registered."""
+    return at.number + 1
 
 
 class Store(MemoryStore):
@@ -90,6 +98,9 @@ class Worker:
         """Enrich a batch."""
         self.batches += 1
         one = batch(self.batches, items)
+        for at in one.ends:
+            if not self.state.fencing[at].source_id:
+                self.state.fencing.register(at, source_id(at))
         self.enrich(one)
         return one
 
@@ -273,7 +284,7 @@ def test_a_state_that_a_late_previous_owner_wrote_is_marked_as_ahead() -> None:
     store = Store(features)
     p = partition(0)
     owner, previous = Worker(store, features), Worker(store, features)
-    p.ahead_until = 5  # the marks said -1 when it was assigned
+    owner.state.fencing.set_ahead_until(p, 5)  # the marks said -1 when it was assigned
     later = item(p, 3, known_at=10.0, event=delivered(10.0, rating=5.0))
     previous.finish(later)
     seen = owner.finish(order(p, 2, 11.0), order(p, 5, 12.0))
@@ -315,9 +326,12 @@ def test_registered_partitions_have_their_sources_number() -> None:
     """The same for every worker that shares the store."""
     store = Store()
     mine, theirs = [partition(0), partition(1)], [partition(1), partition(2)]
-    Worker(store).state.register(mine)
-    Worker(store).state.register(theirs)
-    ids = [each.source_id for each in (*mine, *theirs)]
+    one, other = Worker(store).state, Worker(store).state
+    one.register(mine)
+    other.register(theirs)
+    ids = [one.fencing[at].source_id for at in mine] + [
+        other.fencing[at].source_id for at in theirs
+    ]
     assert ids[1] == ids[2]
     assert len({*ids}) == 3
 
@@ -397,14 +411,16 @@ def test_a_replayed_record_whose_first_origin_updated_the_state_updates_nothing(
     assert state.count == 1
 
 
-def test_an_update_of_a_record_that_could_not_be_scored_survives_a_conflict() -> None:
-    """Its dead letter says that it was applied, so it is, on what the other writer left too."""
+@pytest.mark.parametrize("stage", ["score", "publish"])
+def test_an_update_of_a_dead_letter_that_says_applied_survives_a_conflict(stage: str) -> None:
+    """No model could score it, or the brokers refuse its prediction: the state has it all the same,
+    on what another writer left too."""
     worker = Worker()
     worker.finish(order(P, 0, amount=4.0))
     other = Worker(worker.store)
-    unscorable = order(P, 1, 11.0, amount=6.0)
-    one = worker.begin(unscorable)
-    unscorable.failure = Failure("score", "unscorable", "no model gave a finite answer")
+    dead = order(P, 1, 11.0, amount=6.0)
+    one = worker.begin(dead)
+    dead.failure = Failure(stage, "refused", "the prediction cannot be had")
     other.finish(order(Q, 0, 12.0, amount=8.0))
     worker.state.write(one)
     assert worker.conflicts
@@ -423,7 +439,7 @@ def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
     state = worker.stored("north")[0]["north"]
     assert state.count == 20
     assert len(state.fences) <= 16
-    assert {at.source_id for at in many[12:]} <= state.fences.keys()
+    assert {worker.state.fencing[at].source_id for at in many[12:]} <= state.fences.keys()
 
 
 def test_a_batch_knows_the_marks_it_was_made_from_when_its_partition_is_given_away() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.records.records import Failure
+from stream_app.records.failure import Failure
 from stream_app.telemetry.failure_log import FailureLog
 from tests.unit.builders import failed, partition
 

@@ -5,7 +5,12 @@ import hashlib
 import pytest
 
 from stream_app.features.events import Event
-from stream_app.records.records import Failure, Headers, Item, Outgoing, Partition, Record
+from stream_app.records.batch import Outgoing
+from stream_app.records.failure import Failure
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, partition, record
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from stream_app.features.usecase import Prediction
+from stream_app.records.batch import Outgoing
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item, Served
 from stream_app.records.record_id import Origin
-from stream_app.records.records import Headers, Item, Outgoing, Served
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
 from tests.unit.builders import NOW, batch, failed, item, partition

@@ -1,131 +1,209 @@
-"""The path of a record where its stages meet."""
+"""The order of publication, state and commit, on the real pipeline over topics in memory."""
 
-import asyncio
-import threading
-from types import SimpleNamespace
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from stream_app.features.stores import StateLostError
-from stream_app.predictor.enrich import HalfAppliedError
-from stream_app.records.records import Batch
-from stream_app.telemetry.metrics import Metrics
-from stream_app.worker.pipeline import Pipeline
-from stream_app.worker.watchdog import Watchdog
-from tests.unit.builders import batch, item, partition
+import pytest
+
+from stream_app.config.settings import Settings
+from stream_app.errors import ConfigurationError
+from stream_app.features.stores import MemoryStore, Progress, StateLostError, StateWrite
+from stream_app.features.stores.codec import VERSION_BYTES
+from stream_app.models import Model, load_models
+from stream_app.records.batch import Outgoing
+from stream_app.testing import MemoryTopics, Rehearsal
+from stream_app.testing.topics import Place
+from tests.usecases import mistaken
+from tests.usecases.regression import events, topic_of, train, usecase
+
+SETTINGS = Settings(batch_max_records=20)
+EVENTS = events(300, time.time() - 300.0, step=1.0)
 
 
-def test_after_a_loss_nothing_is_written_until_it_was_looked_for() -> None:
+class Killed(BaseException):
+    """The process is gone."""
+
+
+Step = Callable[[str], None]
+
+
+class Topics(MemoryTopics):
+    """Says before each publication and each commit that it begins."""
+
+    def __init__(self, step: Step = lambda _: None) -> None:
+        super().__init__(usecase)
+        self.step = step
+        for event in EVENTS:
+            self.send(
+                topic_of(event, usecase),
+                json.dumps(event).encode(),
+                event["meter"].encode(),
+                timestamp=EVENTS_KNOWN_AT + float(event["event_id"][1:]),
+            )
+
+    def publish(self, outgoing: Outgoing) -> None:
+        """Say so and publish."""
+        self.step("publish")
+        super().publish(outgoing)
+
+    def commit(self, place: Place, offset: int) -> None:
+        """Say so and commit."""
+        self.step("commit")
+        super().commit(place, offset)
+
+    def asked(self) -> set[str]:
+        """Ids of the events that ask for a prediction."""
+        return {event["event_id"] for event in EVENTS if "minutes_ahead" in event}
+
+    def answered(self) -> list[str]:
+        """Ids of the events that predictions were published for, in their order."""
+        return [json.loads(message.value or b"")["event_id"] for message in self.predictions]
+
+
+EVENTS_KNOWN_AT = time.time() - 300.0
+
+
+class Store(MemoryStore):
+    """Says before each write that it begins."""
+
+    def __init__(self, step: Step = lambda _: None) -> None:
+        super().__init__(usecase.features)
+        self.step = step
+
+    def write(
+        self, writes: Sequence[StateWrite], progress: Sequence[Progress]
+    ) -> list[tuple[StateWrite, bytes | None]]:
+        """Say so and write."""
+        self.step("state")
+        return super().write(writes, progress)
+
+    def contents(self) -> list[dict[str, bytes]]:
+        """Every state by view and entity, without the versions, which are random."""
+        return [{e: packed[VERSION_BYTES:] for e, packed in view.items()} for view in self._states]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
+    """The regression's model."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    train(folder)
+    return load_models(usecase, folder)
+
+
+def rehearse(topics: Topics, store: Store, models: list[Model]) -> Rehearsal:
+    """One worker with small batches and small polls."""
+    return Rehearsal(topics, models, store=store, settings=SETTINGS, poll_records=50)
+
+
+def test_what_is_committed_was_published_and_written_before(models: list[Model]) -> None:
+    """At each commit: of every event below the offset the prediction is out and the update stored."""
+    topics, store = Topics(), Store()
+    commits: list[tuple[Place, int]] = []
+
+    def check(step: str) -> None:
+        if step != "commit":
+            return
+        answered = set(topics.answered())
+        marks, ids = store.marks(), worker._stages.predictor.state.fencing
+        for place, partition in worker._partitions.items():
+            offset = worker._commit.next_offset(partition) or 0
+            commits.append((place, offset))
+            for message in topics.logs[place][:offset]:
+                event = json.loads(message.value or b"")
+                assert "minutes_ahead" not in event or event["event_id"] in answered
+            assert all(view.get(ids[partition].source_id, -1) >= offset - 1 for view in marks)
+
+    topics.step = check
+    worker = rehearse(topics, store, models)
+    worker.run()
+    assert sorted(topics.answered()) == sorted(topics.asked())
+    assert topics.committed == {place: len(log) for place, log in topics.logs.items() if log}
+    assert len(worker.finished) > 5
+    assert len({offset for _, offset in commits}) > 5
+
+
+@pytest.mark.parametrize("at", [1, 2, 7])
+@pytest.mark.parametrize("step", ["publish", "state", "commit"])
+def test_a_crash_at_any_step_loses_nothing_and_counts_nothing_twice(
+    step: str, at: int, models: list[Model]
+) -> None:
+    """The next worker answers what is missing, under the same ids, and the state is the same."""
+    undisturbed = Store()
+    rehearse(Topics(), undisturbed, models).run()
+    seen = 0
+
+    def kill(begun: str) -> None:
+        nonlocal seen
+        seen += begun == step
+        if seen == at:
+            raise Killed
+
+    topics, store = Topics(kill), Store(kill)
+    with pytest.raises(Killed):
+        rehearse(topics, store, models).run()
+    before = len(topics.published)
+    assert before < len(topics.asked())
+    topics.step = store.step = lambda _: None
+    rehearse(topics, store, models).run()
+    assert set(topics.answered()) == topics.asked()
+    ids = {dict(message.headers)["prediction-id"] for message in topics.predictions}
+    assert len(ids) == len(topics.asked())
+    assert len(topics.predictions) - len(ids) <= before
+    assert store.contents() == undisturbed.contents()
+
+
+def test_after_a_loss_nothing_is_written_until_it_was_looked_for(models: list[Model]) -> None:
     """The batches behind it would hide that those before them are missing."""
-    written: list[int] = []
-    lost: list[StateLostError] = []
+    writes: list[int] = []
 
-    class State:
-        """Loses its first batch."""
+    class Losing(Store):
+        """Loses what it held when the third batch is written."""
 
-        def write(self, one: Batch, _before_waiting: Any) -> None:
-            """Refuse the first."""
-            if one.number == 1:
+        def write(
+            self, writes_: Sequence[StateWrite], progress: Sequence[Progress]
+        ) -> list[tuple[StateWrite, bytes | None]]:
+            """Refuse the third."""
+            writes.append(len(writes_))
+            if len(writes) == 3:
+                for kept in (*self._states, *self._marks):
+                    kept.clear()
                 raise StateLostError("a mark is behind")
-            written.append(one.number)
+            return super().write(writes_, progress)
 
-    class Recovery:
-        """Takes note."""
+    topics = Topics()
+    with pytest.raises(ConfigurationError, match="give the rehearsal the store"):
+        rehearse(topics, Losing(), models).run()
+    assert len(writes) == 3
 
-        def lost(self, error: StateLostError) -> None:
-            """Of a loss."""
-            lost.append(error)
 
-        @property
-        def is_lost(self) -> bool:
-            """Nobody has looked yet."""
-            return bool(lost)
+def test_half_updated_states_are_forgotten_and_the_same_records_done_again(
+    tmp_path: Path,
+) -> None:
+    """One record fails while updates are applied; its neighbours are counted once, batches overlap."""
+    mistaken.train(tmp_path, mistaken.usecase)
+    topics = MemoryTopics(mistaken.usecase)
+    readings, requests = (topic.name for topic in mistaken.usecase.topics)
+    begun = time.time() - 1_000.0
 
-    class Publish:
-        """Publishes at once."""
+    def send(topic: str, what: str, **more: Any) -> None:
+        number = sum(map(len, topics.logs.values()))
+        event = {"event_id": f"{what} {number}", "meter": "m1", "area": "a1", **more}
+        event["event_time"] = mistaken.iso(begun + number)
+        topics.send(topic, json.dumps(event).encode(), b"m1", timestamp=begun + number)
 
-        commits_offsets = False
-
-        def __call__(self, _one: Batch) -> None:
-            """All is acknowledged."""
-
-        def finish(self, one: Batch) -> list[Batch]:
-            """It is finished."""
-            return [one]
-
-        def suspend(self) -> None:
-            """Nothing is open."""
-
-    finished: list[int] = []
-    stages = SimpleNamespace(
-        commit=SimpleNamespace(finished=lambda one, committed: finished.append(one.number)),
-        publish=Publish(),
-        state=State(),
-        recovery=Recovery(),
+    for number in range(60):
+        send(readings, "good", kilowatts=2.5)
+        what = "apply-raises" if number in (17, 42) else "good"
+        send(requests, what, minutes_ahead=30, celsius=1.5)
+    worker = Rehearsal(
+        topics, load_models(mistaken.usecase, tmp_path), settings=SETTINGS, poll_records=50
     )
-
-    async def deliver() -> None:
-        pipeline = Pipeline(
-            stages,  # type: ignore[arg-type]
-            Metrics(),
-            Watchdog(60.0),
-            depth=2,
-            on_finished=lambda _: None,
-            on_crash=lambda _: None,
-        )
-        for number in (1, 2):
-            pipeline._deliver(batch(number, [item(partition(), number)]))
-
-    asyncio.run(deliver())
-    assert (written, finished, len(lost)) == ([], [1, 2], 1)
-
-
-def test_where_states_are_half_updated_all_is_finished_forgotten_and_done_again() -> None:
-    """The same records, once no other batch is under way."""
-    steps: list[str] = []
-
-    class State:
-        """Notes what is forgotten."""
-
-        conflicted = threading.Event()
-
-        def forget_all(self) -> None:
-            """Also that there was a conflict."""
-            self.conflicted.clear()
-            steps.append("forgotten")
-
-    class Enrich:
-        """Fails half way, once."""
-
-        def __call__(self, one: Batch) -> None:
-            """The second time record by record."""
-            steps.append(f"enriched {len(one.items)}")
-            if len(steps) == 1:
-                raise HalfAppliedError("half")
-
-    one = [item(partition(), 0)]
-    stages = SimpleNamespace(
-        commit=SimpleNamespace(
-            admit=lambda items: (items, {}),
-            abandoned=lambda _: steps.append("abandoned"),
-            settle=lambda _, timeout: steps.append("settled"),
-        ),
-        state=State(),
-        enrich=Enrich(),
-        score=lambda _: steps.append("scored"),
-        outgoing=lambda _: None,
-        recovery=SimpleNamespace(ready=lambda: None, admitted=lambda _: None),
-    )
-
-    async def compute() -> Batch:
-        pipeline = Pipeline(
-            stages,  # type: ignore[arg-type]
-            Metrics(),
-            Watchdog(60.0),
-            depth=2,
-            on_finished=lambda _: None,
-            on_crash=lambda _: None,
-        )
-        return pipeline._compute_batch(one)
-
-    assert asyncio.run(compute()).items == one
-    assert steps == ["enriched 1", "abandoned", "settled", "forgotten", "enriched 1", "scored"]
+    worker.run()
+    letters = [dict(message.headers)["dead-letter.reason"] for message in topics.dead_letters]
+    assert letters == [b"apply-error"] * 2
+    assert len(topics.predictions) == 58
+    finished = [(i.record.partition, i.offset) for one in worker.finished for i in one.items]
+    assert len(finished) == len(set(finished)) == 120

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stream_app.records.records import Record
+from stream_app.records.record import Record
 from stream_app.worker.watchdog import Watchdog
 from tests.unit import builders
 

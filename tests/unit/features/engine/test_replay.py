@@ -29,7 +29,7 @@ def test_the_replay_gives_what_serving_through_a_store_gives(
 ) -> None:
     """Bit for bit, though serving packs, writes and reads every state after every batch."""
     served = Stored().take(log, by)
-    assert bits([row.values for row in replay(FEATURES, log)]) == bits(served)
+    assert bits([row.values for row in Replay(FEATURES)(log)]) == bits(served)
 
 
 @examples
@@ -44,8 +44,8 @@ def test_the_block_changes_no_value(log: list[LoggedEvent], block: int) -> None:
 @given(logs(), st.integers(0, 25))
 def test_what_comes_later_changes_no_earlier_row(log: list[LoggedEvent], length: int) -> None:
     """A log cut short gives the same rows up to the cut: nothing is read from the future."""
-    whole = bits([row.values for row in replay(FEATURES, log)])
-    short = bits([row.values for row in replay(FEATURES, log[:length])])
+    whole = bits([row.values for row in Replay(FEATURES)(log)])
+    short = bits([row.values for row in Replay(FEATURES)(log[:length])])
     assert whole[: len(short)] == short
 
 
@@ -54,7 +54,7 @@ def test_a_replay_goes_on_from_where_it_was() -> None:
     log = [logged(ordered(float(n)), 0, n) for n in range(4)]
     in_two = Replay(FEATURES)
     rows = [*in_two(log[:2]), *in_two(log[2:])]
-    assert bits([row.values for row in rows]) == bits([r.values for r in replay(FEATURES, log)])
+    assert bits([row.values for row in rows]) == bits([r.values for r in Replay(FEATURES)(log)])
     memory = InMemory()
     memory.take(log)
     assert in_two.tables[0]["north"].count == memory.tables[0]["north"].count == 4
@@ -62,7 +62,7 @@ def test_a_replay_goes_on_from_where_it_was() -> None:
 
 def test_freshness_is_event_time_minus_the_newest_one_read() -> None:
     """None where no state was known."""
-    log = in_sequence([ordered(5.0), delivered(8.0), ordered(10.0)])
+    log = [ordered(5.0), delivered(8.0), ordered(10.0)]
     assert [row.freshness_seconds for row in replay(FEATURES, log)] == [None, 2.0]
 
 
@@ -78,11 +78,11 @@ def test_an_event_that_cannot_be_evaluated_ends_the_replay() -> None:
     incomplete = Delivered.model_construct(event_id="x", event_time=1.0)
     del incomplete.__dict__["shop"]
     with pytest.raises(AttributeError):
-        list(replay(FEATURES, [logged(incomplete)]))
+        list(Replay(FEATURES)([logged(incomplete)]))
 
 
 def test_a_shop_never_seen_has_missing_columns() -> None:
     """Counts are 0, means and ages NaN."""
-    (row,) = replay(FEATURES, in_sequence([ordered(5.0, "new")]))
+    (row,) = replay(FEATURES, [ordered(5.0, "new")])
     assert row.values[0] == 0.0
     assert all(math.isnan(value) for value in row.values[1:6])

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.consumer.error_events import ConsumerErrors
-from stream_app.records.records import Partition
+from stream_app.records.partition import Partition
 from tests.unit.builders import partition
 
 

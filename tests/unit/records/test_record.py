@@ -1,22 +1,10 @@
-"""What travels through the worker."""
+"""A record as it was consumed."""
 
 from typing import Any
 
-from stream_app.features.engine.engine import Arrival
-from stream_app.features.events import Event
-from stream_app.records.records import HEADER_OVERHEAD_BYTES, MOST_HEADERS, Item, Record
-from tests.unit.builders import partition, record
-
-
-def test_an_item_begins_as_any_other_arrival() -> None:
-    """It is built without the constructor of `Arrival`, and holds everything that one sets."""
-    place = partition(3)
-    event = Event.model_construct(event_id="e", event_time=1.0)
-    item = Item(record(place, 7), event)
-    arrival = Arrival(event, place.source_id, place.rank, 7)
-    assert {name: getattr(item, name) for name in Arrival.__slots__} == {
-        name: getattr(arrival, name) for name in Arrival.__slots__
-    }
+from stream_app.records.headers import HEADER_OVERHEAD_BYTES, MOST_HEADERS
+from stream_app.records.record import Record
+from tests.unit.builders import partition
 
 
 class Message:

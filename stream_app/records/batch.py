@@ -1,0 +1,51 @@
+"""A batch of records, and the records that are published for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stream_app.features.stores import StateWrite
+from stream_app.records.headers import Headers
+from stream_app.records.item import Item
+from stream_app.records.partition import Partition
+
+__all__ = ["Batch", "Outgoing"]
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    source: Partition | None = None
+    """The partition of the record it came of."""
+    item: Item | None = None
+    """The record it came of."""
+    kind: Literal["prediction", "dead letter", "feature row"] = "prediction"
+    fits: bool = False
+    """Whether the brokers took it when it came alone."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that are scored, published, written and committed together.
+
+    It is a prefix of each of its partitions, and batches finish in the order of their numbers.
+    """
+
+    number: int
+    items: Sequence[Item]
+    writes: list[StateWrite] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    ends: dict[Partition, int] = field(default_factory=dict)
+    """For each partition, the offset of its last record in the batch."""
+    applied: dict[Partition, int] = field(default_factory=dict)
+    """The same for the partitions whose records update the state with this batch: all but those
+    whose state is being rebuilt."""
+    expected: dict[Partition, int] = field(default_factory=dict)
+    """The marks that the store was known to hold when the batch was enriched."""

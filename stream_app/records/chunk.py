@@ -1,0 +1,24 @@
+"""What one poll of the consumer brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
+
+__all__ = ["Chunk"]
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one poll brought, in the order librdkafka gave it."""
+
+    records: list[Record] = field(default_factory=list)
+    assigned: list[Partition] = field(default_factory=list)
+    revoked: list[Partition] = field(default_factory=list)
+    ended: list[Partition] = field(default_factory=list)
+    """Partitions at whose end nothing was left when the poll returned."""
+    seen_at: float = float("-inf")
+    """All that the brokers had delivered at this time is in this chunk or in those before it;
+    seconds since the epoch."""

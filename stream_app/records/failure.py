@@ -1,0 +1,19 @@
+"""Why a record fails, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record leaves the path before its end. Failure is data."""
+
+    stage: str
+    reason: str
+    message: str
+    field: str | None = None
+    disposition: str = "poison"
+    """`poison`: the record's fault; `bug`: ours or the use case's."""

@@ -1,0 +1,71 @@
+"""A record on its way through the stages, and the answer that a model gave for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from stream_app.features.engine.engine import NEVER, Arrival
+from stream_app.features.events import Event
+from stream_app.records.failure import Failure
+from stream_app.records.record import Record
+from stream_app.records.record_id import Origin
+
+__all__ = ["Item", "Served"]
+
+_APPLIED_BEFORE: Final = frozenset({"score", "publish"})
+"""Stages whose records have updated the state."""
+
+
+class Served(NamedTuple):
+    """A model's answer for one record."""
+
+    fields: Mapping[str, Any]
+    """The prediction's own fields, by the use case."""
+    model: str
+    version: str
+    served_by: str
+    """`champion`, or the name of the fallback."""
+    degraded: str | None
+    """Why it was not the champion, else None."""
+
+
+class Item(Arrival):
+    """A record on its way through the stages."""
+
+    __slots__ = (
+        "applied_before",
+        "degraded",
+        "failure",
+        "first_origin",
+        "record",
+        "served",
+    )
+
+    def __init__(self, record: Record, event: Event | None) -> None:
+        # As `Arrival` sets them, without the call: one is made of every record.
+        # A record that is no event carries None and a failure; no stage after decode looks at it.
+        self.event = event  # type: ignore[assignment]
+        self.source = 0  # until it is enriched
+        self.rank = record.partition.rank
+        self.offset = record.offset
+        self.keys = self.updates = ()
+        self.row = self.error = None
+        self.newest = NEVER
+        self.ahead = self.redelivered = False
+        self.digest = 0
+        self.record = record
+        self.first_origin: Origin | None = None
+        """Of a replayed record: the record it was at first."""
+        self.applied_before = False
+        """Whether that one had updated the state, so that this one must not."""
+        self.failure: Failure | None = None
+        self.degraded: str | None = None
+        """Why the models tried so far could not serve it."""
+        self.served: Served | None = None
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether its batch applies its updates to the state, failed or not (`dead-letter.state`)."""
+        failure = self.failure
+        return failure is None or (failure.stage in _APPLIED_BEFORE and self.event is not None)

@@ -1,0 +1,257 @@
+"""One worker's pipeline over topics in memory: what a use case and the order of steps are tried with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream_app import __version__
+from stream_app.alignment.align import AlignStage
+from stream_app.alignment.record_clock import RecordClock
+from stream_app.config.settings import Settings
+from stream_app.crash_isolation.isolation import CrashIsolation
+from stream_app.errors import ConfigurationError
+from stream_app.features.engine.order import rank
+from stream_app.features.stores import MemoryStore, Source, Store
+from stream_app.features.usecase import UseCase
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.models import Model, load_models
+from stream_app.predictor.assembly import make_predictor
+from stream_app.records.batch import Batch
+from stream_app.records.chunk import Chunk
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.record import Record
+from stream_app.recovery.recovery import Recovery
+from stream_app.telemetry.metrics import Metrics
+from stream_app.testing.topics import MemoryTopics, Place
+from stream_app.waiting.retry import Patience
+from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.worker.pipeline import Pipeline, Stages
+from stream_app.worker.watchdog import Watchdog
+
+__all__ = ["Rehearsal"]
+
+
+_POLL_RECORDS = 500
+
+
+class Rehearsal:
+    """A worker's pipeline, its threads included; of Kafka, Redis and processes it has none.
+
+    Everything between is what serves: alignment, predictor, dead letters, the order of publication,
+    state and commit. Not here are rebalances, rebuilding from the log and crash isolation.
+    """
+
+    def __init__(
+        self,
+        topics: MemoryTopics,
+        models: Sequence[Model],
+        *,
+        store: Store | None = None,
+        settings: Settings | None = None,
+        poll_records: int = _POLL_RECORDS,
+    ) -> None:
+        """`models`: the champion first, then the fallbacks; see `load`. `store`: memory by default.
+
+        `poll_records`: how many records one poll brings at most.
+        """
+        self.topics = topics
+        self.usecase = topics.usecase
+        self.store = MemoryStore(self.usecase.features) if store is None else store
+        self.failure: BaseException | None = None
+        """What ended the worker."""
+        self.finished: list[Batch] = []
+        """The batches that are published and written, in their order."""
+        self._settings = settings or Settings()
+        self._poll_records = poll_records
+        self._commit = CommitStage()
+        self._partitions = {
+            place: _partition(self.usecase, place, topics.committed.get(place, 0))
+            for place in topics.logs
+        }
+        self._stages = self._build(models)
+
+    @classmethod
+    def load(cls, usecase: UseCase, artifacts: Path) -> Rehearsal:
+        """A rehearsal of a use case with the model versions it serves by, below `artifacts`.
+
+        Raises `ModelRefusedError`.
+        """
+        return cls(MemoryTopics(usecase), load_models(usecase, artifacts))
+
+    def run(self) -> None:
+        """Take every record that is not committed, until all is finished and committed.
+
+        Raises what ended the worker, and commits nothing more then.
+        """
+        asyncio.run(self._run())
+        if self.failure is not None:
+            raise self.failure
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def crash(error: BaseException) -> None:
+            self.failure = self.failure or error
+            ended.set()
+
+        pipeline = Pipeline(
+            self._stages,
+            Metrics(),
+            Watchdog(60.0),
+            depth=self._settings.pipeline_depth,
+            on_finished=self.finished.append,
+            on_crash=crash,
+        )
+        try:
+            for chunk in self._chunks():
+                await pipeline(chunk)
+                if ended.is_set():
+                    return
+                self._commit_what_is_due()
+            await loop.run_in_executor(None, self._commit.settle, None, None)
+            await asyncio.sleep(0)  # let a crash be told that came with the last batch
+            if not ended.is_set():
+                self._commit_what_is_due()
+        except Exception as error:  # noqa: BLE001 - raised by `run`
+            crash(error)
+        finally:
+            pipeline.close()
+
+    def _chunks(self) -> list[Chunk]:
+        """What polls bring: the assignment first, then every record, partitions in turns."""
+        partitions = list(self._partitions.values())
+        for partition in partitions:
+            self._commit.begin(partition, partition.start, known=True)
+        left = [
+            Record(partition, sent.offset, sent.timestamp, sent.key, sent.value, list(sent.headers))
+            for place, partition in self._partitions.items()
+            for sent in self.topics.logs[place][partition.start :]
+        ]
+        left.sort(key=lambda record: record.known_at)
+        chunks = [Chunk(assigned=partitions, ended=[] if left else partitions)]
+        for start in range(0, len(left), self._poll_records):
+            records = left[start : start + self._poll_records]
+            is_last = start + self._poll_records >= len(left)
+            chunks.append(Chunk(records=records, ended=partitions if is_last else []))
+        return chunks
+
+    def _commit_what_is_due(self) -> None:
+        for partition, offset in self._commit.take().items():
+            self.topics.commit((partition.topic, partition.number), offset)
+            self._commit.committed(partition, offset)
+
+    def _build(self, models: Sequence[Model]) -> Stages:
+        settings, usecase = self._settings, self.usecase
+        patience = Patience(initial_seconds=0.01, max_seconds=0.1, on_waiting=lambda *_: None)
+        predictor = make_predictor(settings, usecase, models, self.store, patience)
+        champion = models[0]
+        return Stages(
+            clock=RecordClock(settings.clock_ahead_seconds),
+            align=AlignStage(
+                batch_max_records=settings.batch_max_records,
+                batch_max_bytes=settings.batch_max_bytes,
+                pause=lambda _: None,
+                resume=lambda _: None,
+                on_gave_up=lambda _: None,
+            ),
+            isolation=CrashIsolation(_NoTrial(), self._commit, starts=1, region_records=0),
+            predictor=predictor,
+            outgoing=OutgoingRecords(
+                usecase.predictions_topic,
+                DeadLetters(
+                    usecase.dead_letters_topic,
+                    group=settings.application or usecase.name,
+                    code_version=__version__,
+                    model_version=f"{champion.name}/{champion.version}",
+                ),
+                None,
+                usecase.prediction,
+            ),
+            publish=_Publishing(self.topics),
+            recovery=Recovery(
+                predictor.state,
+                self._commit,
+                _NoRebuild(),  # type: ignore[arg-type]
+                set(),
+                mode="wait",
+                in_hand_records=0,
+                on_waiting=lambda *_: None,
+                on_partitions=lambda _: None,
+            ),
+            commit=self._commit,
+        )
+
+
+class _Publishing:
+    """Publishes into memory, where everything is acknowledged at once."""
+
+    commits_offsets = False
+    put_off_seconds = None
+
+    def __init__(self, topics: MemoryTopics) -> None:
+        self._topics = topics
+
+    def check(self) -> None:
+        """Memory may always be written."""
+
+    def __call__(self, batch: Batch) -> None:
+        for outgoing in batch.outgoing:
+            self._topics.publish(outgoing)
+
+    def finish(self, batch: Batch) -> list[Batch]:
+        """Nothing is put off, so the batch is finished."""
+        return [batch]
+
+    def flush(self) -> list[Batch]:
+        """Nothing was put off."""
+        return []
+
+    def suspend(self) -> None:
+        """Nothing is open."""
+
+    def abandon(self) -> list[Batch]:
+        """Nothing was put off."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class _NoTrial:
+    """No start got nowhere here, so no record is tried."""
+
+    def __call__(self, record: Record) -> Failure | None:
+        raise AssertionError(f"{record.partition} {record.offset} is not to be tried")
+
+    def close(self) -> None:
+        """Nothing was begun."""
+
+
+class _NoRebuild:
+    """A store that lacks what was committed cannot be rebuilt here."""
+
+    def begin(
+        self, partition: Partition, start: int, target: int, *, applied: int, **_: object
+    ) -> None:
+        raise ConfigurationError(
+            f"the store holds the records of {partition} through offset {applied}, those from {start} "
+            f"to {target - 1} were processed: give the rehearsal the store of the one before, or topics "
+            "of which nothing is committed"
+        )
+
+    def end(self, partitions: Sequence[Partition]) -> None:
+        """Nothing was begun."""
+
+
+def _partition(usecase: UseCase, place: Place, start: int) -> Partition:
+    topic, number = place
+    position = [each.name for each in usecase.topics].index(topic)
+    partition = Partition(topic, number, rank(position, number))
+    partition.source = Source("memory", f"{topic}-in-memory", number)
+    partition.start = start
+    return partition

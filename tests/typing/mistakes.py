@@ -1,0 +1,89 @@
+"""Typical mistakes of an author, each refused by mypy: checked by `make lint`, never run.
+
+mypy warns of an `ignore` that nothing needs, so a mistake that it would let pass fails as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import stream_app
+from stream_app import (
+    Column,
+    DecayedSums,
+    Entity,
+    Event,
+    FeatureSet,
+    GoldenVector,
+    InputTopic,
+    JsonDecoder,
+    ModelInput,
+    Outcome,
+    Outputs,
+    Prediction,
+    RowFeature,
+    TimeBounds,
+    UseCase,
+    View,
+    replay,
+)
+from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, decode, fields
+
+stream_app.NoSuchName  # type: ignore[attr-defined]  # noqa: B018
+
+
+def text(value: str) -> Event:
+    """A decoder is given bytes, not text."""
+    return Order.model_validate_json(value)
+
+
+def one_answer(outputs: Outputs, decision: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer of one row, where one for each row is asked for."""
+    return {"risk": outputs["risk"][0]}
+
+
+def not_a_tuple(order: Order) -> float:
+    """An update is a tuple whose first item is a time."""
+    return order.amount
+
+
+InputTopic("orders.placed", Order)  # type: ignore[arg-type]  # the event, not its decoder
+InputTopic("orders.placed", text)  # type: ignore[arg-type]
+InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[arg-type]
+
+Entity("shop", lambda event: 7)  # type: ignore[arg-type,return-value]  # a key is text
+Column("amount", ORDERS, "EUR", "Mean.")  # type: ignore[arg-type]  # the state, not its mean
+Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float64")  # type: ignore[arg-type]
+Column("amount", ORDERS.mean("amount"), "EUR")  # type: ignore[call-arg]  # no documentation
+ORDERS.sum("amount")  # type: ignore[attr-defined]
+DecayedSums("1h")  # type: ignore[arg-type]  # seconds, not text
+RowFeature("amount", "amount", "EUR", "Price.")  # type: ignore[arg-type]  # a field's name
+
+View(name="v", entity="shop", state=ORDERS, on={}, columns=())  # type: ignore[arg-type]
+View(name="v", entity=SHOP, state=DecayedSums, on={}, columns=())  # type: ignore[arg-type]
+View(name="v", entity=SHOP, state=ORDERS, on={"Order": None}, columns=())  # type: ignore[dict-item]
+View(name="v", entity=SHOP, state=ORDERS, on={Order: not_a_tuple}, columns=())  # type: ignore[dict-item]
+
+FeatureSet(triggers=Order)  # type: ignore[arg-type]  # one type, where a tuple is asked for
+FeatureSet(triggers=(Risk,))  # type: ignore[arg-type]  # a prediction is no event
+TimeBounds(ahead="1 day")  # type: ignore[call-arg]
+Outcome(event=Risk, join_key=lambda e: e.id, label=lambda _: 1.0)  # type: ignore[arg-type]
+
+UseCase(name="orders", topics=())  # type: ignore[call-arg]  # most is missing
+UseCase(
+    name="orders",
+    topics=[InputTopic("orders.returned", decode)],  # type: ignore[arg-type]  # a list
+    predictions_topic="orders.predictions",
+    dead_letters_topic="orders.dead-letters",
+    features=(),  # type: ignore[arg-type]
+    prediction=Order,  # type: ignore[arg-type]  # an event is no prediction
+    fields=one_answer,  # type: ignore[arg-type]
+    champion="orders/1",
+    fallbacks="orders/static-1",  # type: ignore[arg-type]  # text, where a tuple is asked for
+)
+
+Prediction(score=0.5)  # type: ignore[call-arg]
+ModelInput(name="x", dtype="float32")  # type: ignore[call-arg]  # of which columns?
+GoldenVector(case="usual", columns={"amount": 3.0})  # type: ignore[call-arg]  # no outputs
+replay(FEATURES, [b"{}"])  # type: ignore[list-item]  # bytes, not events
+replay(Order, [])  # type: ignore[arg-type]
+fields({"risk": [0.5]}, {})  # type: ignore[dict-item]  # a list, not an array

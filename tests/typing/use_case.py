@@ -1,0 +1,174 @@
+"""What an author writes, and that it is typed: checked by `make lint`, never run.
+
+Everything comes from `stream_app`. `tests/typing/mistakes.py` holds what must not pass.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy as np
+
+from stream_app import (
+    Column,
+    DecayedSums,
+    Entity,
+    Event,
+    FeatureSet,
+    GoldenVector,
+    InputTopic,
+    InvalidEventError,
+    JsonDecoder,
+    LastValue,
+    Manifest,
+    ModelInput,
+    ModelOutput,
+    Moment,
+    OpenItems,
+    Outcome,
+    Outputs,
+    Prediction,
+    RowFeature,
+    TimeBounds,
+    TrainingData,
+    Update,
+    UseCase,
+    View,
+    measure_baseline,
+    record_golden_events,
+    replay,
+    write_version,
+)
+
+
+class Order(Event):
+    """An order is placed; asks for a prediction."""
+
+    shop: str
+    amount: float
+    wanted_at: Moment
+
+
+class Returned(Event):
+    """An order came back."""
+
+    shop: str
+    order_id: str
+
+
+class Risk(Prediction):
+    """How likely an order is to come back."""
+
+    risk: float
+
+
+def decode(value: bytes) -> Event:
+    """A decoder may be a function of the author's."""
+    if not value.startswith(b"1;"):
+        raise InvalidEventError("bad-format", "the value is not of version 1", field="version")
+    return Returned.model_validate({"event_id": value.decode()})
+
+
+def ordered(order: Order) -> Update:
+    """The update of a state."""
+    return order.event_time, order.amount
+
+
+def returned(event: Returned) -> Update | None:
+    """None where an event updates nothing."""
+    return (event.event_time, None) if event.order_id else None
+
+
+def fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The answer's own fields, a mapping for each row."""
+    return [{"risk": risk} for risk in outputs["risk"].tolist()]
+
+
+ORDERS = DecayedSums(3600.0, ("amount",))
+LAST = LastValue(("amount",))
+DUE = OpenItems(6 * 3600.0, slot_seconds=60.0)
+SHOP = Entity("shop", lambda event: event.shop)
+
+FEATURES = FeatureSet(
+    views=(
+        View(
+            name="orders",
+            entity=SHOP,
+            state=ORDERS,
+            on={Order: ordered},
+            columns=(Column("mean_amount", ORDERS.mean("amount"), "EUR", "Mean amount."),),
+            ttl_seconds=86_400.0,
+        ),
+        View(
+            name="last",
+            entity=SHOP,
+            state=LAST,
+            on={Order: ordered, Returned: returned},
+            columns=(Column("last_age", LAST.age(), "s", "Age of the newest."),),
+        ),
+        View(
+            name="due",
+            entity=SHOP,
+            state=DUE,
+            on={Order: lambda order: (order.wanted_at, 1)},
+            columns=(Column("due", DUE.overdue(3600.0), "orders", "Due for an hour."),),
+        ),
+    ),
+    row_features=(RowFeature("amount", lambda order: order.amount, "EUR", "Price."),),
+    triggers=(Order,),
+)
+
+usecase = UseCase(
+    name="orders",
+    topics=(
+        InputTopic("orders.placed", JsonDecoder(Order)),
+        InputTopic("orders.returned", decode, partitions=2),
+    ),
+    predictions_topic="orders.predictions",
+    dead_letters_topic="orders.dead-letters",
+    features=FEATURES,
+    prediction=Risk,
+    fields=fields,
+    champion="orders/1",
+    fallbacks=("orders/static-1",),
+    times=TimeBounds(ahead_seconds=60.0),
+    outcome=Outcome(event=Returned, join_key=lambda event: event.order_id, label=lambda _: 1.0),
+)
+
+
+def matrix(log: Iterable[Event]) -> list[list[Any]]:
+    """The training matrix is the replay of a log."""
+    return [assert_type(row.values, list[Any]) for row in replay(usecase.features, log)]
+
+
+def write(artifacts: Path, graph: bytes, log: Sequence[tuple[str, bytes]]) -> None:
+    """Write what was trained as a model version."""
+    amounts = np.linspace(1.0, 9.0, 100, dtype=np.float32)
+    manifest = Manifest(
+        name="orders",
+        version="1",
+        inputs=(ModelInput(name="x", dtype="float32", columns=("amount",)),),
+        features_fingerprint=FEATURES.fingerprint(),
+        outputs=(ModelOutput(name="risk", dtype="float32"),),
+        training_data=TrainingData(
+            start=datetime(2024, 1, 1, tzinfo=UTC),
+            end=datetime(2024, 2, 1, tzinfo=UTC),
+            rows=100,
+            sha256="0" * 64,
+        ),
+        code_commit="unknown",
+        seed=1,
+        metrics={"auc": 0.7},
+        libraries={"python": "3.12"},
+        created=datetime(2024, 2, 1, tzinfo=UTC),
+    )
+    written = write_version(
+        artifacts / usecase.champion,
+        manifest,
+        model=graph,
+        baseline=measure_baseline({"amount": amounts}, {"risk": amounts / 10.0}),
+        golden=[GoldenVector(case="usual", columns={"amount": 3.0}, outputs={"risk": 0.3})],
+        golden_events=record_golden_events(FEATURES, usecase.topics, log),
+    )
+    assert_type(written, Manifest)
