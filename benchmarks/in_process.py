@@ -25,6 +25,7 @@ from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from stream_app.worker.worker import GC_THRESHOLD
 
 __all__ = ["Work", "work_alone"]
@@ -76,7 +77,7 @@ def work_alone(
     dead_letters = DeadLetters(
         usecase.dead_letters_topic, group="bench", code_version="", model_version=""
     )
-    outgoing = OutgoingRecords(usecase.predictions_topic, dead_letters)
+    outgoing = OutgoingRecords([Predictions(usecase.predictions_topic), dead_letters])
     commit = CommitStage()
     partitions, records = _as_consumed(workload, usecase)
     predictor.state.register(partitions)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from confluent_kafka import Message
 
 from stream_app.features.usecase import UseCase
 from stream_app.records.places import Place
+from stream_app.wire.dead_letter import DeadLetter
+from stream_app.wire.headers import Named, by_name
+from stream_app.wire.prediction import PredictionHeaders
 
-__all__ = ["DeadLetter", "Observation", "Served", "Source"]
+__all__ = ["Observation", "Served", "Source"]
 
 
 class Source(NamedTuple):
@@ -34,12 +37,6 @@ class Served(NamedTuple):
     """Whether the state it was made from already held its own event: left out of accuracy."""
 
 
-class DeadLetter(NamedTuple):
-    """A record that was refused."""
-
-    reason: str
-
-
 class Observation:
     """Takes records in, in any order, and joins them by the place of their source."""
 
@@ -57,38 +54,35 @@ class Observation:
         for message in messages:
             topic = message.topic()
             if topic == self._predictions_topic:
-                self._take_output(message, "source-", self._prediction)
+                self._take_output(message, self._prediction)
             elif topic == self._dead_letters_topic:
-                self._take_output(message, "dead-letter.", self._dead_letter)
+                self._take_output(message, self._dead_letter)
             else:
                 self.sources[_place(message)] = Source(_timestamp(message), message.value())
 
-    def _take_output(self, message: Message, prefix: str, keep: Any) -> None:
-        headers = _headers(message)
+    def _take_output(self, message: Message, keep: Callable[[Message, Named], None]) -> None:
         try:
-            place = Place(
-                headers[f"{prefix}topic"].decode(),
-                int(headers[f"{prefix}partition"]),
-                int(headers[f"{prefix}offset"]),
-            )
-            keep(place, message, headers)
+            keep(message, by_name(message.headers()))  # type: ignore[arg-type]  # a list of pairs
         except (KeyError, ValueError) as error:
             self.strays.append(f"{_place(message)}: {type(error).__name__}: {error}")
 
-    def _prediction(self, place: Place, message: Message, headers: dict[str, bytes]) -> None:
+    def _prediction(self, message: Message, headers: Named) -> None:
+        said = PredictionHeaders.of(headers)
         value = json.loads(message.value() or b"")
         served = Served(
             _timestamp(message),
             float(value["score"]),
             value["served_by"],
             value["degraded"],
-            headers.get("state-ahead") == b"true",
+            said.state_ahead,
         )
+        place = Place(said.topic, said.partition, said.offset)
         self.predictions.setdefault(place, []).append(served)
 
-    def _dead_letter(self, place: Place, message: Message, headers: dict[str, bytes]) -> None:  # noqa: ARG002
-        letter = DeadLetter(headers["dead-letter.reason"].decode())
-        self.dead_letters.setdefault(place, []).append(letter)
+    def _dead_letter(self, message: Message, headers: Named) -> None:  # noqa: ARG002
+        said = DeadLetter.of(headers)
+        place = Place(said.topic, said.partition, said.offset)
+        self.dead_letters.setdefault(place, []).append(said)
 
 
 def _place(message: Message) -> Place:
@@ -102,8 +96,3 @@ def _place(message: Message) -> Place:
 def _timestamp(message: Message) -> float:
     _, milliseconds = message.timestamp()
     return milliseconds / 1_000.0
-
-
-def _headers(message: Message) -> dict[str, bytes]:
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-    return {name: value for name, value in headers if value is not None}

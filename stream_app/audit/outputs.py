@@ -10,7 +10,6 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from stream_app.audit.contract import read_prediction
 from stream_app.audit.faults import Fault, Faults
 from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
@@ -18,15 +17,14 @@ from stream_app.audit.reading import headers_of, place_of
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
-from stream_app.records.record_id import Headers, Origin, origin_of, text
+from stream_app.records.record_id import Origin
 from stream_app.text.foreign import bounded
-from stream_app.wire.dead_letter import PREFIX
+from stream_app.wire.dead_letter import DeadLetter, Omitted, is_dead_letter, omitted
+from stream_app.wire.headers import Named, by_name
+from stream_app.wire.prediction import PredictionHeaders, read_prediction
 from stream_app.wire.replays import Replays
 
 __all__ = ["OutputCounts", "Outputs"]
-
-
-_DIGITS = 19
 
 
 @dataclass
@@ -100,33 +98,31 @@ class Outputs:
         self._entries.clear()
 
     def _take(self, message: Message) -> None:
-        headers: Headers = {}
         is_letter = message.topic() == self._dead_letters_topic
         try:
             pairs = headers_of(message)
-            headers = dict(pairs)
+            headers = by_name(pairs)
             if self._predictions_topic == self._dead_letters_topic:
-                is_letter = f"{PREFIX}offset" in headers
+                is_letter = is_dead_letter(headers)
             if is_letter:
                 self.counts.dead_letters += 1
-                self._dead_letter(message, headers, pairs)
+                self._dead_letter(message, DeadLetter.of(headers), headers, pairs)
             else:
                 self.counts.predictions += 1
-                self._prediction(message, headers)
-        except (KeyError, ValueError):
+                said = PredictionHeaders.of(headers)
+                self._prediction(message, said, said.first_origin)
+        except ValueError:
             self.counts.unreadable += 1
             if not is_letter and self._is_everything:
                 # Whoever reads predictions needs their ids. Dead letters may share their topic.
                 what = f"{_name(message)} has not the headers that say which record it is of"
                 self._note(message, Fault.BROKEN_CONTRACT, what)
 
-    def _prediction(self, message: Message, headers: Headers) -> None:
-        origin = origin_of(text(headers, "prediction-id"))
-        consumed = PartitionId(text(headers, "source-topic"), _number(headers, "source-partition"))
-        offset = _number(headers, "source-offset")
+    def _prediction(self, message: Message, said: PredictionHeaders, origin: Origin) -> None:
+        consumed, offset = PartitionId(said.topic, said.partition), said.offset
         first = PartitionId(self._names.get(origin.topic_id, ""), origin.partition)
         is_replay = (consumed, offset) != (first, origin.offset)
-        if self._is_of_other_origins(origin, consumed, offset, headers):
+        if self._is_of_other_origins(said, origin):
             self.counts.of_other_origins += 1
             return
         ledger = self._ledger(consumed, offset)
@@ -134,7 +130,7 @@ class Outputs:
             self._note_out_of_range(message, consumed)
             return
         try:
-            self._check_prediction(message, headers, ledger, offset, origin if is_replay else None)
+            self._check_prediction(message, said, ledger, origin if is_replay else None)
         except _WrongError as wrong:
             what = f"{_name(message)}, the prediction of {consumed} {offset}: {wrong}"
             self._note(message, wrong.fault, what, ledger, offset)
@@ -146,34 +142,31 @@ class Outputs:
         if is_replay and self._ledger(first, origin.offset) is not None:
             self._entries[Ledger.replay_predictions, first].append(origin.offset)
 
-    def _is_of_other_origins(
-        self, origin: Origin, consumed: PartitionId, offset: int, headers: Headers
-    ) -> bool:
+    def _is_of_other_origins(self, said: PredictionHeaders, origin: Origin) -> bool:
         """Whether a prediction was made of a record of a topic that is not there now."""
-        if consumed.topic not in self._ids:
+        if said.topic not in self._ids:
             return True
-        if "source-topic-id" in headers:  # of a replay
-            return text(headers, "source-topic-id") != self._ids[consumed.topic]
+        if said.topic_id is not None:  # of a replay
+            return said.topic_id != self._ids[said.topic]
         # An earlier topic of the same name: at the same place now is another record.
-        of_itself = (origin.partition, origin.offset) == (consumed.number, offset)
+        of_itself = (origin.partition, origin.offset) == (said.partition, said.offset)
         return of_itself and origin.topic_id not in self._names
 
     def _check_prediction(
         self,
         message: Message,
-        headers: Headers,
+        said: PredictionHeaders,
         ledger: Ledger | None,
-        offset: int,
         first_origin: Origin | None,
     ) -> None:
-        value = message.value()
+        value, offset = message.value(), said.offset
         if not value:
             raise _WrongError(Fault.WITHOUT_VALUE, "it has no value")
         try:
             found = read_prediction(self._contract, value)
         except ValueError as error:
             raise _WrongError(Fault.BROKEN_CONTRACT, str(error)) from None
-        if found.prediction_id != text(headers, "prediction-id"):
+        if found.prediction_id != said.prediction_id:
             raise _WrongError(
                 Fault.CONTRADICTORY, "the prediction_id of its value is not that of its header"
             )
@@ -202,11 +195,12 @@ class Outputs:
                 Fault.OF_ANOTHER_RECORD, "its event id or event time is not that of its record"
             )
 
-    def _dead_letter(self, message: Message, headers: Headers, pairs: list[Any]) -> None:
-        name = self._names.get(text(headers, f"{PREFIX}topic-id"))
-        consumed = PartitionId(name or "", _number(headers, f"{PREFIX}partition"))
-        offset = _number(headers, f"{PREFIX}offset")
-        if name is None or headers.get(f"{PREFIX}group") not in (None, self._group.encode()):
+    def _dead_letter(
+        self, message: Message, said: DeadLetter, headers: Named, pairs: list[Any]
+    ) -> None:
+        name = self._names.get(said.topic_id)
+        consumed, offset = PartitionId(name or "", said.partition), said.offset
+        if name is None or said.group not in ("", self._group):
             self.counts.of_other_origins += 1
             return
         ledger = self._ledger(consumed, offset)
@@ -214,7 +208,7 @@ class Outputs:
             self._note_out_of_range(message, consumed)
             return
         try:
-            self._check_dead_letter(message, headers, ledger, consumed, offset)
+            self._check_dead_letter(message, said, headers, ledger, consumed)
         except _WrongError as wrong:
             what = f"{_name(message)}, the dead letter of {consumed} {offset}: {wrong}"
             self._note(message, wrong.fault, what, ledger, offset)
@@ -223,7 +217,7 @@ class Outputs:
             self.counts.out_of_range += 1
             return
         self._entries[Ledger.dead_letters, consumed].append(offset)
-        if headers.get(f"{PREFIX}state") == b"not-applied":
+        if said.state == "not-applied":
             self._entries[Ledger.not_applied, consumed].append(offset)
         if ledger.is_replay(offset):
             replay = self._replays(_raw(message.key()), _raw(message.value()), pairs)
@@ -236,22 +230,26 @@ class Outputs:
     def _check_dead_letter(
         self,
         message: Message,
-        headers: Headers,
+        said: DeadLetter,
+        headers: Named,
         ledger: Ledger | None,
         consumed: PartitionId,
-        offset: int,
     ) -> None:
-        topic = headers.get(f"{PREFIX}topic")
-        if topic is not None and topic != consumed.topic.encode():
+        if said.topic not in ("", consumed.topic):
             raise _WrongError(
-                Fault.CONTRADICTORY, f"it names the topic {bounded(topic)} beside that topic's id"
+                Fault.CONTRADICTORY,
+                f"it names the topic {bounded(said.topic)} beside that topic's id",
             )
-        record = ledger.identity(offset) if ledger is not None else None
+        record = ledger.identity(said.offset) if ledger is not None else None
         for part, raw in (("key", _raw(message.key())), ("value", _raw(message.value()))):
-            found = _digest(part, raw, headers)
+            left_out = _omitted(headers, part)
+            if left_out is not None and raw is not None:
+                what = f"it has a {part} and says that it left it out"
+                raise _WrongError(Fault.CONTRADICTORY, what)
+            found = bytes_digest(raw) if left_out is None else omitted_digest(*left_out)
             if record is None or found == getattr(record, part):
                 continue
-            if raw is None and f"{PREFIX}{part}-omitted-sha256" not in headers:
+            if raw is None and left_out is None:
                 raise _WrongError(
                     Fault.WITHOUT_VALUE, f"it has no {part}, its record has, and it does not say so"
                 )
@@ -289,31 +287,13 @@ class Outputs:
             ledger.fault(offset, fault)
 
 
-def _digest(part: str, raw: bytes | None, headers: Headers) -> int:
-    """Of the key or value of a dead letter, or of what it says that it left out."""
-    length = headers.get(f"{PREFIX}{part}-omitted-bytes")
-    sha256 = headers.get(f"{PREFIX}{part}-omitted-sha256")
-    if length is None and sha256 is None:
-        return bytes_digest(raw)
-    if raw is not None:
-        raise _WrongError(Fault.CONTRADICTORY, f"it has a {part} and says that it left it out")
+def _omitted(headers: Named, part: str) -> Omitted | None:
     try:
-        return omitted_digest(
-            int(text(headers, f"{PREFIX}{part}-omitted-bytes")),
-            bytes.fromhex(text(headers, f"{PREFIX}{part}-omitted-sha256")),
-        )
-    except (KeyError, ValueError):
+        return omitted(headers, part)
+    except ValueError:
         raise _WrongError(
             Fault.CONTRADICTORY, f"it left its {part} out, and does not say of which bytes"
         ) from None
-
-
-def _number(headers: Headers, name: str) -> int:
-    """A number as an offset or partition is written; raises `KeyError` or `ValueError`."""
-    digits = text(headers, name)
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
-        raise ValueError(f"the header {name} is no number")
-    return int(digits)
 
 
 def _raw(data: str | bytes | None) -> bytes | None:

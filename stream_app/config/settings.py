@@ -178,7 +178,7 @@ class Settings(BaseSettings):
 
     while_rebuilding: Literal["fallback", "wait"] = "fallback"
     """What becomes of records while the state is rebuilt from the log: served by a fallback with the
-    reason `state_rebuilding`, or they wait. Without a fallback they wait."""
+    reason `state-rebuilding`, or they wait. Without a fallback they wait."""
 
     poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""

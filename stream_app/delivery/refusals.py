@@ -19,10 +19,9 @@ from stream_app.kafka.errors import Kind, failure, is_for_size, verdict
 from stream_app.kafka.producers import Refused
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
-from stream_app.records.headers import Headers
 from stream_app.text.rate_limited import Seldom
 from stream_app.wire.dead_letter import DeadLetters
-from stream_app.wire.outgoing import OURS
+from stream_app.wire.prediction import without_passed_on_headers
 
 __all__ = ["Refusals", "apart", "are_batches_too_large", "reason_to_wait"]
 
@@ -93,14 +92,14 @@ class Refusals:
             )
             return smaller
         if not is_invalid:
-            ours = [header for header in outgoing.headers if header[0] in OURS]
-            if len(ours) < len(outgoing.headers):
+            shorter = without_passed_on_headers(outgoing)
+            if shorter is not None:
                 self._warn(
                     "%s is too large (%s); it is published without the headers of its event",
                     _named(outgoing),
                     error.str(),
                 )
-                return _with_headers(outgoing, ours)
+                return shorter
         return self._letter(outgoing, error)
 
     def _letter(self, outgoing: Outgoing, error: KafkaError) -> Outgoing:
@@ -116,7 +115,7 @@ class Refusals:
             f"its key and value are {size} bytes{allowed}; {verdict(error).remedy}"
         )
         item.failure = Failure("publish", "prediction-refused", message, disposition="bug")
-        return self._dead_letters(item)
+        return self._dead_letters.letter(item, item.failure)
 
     def _clocks(self, outgoing: Outgoing) -> str:
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
@@ -136,13 +135,6 @@ class Refusals:
             f"kafka refuses {_named(outgoing)}, of which nothing more can be left out: "
             f"{error.str()}; {verdict(error).remedy}"
         )
-
-
-def _with_headers(outgoing: Outgoing, headers: Headers) -> Outgoing:
-    return Outgoing(
-        outgoing.topic, outgoing.key, outgoing.value, headers, outgoing.source, outgoing.item,
-        outgoing.kind,
-    )  # fmt: skip
 
 
 def _named(outgoing: Outgoing) -> str:

@@ -20,7 +20,7 @@ from stream_app.text.causes import unless_told_to_end
 __all__ = ["REBUILDING", "EnrichStage", "HalfAppliedError"]
 
 #: Why a fallback serves while the state is being rebuilt.
-REBUILDING = "state_rebuilding"
+REBUILDING = "state-rebuilding"
 
 _CAREFUL_BATCHES: Final = 64
 """After a record has failed half way, so many batches are taken in record by record: such records

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["Headers", "Origin", "origin_of", "text"]
-
-Headers = Mapping[str, str | bytes | None]
+__all__ = ["Origin", "origin_of"]
 
 #: A topic id is 16 bytes in base64url; partitions are 32-bit numbers, offsets 64-bit ones.
 _ORIGIN: Final = re.compile(
@@ -42,11 +39,3 @@ def origin_of(named: str) -> Origin:
     if found.partition >= 2**31 or found.offset >= 2**63:
         raise ValueError("not the name of a record")
     return found
-
-
-def text(headers: Headers, name: str) -> str:
-    """The text of a header; raises `KeyError` or `ValueError`."""
-    value = headers[name]
-    if value is None:
-        raise ValueError(f"the header {name} has no value")
-    return value.decode() if isinstance(value, bytes) else value

@@ -5,7 +5,7 @@ Beside the state the store keeps, for each source, the offset through which its 
 had acknowledged: a failover to a replica that was behind, an append-only file cut short, FLUSHALL.
 An absent one means an empty store or a view that is new or has changed. Either way the records in
 between are read again and only applied (`rebuild`), and until that has caught up a fallback serves
-with the reason `state_rebuilding`, or records wait, by setting.
+with the reason `state-rebuilding`, or records wait, by setting.
 
 While a partition is rebuilt its records update nothing by themselves: a state takes the records of
 a source in order, so a later one must not come first. The rebuilding follows up to where the

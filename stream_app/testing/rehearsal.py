@@ -29,6 +29,7 @@ from stream_app.testing.topics import MemoryTopics, Place
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from stream_app.worker.pipeline import Pipeline, Stages
 from stream_app.worker.watchdog import Watchdog
 
@@ -162,15 +163,15 @@ class Rehearsal:
             isolation=CrashIsolation(_NoTrial(), self._commit, starts=1, region_records=0),
             predictor=predictor,
             outgoing=OutgoingRecords(
-                usecase.predictions_topic,
-                DeadLetters(
-                    usecase.dead_letters_topic,
-                    group=settings.application or usecase.name,
-                    code_version=__version__,
-                    model_version=f"{champion.name}/{champion.version}",
-                ),
-                None,
-                usecase.prediction,
+                [
+                    Predictions(usecase.predictions_topic, usecase.prediction),
+                    DeadLetters(
+                        usecase.dead_letters_topic,
+                        group=settings.application or usecase.name,
+                        code_version=__version__,
+                        model_version=f"{champion.name}/{champion.version}",
+                    ),
+                ]
             ),
             publish=_Publishing(self.topics),
             recovery=Recovery(

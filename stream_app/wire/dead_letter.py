@@ -1,22 +1,26 @@
-"""Dead letters: the record as it came, and headers that say where it failed and why."""
+"""Dead letters: the record as it came, and headers that say where it failed and why.
+
+How one is written, how it is made smaller, and how its headers are read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream_app.records.batch import Outgoing
-from stream_app.records.headers import Headers
+from stream_app.records.failure import Failure
+from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
+from stream_app.wire.headers import DEAD_LETTER, Named, number, text
 
-__all__ = ["PREFIX", "DeadLetters"]
+__all__ = ["DeadLetter", "DeadLetters", "Omitted", "headers_that_came", "is_dead_letter", "omitted"]
 
-PREFIX = "dead-letter."
 _DIGITS = 9
 _MESSAGE_CHARACTERS: Final = 500
 _OMISSIONS: Final = (
@@ -27,6 +31,73 @@ _OMISSIONS: Final = (
 )
 """What is left out of a letter that is too large, step by step: a key that was left out in vain comes
 back."""
+
+
+class DeadLetter(NamedTuple):
+    """What a dead letter says of its record. Each of these is a header: topic_id is
+    `dead-letter.topic-id`."""
+
+    topic: str
+    """Where the record lies, as the next three say."""
+    topic_id: str
+    """Empty where it was not known."""
+    partition: int
+    offset: int
+    timestamp: str
+    """Of the record, in RFC 3339; empty where it has none."""
+    group: str
+    stage: str
+    reason: str
+    """A code of `stream_app.wire.reasons`, or one that a decoder of the use case made up."""
+    message: str
+    field: str
+    """Dotted path of the field that was wrong; empty where it was none."""
+    disposition: str
+    """`poison`: the record is to blame; `bug`: code is."""
+    attempts: int
+    """How often the record has become a dead letter, replays included."""
+    code_version: str
+    model_version: str
+    """NAME/VERSION of the champion."""
+    failed_at: str
+    """In RFC 3339."""
+    state: str
+    """`applied` or `not-applied`: whether the record had updated the state."""
+
+    @classmethod
+    def of(cls, headers: Named) -> DeadLetter:
+        """Read them; raises `ValueError` where they do not say which record it is.
+
+        All else is empty where the letter, which somebody else may have written, does not say it.
+        """
+        said = {name: _shown(headers.get(header)) for name, header in _HEADERS.items()}
+        return cls(
+            **said
+            | {  # type: ignore[arg-type]
+                "topic_id": text(headers, _HEADERS["topic_id"]),
+                "partition": number(headers, _HEADERS["partition"]),
+                "offset": number(headers, _HEADERS["offset"]),
+                "attempts": _count(headers.get(_ATTEMPTS)),
+            }
+        )
+
+    def headers(self) -> Headers:
+        """The headers that say it."""
+        return [
+            (header, str(value).encode())
+            for header, value in zip(_HEADERS.values(), self, strict=True)
+        ]
+
+
+_HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
+_ATTEMPTS: Final = _HEADERS["attempts"]
+
+
+class Omitted(NamedTuple):
+    """What a dead letter says of its record's key, value or headers, which it left out."""
+
+    length: int
+    sha256: bytes
 
 
 class DeadLetters:
@@ -41,44 +112,50 @@ class DeadLetters:
         model_version: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._topic = topic
+        self.topic = topic
         self._group = group
         self._code_version = code_version
         self._model_version = model_version
         self._clock = clock
 
-    def __call__(self, item: Item) -> Outgoing:
-        """The dead letter of a failed item: key, value and headers as they came, and ours."""
-        record, failure = item.record, item.failure
-        assert failure is not None
-        attempts = 1
-        for name, value in record.headers:
-            if name == f"{PREFIX}attempts":
-                attempts = _count(value) + 1
-        source = record.partition.source
-        about = {
-            "topic": record.partition.topic,
-            "topic-id": source.topic_id if source else "",
-            "partition": str(record.partition.number),
-            "offset": str(record.offset),
-            "timestamp": "" if record.timestamp is None else _rfc3339(record.timestamp),
-            "group": self._group,
-            "stage": failure.stage,
+    def __call__(self, item: Item) -> Outgoing | None:
+        """The dead letter of a failed item: key, value and headers as they came, and ours.
+
+        None for an item that has not failed.
+        """
+        return None if item.failure is None else self.letter(item, item.failure)
+
+    def letter(self, item: Item, failure: Failure) -> Outgoing:
+        """The dead letter of an item that failed like this."""
+        record = item.record
+        attempts = [value for name, value in record.headers if name == _ATTEMPTS]
+        said = DeadLetter(
+            topic=record.partition.topic,
+            topic_id=record.partition.topic_id,
+            partition=record.partition.number,
+            offset=record.offset,
+            timestamp="" if record.timestamp is None else _rfc3339(record.timestamp),
+            group=self._group,
+            stage=failure.stage,
             # A decoder of the use case's own may say anything.
-            "reason": bounded(str(failure.reason)),
-            "message": bounded(str(failure.message), _MESSAGE_CHARACTERS),
-            "field": bounded(str(failure.field or "")),
-            "disposition": failure.disposition,
-            "attempts": str(attempts),
-            "code-version": self._code_version,
-            "model-version": self._model_version,
-            "failed-at": _rfc3339(self._clock()),
-            "state": "applied" if item.is_applied else "not-applied",
-        }
-        ours: Headers = [(PREFIX + name, value.encode()) for name, value in about.items()]
-        headers = _came(record) + ours
+            reason=bounded(str(failure.reason)),
+            message=bounded(str(failure.message), _MESSAGE_CHARACTERS),
+            field=bounded(str(failure.field or "")),
+            disposition=failure.disposition,
+            attempts=_count(attempts[-1]) + 1 if attempts else 1,
+            code_version=self._code_version,
+            model_version=self._model_version,
+            failed_at=_rfc3339(self._clock()),
+            state="applied" if item.is_applied else "not-applied",
+        )
         return Outgoing(
-            self._topic, record.key, record.value, headers, record.partition, item, "dead letter"
+            self.topic,
+            record.key,
+            record.value,
+            headers_that_came(record.headers) + said.headers(),
+            record.partition,
+            item,
+            "dead letter",
         )
 
     def smaller(self, letter: Outgoing) -> Outgoing | None:
@@ -88,38 +165,71 @@ class DeadLetters:
         """
         assert letter.item is not None
         record = letter.item.record
-        contents = {"headers": _came(record), "key": record.key, "value": record.value}
+        contents = {
+            "headers": headers_that_came(record.headers),
+            "key": record.key,
+            "value": record.value,
+        }
         has = {part for part, content in contents.items() if content}
         steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
-        omitted = frozenset(part for part in has if f"{PREFIX}{part}-omitted-bytes" in names)
+        omitted = frozenset(part for part in has if _omitted_bytes(part) in names)
         behind = [step for step in steps[steps.index(omitted) + 1 if omitted else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
 
+def is_dead_letter(headers: Named) -> bool:
+    """Whether a record is a dead letter, where predictions may lie in the same topic."""
+    return _HEADERS["offset"] in headers
+
+
+def headers_that_came(headers: Sequence[Header]) -> Headers:
+    """Those of the headers that came with the record: all but a dead letter's own."""
+    return [header for header in headers if not header[0].startswith(DEAD_LETTER)]
+
+
+def omitted(headers: Named, part: str) -> Omitted | None:
+    """What a letter says of its "key", "value" or "headers", if it says that it left it out.
+
+    Raises `ValueError` where it does not say of which bytes.
+    """
+    length, sha256 = _omitted_bytes(part), _omitted_sha256(part)
+    if headers.get(length) is None and headers.get(sha256) is None:
+        return None
+    return Omitted(number(headers, length), bytes.fromhex(text(headers, sha256)))
+
+
+def _omitted_bytes(part: str) -> str:
+    return f"{DEAD_LETTER}{part}-omitted-bytes"
+
+
+def _omitted_sha256(part: str) -> str:
+    return f"{DEAD_LETTER}{part}-omitted-sha256"
+
+
 def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
-    ours = [h for h in letter.headers if h[0].startswith(PREFIX) and "-omitted-" not in h[0]]
-    content = {"headers": _packed(_came(record)), "key": record.key, "value": record.value}
+    ours = [
+        header
+        for header in letter.headers
+        if header[0].startswith(DEAD_LETTER) and "-omitted-" not in header[0]
+    ]
+    came = headers_that_came(record.headers)
+    content = {"headers": _packed(came), "key": record.key, "value": record.value}
     for part in ("headers", "key", "value"):
         if part in parts:
             left_out = content[part] or b""
             digest = hashlib.sha256(left_out).hexdigest()
-            ours.append((f"{PREFIX}{part}-omitted-bytes", b"%d" % len(left_out)))
-            ours.append((f"{PREFIX}{part}-omitted-sha256", digest.encode()))
+            ours.append((_omitted_bytes(part), b"%d" % len(left_out)))
+            ours.append((_omitted_sha256(part), digest.encode()))
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,
         None if "value" in parts else record.value,
-        ours if "headers" in parts else _came(record) + ours,
+        ours if "headers" in parts else came + ours,
         letter.source,
         letter.item,
         letter.kind,
     )
-
-
-def _came(record: Record) -> Headers:
-    """The headers that came with the record."""
-    return [header for header in record.headers if not header[0].startswith(PREFIX)]
 
 
 def _packed(headers: Headers) -> bytes:
@@ -129,6 +239,11 @@ def _packed(headers: Headers) -> bytes:
         text = value.encode() if isinstance(value, str) else value or b""
         packed += name.encode() + b"\0" + text + b"\0"
     return bytes(packed)
+
+
+def _shown(value: str | bytes | None) -> str:
+    """The text of a header that anybody may have written."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value or ""
 
 
 def _count(value: str | bytes | None) -> int:

@@ -17,11 +17,10 @@ from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 
+from stream_app.records.headers import Header
 from stream_app.records.record_id import Origin, origin_of
 
 __all__ = ["REPLAY_HEADERS", "REPLAY_OF", "Replay", "Replays", "says_replay"]
-
-Header = tuple[str, str | bytes | None]
 
 REPLAY_OF: Final = "replay-of"
 _STATE: Final = "replay-state"

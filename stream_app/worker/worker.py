@@ -52,7 +52,9 @@ from stream_app.text.rate_limited import Seldom
 from stream_app.waiting.outages import Absences
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
-from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
+from stream_app.wire.feature_row import FeatureLog
+from stream_app.wire.outgoing import Emitter, OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from stream_app.worker.assembly import make_rebuild, record_clock
 from stream_app.worker.pipeline import Pipeline, Stages
 from stream_app.worker.watchdog import Watchdog
@@ -184,6 +186,13 @@ class Worker:
             on_seconds=metrics.redis_seconds,
             on_conflicts=metrics.state_conflicts,
         )
+        emitters: list[Emitter] = [
+            Predictions(usecase.predictions_topic, usecase.prediction),
+            dead_letters,
+        ]
+        if settings.feature_log_topic:
+            share, columns = settings.feature_log_share, usecase.features.columns
+            emitters.append(FeatureLog(settings.feature_log_topic, share, columns))
         return Stages(
             clock=record_clock(
                 settings, usecase, self._patience, on_corrected=metrics.clock_corrected
@@ -202,16 +211,7 @@ class Worker:
                 on_gave_up=self._gave_up,
             ),
             predictor=predictor,
-            outgoing=OutgoingRecords(
-                usecase.predictions_topic,
-                dead_letters,
-                FeatureLog(
-                    settings.feature_log_topic, settings.feature_log_share, usecase.features.columns
-                )
-                if settings.feature_log_topic
-                else None,
-                usecase.prediction,
-            ),
+            outgoing=OutgoingRecords(emitters),
             publish=self._publishing(
                 Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
             ),

@@ -4,8 +4,11 @@ Headers of foreign origin may stand beside ours, under the same names even: what
 last of a name, as a consumer does that makes a dictionary of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from stream_app.wire.dead_letter import DeadLetter
+from stream_app.wire.headers import by_name
+from stream_app.wire.prediction import PredictionHeaders
 from tests.chaos.history import History
 from tests.integration.bed import Place
 from tests.integration.worker import Out
@@ -23,9 +26,9 @@ def predicted(found: Iterable[Out], history: History) -> tuple[dict[Place, list[
     """Predictions by the record they were made of, and how many do not say which."""
 
     def place(out: Out) -> Place:
-        topic, partition, offset = (str(header(out, f"source-{what}")) for what in _WHERE)
-        topic_id = (header(out, "prediction-id") or "").rsplit("-", 2)[0]
-        return history.place_of(topic, int(partition), int(offset), topic_id)
+        said = PredictionHeaders.of(by_name(out.headers))
+        topic_id = said.prediction_id.rsplit("-", 2)[0]
+        return history.place_of(said.topic, said.partition, said.offset, topic_id)
 
     return _grouped(found, place)
 
@@ -34,14 +37,10 @@ def buried(found: Iterable[Out], history: History) -> tuple[dict[Place, list[Out
     """Dead letters by the record they are, and how many do not say which."""
 
     def place(out: Out) -> Place:
-        topic, partition, offset = (str(header(out, f"dead-letter.{what}")) for what in _WHERE)
-        topic_id = header(out, "dead-letter.topic-id") or ""
-        return history.place_of(topic, int(partition), int(offset), topic_id)
+        said = DeadLetter.of(by_name(out.headers))
+        return history.place_of(said.topic, said.partition, said.offset, said.topic_id)
 
     return _grouped(found, place)
-
-
-_WHERE: Sequence[str] = ("topic", "partition", "offset")
 
 
 def _grouped(

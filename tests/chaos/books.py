@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from stream_app.features.events import Event
 from stream_app.features.stores import Source
-from tests.chaos.answers import header
+from stream_app.wire.dead_letter import DeadLetter
+from stream_app.wire.headers import by_name
 from tests.chaos.history import History, Incarnation
 from tests.chaos.verdict import Answers, Asked, compare
 from tests.integration.bed import Bed, Place
@@ -110,7 +111,7 @@ def _relabelled(bed: Bed, incarnation: Incarnation) -> list[tuple[Out, int, Even
 
 def _reaches_the_state(dead_letters: Sequence[Out]) -> bool:
     """Whether an event updates the state: unless it is a dead letter that says it did not."""
-    said = {header(each, "dead-letter.state") for each in dead_letters}
+    said = {DeadLetter.of(by_name(each.headers)).state for each in dead_letters}
     return not said or "applied" in said
 
 

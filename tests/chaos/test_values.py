@@ -81,7 +81,10 @@ def test_a_dead_letter_is_the_record_as_it_came() -> None:
     assert letters(dead_letter(1)) == []
     assert letters(dead_letter(1, value=None), value=None) == []
     value = b"x" * 30_000
-    said = {"value_sha256": hashlib.sha256(value).hexdigest(), "value_bytes": "30000"}
+    said = {
+        "value_omitted_sha256": hashlib.sha256(value).hexdigest(),
+        "value_omitted_bytes": "30000",
+    }
     assert letters(dead_letter(1, value=None, **said), value=value) == []
 
 
@@ -91,7 +94,7 @@ def test_a_dead_letter_is_the_record_as_it_came() -> None:
         (dead_letter(1, value=None), "another value"),
         (dead_letter(1, value=b"{}"), "another value"),
         (dead_letter(1, key=None), "another key"),
-        (dead_letter(1, value=None, value_bytes="1"), "another value"),
+        (dead_letter(1, value=None, value_omitted_bytes="1"), "another value"),
         (dead_letter(1, reason=""), "says no reason"),
     ],
 )

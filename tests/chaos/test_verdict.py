@@ -78,7 +78,7 @@ def test_copies_that_differ_without_saying_why_are_counted() -> None:
     assert judged(prediction(1), prediction(1, kilowatts=0.7), *others).differing == 1
     ahead = prediction(1, kilowatts=0.7, state_ahead="true")
     assert judged(prediction(1), ahead, *others).differing == 0
-    meanwhile = prediction(1, kilowatts=0.7, degraded="state_rebuilding")
+    meanwhile = prediction(1, kilowatts=0.7, degraded="state-rebuilding")
     assert judged(prediction(1), meanwhile, *others).differing == 0
 
 

@@ -88,7 +88,7 @@ def _differ(copies: Sequence[Out]) -> bool:
         copy
         for copy in copies
         if header(copy, "state-ahead") is None
-        and _value(copy).get("degraded") != "state_rebuilding"
+        and _value(copy).get("degraded") != "state-rebuilding"
     ]
     return len({copy.value for copy in plain}) > 1
 

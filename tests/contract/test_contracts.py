@@ -16,6 +16,7 @@ from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, batch, item, partition
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def predicted(row: list[Any], model: Model, newest: float) -> bytes:
     one.row, one.newest = row, newest
     scored = batch(1, [one])
     ScoreStage([model], usecase.fields, usecase.prediction)(scored)
-    OutgoingRecords(usecase.predictions_topic, DEAD)(scored)
+    OutgoingRecords([Predictions(usecase.predictions_topic), DEAD])(scored)
     (outgoing,) = scored.outgoing
     assert outgoing.topic == usecase.predictions_topic
     assert outgoing.value is not None

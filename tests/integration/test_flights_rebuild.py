@@ -73,7 +73,7 @@ def test_a_fallback_serves_while_the_state_is_rebuilt(request: pytest.FixtureReq
             wait_until(lambda: not rebuilding(worker), worker)
             assert worker.stop() == 0
         counts = Counter(served(services))
-        assert set(counts) == {("champion", None), ("flights-late-static", "state_rebuilding")}
+        assert set(counts) == {("champion", None), ("flights-late-static", "state-rebuilding")}
         assert min(counts.values()) > 100
         report = audit(Settings(**settings), usecase, recompute_state=True)  # type: ignore[arg-type]
         assert report.exit_status == 0, report.as_json()

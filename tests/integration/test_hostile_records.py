@@ -12,6 +12,7 @@ from redis import Redis
 
 from stream_app.local import LocalRedis
 from stream_app.records.headers import MOST_HEADERS, UNREADABLE
+from stream_app.wire.dead_letter import headers_that_came
 from tests.integration.bed import Bed
 from tests.integration.raw import RawRecord, produce_raw
 from tests.integration.worker import Cluster, Out, by_source, eventually
@@ -152,25 +153,21 @@ def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
     """One for each hostile record, with key and value as they came and the cause in words."""
     letters: dict[Place, Out] = {}
     for letter in bed.dead_letters():
-        partition, offset = (
-            letter.header(f"dead-letter.{what}") for what in ("partition", "offset")
-        )
-        place = str(letter.header("dead-letter.topic")), int(partition or -1), int(offset or -1)
+        place = letter.letter.topic, letter.letter.partition, letter.letter.offset
         assert place not in letters
         letters[place] = letter
     assert letters.keys() == {places[at] for at in traffic.bad}
     for at, (what, stage, reason) in traffic.bad.items():
         letter, record = letters[places[at]], traffic.records[at]
-        told = {h[0]: (h[1] or b"").decode() for h in letter.headers if h[0].startswith("dead-")}
+        told = letter.letter
         assert (letter.key, letter.value) == (record.key, record.value), what
-        found = told["dead-letter.stage"], told["dead-letter.reason"]
-        assert found == (stage, reason), (what, told["dead-letter.message"])
-        message = told["dead-letter.message"]
+        message = told.message
+        assert (told.stage, told.reason) == (stage, reason), (what, message)
         assert 0 < len(message) <= 600, what
-        assert len(told["dead-letter.field"]) <= 200, what
+        assert len(told.field) <= 200, what
         if "raise" in what:
             assert "tests/usecases/mistaken.py:" in message or "usecases/mistaken.py:" in message
-        came = [header for header in letter.headers if not header[0].startswith("dead-")]
+        came = headers_that_came(letter.headers)
         assert came == (HEADERS[what][2] if what in HEADERS else []), what
 
 

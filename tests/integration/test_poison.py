@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stream_app.wire.dead_letter import headers_that_came
 from tests.integration.bed import Bed
 from tests.integration.worker import Sent, by_source
 
@@ -115,33 +116,27 @@ def test_each_becomes_a_dead_letter_and_its_neighbours_pass(meters: Bed) -> None
     with meters.worker(max_value_bytes=MAX_BYTES) as worker:
         worker.until("all offsets are committed", meters.drained)
         letters = {
-            (letter.header("dead-letter.topic"), letter.header("dead-letter.partition"),
-             letter.header("dead-letter.offset")): letter
-            for letter in meters.dead_letters()
-        }  # fmt: skip
+            (out.letter.topic, out.letter.partition, out.letter.offset): out
+            for out in meters.dead_letters()
+        }
         assert len(letters) == len(malformed)
         for number, (name, reason, field) in malformed.items():
             record, (partition, offset) = sent[number], places[number]
-            letter = letters[record.topic, str(partition), str(offset)]
-            told = {
-                header.removeprefix("dead-letter."): (value or b"").decode()
-                for header, value in letter.headers
-                if header.startswith("dead-letter.")
-            }
-            assert (told["reason"], told["field"]) == (reason, field), (name, told)
-            assert told["stage"] == "decode", name
-            assert told["disposition"] == "poison", name
-            assert told["state"] == "not-applied", name
-            assert told["message"], name
-            assert told["group"] == meters.usecase.name
-            assert told["attempts"] == "1"
-            assert told["model-version"] == "meters/1"
-            assert told["topic-id"]
-            stamp = datetime.fromisoformat(told["timestamp"]).timestamp()
+            letter = letters[record.topic, partition, offset]
+            told = letter.letter
+            assert (told.reason, told.field) == (reason, field), (name, told)
+            assert told.stage == "decode", name
+            assert told.disposition == "poison", name
+            assert told.state == "not-applied", name
+            assert told.message, name
+            assert told.group == meters.usecase.name
+            assert told.attempts == 1
+            assert told.model_version == "meters/1"
+            assert told.topic_id
+            stamp = datetime.fromisoformat(told.timestamp).timestamp()
             assert abs(stamp - (record.timestamp or 0.0)) < 0.002, name
             assert (letter.key, letter.value) == (record.key, record.value), name
-            came = [h for h in letter.headers if not h[0].startswith("dead-letter.")]
-            assert came == record.headers, name
+            assert headers_that_came(letter.headers) == record.headers, name
         reasons = {reason for _, reason, _ in malformed.values()}
         for reason in reasons:
             count = sum(r == reason for _, r, _ in malformed.values())

@@ -31,6 +31,9 @@ from stream_app.local.ports import free_ports
 from stream_app.local.process import SupervisedProcess
 from stream_app.records.headers import read_headers
 from stream_app.records.places import PartitionId
+from stream_app.wire.dead_letter import DeadLetter
+from stream_app.wire.headers import by_name
+from stream_app.wire.prediction import PredictionHeaders
 
 __all__ = ["Cluster", "Out", "Sent", "Worker", "by_source", "eventually", "headers_of"]
 
@@ -240,9 +243,13 @@ class Out:
     @property
     def source(self) -> tuple[str, int, int]:
         """Where the record it was made of lies, by a prediction's headers."""
-        places = [self.header(f"source-{what}") for what in ("topic", "partition", "offset")]
-        topic, partition, offset = map(str, places)
-        return topic, int(partition), int(offset)
+        said = PredictionHeaders.of(by_name(self.headers))
+        return said.topic, said.partition, said.offset
+
+    @property
+    def letter(self) -> DeadLetter:
+        """What it says of its record, if it is a dead letter."""
+        return DeadLetter.of(by_name(self.headers))
 
 
 @dataclass

@@ -6,11 +6,13 @@ import pytest
 
 from demo.accuracy import auc
 from demo.fates import Fates, account
-from demo.observation import DeadLetter, Observation, Served, Source
+from demo.observation import Observation, Served, Source
 from demo.plan import Planned, speed_for, strewn
 from features.flights import usecase
 from stream_app.features.events import Event
 from stream_app.records.places import PartitionId, Place
+from stream_app.wire.dead_letter import DeadLetter
+from stream_app.wire.headers import by_name
 
 
 class Asking(Event):
@@ -32,13 +34,19 @@ EVENTS = {
 }
 
 
+def letter(reason: str) -> DeadLetter:
+    """A dead letter with this reason; the account is given by the place which record it is of."""
+    said = {"topic-id": b"t", "partition": b"0", "offset": b"0", "reason": reason.encode()}
+    return DeadLetter.of(by_name([(f"dead-letter.{name}", text) for name, text in said.items()]))
+
+
 @pytest.fixture
 def seen() -> Observation:
     """One record of each fate, as it should be."""
     seen = Observation(usecase)
     seen.sources = {place: Source(10.0, b"") for place in EXPECTED}
     seen.predictions = {ASKED: [PREDICTION]}
-    seen.dead_letters = {SPOILED: [DeadLetter("invalid-json")]}
+    seen.dead_letters = {SPOILED: [letter("invalid-json")]}
     return seen
 
 
@@ -75,7 +83,7 @@ def test_an_update_above_the_committed_offset_is_lost(seen: Observation) -> None
 def test_a_second_prediction_or_dead_letter_is_double(seen: Observation) -> None:
     """Also one of each for the same record."""
     seen.predictions[ASKED] = [PREDICTION, PREDICTION]
-    seen.dead_letters[ASKED] = [DeadLetter("invalid-json")]
+    seen.dead_letters[ASKED] = [letter("invalid-json")]
     found = fates(seen)
     assert found.double == 2
     assert found.predicted == 1
@@ -83,8 +91,8 @@ def test_a_second_prediction_or_dead_letter_is_double(seen: Observation) -> None
 
 def test_another_reason_than_expected_is_told(seen: Observation) -> None:
     """As is a valid event that was refused."""
-    seen.dead_letters[SPOILED] = [DeadLetter("missing-field")]
-    seen.dead_letters[TOLD] = [DeadLetter("invalid-json")]
+    seen.dead_letters[SPOILED] = [letter("missing-field")]
+    seen.dead_letters[TOLD] = [letter("invalid-json")]
     assert len(fates(seen).unexpected) == 2
 
 

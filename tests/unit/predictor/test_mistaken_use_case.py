@@ -17,6 +17,7 @@ from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, partition
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES, usecase
@@ -71,7 +72,7 @@ class Worker:
             Patience(initial_seconds=0.0, max_seconds=0.0, on_waiting=lambda *_: None),
         )
         letters = DeadLetters("dead", group="g", code_version="1", model_version="1")
-        self.outgoing = OutgoingRecords("predictions", letters)
+        self.outgoing = OutgoingRecords([Predictions("predictions"), letters])
 
     def work(self, records: Sequence[Record]) -> Batch:
         """Take a batch through."""

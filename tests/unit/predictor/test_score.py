@@ -156,10 +156,10 @@ def test_a_record_whose_state_is_rebuilt_is_for_the_fallback() -> None:
     rebuilt, usual = item(partition(), 0), item(partition(), 1)
     for each in (rebuilt, usual):
         each.row = [0.25]
-    rebuilt.degraded = "state_rebuilding"
+    rebuilt.degraded = "state-rebuilding"
     stage = ScoreStage([champion, static], fields, Scored)
     stage(batch(1, [rebuilt, usual]))
     assert rebuilt.served is not None
     assert usual.served is not None
-    assert (rebuilt.served.served_by, rebuilt.served.degraded) == ("static", "state_rebuilding")
+    assert (rebuilt.served.served_by, rebuilt.served.degraded) == ("static", "state-rebuilding")
     assert (usual.served.served_by, usual.served.degraded) == ("champion", None)

@@ -25,7 +25,9 @@ def letter(consumed: Record, failure: Failure = FAILURE) -> Outgoing:
     event = None if failure.stage == "decode" else Event.model_construct(event_id="e")
     item = Item(consumed, event)
     item.failure = failure
-    return WRITE(item)
+    written = WRITE(item)
+    assert written is not None
+    return written
 
 
 def ours(outgoing: Outgoing) -> dict[str, str]:
@@ -112,7 +114,7 @@ def test_a_record_that_only_a_child_process_scored_was_not_applied() -> None:
     """It died in stage score, but never became an event here: see `stream_app.crash_isolation.isolation`."""
     item = Item(record(partition()), None)
     item.failure = Failure("score", "process-crash", "it died", disposition="bug")
-    assert ours(WRITE(item))["state"] == "not-applied"
+    assert ours(WRITE.letter(item, item.failure))["state"] == "not-applied"
 
 
 def test_a_partition_that_was_never_identified_has_no_topic_id() -> None:

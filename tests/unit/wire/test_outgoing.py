@@ -13,7 +13,9 @@ from stream_app.records.headers import Headers
 from stream_app.records.item import Item, Served
 from stream_app.records.record_id import Origin
 from stream_app.wire.dead_letter import DeadLetters
-from stream_app.wire.outgoing import FeatureLog, OutgoingRecords
+from stream_app.wire.feature_row import FeatureLog
+from stream_app.wire.outgoing import Emitter, OutgoingRecords
+from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, batch, failed, item, partition
 
 P = partition(2)
@@ -34,7 +36,10 @@ def served(offset: int = 7, served: Served = SERVED, **options: Any) -> Item:
 def outgoing(*items: Item, feature_log: FeatureLog | None = None) -> list[Outgoing]:
     """What goes out for a batch of items."""
     one = batch(1, items)
-    OutgoingRecords("predictions", DEAD, feature_log)(one)
+    emitters: list[Emitter] = [Predictions("predictions"), DEAD]
+    if feature_log is not None:
+        emitters.append(feature_log)
+    OutgoingRecords(emitters)(one)
     return one.outgoing
 
 
@@ -224,7 +229,7 @@ def test_an_event_id_that_is_not_text_is_one_dead_letter() -> None:
 def test_a_number_that_is_not_finite_is_null_where_the_contract_allows_it(value: float) -> None:
     """Elsewhere the answer would break its contract, so that it is a dead letter."""
     one = batch(1, [answer(score=0.5, margin=value), answer(score=value)])
-    OutgoingRecords("predictions", DEAD, None, Scored)(one)
+    OutgoingRecords([Predictions("predictions", Scored), DEAD])(one)
     allowed, refused = one.outgoing
     assert json.loads(allowed.value or b"")["margin"] is None
     assert refused.topic == "dead"
@@ -236,7 +241,7 @@ def test_a_number_that_is_not_finite_is_null_where_the_contract_allows_it(value:
 def test_text_that_only_looks_like_a_number_that_is_not_finite_is_passed_on() -> None:
     """NaN is a surname, too."""
     one = batch(1, [answer(score=0.5, label="NaN Infinity")])
-    OutgoingRecords("predictions", DEAD)(one)
+    OutgoingRecords([Predictions("predictions"), DEAD])(one)
     assert json.loads(one.outgoing[0].value or b"")["label"] == "NaN Infinity"
 
 
