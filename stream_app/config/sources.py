@@ -1,4 +1,10 @@
-"""Where settings come from: environment, TOML file, command line; and what came from where."""
+"""Where settings come from: environment, TOML file, command line; and what came from where.
+
+Variables and file are read by pydantic-settings' own sources. To unite them is left to it as little
+as to look for mistakes in them: it does not say which source a value came from, passes over a file
+that is not there and a variable that is no setting, names a mistake over several lines that quote the
+value, and takes two spellings of one librdkafka property for two.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import difflib
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +20,7 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticUndefined
-from pydantic_settings import EnvSettingsSource
+from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
 from stream_app.config.kafka_properties import canonical
@@ -129,17 +136,7 @@ def _file() -> Path | None:
 def _from_file(path: Path | None, cls: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
     if path is None:
         return {}, {}
-    problem = None
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    except UnicodeDecodeError:
-        problem = "is not UTF-8"
-    except tomllib.TOMLDecodeError as error:
-        problem = f"is not TOML: {error}"
-    if problem:
-        raise SettingsError(f"The settings file {path} {problem}.")
+    values = _read(path, cls)
     for name in values:
         if name not in cls.model_fields:
             hint = _closest(name, cls.model_fields)
@@ -149,6 +146,23 @@ def _from_file(path: Path | None, cls: type[Settings]) -> tuple[dict[str, Any], 
         if isinstance(values.get(table), dict):
             values[table] = {canonical(key): value for key, value in values[table].items()}
     return values, _property_sources(values, f"file {path}")
+
+
+def _read(path: Path, cls: type[Settings]) -> dict[str, Any]:
+    problem = None
+    try:
+        # The source passes over what is not there, and over a folder or a pipe.
+        if stat.S_ISFIFO(mode := path.stat().st_mode) or stat.S_ISDIR(mode):
+            problem = "is no regular file"
+        else:
+            return TomlConfigSettingsSource(cls, path.absolute()).toml_data
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = "is not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}"
+    raise SettingsError(f"The settings file {path} {problem}.")
 
 
 def _from_environment(cls: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -1,26 +1,29 @@
-"""Metrics and health over HTTP, for Prometheus and for probes.
+"""Serves HTTP from a thread and an event loop of its own: it answers while the work is stuck.
 
-A small server of its own threads, so that a stuck work loop can still be seen from outside. Each
-connection serves one request and is closed after a few seconds, whatever its client does.
+The routes are given, the server is uvicorn. Besides what uvicorn does, each connection serves one
+request and is closed after a few seconds, whatever its client does, and no client can make the
+server log a line.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import logging
 import socket
-import socketserver
 import threading
-import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Self, cast
+from collections.abc import Sequence
+from typing import Self
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stream_app.config.settings import SettingsError
-from stream_app.telemetry.health import Answer, Health
 
 __all__ = ["HttpServer"]
 
@@ -30,166 +33,48 @@ _LOG = logging.getLogger(__name__)
 _CONNECTION_SECONDS = 10.0
 # Beyond these the oldest connection makes room: a flood of slow clients must not lock probes out.
 _CONNECTIONS = 32
-_POLL_SECONDS = 0.2
+_BACKLOG = 64
+_STOP_SECONDS = 1.0
 
-_PAGE = """<!doctype html><title>stream-app</title><h1>stream-app</h1><ul>
-<li><a href="/metrics">/metrics</a> for Prometheus</li>
-<li><a href="/livez">/livez</a>: 503 when the worker should be restarted</li>
-<li><a href="/readyz">/readyz</a>: 503 while the worker takes no records, and why</li>
-</ul>
-"""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD."""
-
-    server_version = "stream-app"
-    sys_version = ""
-    timeout = _CONNECTION_SECONDS
-
-    def do_GET(self) -> None:
-        """Answer with the body."""
-        server = cast("_Server", self.server)
-        path = self.path.partition("?")[0]
-        if path == "/metrics":
-            try:
-                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-                self._send(200, content_type, encode(server.registry))
-            except OSError:
-                raise
-            except Exception:  # noqa: BLE001  the probes must stay; the log says what broke
-                _LOG.exception("The metrics cannot be written.")
-                self._send(500, "text/plain; charset=utf-8", b"The log says why.\n")
-        elif path == "/livez":
-            self._send_answer(server.health.liveness())
-        elif path == "/readyz":
-            self._send_answer(server.health.readiness())
-        elif path == "/":
-            self._send(200, "text/html; charset=utf-8", _PAGE.encode())
-        else:
-            self._send(404, "text/plain; charset=utf-8", b"Try /metrics, /livez or /readyz.\n")
-
-    do_HEAD = do_GET  # noqa: N815  the name that http.server looks up
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Log nothing: a probe every few seconds is no news."""
-
-    def _send_answer(self, answer: Answer) -> None:
-        body = {"ok": answer.ok, "why": answer.why, **answer.details}
-        code = 200 if answer.ok else 503
-        self._send(code, "application/json", json.dumps(body).encode() + b"\n")
-
-    def _send(self, code: int, content_type: str, body: bytes) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-class _Server(socketserver.ThreadingMixIn, HTTPServer):
-    """Listens on one address. Knows its open connections, so that it can cut them off."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(
-        self,
-        address: tuple[str, int],
-        registry: CollectorRegistry,
-        health: Health,
-        *,
-        family: socket.AddressFamily,
-        ipv4_too: bool,
-    ) -> None:
-        """`ipv4_too`: an address of IPv6 stands for that of IPv4 as well."""
-        self.address_family = family
-        self._ipv4_too = ipv4_too
-        self.registry = registry
-        self.health = health
-        self._open: dict[socket.socket, float] = {}
-        self._open_lock = threading.Lock()
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of the host's full name, which can take seconds."""
-        if self.address_family == socket.AF_INET6:
-            # What is left to the system differs: IPv4 too on Linux, unless a sysctl says otherwise.
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not self._ipv4_too)
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Note the connection, make room for it and hand it to a thread."""
-        with self._open_lock:
-            surplus = list(self._open)[: max(0, len(self._open) + 1 - _CONNECTIONS)]
-            self._open[request] = time.monotonic()
-        for connection in surplus:
-            _cut(connection)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
-        with self._open_lock:
-            self._open.pop(request, None)
-        super().shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """Cut off who is slow; called a few times a second."""
-        oldest_allowed = time.monotonic() - _CONNECTION_SECONDS
-        with self._open_lock:
-            slow = [c for c, since in self._open.items() if since < oldest_allowed]
-        for connection in slow:
-            _cut(connection)
-
-    def cut_all(self) -> None:
-        """Cut off everybody."""
-        with self._open_lock:
-            connections = list(self._open)
-        for connection in connections:
-            _cut(connection)
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        """Say nothing aloud of a client that went away in the middle."""
-        _LOG.debug("A connection ended early.", exc_info=True)
-
-
-def _cut(connection: socket.socket) -> None:
-    """Wake the thread that waits for this client; it closes the connection itself."""
-    with contextlib.suppress(OSError):  # it went by itself
-        connection.shutdown(socket.SHUT_RDWR)
+_HEADERS = [("Server", "stream-app"), ("Cache-Control", "no-store"), ("Connection", "close")]
 
 
 class HttpServer:
-    """Serves /metrics, /livez and /readyz from `start` to `stop`; a context manager does both."""
+    """Serves the given routes from `start` to `stop`; a context manager does both."""
 
-    def __init__(self, hosts: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+    def __init__(self, hosts: str, port: int, routes: Sequence[Route]) -> None:
         """`hosts`: names or addresses, separated by commas; `::` alone is IPv4 as well."""
-        self._hosts = hosts
+        self._hosts = hosts.split(",")
         self._port = port
-        self._registry = registry
-        self._health = health
-        self._servers: list[_Server] = []
-        self._threads: list[threading.Thread] = []
+        self._app = _application(routes)
+        self._sockets: list[socket.socket] = []
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
         """The port that is served, also where 0 was asked for."""
-        return self._servers[0].server_port if self._servers else self._port
+        return int(self._sockets[0].getsockname()[1]) if self._sockets else self._port
 
     def start(self) -> None:
-        """Listen and serve on threads; raises `SettingsError` where it cannot listen."""
+        """Listen and serve on a thread; raises `SettingsError` where it cannot listen."""
+        self._listen()
+        self._server = _Server(_configuration(self._app))
+        self._thread = threading.Thread(
+            target=self._server.run, args=(self._sockets,), name="http", daemon=True
+        )
+        self._thread.start()
+        shown = ", ".join(f"http://{_bracketed(host)}:{self.port}/" for host in self._hosts)
+        _LOG.info("Metrics and health are served on %s", shown)
+
+    def _listen(self) -> None:
         problem = None
-        hosts = self._hosts.split(",")
         taken: set[tuple[socket.AddressFamily, str]] = set()
-        for host in hosts:
+        for host in self._hosts:
             try:
                 # Two names may stand for one address.
                 for place in [each for each in _addresses(host) if each not in taken]:
-                    self._listen(*place, ipv4_too=hosts == ["::"])
+                    self._sockets.append(_bound(*place, self.port, ipv4_too=self._hosts == ["::"]))
                     taken.add(place)
             except (OSError, UnicodeError) as error:
                 problem = getattr(error, "strerror", None) or str(error)
@@ -200,32 +85,16 @@ class HttpServer:
                 f"http_host, http_port: cannot listen on {host} port {self._port}: {problem}. "
                 "Example: STREAM_APP_HTTP_PORT=0 takes any free port."
             )
-        for server in self._servers:
-            thread = threading.Thread(
-                target=server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
-        shown = ", ".join(f"http://{_bracketed(host)}:{self.port}/" for host in hosts)
-        _LOG.info("Metrics and health are served on %s", shown)
-
-    def _listen(self, family: socket.AddressFamily, address: str, *, ipv4_too: bool) -> None:
-        server = _Server(
-            (address, self.port), self._registry, self._health, family=family, ipv4_too=ipv4_too
-        )
-        self._servers.append(server)
 
     def stop(self) -> None:
         """Stop listening and cut off whoever is connected; takes no longer than a second."""
-        servers, self._servers = self._servers, []
-        threads, self._threads = self._threads, []
-        for server in servers:
-            if threads:  # one that does not serve yet would be waited for in vain
-                server.shutdown()
-            server.server_close()
-            server.cut_all()
-        for thread in threads:
-            thread.join(timeout=1.0)
+        if self._server is not None and self._thread is not None:
+            self._server.end()
+            self._thread.join(_STOP_SECONDS)
+        self._server = self._thread = None
+        for each in self._sockets:
+            each.close()
+        self._sockets = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -235,10 +104,131 @@ class HttpServer:
         self.stop()
 
 
+def _application(routes: Sequence[Route]) -> ASGIApp:
+    async def not_found(_: Request, __: Exception) -> Response:
+        paths = ", ".join(route.path for route in routes if route.path != "/")
+        return PlainTextResponse(f"There is no such page. Try {paths}.\n", 404)
+
+    pages = Starlette(routes=routes, exception_handlers={404: not_found})
+    # It would send a client to whichever host the client named itself.
+    pages.router.redirect_slashes = False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # `stop` cancels what is under way, which uvicorn would log as a mistake of ours.
+        with contextlib.suppress(asyncio.CancelledError):
+            await pages(scope, receive, send)
+
+    return app
+
+
+def _configuration(app: ASGIApp) -> uvicorn.Config:
+    """Nothing of uvicorn's is taken from the environment, and its logging is left alone."""
+    return uvicorn.Config(
+        app,
+        http=_Connection,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        workers=1,
+        proxy_headers=False,
+        server_header=False,
+        headers=_HEADERS,
+        backlog=_BACKLOG,
+        log_config=None,
+        log_level="error",  # less is what a client did wrong, and its own start and end
+        access_log=False,  # a probe every few seconds is no news
+    )
+
+
+class _Connection(H11Protocol):
+    """A client's connection; it is cut off after a while, whatever the client does."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve it, and make room for it."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._limit = self.loop.call_later(_CONNECTION_SECONDS, self.cut_off)
+        while len(self.connections) > _CONNECTIONS:
+            connections = [each for each in self.connections if isinstance(each, _Connection)]
+            min(connections, key=lambda each: each._since).cut_off()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._limit.cancel()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep it open for an answer that is under way: a client may say that it says no more."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; where an answer is under way already, cut it off."""
+        if self.cycle is None:
+            super().send_400_response(msg)
+        else:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """Close it now, sent or not; an answer that is still made goes nowhere."""
+        self.connections.discard(self)
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    _told: asyncio.Event
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        """Let `run` end, on the other thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """Set the time for the header Date once a second; uvicorn's own wakes up ten times."""
+        self._told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut everybody off instead of waiting for them."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Connection):
+                connection.cut_off()
+        self.force_exit = True
+        await super().shutdown(sockets)
+
+
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     """Every address that a host stands for, once."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _bound(
+    family: socket.AddressFamily, address: str, port: int, *, ipv4_too: bool
+) -> socket.socket:
+    """Listen on an address; `ipv4_too`: one of IPv6 stands for that of IPv4 as well."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # What is left to the system differs: IPv4 too on Linux, unless a sysctl says otherwise.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not ipv4_too)
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _bracketed(host: str) -> str:

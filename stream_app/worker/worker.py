@@ -46,6 +46,7 @@ from stream_app.state.store_errors import ask
 from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
+from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.metrics import Metrics
 from stream_app.text.rate_limited import Seldom
@@ -103,7 +104,9 @@ class Worker:
         self.watchdog = Watchdog(settings.work_deadline_seconds)
         self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
         self._http = HttpServer(
-            settings.http_host, settings.http_port, self.metrics.registry, self.health
+            settings.http_host,
+            settings.http_port,
+            worker_routes(self.metrics.registry, self.health),
         )
         self._patience = Patience(
             initial_seconds=settings.backoff_initial_seconds,

@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -84,13 +84,13 @@ def _summary(outcome: Outcome) -> str:
     return "\n".join([first, *(f"  {each}" for each in (*outcome.problems, *outcome.exits))])
 
 
-def _keep(schedule: Schedule, mode: str, told: str, logs: Sequence[str]) -> Path:
-    """Keep the schedule and the workers' logs of a failed round."""
+def _keep(schedule: Schedule, mode: str, told: str, logs: Mapping[str, str]) -> Path:
+    """Keep the schedule and the logs of a failed round."""
     folder = _FAILURES / f"{mode}-{schedule.seed}-{time.strftime('%Y%m%dT%H%M%S')}"
     folder.mkdir(parents=True)
     (folder / "round.txt").write_text(f"{schedule}\n\n{told}\n")
-    for number, text in enumerate(logs):
-        (folder / f"worker-{number}.log").write_text(text)
+    for name, text in logs.items():
+        (folder / f"{name}.log").write_text(text)
     return folder
 
 

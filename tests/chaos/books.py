@@ -14,10 +14,13 @@ from tests.integration.worker import Out
 
 __all__ = ["Books", "open_books"]
 
-EITHER = "either-"
-"""Ids of events begin with it that may be dead letters, for what they carry beside their values."""
+UNTAKEN = "untaken-"
+"""Ids of events begin with it that must be dead letters, for what they carry beside their values."""
+LARGE = "large-"
+"""And with it, where they are large: dead letters if the topic of predictions takes less."""
 
 _COMPACTED = "compacted-predictions"
+_SMALL = frozenset({"small-predictions", "small-topics-out"})
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,17 @@ class Books:
         """What must become of each record."""
         events = self.event_at()
         triggers = bed.usecase.features.triggers
-        asked = Asked(set(), set(self.records.keys() - events.keys()), set(), set())
-        takes_no_keyless = _COMPACTED in conditions
+        asked = Asked(set(), set(self.records.keys() - events.keys()), set())
         for place, event in events.items():
-            asks = isinstance(event, triggers)
-            is_hostile = event.event_id.startswith(EITHER)
-            keyless = takes_no_keyless and self.records[place].key is None
-            if asks:
-                (asked.either if is_hostile or keyless else asked.predicted).add(place)
-            elif is_hostile:
-                asked.bearable.add(place)
+            if event.event_id.startswith(UNTAKEN):
+                asked.buried.add(place)
+            elif isinstance(event, triggers):
+                if _COMPACTED in conditions and self.records[place].key is None:
+                    asked.buried.add(place)
+                elif event.event_id.startswith(LARGE) and not _SMALL.isdisjoint(conditions):
+                    asked.either.add(place)
+                else:
+                    asked.predicted.add(place)
         return asked
 
     def state_difference(self, bed: Bed, buried: Answers) -> str | None:

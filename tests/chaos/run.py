@@ -4,7 +4,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +47,8 @@ _LOOK_SECONDS = 0.2
 _MOST_EXITS = 25
 """More ends than a round has faults: they do not come of those any more."""
 _MIB = 1024 * 1024
+_LINES = 5_000
+"""Of a broker's log, which goes on from round to round."""
 _KEPT = 400
 """Characters of a problem that the results keep."""
 
@@ -77,18 +79,18 @@ class Outcome:
     """Why it failed; empty: it did not."""
     exits: tuple[str, ...]
     """How workers ended that nobody had ended, with the last lines of their logs."""
-    logs: tuple[str, ...]
-    """What each worker wrote."""
+    logs: Mapping[str, str]
+    """What workers and brokers wrote, by their names."""
 
 
 class UnplayedError(Exception):
     """A round came to no verdict; nobody knows what its grounds are like. Its cause is chained."""
 
-    def __init__(self, problems: Sequence[str], crew: Crew) -> None:
+    def __init__(self, problems: Sequence[str], crew: Crew, logs: Mapping[str, str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
         self.exits = tuple(map(str, crew.exits))
-        self.logs = _logs(crew)
+        self.logs = logs
 
 
 class StuckError(Exception):
@@ -139,7 +141,7 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 found = reckon(bed, scene.history, schedule.conditions, traffic, once=once)
                 disagrees = judge_audit(bed, found, scene.history, once=once)
             except Exception as error:
-                raise UnplayedError([*problems, repr(error)], crew) from error
+                raise UnplayedError([*problems, repr(error)], crew, _logs(scene)) from error
             problems += found.problems
             problems += judge_exits(crew.exits, schedule.ends_workers)
             problems += _too_much_memory(crew)
@@ -149,7 +151,7 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
                 audit=disagrees[:_KEPT],
                 problems=tuple(problem[:_KEPT] for problem in problems),
             )
-            return Outcome(result, tuple(problems), tuple(map(str, crew.exits)), _logs(crew))
+            return Outcome(result, tuple(problems), tuple(map(str, crew.exits)), _logs(scene))
 
 
 def _strike_and_drain(schedule: Schedule, scene: Scene, problems: list[str]) -> None:
@@ -170,8 +172,10 @@ def _strike_and_drain(schedule: Schedule, scene: Scene, problems: list[str]) -> 
     _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
 
 
-def _logs(crew: Crew) -> tuple[str, ...]:
-    return tuple(member.worker.log for member in crew.everybody if member.starts)
+def _logs(scene: Scene) -> dict[str, str]:
+    workers = {f"worker-{m.number}": m.worker.log for m in scene.crew.everybody if m.starts}
+    brokers = {f"broker-{each.node}": each.log_tail(_LINES) for each in scene.grounds.brokers}
+    return workers | brokers
 
 
 def _too_much_memory(crew: Crew) -> list[str]:

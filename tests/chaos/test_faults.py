@@ -73,8 +73,8 @@ def test_a_fault_that_fails_is_a_problem_of_the_round() -> None:
 
 def test_a_round_without_a_verdict_keeps_what_was_known() -> None:
     """Its problems, how workers ended, and what they wrote."""
-    member = SimpleNamespace(starts=1, worker=SimpleNamespace(log="INFO it lives"))
-    crew = cast("Crew", SimpleNamespace(exits=[], everybody=[member]))
-    unplayed = UnplayedError(["not within 180 s: all is committed", "a timeout"], crew)
+    crew = cast("Crew", SimpleNamespace(exits=[]))
+    logs = {"worker-0": "INFO it lives"}
+    unplayed = UnplayedError(["not within 180 s: all is committed", "a timeout"], crew, logs)
     assert str(unplayed) == "not within 180 s: all is committed; a timeout"
-    assert unplayed.logs == ("INFO it lives",)
+    assert unplayed.logs == logs

@@ -36,5 +36,5 @@ def test_a_round_of_faults_loses_nothing(grounds: Grounds) -> None:
     seed, count, mode = _ROUNDS[brokers]
     schedule = draw(seed, available_faults(), brokers=brokers, faults=count)
     outcome = play(schedule, mode, grounds)
-    logs = "\n\n".join(outcome.logs) if outcome.problems else ""
+    logs = "\n\n".join(outcome.logs.values()) if outcome.problems else ""
     assert not outcome.problems, f"{outcome.problems}\n{schedule}\n{logs}"

@@ -33,8 +33,6 @@ class Asked:
     """They are no events: dead letters."""
     either: set[Place]
     """They ask, and may be dead letters: what they carry may be more than the topics out take."""
-    bearable: set[Place]
-    """They do not ask, and may be dead letters, or leave nothing but an update of the state."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def fates(
     unanswered |= asked.either - predicted.keys() - buried.keys()
     lost = set(filter(is_done, unanswered))
     unexpected = predicted.keys() - asked.predicted - asked.either
-    unexpected |= buried.keys() - asked.buried - asked.either - asked.bearable
+    unexpected |= buried.keys() - asked.buried - asked.either
     answers = Counter({place: len(copies) for place, copies in predicted.items()})
     answers.update({place: len(copies) for place, copies in buried.items()})
     return Fates(

@@ -14,7 +14,6 @@ class _ClockOff(OnWorker):
     weight = 1.5
     most = 2
     shift_seconds: int
-    ends_workers = (r"[Cc]lock",)
 
     @classmethod
     def lacks(cls) -> str:
@@ -39,6 +38,7 @@ class ClockBehind(_ClockOff):
 
     kind = "clock-behind"
     shift_seconds = -2 * 86_400
+    ends_workers = (r"records have timestamps more than \S+ s ahead of this machine's clock",)
 
 
 class ClockAhead(_ClockOff):
@@ -46,3 +46,7 @@ class ClockAhead(_ClockOff):
 
     kind = "clock-ahead"
     shift_seconds = 7_200
+    ends_workers = (
+        r"Broker: Invalid timestamp; the clocks of worker and brokers are apart",
+        r"^kafka refuses .*, probably for its timestamp: the worker's clock shows",
+    )

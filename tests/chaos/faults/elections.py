@@ -128,7 +128,7 @@ class EventsTruncated(_UncleanElection):
         "topic-made-anew-while-frozen",
         "outputs-truncated",
     }
-    ends_workers = (r"lost records they had acknowledged|ends at offset",)
+    ends_workers = (r"[Tt]he brokers lost (records|what) they had acknowledged",)
 
     def topic(self, scene: Scene) -> str:
         return scene.bed.topics[self.choice % len(scene.bed.topics)]

@@ -1,7 +1,7 @@
 """Hostile records in the traffic: what no good producer writes, and anybody may.
 
-Most are valid events, and have their answer. Those whose id begins with `either-` may be dead
-letters instead: what they carry around the event may be more than the topics out take.
+Most are valid events, and have their answer. Those whose id begins with `untaken-` must be dead
+letters, for their headers; those with `large-` may be, where the topic of predictions takes less.
 """
 
 import random
@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+from tests.chaos.books import LARGE, UNTAKEN
 from tests.chaos.faults.base import Fault, Scene
 from tests.chaos.traffic import Hostile, encoded
 from tests.raw_records import RawRecord
@@ -22,6 +23,8 @@ _LARGEST_KEY_BYTES = 900_000
 _HEADERS = 60_000
 _BOMB_BYTES = 20_000_000
 _LARGEST_DOUBLE = 1.5e308
+
+Headers = list[tuple[bytes, bytes | None]]
 
 
 class _OnTraffic(Fault):
@@ -84,18 +87,26 @@ class OddHeaders(_Raw):
 
     def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
         """Among records without, so that neighbours are there to suffer."""
-        headers = [
+        bad: list[Headers] = [
             [(b"\xff\xfe\xfd", b"1")],
+            [(b"\xed\xa0\x80", None), (b"shift", bytes(range(256)))],
+        ]
+        good: list[Headers] = [
             [(b"", b"")],
             [(b"traceparent", b"\xff"), (b"traceparent", None)],
-            [(b"\xed\xa0\x80", None), (b"shift", bytes(range(256)))],
             [(b"prediction-id", b"mine"), (b"dead-letter.attempts", b"9" * 30)],
         ]
         for _ in range(4):
-            made = scene.traffic.events(15, "either-odd-headers")
+            made = scene.traffic.events(6, f"{UNTAKEN}odd-headers")
+            made += scene.traffic.events(9, "odd-headers")
+            rng.shuffle(made)
             for topic, events in scene.traffic.by_topic(made):
                 yield Hostile(
-                    topic, [_record(event, headers=rng.choice(headers)) for event in events]
+                    topic,
+                    [
+                        _record(event, headers=rng.choice(bad if _is_untaken(event) else good))
+                        for event in events
+                    ],
                 )
 
 
@@ -107,8 +118,9 @@ class ManyHeaders(_Raw):
 
     def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
         """One a batch: it is a quarter of a megabyte."""
-        headers = [(b"h", b"")] * rng.randrange(_HEADERS // 2, _HEADERS)
-        for topic, events in scene.traffic.by_topic(scene.traffic.events(9, "either-many-headers")):
+        headers: Headers = [(b"h", b"")] * rng.randrange(_HEADERS // 2, _HEADERS)
+        made = scene.traffic.events(9, f"{UNTAKEN}many-headers")
+        for topic, events in scene.traffic.by_topic(made):
             for event in events:
                 yield Hostile(topic, [_record(event, headers=headers)])
 
@@ -122,7 +134,7 @@ class HugeKeys(_Raw):
     def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
         """One a batch: more do not fit."""
         for number, (topic, events) in enumerate(
-            scene.traffic.by_topic(scene.traffic.events(9, "either-huge-keys"))
+            scene.traffic.by_topic(scene.traffic.events(9, f"{LARGE}huge-keys"))
         ):
             for event in events:
                 huge = rng.randbytes(rng.randrange(10_000, _LARGEST_KEY_BYTES))
@@ -154,9 +166,7 @@ class HostileMoments(_Raw):
 
     def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
         """Whether they are events is for the contract to say."""
-        for topic, events in scene.traffic.by_topic(
-            scene.traffic.events(12, "either-hostile-moments")
-        ):
+        for topic, events in scene.traffic.by_topic(scene.traffic.events(12, "hostile-moments")):
             for event in events:
                 text = str(event["event_time"]).partition("+")[0]
                 event["event_time"] = rng.choice(
@@ -192,15 +202,19 @@ class ForgedReplays(_Raw):
                 scene.traffic.events(3, "forged-replay")
             ):
                 state = rng.choice(states)
-                headers = [(b"replay-of", claim)]
+                headers: Headers = [(b"replay-of", claim)]
                 headers += [] if state is None else [(b"replay-state", state)]
                 yield Hostile(topic, [_record(event, headers=headers)])
+
+
+def _is_untaken(event: dict[str, Any]) -> bool:
+    return str(event["event_id"]).startswith(UNTAKEN)
 
 
 def _record(
     event: dict[str, Any],
     *,
     key: bytes | None = None,
-    headers: list[tuple[bytes, bytes | None]] | None = None,
+    headers: Headers | None = None,
 ) -> RawRecord:
     return RawRecord(encoded(event), key or str(event["meter"]).encode(), headers or [])

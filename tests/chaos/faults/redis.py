@@ -184,7 +184,7 @@ class RedisAnswersWithErrors(OnRedis):
     kind = "redis-answers-with-errors"
     shortest_seconds, longest_seconds = 0.5, 4.0
     weight = 2.0
-    ends_workers = (r"[Rr]edis.*(NOPERM|right|permission)",)
+    ends_workers = (r"^Redis refuses: .*has no permissions to run the '\S+' command",)
 
     def begin(self, scene: Scene) -> None:
         command = ("mget", "evalsha", "eval", "hgetall", "@all")[self.choice % 5]

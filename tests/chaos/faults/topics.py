@@ -70,7 +70,11 @@ class TopicMadeAnew(_OnTopic):
     most = 1
     # What a deleted topic had fed into a state that is lost can be read nowhere.
     not_with: ClassVar[frozenset[str]] = STATE_LOSS
-    ends_workers = (r"made anew|deleted|recreated|another topic|create the topic",)
+    ends_workers = (
+        r"topic \S+ was deleted and made anew while it was in use",
+        r"the topic was deleted and made anew while it was in use: start the worker again",
+        r"; create the topic, or correct its name",  # gone for longer than `refusal_seconds`
+    )
 
     def begin(self, scene: Scene) -> None:
         topic = self.topic(scene)
