@@ -18,12 +18,13 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.audited import PREFIX, usecase
 from benchmarks.workload import load
 from features.flights.data.year import Record
+from stream_app.kafka.brokers import Brokers
 from stream_app.local import LocalServices, create_topics
 
 __all__ = ["LEFT_OUT", "Measured", "fill", "measure"]
@@ -67,12 +68,8 @@ def fill(bootstrap: str, records: int) -> None:
     topics = {topic.name: topic.partitions for topic in usecase.topics}
     out = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
     create_topics(bootstrap, topics | out)
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    described = admin.describe_topics(TopicCollection(list(topics)))
-    ids = {
-        name: str(future.result().topic_id).replace("+", "-").replace("/", "_")
-        for name, future in described.items()
-    }
+    described = Brokers(AdminClient({"bootstrap.servers": bootstrap})).topics(topics)
+    ids = {name: topic.topic_id for name, topic in described.items()}
     asking = f"{PREFIX}flights.boarding"
     producer = Producer(
         {

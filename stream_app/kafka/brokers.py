@@ -31,7 +31,13 @@ from stream_app.kafka.log_reader import (
     raise_unless_passing,
     reading_properties,
 )
-from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, idle_members, log_offsets
+from stream_app.kafka.queries import (
+    as_kafka_shows_it,
+    cluster_id,
+    idle_members,
+    log_offsets,
+    members,
+)
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 
@@ -233,6 +239,11 @@ class Brokers:
         by_id = {id_of(p): p for p in partitions}
         found = self.committed(by_id, wait=False)
         return {by_id[i]: c.offset for i, c in found.items() if c.is_of(by_id[i].topic_id)}
+
+    def members(self, group: str) -> set[str]:
+        """The ids of a group's members, as the brokers know them."""
+        with _asking("asking who consumes the topics"):
+            return members(self._admin, group, self._seconds)
 
     def idle_members(self, group: str) -> set[str]:
         """The ids of members that hold no partition, of a group that is at rest."""

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from stream_app.kafka.errors import has_stale_epoch, incomplete_answer
 
-__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets"]
+__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "members"]
 
 
 def log_offsets(
@@ -65,11 +65,19 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
 
 def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
     """The ids of members that hold no partition, of a group that is at rest."""
-    answers = admin.describe_consumer_groups([group], request_timeout=seconds)
-    found = answers[group].result()
+    found = _group(admin, group, seconds)
     if found.state != ConsumerGroupState.STABLE:
         return set()
     return {m.member_id for m in found.members if not m.assignment.topic_partitions}
+
+
+def members(admin: AdminClient, group: str, seconds: float) -> set[str]:
+    """The ids of a group's members."""
+    return {m.member_id for m in _group(admin, group, seconds).members}
+
+
+def _group(admin: AdminClient, group: str, seconds: float) -> Any:
+    return admin.describe_consumer_groups([group], request_timeout=seconds)[group].result()
 
 
 def as_kafka_shows_it(topic_id: object) -> str:

@@ -171,7 +171,8 @@ class Rebuild:
             partition = by_id.get(step.partition)
             if partition is not None:
                 record = None if step.message is None else Record.of(partition, step.message)
-                read.append((partition, step.first, step.end, record or step.why))
+                found = step.why if record is None else record
+                read.append((partition, step.first, step.end, found))
         return read
 
     def _apply(self, behind: Mapping[Partition, _Goal], read: Sequence[_Read]) -> None:

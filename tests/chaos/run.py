@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaException
 
 from stream_app.config.settings import Settings
+from stream_app.errors import ServiceAwayError
 from tests.chaos.conditions import CONDITIONS, configure
 from tests.chaos.crew import Crew
 from tests.chaos.exits import judge_exits
@@ -207,7 +208,7 @@ def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
 def _works(bed: Bed) -> bool:
     try:
         return bed.cluster.count(bed.usecase.predictions_topic) > 0
-    except KafkaException:
+    except ServiceAwayError:
         return False
 
 
@@ -228,7 +229,7 @@ def _answer(ask: Callable[[], T]) -> T:
     def look() -> tuple[T] | None:
         try:
             return (ask(),)
-        except KafkaException:
+        except (KafkaException, ServiceAwayError):
             return None
 
     answer = eventually("the brokers answer", look)

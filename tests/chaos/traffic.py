@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream_app.errors import ServiceAwayError
 from tests.chaos.spoiled import spoil
 from tests.integration.bed import Bed
 from tests.integration.worker import Sent, headers_of
@@ -244,7 +245,7 @@ def _places(bed: Bed, topic: str) -> list[tuple[str, int]]:
     while not places:
         try:
             places = list(bed.cluster.ends(topic))
-        except KafkaException:
+        except ServiceAwayError:
             if time.monotonic() > deadline:
                 raise
     return places

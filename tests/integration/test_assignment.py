@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream_app.config.settings import Settings
+from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.consumer.assignment import Assignment, generation
 from stream_app.kafka.consumer.rebalancing import Rebalancing, rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
@@ -20,6 +21,7 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.topic_ids import Sources
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 from stream_app.waiting.retry import Patience
 from tests.integration.worker import eventually
 from tests.services import Kafka, TopicFactory
@@ -179,11 +181,9 @@ def test_pauses_and_resumes_in_any_order_leave_nothing_paused(
         assignment.let_all_go(consumer)
         assignment.let_go(consumer, list(paused))
         _produce(kafka, places, 1)
-        ends = {
-            place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] - 1
-            for place in places
-        }
-        last = {(*place, end) for place, end in ends.items()}
+        brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
+        ends = brokers.ends(PartitionId(*place) for place in places)
+        last = {(*place, end - 1) for place, end in ends.items()}
         _read(consumer, lambda read: last <= set(read))
 
 
@@ -205,12 +205,12 @@ def test_who_was_shut_out_of_the_group_has_no_generation(
 
 
 def _assignment(kafka: Kafka, member: Member) -> Assignment:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
     commit = CommitStage()
     patience = Patience(initial_seconds=0.05, max_seconds=0.1, observer=Observer())
     positions = StartPositions(
-        admin,
-        Sources(admin, member.topics),
+        brokers,
+        Sources(brokers, member.topics),
         patience,
         starts_at="beginning",
         on_gone="stop",

@@ -34,11 +34,7 @@ def forget_group(bed: Bed) -> None:
     admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
     eventually(
         "nobody is left in it",
-        lambda: (
-            not admin.describe_consumer_groups([bed.usecase.name])[bed.usecase.name]
-            .result()
-            .members
-        ),
+        lambda: not bed.cluster.brokers.members(bed.usecase.name),
     )
     admin.delete_consumer_groups([bed.usecase.name])[bed.usecase.name].result(30)
 

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from stream_app.local import LocalRedis
 from tests.integration.bed import Bed
@@ -45,9 +44,7 @@ def test_a_stop_in_a_backlog_commits_all_that_was_published(
 
 def members(bed: Bed) -> int:
     """Members of the use case's group, as the broker knows them."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap, "log_level": 0})
-    groups = admin.describe_consumer_groups([bed.usecase.name], request_timeout=20)
-    return len(groups[bed.usecase.name].result().members)
+    return len(bed.cluster.brokers.members(bed.usecase.name))
 
 
 def stuck_at_redis(bed: Bed, redis: LocalRedis, worker: Worker) -> None:

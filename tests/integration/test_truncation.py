@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
 from stream_app.local import LocalKafkaCluster, create_topics
 from tests.integration.bed import Bed
@@ -54,7 +55,7 @@ def described(brokers: LocalKafkaCluster, topic: str) -> Any:
 
 def drained(bed: Bed, application: str) -> bool:
     """Whether a group has committed all there is."""
-    with suppress(KafkaException):
+    with suppress(ServiceAwayError):
         return bed.cluster.committed(application, *bed.topics) == bed.cluster.ends(*bed.topics)
     return False
 

@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.errors import error_of, is_of_client
 from stream_app.kafka.log_reader import LogReader, read_ranges, reading_properties
 from stream_app.local import create_topics
 from stream_app.local.ports import free_ports
@@ -366,9 +367,10 @@ class Cluster:
         while True:
             try:
                 return self.brokers.ends(self.partitions(*topics))
-            except ServiceAwayError:
+            except ServiceAwayError as error:
                 # Of a topic just made or a broker just back, the leader may not know yet.
-                if time.monotonic() > deadline:
+                away = error_of(error.__cause__) if error.__cause__ else None
+                if away is None or is_of_client(away) or time.monotonic() > deadline:
                     raise
                 time.sleep(_PROBE_SECONDS)
 

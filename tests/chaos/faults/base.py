@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 
 from confluent_kafka import KafkaException
 
+from stream_app.errors import ServiceAwayError
 from tests.chaos.crew import Crew
 from tests.chaos.grounds import Grounds
 from tests.chaos.history import History
@@ -167,7 +168,7 @@ def insist(do: Callable[[], T]) -> T:
     while True:
         try:
             return do()
-        except (KafkaException, OSError):
+        except (KafkaException, ServiceAwayError, OSError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

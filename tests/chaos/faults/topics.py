@@ -10,6 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
     NewPartitions,
 )
 
+from stream_app.kafka.brokers import Brokers
 from stream_app.local import create_topics
 from tests.chaos.faults.base import REQUEST_SECONDS, Fault, Scene, insist
 from tests.chaos.faults.redis import STATE_LOSS
@@ -138,7 +139,8 @@ def admin(scene: Scene) -> AdminClient:
 
 def partitions(scene: Scene, topic: str) -> int:
     """How many a topic has."""
-    return len(admin(scene).list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].partitions)
+    found = Brokers(admin(scene), seconds=REQUEST_SECONDS).topics([topic])
+    return found[topic].partitions
 
 
 def delete(scene: Scene, topic: str) -> None:
