@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import methodcaller
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stream_app.features.engine.engine import NEVER, Arrival
 from stream_app.features.events import Event
@@ -279,7 +279,9 @@ class Outgoing:
     """The partition of the record it came of."""
     item: Item | None = None
     """The record it came of."""
-    kind: Literal["prediction", "dead letter", "feature row"] = "prediction"
+    kind: str = "prediction"
+    """In words for a person; what is neither a prediction nor a dead letter is dropped where the brokers
+    refuse it."""
     fits: bool = False
     """Whether the brokers took it when it came alone."""
 
