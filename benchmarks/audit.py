@@ -26,6 +26,8 @@ from benchmarks.workload import load
 from features.flights.data.year import Record
 from stream_app.kafka.brokers import Brokers
 from stream_app.local import LocalServices, create_topics
+from stream_app.records.record_id import Origin
+from stream_app.wire.prediction import source_headers
 
 __all__ = ["LEFT_OUT", "Measured", "fill", "measure"]
 
@@ -107,15 +109,10 @@ def fill(bootstrap: str, records: int) -> None:
             asked += 1
             if asked <= LEFT_OUT:
                 continue
-            headers: list[tuple[str, str | bytes | None]] = [
-                ("prediction-id", f"{ids[asking]}-{partition}-{offset}"),
-                ("source-topic", asking),
-                ("source-partition", str(partition)),
-                ("source-offset", str(offset)),
-                ("content-type", "application/json"),
-            ]
+            named = str(Origin(ids[asking], partition, offset))
+            headers = source_headers(named, asking, partition, offset)
             event_id = json.dumps(json.loads(record.value)["event_id"])
-            value = _PREDICTION % (headers[0][1], event_id, record.event_time, offset / 2**20)
+            value = _PREDICTION % (named, event_id, record.event_time, offset / 2**20)
             producer.produce(usecase.predictions_topic, value, record.key, headers=headers)
             producer.poll(0)
         producer.flush()

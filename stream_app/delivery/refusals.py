@@ -2,7 +2,7 @@
 
 A prediction is published with value and key, or not at all: it may lose the headers that it passes
 on, and then its record becomes a dead letter. A dead letter may lose everything but what we say of
-it. A row of the feature log is dropped.
+it. Anything else, a row of the feature log for one, is dropped.
 """
 
 from __future__ import annotations
@@ -80,9 +80,6 @@ class Refusals:
         if is_invalid and outgoing.key is not None:
             # Not for want of a key in a compacted topic: its timestamp is the moment it was sent at.
             raise FatalError(self._clocks(outgoing))
-        if outgoing.kind == "feature row":
-            self._warn("%s is dropped: %s", _named(outgoing), error.str())
-            return None
         if outgoing.kind == "dead letter":
             smaller = None if is_invalid else self._dead_letters.smaller(outgoing)
             if smaller is None:
@@ -91,6 +88,9 @@ class Refusals:
                 "%s is too large (%s); less of it is published", _named(outgoing), error.str()
             )
             return smaller
+        if outgoing.kind != "prediction":
+            self._warn("%s is dropped: %s", _named(outgoing), error.str())
+            return None
         if not is_invalid:
             shorter = without_passed_on_headers(outgoing)
             if shorter is not None:

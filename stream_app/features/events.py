@@ -90,8 +90,8 @@ _MESSAGE_CHARACTERS: Final = 500
 class InvalidEventError(Exception):
     """The bytes are not an event of the contract.
 
-    `reason` is a code of `REASONS`, `field` a dotted path or None, `str(error)` a sentence. Names
-    of fields may be the producer's, so all three are bounded here, where they are made.
+    `reason` is a code of `docs/reasons.md`, or one that a decoder of the use case's own makes up; `field`
+    is a dotted path or None, `str(error)` a sentence. Names of fields may be the producer's, so all three are bounded here, where they are made.
     """
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:
@@ -102,26 +102,6 @@ class InvalidEventError(Exception):
 
 #: Bytes of a record's value to an event; raises `InvalidEventError`.
 Decoder = Callable[[bytes], Event]
-
-#: Reason codes of a refused event, each with what it tells the producer.
-REASONS: dict[str, str] = {
-    "tombstone": "the record has no value; event topics hold events, not deletions",
-    "empty-value": "the value has no bytes",
-    "value-too-large": "the value is larger than max_value_bytes",
-    "invalid-utf8": "the value is not UTF-8",
-    "invalid-json": "the value is not a JSON document",
-    "nesting-too-deep": "the JSON document nests deeper than the parser allows",
-    "not-an-object": "the JSON document is not an object",
-    "wrong-event-type": "the event belongs to another topic",
-    "missing-field": "a required field is absent",
-    "wrong-type": "a field has another JSON type than the contract says",
-    "out-of-range": "a value lies outside the range the contract allows",
-    "not-finite": "a number is NaN or infinite",
-    "bad-format": "a string does not have the form the contract asks for",
-    "bad-time": "a time is not RFC 3339 with an offset",
-    "time-out-of-range": "a time is too far from the clock to be believed",
-    "invalid-field": "a field breaks another rule of the contract",
-}
 
 # pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/) to reasons.
 _REASON_OF_TYPE = {

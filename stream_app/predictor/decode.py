@@ -122,7 +122,7 @@ class DecodeStage:
             limit = self._max_value_bytes
             message = f"the value has {len(value)} bytes, max_value_bytes is {limit}"
             return Failure("decode", "value-too-large", message)
-        return Failure("decode", reason, REASONS[reason])
+        return Failure("decode", reason, REASONS[reason].meaning)
 
 
 def _refused(error: BaseException) -> Failure:

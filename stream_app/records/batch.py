@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from stream_app.features.stores import StateWrite
 from stream_app.records.headers import Headers
@@ -27,7 +26,9 @@ class Outgoing:
     """The partition of the record it came of."""
     item: Item | None = None
     """The record it came of."""
-    kind: Literal["prediction", "dead letter", "feature row"] = "prediction"
+    kind: str = "prediction"
+    """In words for a person; what is neither a prediction nor a dead letter is dropped where the brokers
+    refuse it."""
     fits: bool = False
     """Whether the brokers took it when it came alone."""
 

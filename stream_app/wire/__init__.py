@@ -1,1 +1,1 @@
-"""What goes out: predictions, dead letters and feature rows, their headers, ids and reasons."""
+"""The records that a worker writes: a module each, in which the record is written and read; and their reasons."""

@@ -173,8 +173,8 @@ class DeadLetters:
         has = {part for part, content in contents.items() if content}
         steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
-        omitted = frozenset(part for part in has if _omitted_bytes(part) in names)
-        behind = [step for step in steps[steps.index(omitted) + 1 if omitted else 0 :] if step]
+        gone = frozenset(part for part in has if _omitted_bytes(part) in names)
+        behind = [step for step in steps[steps.index(gone) + 1 if gone else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
 

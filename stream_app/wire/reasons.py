@@ -1,46 +1,253 @@
-"""Why records are dead-lettered: every reason code of the worker, with what it tells a person.
+"""The catalogue of reasons: why a record became a dead letter, or why a fallback served it.
 
-What is wrong with the bytes of an event is told by `stream_app.features.events.REASONS`; here is the rest.
+Each says what it means and what a person does about it; `docs/reasons.md` is made of it. Reasons stand
+in the header `dead-letter.reason`, in the field `degraded` of predictions, and in labels of metrics.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from stream_app.features.events import REASONS as EVENT_REASONS
-
-__all__ = ["OTHER", "REASONS", "label"]
+__all__ = ["OTHER", "REASONS", "Reason", "label"]
 
 #: Stands for reasons that a use case's own decoder made up, in labels of metrics.
 OTHER: Final = "other"
 
-REASONS: Final[dict[str, str]] = {
-    **EVENT_REASONS,
-    # decode: the record around the event
-    "invalid-headers": "the record's headers cannot be read",
-    "too-many-headers": "the record has more headers than a worker holds",
-    # decode: an own decoder
-    "decoder-error": "the decoder raised an exception",
-    "not-an-event": "the decoder gave something that is no stream_app.Event",
-    "invalid-event": "the decoder gave an event without an id or a time that can be used",
-    # enrich: functions of the feature declaration
-    "feature-error": "a function of the feature declaration raised an exception",
-    "invalid-key": "the key of an entity is not a text that a store can keep",
-    "invalid-update": "an update is not what its kind of state takes",
-    "column-error": "reading a column raised an exception",
-    "apply-error": "taking an update into a state raised an exception",
-    "state-overflow": "a state cannot hold what the update makes of it",
-    # score
-    "unscorable": "neither the champion nor a fallback gave a finite answer",
-    "fields-error": "making the answer of the model's outputs raised an exception",
-    "invalid-answer": "the answer breaks the contract of the predictions",
-    # publish
-    "unencodable-answer": "the answer cannot be written as JSON",
-    "prediction-refused": "the brokers refuse the prediction, also without headers and alone",
-    # found in a child process
-    "process-crash": "the record ends the process that works on it",
-    "process-hang": "the record keeps the process that works on it for too long",
-}
+
+class Reason(NamedTuple):
+    """One reason; `producer`, `operator` and `replay` are sentences."""
+
+    code: str
+    stages: tuple[str, ...]
+    """Where it is found."""
+    disposition: str
+    """Of the dead letter: `poison` where the record is to blame, `bug` where code is; empty where
+    there is never a dead letter for it."""
+    meaning: str
+    producer: str
+    """What a producer of events does about it."""
+    operator: str
+    """What whoever runs the worker does about it."""
+    replay: str
+    """Whether it helps to publish the record of the dead letter again."""
+    degrades: bool = False
+    """Whether `degraded` of a prediction that a fallback served says it."""
+
+
+_NOTHING: Final = "Nothing: the event is not to blame."
+_TELL: Final = (
+    "Tell the producer. If the event is right and the contract is wrong, mend the contract."
+)
+_ONLY_CONTRACT: Final = (
+    "Only if the contract was wrong and has been mended. Else the producer sends a mended event."
+)
+_NEVER: Final = "No: there is nothing in it to replay."
+_MEND: Final = "Mend the use case; the message names the function, the file and the line."
+_MENDED: Final = "Yes, once the use case has been mended."
+_NEVER_A_LETTER: Final = "Not needed: the record has its prediction."
+
+
+def _event(code: str, meaning: str, producer: str) -> Reason:
+    """A reason for which an event breaks the contract of its topic."""
+    return Reason(code, ("decode",), "poison", meaning, producer, _TELL, _ONLY_CONTRACT)
+
+
+def _use_case(code: str, stage: str, meaning: str, producer: str = _NOTHING) -> Reason:
+    """A reason for which code of the use case is to blame."""
+    return Reason(code, (stage,), "bug", meaning, producer, _MEND, _MENDED)
+
+
+_ALL: Final = (
+    # The record around the event.
+    Reason(
+        "invalid-headers", ("decode",), "poison",
+        "the record's headers cannot be read",
+        "Give every header a name that is UTF-8, then send the event again.",
+        "Tell the producer.",
+        "Yes, where the header whose name is lost is not needed: in the letter it is `unreadable-header`.",
+    ),
+    Reason(
+        "too-many-headers", ("decode",), "poison",
+        "the record has more headers than a worker holds",
+        "Send at most 1,024 headers; look for what adds one at each hop.",
+        "Tell the producer.",
+        "Only without some of the letter's headers: it has 1,024 of them, and a replay adds three.",
+    ),
+    Reason(
+        "tombstone", ("decode",), "poison",
+        "the record has no value; event topics hold events, not deletions",
+        "Send no record without a value. What takes something back is an event, too.",
+        "Tell the producer.", _NEVER,
+    ),
+    Reason(
+        "empty-value", ("decode",), "poison",
+        "the value has no bytes",
+        "Send the event as its contract says.",
+        "Tell the producer.", _NEVER,
+    ),
+    Reason(
+        "value-too-large", ("decode",), "poison",
+        "the value is larger than max_value_bytes",
+        "Send less: put large parts elsewhere and send where they are.",
+        "Tell the producer, or raise `max_value_bytes` where such events are wanted.",
+        "Yes, once `max_value_bytes` has been raised.",
+    ),
+    # The bytes of the event.
+    _event("invalid-utf8", "the value is not UTF-8", "Write the JSON in UTF-8."),
+    _event("invalid-json", "the value is not a JSON document", "Send one JSON document a record."),
+    _event(
+        "nesting-too-deep", "the JSON document nests deeper than the parser allows",
+        "Send a flatter document.",
+    ),
+    _event(
+        "not-an-object", "the JSON document is not an object",
+        "Send an object, `{...}`; where a field is to hold one, there too.",
+    ),
+    _event(
+        "wrong-event-type", "the event belongs to another topic",
+        "Send each type of event to its own topic, and spell the type as the contract does.",
+    ),
+    _event("missing-field", "a required field is absent", "Send the field that is named."),
+    _event(
+        "wrong-type", "a field has another JSON type than the contract says",
+        "Send the field with the type of the contract: a number is not a text of digits.",
+    ),
+    _event(
+        "out-of-range", "a value lies outside the range the contract allows",
+        "Check the value of the field that is named, its unit first.",
+    ),
+    _event(
+        "not-finite", "a number is NaN or infinite",
+        "Send null where the contract allows it, or leave the field out, where a number is missing.",
+    ),
+    _event(
+        "bad-format", "a string does not have the form the contract asks for",
+        "Write the field in the form of the contract.",
+    ),
+    _event(
+        "bad-time", "a time is not RFC 3339 with an offset",
+        "Write times like 2013-12-01T12:00:00Z: with date, time and offset.",
+    ),
+    _event(
+        "invalid-field", "a field breaks another rule of the contract",
+        "Follow the rule that the message tells.",
+    ),
+    Reason(
+        "time-out-of-range", ("decode", "enrich"), "poison",
+        "a time is too far from the clock to be believed",
+        "Check the clock that the event's time comes from, and its unit and offset.",
+        "Compare the clocks of producer and brokers. Where such times are right, widen the use case's "
+        "`TimeBounds`.",
+        "Yes, once `TimeBounds` has been widened, or once a time that lay ahead is near.",
+    ),
+    # A decoder of the use case's own.
+    _use_case(
+        "decoder-error", "decode", "the decoder raised an exception",
+        "Check the event against its contract: the decoder may have met what it does not expect.",
+    ),
+    _use_case(
+        "not-an-event", "decode",
+        "the decoder gave something that is no stream_app.Event",
+    ),
+    _use_case(
+        "invalid-event", "decode",
+        "the decoder gave an event without an id or a time that can be used",
+        "Check id and time of the event: the decoder may have passed on what it found.",
+    ),
+    # Functions of the feature declaration.
+    _use_case(
+        "feature-error", "enrich", "a function of the feature declaration raised an exception",
+    ),
+    _use_case(
+        "invalid-key", "enrich", "the key of an entity is not a text that a store can keep",
+        "Check the field that the key is made of: it may be 4,096 characters long, in UTF-8.",
+    ),
+    _use_case("invalid-update", "enrich", "an update is not what its kind of state takes"),
+    _use_case("column-error", "enrich", "reading a column raised an exception"),
+    _use_case("apply-error", "enrich", "taking an update into a state raised an exception"),
+    _use_case(
+        "state-overflow", "enrich", "a state cannot hold what the update makes of it",
+        "Check the numbers of the event: one of them is beyond what a state can add up.",
+    ),
+    # The models.
+    Reason(
+        "model-error", ("score",), "",
+        "the model raised an exception",
+        _NOTHING,
+        "Look for the cause: score the record's features offline with this model version.",
+        _NEVER_A_LETTER, degrades=True,
+    ),
+    Reason(
+        "non-finite-score", ("score",), "",
+        "the model's output is NaN or infinite",
+        _NOTHING,
+        "Find the feature that the model cannot work with, and train a version that can.",
+        _NEVER_A_LETTER, degrades=True,
+    ),
+    Reason(
+        "state-rebuilding", ("enrich",), "",
+        "the state is being rebuilt from the log, so that the champion would read too little of it",
+        _NOTHING,
+        "Wait until `stream_app_rebuilding_partitions` is 0. If Redis lost data, find out why. "
+        '`while_rebuilding = "wait"` lets records wait instead.',
+        _NEVER_A_LETTER, degrades=True,
+    ),
+    Reason(
+        "unscorable", ("score",), "bug",
+        "neither the champion nor a fallback gave a finite answer",
+        _NOTHING,
+        "The message says what the champion did. Mend or replace the model, or declare a fallback that "
+        "answers for every event.",
+        "Yes, once a model can answer; its updates are in the state already and are not applied again.",
+    ),
+    Reason(
+        "fields-error", ("score",), "bug",
+        "making the answer of the model's outputs raised an exception",
+        _NOTHING, "Mend the function `fields` of the use case; the message names file and line.",
+        _MENDED, degrades=True,
+    ),
+    Reason(
+        "invalid-answer", ("score",), "bug",
+        "the answer breaks the contract of the predictions",
+        _NOTHING, "Mend the function `fields` of the use case, or the contract.",
+        _MENDED, degrades=True,
+    ),
+    # What goes out.
+    Reason(
+        "unencodable-answer", ("publish",), "bug",
+        "the answer cannot be written as JSON",
+        _NOTHING, "Mend the function `fields` of the use case; the message names the field.",
+        _MENDED,
+    ),
+    Reason(
+        "prediction-refused", ("publish",), "bug",
+        "the brokers refuse the prediction, also without headers and alone",
+        "Nothing, unless the event's key or id is very long.",
+        "Raise `max.message.bytes` of the predictions topic, or let `fields` answer less; give events "
+        "keys where the predictions topic is compacted.",
+        "Yes, once the topic takes the prediction.",
+    ),
+    # Found in a child process.
+    Reason(
+        "process-crash", ("decode", "enrich", "score"), "bug",
+        "the record ends the process that works on it",
+        "Check whether the event is unusually large or deep.",
+        "Run the record through the use case alone, and look for native code that crashes or takes all "
+        "memory.",
+        "Yes, once what crashed has been mended. Not before: the worker would be ended again.",
+    ),
+    Reason(
+        "process-hang", ("decode", "enrich", "score"), "bug",
+        "the record keeps the process that works on it for too long",
+        "Check whether the event is unusually large or deep.",
+        "Run the record through the use case alone, and look for what takes so long; "
+        "`work_deadline_seconds` is the limit.",
+        "Yes, once it is fast enough. Not before: the worker would stand still again.",
+    ),
+)  # fmt: skip
+
+#: Every reason of the worker by its code.
+REASONS: Final = {reason.code: reason for reason in _ALL}
 
 
 def label(reason: str) -> str:

@@ -13,6 +13,7 @@ from stream_app.audit import Report, Scope, audit
 from stream_app.config.settings import Settings
 from stream_app.features.events import InvalidEventError
 from stream_app.records.record_id import origin_of
+from stream_app.wire.prediction import source_headers
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
 from tests.integration.worker import Out, Sent
@@ -105,12 +106,7 @@ class Hand:
             self.bed.usecase.predictions_topic,
             json.dumps(value | fields).encode(),
             record.key if record else None,
-            headers=[
-                ("prediction-id", origin.encode()),
-                ("source-topic", self.topic.encode()),
-                ("source-partition", str(partition).encode()),
-                ("source-offset", str(offset).encode()),
-            ],
+            headers=source_headers(origin, self.topic, partition, offset),
         )
 
     def bury(self, offsets: Iterable[int], partition: int = 0, **how: Any) -> None:

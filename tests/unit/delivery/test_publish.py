@@ -347,10 +347,11 @@ def test_a_refused_timestamp_ends_the_worker(code: int) -> None:
         Publishing(brokers)(b"1")
 
 
-def test_a_refused_feature_row_is_dropped() -> None:
-    """Its prediction is out."""
+@pytest.mark.parametrize("kind", ["feature row", "shadow prediction"])
+def test_what_is_neither_a_prediction_nor_a_dead_letter_is_dropped_if_refused(kind: str) -> None:
+    """The prediction of the same record is out."""
     publish = Publishing(Brokers(rows=100))
-    row = Outgoing("rows", b"k", bytes(200), [], P, item(P, 0), "feature row")
+    row = Outgoing("rows", b"k", bytes(200), [], P, item(P, 0), kind)
     publish.batch(prediction(0, b"v"), row)
     assert publish.brokers.values() == [b"v"]
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from stream_app.features.events import (
-    REASONS,
     Event,
     InvalidEventError,
     JsonDecoder,
     Moment,
     _seconds,
 )
+from stream_app.wire.reasons import REASONS
 from tests.unit.features.builders import examples
 
 

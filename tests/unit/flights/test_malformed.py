@@ -10,7 +10,8 @@ import pytest
 from features.flights import usecase
 from features.flights.data.malformed import KINDS, malformed
 from features.flights.data.year import Record
-from stream_app.features.events import REASONS, InvalidEventError
+from stream_app.features.events import InvalidEventError
+from stream_app.wire.reasons import REASONS
 
 DECODERS = {topic.name: topic.decoder for topic in usecase.topics}
 MAX_VALUE_BYTES = 4096
