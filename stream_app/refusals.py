@@ -23,11 +23,11 @@ from stream_app.producing import Refused
 from stream_app.records import Failure, Headers, Outgoing
 from stream_app.seldom import Seldom
 
-__all__ = ["Refusals", "apart", "are_batches_too_large", "reason_to_wait"]
+__all__ = ["SIZE_CODES", "Refusals", "apart", "are_batches_too_large", "reason_to_wait"]
 
 log = get_logger(__name__)
 
-_SIZE: Final = frozenset(
+SIZE_CODES: Final = frozenset(
     {
         KafkaError.INVALID_MSG_SIZE,
         KafkaError.MSG_SIZE_TOO_LARGE,
@@ -48,7 +48,7 @@ def apart(refused: Refused) -> tuple[Refused, Refused]:
 
 def are_batches_too_large(blamed: Refused) -> bool:
     """Whether a record whose batch was refused for its size was taken when it came alone."""
-    return any(each.fits and error.code() in _SIZE for each, error in blamed)
+    return any(each.fits and error.code() in SIZE_CODES for each, error in blamed)
 
 
 def reason_to_wait(refused: Refused) -> ServiceAwayError:
@@ -85,7 +85,7 @@ class Refusals:
 
     def __call__(self, outgoing: Outgoing, error: KafkaError) -> Outgoing | None:
         """What to publish instead, if anything; raises `FatalError` where nothing is left to try."""
-        is_invalid = error.code() not in _SIZE
+        is_invalid = error.code() not in SIZE_CODES
         if is_invalid and outgoing.key is not None:
             # Not for want of a key in a compacted topic: its timestamp is the moment it was sent at.
             raise FatalError(self._clocks(outgoing))
@@ -135,7 +135,7 @@ class Refusals:
         )
 
     def _hopeless(self, outgoing: Outgoing, error: KafkaError) -> str:
-        if error.code() not in _SIZE:
+        if error.code() not in SIZE_CODES:
             return (
                 f"kafka refuses {_named(outgoing)}, which has no key: set cleanup.policy=delete for "
                 f"{outgoing.topic}; or {self._clocks(outgoing)}"
