@@ -17,7 +17,8 @@ can be another worker's only in a later generation than that of step 2, whose co
 
 A record that the brokers refuse would be refused for ever, and all others with it. So after such a
 refusal each record is tried alone once, in transactions that are aborted; what is refused alone is
-replaced (`refusals`), and then the transaction is made again.
+replaced (`refusals`), and then the transaction is made again. For a minute, what is refused of one
+record for its size is believed of those that are no smaller (`refused_sizes`).
 
 Redis is no part of the transaction: an aborted one leaves states written, and the fences in them
 keep a record that is read again from being counted twice.
@@ -32,11 +33,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from confluent_kafka import KafkaError
+
 from stream_app.delivery.refusals import Refusals, apart, reason_to_wait
+from stream_app.delivery.refused_sizes import RefusedSizes, length_of
 from stream_app.delivery.transaction import Transaction
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.bounded_calls import InTime
-from stream_app.kafka.errors import is_dropped_with_another
+from stream_app.kafka.errors import is_dropped_with_another, is_for_size
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
@@ -91,6 +95,7 @@ class TransactionStage:
         self._committed = committed
         self._look = look
         self._monotonic = monotonic
+        self._refused_sizes = RefusedSizes(monotonic)
         self._open: list[Batch] = []
         """Batches whose transaction is not committed."""
         self._is_doubtful = False
@@ -174,6 +179,8 @@ class TransactionStage:
             self._try_alone()
         transaction.begin()
         for batch in self._open[transaction.batches :]:
+            if self._refused_sizes:
+                batch.outgoing = [now for each in batch.outgoing for now in self._foreseen(each)]
             transaction.produce(batch.outgoing)
             transaction.batches += 1
         transaction.check_refused()
@@ -234,7 +241,8 @@ class TransactionStage:
         and with those refused, but not with both multiplied.
         """
         records = [each for batch in self._open for each in batch.outgoing]
-        untried = deque(each for each in records if not each.fits)
+        # The small ones first: what is refused then tells of the most others.
+        untried = deque(sorted((each for each in records if not each.fits), key=length_of))
         self._transaction.let_go_of_producer()
         instead: dict[int, Outgoing | None] = {}
         try:
@@ -266,10 +274,27 @@ class TransactionStage:
         else:
             self._dropped = 0
         for outgoing, error in blamed:
+            if is_for_size(error):
+                self._refused_sizes.add(outgoing)
             instead[id(outgoing)] = self._refusals(outgoing, error)
-        untried.extendleft(
-            each for each in reversed(list(_replaced(some, instead))) if not each.fits
-        )
+        again = [each for each in _replaced([*some, *untried], instead) if not each.fits]
+        if blamed and self._refused_sizes:
+            for each in again:
+                if (foreseen := self._foreseen(each)) != [each]:
+                    instead[id(each)] = next(iter(foreseen), None)
+            again = sorted(_replaced(again, instead), key=length_of)
+        untried.clear()
+        untried.extend(again)
+
+    def _foreseen(self, outgoing: Outgoing) -> list[Outgoing]:
+        """The record, or what is published instead where its size was refused of another one."""
+        now: Outgoing | None = outgoing
+        while now is not None and now in self._refused_sizes:
+            try:
+                now = self._refusals(now, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+            except FatalError:
+                break  # which is not to be believed: it is tried
+        return [] if now is None else [now]
 
     def _try_again_at_once(self, refused: Refused) -> None:
         """Raise why to wait, unless all that is told is that records were dropped with another one.

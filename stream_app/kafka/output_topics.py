@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from stream_app.errors import ConfigurationError, FatalError, RefusedError, ServiceAwayError
@@ -18,6 +18,8 @@ _LOOK_SECONDS: Final = 2.0
 """A look while the worker runs holds up what it does."""
 _NARROW_MILLISECONDS: Final = 60_000
 """Clocks of a company's machines may be so far apart, and a record may wait so long for its brokers."""
+_MARKER_MILLISECONDS: Final = 1_000
+"""A marker has the time of the coordinator, and is written by the partition's leader."""
 
 
 class OutputTopics:
@@ -31,8 +33,12 @@ class OutputTopics:
         dead_letters: str,
         feature_log: str | None,
         max_value_bytes: int,
+        transactional: bool = False,
     ) -> None:
-        """`max_value_bytes`: the largest value that is not dead-lettered for its size."""
+        """`max_value_bytes`: the largest value that is not dead-lettered for its size.
+
+        `transactional`: whether they are written to in transactions.
+        """
         self._brokers = brokers.within(_REQUEST_SECONDS)
         self._brokers_at_work = brokers.within(_LOOK_SECONDS)
         self._predictions = predictions
@@ -40,6 +46,7 @@ class OutputTopics:
         named = [predictions, dead_letters, *([feature_log] if feature_log else [])]
         self._topics = list(dict.fromkeys(named))
         self._max_value_bytes = max_value_bytes
+        self._transactional = transactional
         self._limits: dict[str, int] = {}
 
     def limit_bytes(self, topic: str) -> int | None:
@@ -60,7 +67,10 @@ class OutputTopics:
         self._check_settings(self._settings())
 
     def look(self) -> None:
-        """See whether the topics exist; raises what `errors.failure` says."""
+        """See whether the topics exist; raises what `errors.failure` says.
+
+        And whether a transaction in them can end; raises `ConfigurationError`.
+        """
         for topic in self._topics:
             try:
                 partitions = self._brokers_at_work.partitions(topic, f"writing to topic {topic}")
@@ -69,17 +79,38 @@ class OutputTopics:
                 raise
             if not partitions:
                 raise RefusedError("kafka", f"topic {topic} has no partitions")
+        if self._transactional:
+            self._look_at_ends()
 
-    def _settings(self) -> Mapping[str, Mapping[str, str]]:
-        """What is told of them. It is not needed: only brokers that are away are waited for."""
+    def _look_at_ends(self) -> None:
+        """Brokers hold the marker that ends a transaction against the topic's bounds of timestamps.
+
+        Where they refuse it they try for ever, and nothing is said but that the transaction is
+        being ended.
+        """
+        for topic, config in self._settings(logging.DEBUG).items():
+            for name, bound in _clock_bounds(config):
+                if bound < _MARKER_MILLISECONDS:
+                    raise ConfigurationError(
+                        f"topic {topic} has {name}={bound}: with so little the brokers refuse their "
+                        "own markers, and a transaction never ends (delivery = exactly_once); "
+                        f"set it to {_NARROW_MILLISECONDS} or more"
+                    )
+
+    def _settings(self, level: int = logging.INFO) -> Mapping[str, Mapping[str, str]]:
+        """What is told of them. It is not needed: only brokers that are away are waited for.
+
+        `level`: of the lines that say why nothing is told.
+        """
         try:
             told = self._brokers.settings(self._topics)
         except (RefusedError, FatalError) as error:
-            log.info("the settings of the topics out are not looked at: %s", error)
+            log.log(level, "the settings of the topics out are not looked at: %s", error)
             return {}
         for topic, settings in told.items():
             if settings is None:
-                log.info(
+                log.log(
+                    level,
                     "the settings of topic %s are not looked at: DescribeConfigs on it is missing",
                     topic,
                 )
@@ -120,11 +151,8 @@ class OutputTopics:
 
 
 def _look_at_clock(topic: str, config: Mapping[str, str]) -> None:
-    if config.get("message.timestamp.type") == "LogAppendTime":
-        return
-    for name in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
-        bound = _number(config, name)
-        if bound is not None and bound < _NARROW_MILLISECONDS:
+    for name, bound in _clock_bounds(config):
+        if bound < _NARROW_MILLISECONDS:
             log.warning(
                 "topic %s has %s=%d: a worker whose clock is further from the brokers' clocks, or "
                 "whose records waited longer for the brokers, ends",
@@ -132,6 +160,15 @@ def _look_at_clock(topic: str, config: Mapping[str, str]) -> None:
                 name,
                 bound,
             )
+
+
+def _clock_bounds(config: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    if config.get("message.timestamp.type") == "LogAppendTime":
+        return
+    for name in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
+        bound = _number(config, name)
+        if bound is not None:
+            yield name, bound
 
 
 def _number(config: Mapping[str, str], name: str) -> int | None:

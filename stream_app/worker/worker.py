@@ -159,6 +159,7 @@ class Worker:
             dead_letters=usecase.dead_letters_topic,
             feature_log=settings.feature_log_topic,
             max_value_bytes=settings.max_value_bytes,
+            transactional=settings.delivery == "exactly_once",
         )
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(

@@ -24,13 +24,16 @@ Topics = Callable[..., OutputTopics]
 def topics(kafka: Kafka) -> Topics:
     """A look at topics of these names."""
 
-    def make(predictions: str, dead_letters: str, feature_log: str | None = None) -> OutputTopics:
+    def make(
+        predictions: str, dead_letters: str, feature_log: str | None = None, **more: bool
+    ) -> OutputTopics:
         return OutputTopics(
             Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap})),
             predictions=predictions,
             dead_letters=dead_letters,
             feature_log=feature_log,
             max_value_bytes=100_000,
+            **more,
         )
 
     return make
@@ -93,6 +96,21 @@ def test_what_will_cost_something_is_warned_of(
         "message.timestamp.after.max.ms=1000",
     ):
         assert sentence in caplog.text
+
+
+@pytest.mark.parametrize("bound", ["before", "after"])
+def test_a_topic_that_refuses_markers_is_refused_for_transactions(
+    topics: Topics, topic_factory: TopicFactory, bound: str
+) -> None:
+    """At the start, and when it is set while the worker runs: a transaction there never ends."""
+    out = topic_factory("out", config={f"message.timestamp.{bound}.max.ms": "0"})
+    dead = topic_factory("dead")
+    topics(out, dead).look()
+    found = topics(out, dead, transactional=True)
+    for look in (found.check, found.look):
+        with pytest.raises(ConfigurationError, match=f"{out} has message.timestamp.{bound}.max.ms"):
+            look()
+    topics(dead, dead, transactional=True).look()
 
 
 def test_a_missing_topic_ends_the_worker_before_it_joins(bed: Bed) -> None:
