@@ -5,6 +5,8 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from features.stores import StateLostError
 from stream_app.enrich import HalfAppliedError
 from stream_app.metrics import Metrics
@@ -129,3 +131,28 @@ def test_where_states_are_half_updated_all_is_finished_forgotten_and_done_again(
 
     assert asyncio.run(compute()).items == one
     assert steps == ["enriched 1", "abandoned", "settled", "forgotten", "enriched 1", "scored"]
+
+
+def test_what_is_finished_after_the_worker_has_ended_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A delivery may take longer than the worker waits when it stops."""
+    let_go = threading.Event()
+
+    async def end_without_waiting() -> Pipeline:
+        pipeline = Pipeline(
+            SimpleNamespace(commit=SimpleNamespace(), recovery=SimpleNamespace()),  # type: ignore[arg-type]
+            Metrics(),
+            Watchdog(60.0),
+            depth=2,
+            on_finished=lambda _: None,
+            on_crash=lambda _: None,
+        )
+        late = pipeline._deliver_thread.submit(let_go.wait, 30.0)
+        late.add_done_callback(pipeline._on_loop(lambda _: None))
+        return pipeline
+
+    pipeline = asyncio.run(end_without_waiting())
+    let_go.set()
+    pipeline._deliver_thread.shutdown(wait=True)
+    assert caplog.records == []
