@@ -53,8 +53,11 @@ __all__ = ["TransactionStage"]
 
 log = logging.getLogger(__name__)
 
-_TRIED_AT_ONCE: Final = 64
+_TRIED_AT_ONCE: Final = 32
 """How many records are tried alone before it is seen whether one was refused."""
+_SHARE_OF_TIMEOUT: Final = 1 / 3
+"""After so much of its timeout nothing is added to a transaction that tries records: brokers abort one
+that lasts too long, and its producer is fenced as if another had taken its place."""
 _DROPPED_AT_MOST: Final = 8
 
 
@@ -91,6 +94,7 @@ class TransactionStage:
         self._refusals = refusals
         self._commit = commit
         self._interval = interval_seconds
+        self._trial_seconds = timeout_seconds * _SHARE_OF_TIMEOUT
         self._group_metadata = group_metadata
         self._committed = committed
         self._look = look
@@ -264,7 +268,8 @@ class TransactionStage:
         """Try records alone until one is refused; those tried in vain go back into `untried`."""
         transaction, some = self._transaction, list[Outgoing]()
         transaction.begin(alone=True)
-        while untried and not transaction.refused:
+        ends = self._monotonic() + self._trial_seconds
+        while untried and not transaction.refused and self._monotonic() < ends:
             some = [untried.popleft() for _ in range(min(_TRIED_AT_ONCE, len(untried)))]
             transaction.produce(some)
             transaction.wait_for_reports()

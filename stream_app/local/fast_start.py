@@ -8,7 +8,9 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -17,6 +19,8 @@ from .cache import cache_directory
 from .errors import LocalServiceError
 
 _log = logging.getLogger(__name__)
+
+_OUTDATED_SECONDS = 7 * 86_400.0
 
 
 def fast_start_options(java: Path, class_path: str, record: Callable[[Path], None]) -> list[str]:
@@ -41,10 +45,17 @@ def _make(cache: Path, record: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="recording-", dir=cache.parent) as scratch:
         recorded = Path(scratch) / cache.name
         record(recorded)
-        for outdated in cache.parent.glob("*.aot"):
-            outdated.unlink(missing_ok=True)
+        _remove_outdated(cache.parent)
         # In one step: another process that starts Kafka sees the whole file or none.
         recorded.replace(cache)
+
+
+def _remove_outdated(folder: Path) -> None:
+    """Remove what has not been made lately: younger ones may be those of other environments."""
+    for made in folder.glob("*.aot"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if time.time() - made.stat().st_mtime > _OUTDATED_SECONDS:
+                made.unlink()
 
 
 def _key(java: Path, class_path: str) -> str:

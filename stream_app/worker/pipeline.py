@@ -159,7 +159,8 @@ class Pipeline:
 
     def _on_loop(self, call: Callable[[Future[None]], None]) -> Callable[[Future[None]], None]:
         def schedule(done: Future[None]) -> None:
-            self._loop.call_soon_threadsafe(call, done)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(call, done)
 
         return schedule
 

@@ -28,7 +28,8 @@ _KEYLESS_ONE_IN = 50
 _BACKLOG_STEP_SECONDS = 5.0
 _BY_KEY = -1
 _METADATA_SECONDS = 20.0
-_WRITE_SECONDS = 30.0
+_WRITE_SECONDS = 120.0
+"""As long as a broker may take to come back on a slow machine."""
 _FULL_SECONDS = 20.0
 """A slow machine takes longer for a round; after this long it is spared most of the records."""
 _SPARED = 10
@@ -259,5 +260,6 @@ def encoded(event: dict[str, Any]) -> bytes:
 def _is_refusal(error: KafkaException | OSError) -> bool:
     """Whether the batch was surely not written."""
     if isinstance(error, KafkaException):
-        return error.args[0].code() in _REFUSED
+        code = error.args[0].code()
+        return code in _REFUSED or code < 0  # librdkafka's own: the leader was not found
     return isinstance(error, ConnectionRefusedError)

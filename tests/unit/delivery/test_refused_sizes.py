@@ -6,8 +6,8 @@ import pytest
 
 from stream_app.delivery.refused_sizes import RefusedSizes
 from stream_app.records.batch import Outgoing
-from tests.unit.stream_app.builders import item, partition
-from tests.unit.stream_app.test_transactions import Scene
+from tests.unit.builders import item, partition
+from tests.unit.delivery.test_transactions import Scene
 
 P = partition(0)
 

@@ -431,6 +431,29 @@ def test_many_refused_records_cost_what_they_are_and_no_more() -> None:
     assert scene.log.calls.count("abort") <= 500 + 5
 
 
+def test_records_are_tried_alone_in_transactions_that_end_before_brokers_abort_them() -> None:
+    """Slow brokers take some tens of milliseconds for each, and there may be hundreds."""
+    scene = Scene(timeout_seconds=5.0)
+    scene.log.limits["out"] = 1_000
+    open_since, lasted = [0.0], list[float]()
+
+    def begin(self: Producer) -> None:
+        open_since[0] = scene.now
+        Producer.begin_transaction(self)
+
+    def answer(self: Producer, topic: str, size: int, batch: list[Any]) -> None:
+        scene.now += 0.05
+        lasted.append(scene.now - open_since[0])
+        Producer._answer(self, topic, size, batch)
+
+    slow = type("Slow", (Producer,), {"begin_transaction": begin, "_answer": answer})
+    scene.stage._producers.alone = lambda: slow(scene.log, alone=True)  # type: ignore[method-assign]
+    scene.stage(outgoing(*[b"x" * 100] * 400, b"y" * 2_000))
+    scene.stage.flush()
+    assert len(scene.log.values) == 401  # the last one is a dead letter
+    assert max(lasted) < 5.0
+
+
 def test_a_letter_that_can_lose_nothing_more_ends_the_worker() -> None:
     """It does not go round for ever."""
     scene = Scene()

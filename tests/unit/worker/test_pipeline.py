@@ -1,6 +1,8 @@
 """The order of publication, state and commit, on the real pipeline over topics in memory."""
 
+import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +15,11 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.stores import MemoryStore, Progress, StateLostError, StateWrite
 from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
-from stream_app.records.batch import Outgoing
+from stream_app.observer.observer import Observer
+from stream_app.records.batch import Batch, Outgoing
 from stream_app.testing import MemoryTopics, Rehearsal
 from stream_app.testing.topics import Place
+from stream_app.worker.pipeline import Pipeline
 from tests.usecases import mistaken
 from tests.usecases.regression import events, topic_of, train, usecase
 
@@ -207,3 +211,21 @@ def test_half_updated_states_are_forgotten_and_the_same_records_done_again(
     assert len(topics.predictions) == 58
     finished = [(i.record.partition, i.offset) for one in worker.finished for i in one.items]
     assert len(finished) == len(set(finished)) == 120
+
+
+def test_what_is_finished_after_the_worker_has_ended_leaves_no_traceback(
+    models: list[Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A delivery may take longer than the worker waits when it stops."""
+    let_go = threading.Event()
+    worker = rehearse(Topics(), Store(), models)
+
+    async def end_without_waiting() -> None:
+        pipeline = Pipeline(worker._stages, worker._deliver_thread, Observer(), depth=2)
+        late = worker._deliver_thread.submit(lambda _: bool(let_go.wait(30.0)), Batch(1, []))
+        late.add_done_callback(pipeline._on_loop(lambda _: None))
+
+    asyncio.run(end_without_waiting())
+    let_go.set()
+    worker._deliver_thread._thread.shutdown(wait=True)
+    assert caplog.records == []
