@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from stream_app.predictor.decode import Decode
+from stream_app.records.log_fields import about
 from stream_app.records.records import Failure, Item, Partition, Record
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
@@ -74,6 +75,7 @@ class CrashIsolation:
                 starts.found,
                 starts.start,
                 tried if self._is_tried(partition) else "",
+                extra=about(partition, starts.start),
             )
 
     def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
@@ -95,7 +97,11 @@ class CrashIsolation:
         for partition, reached in list(self._suspects.items()):
             if partition.revoked or reached >= partition.starts.until:
                 del self._suspects[partition]
-                log.info("%s: past the records that earlier starts may have died of", partition)
+                log.info(
+                    "%s: past the records that earlier starts may have died of",
+                    partition,
+                    extra=about(partition, reached),
+                )
         if not any(map(self._is_tried, self._suspects)):
             self._attempt.close()
 
@@ -119,6 +125,7 @@ class CrashIsolation:
                 record.offset,
                 failure.stage,
                 failure.message,
+                extra=about(partition, record.offset),
             )
         return failure
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
+from stream_app.records.log_fields import about
 from stream_app.records.records import Failure, Record
 from stream_app.waiting.retry import Patience
 
@@ -105,6 +106,7 @@ class Trial:
                 "%s %d is not blamed: twice the child that tried it %s, and had taken no memory to "
                 "speak of; the worker itself takes it now",
                 record.partition, record.offset, death.how,
+                extra=about(record.partition, record.offset),
             )  # fmt: skip
             return None
         message = f"tried alone in a child process, it {death.how}"
@@ -146,7 +148,13 @@ class Trial:
             raise RefusedError("redis", end.detail)
         if end.what == "failed":
             # The worker meets the same, and says it as what it is.
-            log.warning("%s %d could not be tried: %s", partition, record.offset, end.detail)
+            log.warning(
+                "%s %d could not be tried: %s",
+                partition,
+                record.offset,
+                end.detail,
+                extra=about(partition, record.offset),
+            )
         return None
 
     def _start(self) -> Connection | None:

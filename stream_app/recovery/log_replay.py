@@ -23,6 +23,7 @@ from stream_app.kafka.errors import failure
 from stream_app.kafka.slices import messages
 from stream_app.predictor.decode import Decode
 from stream_app.predictor.enrich import EnrichStage
+from stream_app.records.log_fields import about
 from stream_app.records.records import Batch, Partition, Record
 from stream_app.state.stage import StateStage
 
@@ -266,6 +267,7 @@ class Rebuild:
         log.error(
             "gone by retention: the state lacks offsets %d to %d of %s",
             goal.at, min(low, goal.target) - 1, partition,
+            extra=about(partition, goal.at),
         )  # fmt: skip
         with self._changed:
             partition.log_start = low
@@ -293,7 +295,7 @@ def _tell(error: KafkaError, partition: Partition) -> None:
     failed = failure(error, f"reading {partition} again for its state")
     if not isinstance(failed, ServiceAwayError):
         raise failed
-    log.warning("while the state is rebuilt: %s", failed)
+    log.warning("while the state is rebuilt: %s", failed, extra=about(partition))
 
 
 def _check_ends(behind: Mapping[Partition, _Goal]) -> None:

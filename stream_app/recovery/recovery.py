@@ -23,6 +23,7 @@ from typing import Literal
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.log_fields import about
 from stream_app.records.records import Partition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
@@ -183,6 +184,7 @@ class Recovery:
                 log.error(
                     "gone by retention: the state lacks offsets %d to %d of %s",
                     start, partition.log_start - 1, partition,
+                    extra=about(partition, start),
                 )  # fmt: skip
             start = max(start, partition.log_start)
             if start < position:

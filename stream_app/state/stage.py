@@ -27,6 +27,7 @@ from stream_app.features.states import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, StateUnreadableError, unique_versions
 from stream_app.features.stores.fences import prune_fences
+from stream_app.records.log_fields import about
 from stream_app.records.records import Batch, Item, Partition
 from stream_app.state.store_errors import ask
 from stream_app.text.foreign import bounded
@@ -256,6 +257,7 @@ class StateStage:
                     "%s %d: another worker changed a state meanwhile, which cannot take this "
                     "record's update, though what came of it is published: %s",
                     item.record.partition, item.offset, item.error,
+                    extra=about(item.record.partition, item.offset),
                 )  # fmt: skip
                 item.error = None  # with its traceback, which holds the batch
         return self._next_writes(lost, tables)

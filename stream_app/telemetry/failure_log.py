@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from stream_app.records.log_fields import about
 from stream_app.records.records import Failure, Item, Partition
 from stream_app.text.foreign import bounded
 from stream_app.wire.reasons import label
@@ -113,6 +114,7 @@ class FailureLog:
             "dead letter: %s %d, stage %s, reason %s (%s): %s%s",
             told.partition, told.offset, failure.stage, bounded(failure.reason),
             failure.disposition, bounded(failure.message, 500), more,
+            extra=about(told.partition, told.offset),
         )  # fmt: skip
 
     def _look_for_a_run(self, now: float) -> None:
@@ -128,4 +130,5 @@ class FailureLog:
             "are; most of them (%d) at stage %s for %s, in %s: see the lines about dead letters for "
             "the function and line, mend it, and process the dead letters again",
             bugs, self._records, most, stage, reason, topic,
+            extra={"topic": topic},
         )  # fmt: skip

@@ -53,7 +53,9 @@ class Absences:
             if waiting and wait is None:
                 self._waits[service] = _Wait(self._clock(), {thread}, why, {why})
                 self._on_change(service, True, why)
-                log.warning("waiting for %s%s", service, f": {why}" if why else "")
+                log.warning(
+                    "waiting for %s%s", service, f": {why}" if why else "", extra=_about(service)
+                )
             elif wait is not None and waiting:
                 wait.threads.add(thread)
                 if why and why != wait.why:
@@ -62,7 +64,7 @@ class Absences:
                 if why not in wait.reasons and len(wait.reasons) < _REASONS:
                     # At first it is a connection that broke; why there is no new one comes later.
                     wait.reasons.add(why)
-                    log.warning("%s is still away: %s", service, why)
+                    log.warning("%s is still away: %s", service, why, extra=_about(service))
             elif wait is not None:
                 self._end(service, wait, {thread}, why)
 
@@ -81,4 +83,10 @@ class Absences:
             del self._waits[service]
             self._on_change(service, False, "")
             seconds = self._clock() - wait.since
-            log.info("%s is %s after %.1f s", service, why or "back", seconds)
+            log.info(
+                "%s is %s after %.1f s", service, why or "back", seconds, extra=_about(service)
+            )
+
+
+def _about(service: str) -> dict[str, str]:
+    return {"service": service}

@@ -30,7 +30,7 @@ from stream_app.predictor.score import ScoreStage
 from stream_app.records.records import Batch, Partition, Record
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
-from stream_app.telemetry.logs import configure_logging
+from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 from stream_app.worker.assembly import decode_stage
@@ -116,7 +116,9 @@ def main(descriptor: int) -> None:
 
         settings: Settings = connection.recv()
         configure_logging("ERROR", settings.log_format, settings.secrets())
-        stages = _Stages(settings, load_usecase(settings.usecase or ""), say)
+        usecase = load_usecase(settings.usecase or "")
+        name_application(settings.application or usecase.name)
+        stages = _Stages(settings, usecase, say)
         say("ready")
         while connection.poll(_IDLE_SECONDS):
             given = Given(*connection.recv())

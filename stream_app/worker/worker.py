@@ -39,6 +39,7 @@ from stream_app.kafka.topic_ids import Sources
 from stream_app.models import Model, load_models
 from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
+from stream_app.records.log_fields import about
 from stream_app.records.records import Chunk, Partition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
@@ -445,4 +446,8 @@ class Worker:
 
     def _gave_up(self, partition: Partition) -> None:
         self.metrics.alignment_gave_up()
-        log.warning("%s delivers nothing; going on without it until it does", partition)
+        log.warning(
+            "%s delivers nothing; going on without it until it does",
+            partition,
+            extra=about(partition),
+        )

@@ -13,6 +13,7 @@ from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.log_fields import about_all
 from stream_app.records.records import Chunk, Partition
 from stream_app.telemetry.metrics import Metrics
 
@@ -115,7 +116,7 @@ class Assignment:
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._metrics.rebalance("assigned", len(partitions))
-        log.info("assigned %s", _names(partitions))
+        log.info("assigned %s", _names(partitions), extra=_fields(partitions))
         places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
         self._rebalancing.assign(consumer, places)
         self._positions.compare_logs(consumer, taken)
@@ -133,7 +134,10 @@ class Assignment:
         self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
-            "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
+            "gave up %s%s",
+            _names(partitions),
+            "" if finished else "; some work was unfinished",
+            extra=_fields(partitions),
         )
         self._rebalancing.unassign(consumer, partitions)
 
@@ -142,7 +146,11 @@ class Assignment:
         leaving = self._leaving(partitions)
         self._forget(leaving)
         self._metrics.rebalance("lost", len(leaving))
-        log.warning("lost %s: the group went on without this worker", _names(partitions))
+        log.warning(
+            "lost %s: the group went on without this worker",
+            _names(partitions),
+            extra=_fields(partitions),
+        )
         self._rebalancing.unassign(consumer, partitions)
 
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
@@ -209,6 +217,10 @@ def generation(consumer: Consumer) -> Any | None:
     # In this order: whoever holds partitions gets no other id before they are told to be lost.
     metadata = consumer.consumer_group_metadata()
     return metadata if consumer.memberid() else None
+
+
+def _fields(partitions: Sequence[TopicPartition]) -> dict[str, Any]:
+    return about_all(sorted((tp.topic, tp.partition) for tp in partitions))
 
 
 def _names(partitions: Sequence[TopicPartition]) -> str:

@@ -12,6 +12,7 @@ from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.errors import failure
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.records.log_fields import about_all
 from stream_app.records.records import Partition
 from stream_app.telemetry.metrics import Metrics
 from stream_app.text.foreign import bounded
@@ -104,7 +105,11 @@ class OffsetCommits:
         # The records behind these offsets are published and written: should they be read again,
         # they are recognised. Until then the offsets are tried again.
         self._metrics.commit_failures()
-        log.warning("offsets were not committed: %s", error.str())
+        log.warning(
+            "offsets were not committed: %s",
+            error.str(),
+            extra=about_all((partition.topic, partition.number) for partition in offsets),
+        )
         for partition, offset in offsets.items():
             self._commit.give_back(partition, offset)
         # Raised by the next call: this one may be librdkafka's.
