@@ -15,7 +15,7 @@ from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.cli.times import Time
 from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
-from stream_app.telemetry.logs import configure_logging
+from stream_app.telemetry.logs import configure_logging, name_application
 
 __all__ = ["command"]
 
@@ -120,13 +120,15 @@ def command(
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
     configure_logging("WARNING", settings.log_format, settings.secrets())
+    chosen = chosen_usecase(settings)
+    name_application(settings.application or chosen.name)
     if exactly_once is None:
         exactly_once = settings.delivery == "exactly_once"
     try:
         with Bar() as bar:
             report = audit(
                 settings,
-                chosen_usecase(settings),
+                chosen,
                 scope,
                 recompute_state=recompute,
                 doubles_fail=exactly_once,

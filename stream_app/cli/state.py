@@ -11,7 +11,7 @@ from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.cli.times import Time
 from stream_app.config.settings import Settings
 from stream_app.errors import FatalError
-from stream_app.telemetry.logs import configure_logging
+from stream_app.telemetry.logs import configure_logging, name_application
 
 __all__ = ["command"]
 
@@ -45,11 +45,13 @@ def rebuild(usecase: str | None, since: float | None) -> None:
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
     configure_logging("WARNING", settings.log_format, settings.secrets())
+    chosen = chosen_usecase(settings)
+    name_application(settings.application or chosen.name)
     try:
         with Bar() as bar:
             done = rebuild_state(
                 settings,
-                chosen_usecase(settings),
+                chosen,
                 since=since,
                 progress=lambda read, total: bar("rebuild", read, total),
             )

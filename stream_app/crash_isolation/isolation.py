@@ -17,6 +17,7 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.predictor.decode import Decode
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 
@@ -80,6 +81,7 @@ class CrashIsolation:
                 starts.found,
                 starts.start,
                 tried if self._is_tried(partition) else "",
+                extra=about(partition, starts.start),
             )
 
     def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
@@ -101,7 +103,11 @@ class CrashIsolation:
         for partition, reached in list(self._suspects.items()):
             if self._commit.is_revoked(partition) or reached >= partition.starts.until:
                 del self._suspects[partition]
-                log.info("%s: past the records that earlier starts may have died of", partition)
+                log.info(
+                    "%s: past the records that earlier starts may have died of",
+                    partition,
+                    extra=about(partition, reached),
+                )
         if not any(map(self._is_tried, self._suspects)):
             self._attempt.close()
 
@@ -125,6 +131,7 @@ class CrashIsolation:
                 record.offset,
                 failure.stage,
                 failure.message,
+                extra=about(partition, record.offset),
             )
         return failure
 

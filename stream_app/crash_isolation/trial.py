@@ -18,6 +18,7 @@ from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
 from stream_app.observer.events import Progress
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.waiting.retry import Patience
@@ -117,6 +118,7 @@ class Trial:
                 "%s %d is not blamed: twice the child that tried it %s, and had taken no memory to "
                 "speak of; the worker itself takes it now",
                 record.partition, record.offset, death.how,
+                extra=about(record.partition, record.offset),
             )  # fmt: skip
             return None
         message = f"tried alone in a child process, it {death.how}"
@@ -158,7 +160,13 @@ class Trial:
             raise RefusedError("redis", end.detail)
         if end.what == "failed":
             # The worker meets the same, and says it as what it is.
-            log.warning("%s %d could not be tried: %s", partition, record.offset, end.detail)
+            log.warning(
+                "%s %d could not be tried: %s",
+                partition,
+                record.offset,
+                end.detail,
+                extra=about(partition, record.offset),
+            )
         return None
 
     def _start(self) -> Connection | None:

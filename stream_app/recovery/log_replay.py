@@ -23,6 +23,7 @@ from stream_app.kafka.log_reader import LogReader, NoRecord, reading_properties
 from stream_app.observer.events import RecordsRebuilt
 from stream_app.observer.observer import Observer
 from stream_app.predictor.predictor import Predictor
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 from stream_app.records.record import Record
@@ -188,6 +189,7 @@ class Rebuild:
                 log.error(
                     "gone by retention: the state lacks offsets %d to %d of %s",
                     first, end - 1, partition,
+                    extra=about(partition, first),
                 )  # fmt: skip
                 removed[partition] = end
                 continue
@@ -240,7 +242,7 @@ def _tell(error: KafkaError, partition: PartitionId | None, _offset: int) -> Non
     failed = failure(error, f"reading {partition} again for its state")
     if not isinstance(failed, ServiceAwayError):
         raise failed
-    log.warning("while the state is rebuilt: %s", failed)
+    log.warning("while the state is rebuilt: %s", failed, extra=about(partition))
 
 
 def _check_ends(behind: Mapping[Partition, _Goal]) -> None:

@@ -25,6 +25,7 @@ from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import CommitStage, Settle
 from stream_app.observer.events import PartitionsRebuilding, WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
@@ -187,6 +188,7 @@ class Recovery:
                 log.error(
                     "gone by retention: the state lacks offsets %d to %d of %s",
                     start, partition.log_start - 1, partition,
+                    extra=about(partition, start),
                 )  # fmt: skip
             start = max(start, partition.log_start)
             if start < position:

@@ -30,6 +30,7 @@ from stream_app.observer.events import StateConflicts, StoreAsked
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.state.fencing import FencingByPartition
 from stream_app.state.store_errors import ask
@@ -249,6 +250,7 @@ class StateStage:
                     "%s %d: another worker changed a state meanwhile, which cannot take this "
                     "record's update, though what came of it is published: %s",
                     item.record.partition, item.offset, item.error,
+                    extra=about(item.record.partition, item.offset),
                 )  # fmt: skip
                 item.error = None  # with its traceback, which holds the batch
         return self._next_writes(lost, tables)

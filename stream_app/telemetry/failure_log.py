@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from stream_app.observer.events import BatchFinished
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.text.foreign import bounded
 from stream_app.wire.reasons import label
@@ -116,6 +117,7 @@ class FailureLog:
             "dead letter: %s %d, stage %s, reason %s (%s): %s%s",
             told.partition, told.offset, failure.stage, bounded(failure.reason),
             failure.disposition, bounded(failure.message, 500), more,
+            extra=about(told.partition, told.offset),
         )  # fmt: skip
 
     def _look_for_a_run(self, now: float) -> None:
@@ -131,4 +133,5 @@ class FailureLog:
             "are; most of them (%d) at stage %s for %s, in %s: see the lines about dead letters for "
             "the function and line, mend it, and process the dead letters again",
             bugs, self._records, most, stage, reason, topic,
+            extra={"topic": topic},
         )  # fmt: skip

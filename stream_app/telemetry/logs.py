@@ -1,6 +1,9 @@
 """Logging: one line a message, on stderr, with the time in UTC. Payloads are never logged.
 
-What is given as ``extra={...}`` becomes fields: ``name=value`` in text, members in JSON.
+What is given as ``extra={...}`` becomes fields: ``name=value`` in text, members in JSON. Every line
+has the field `application` once it is known; what is about a record or a partition has `topic`,
+`partition` and `offset` (see `records.log_fields`), what is about several has `partitions`, and what
+is about a wait has `service`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "name_application"]
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
@@ -41,6 +44,13 @@ def configure_logging(
     logging.getLogger("librdkafka").addFilter(Repeats(seconds=10.0))
     for chatty in ("faust", "mode"):
         logging.getLogger(chatty).setLevel(level if level != "INFO" else "WARNING")
+
+
+def name_application(application: str) -> None:
+    """Say in each line from now on which application it is of."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler):
+            handler.application = application
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -82,9 +92,12 @@ class _Handler(logging.StreamHandler[TextIO]):
         told = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
         quoted = {json.dumps(secret)[1:-1] for secret in told}
         self._secrets = sorted(told | quoted, key=len, reverse=True)
+        self.application: str | None = None
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the whole text of a message."""
+        if self.application is not None:
+            vars(record).setdefault("application", self.application)
         text = super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, "********")
@@ -94,13 +107,17 @@ class _Handler(logging.StreamHandler[TextIO]):
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return ``TIME LEVEL LOGGER MESSAGE name=value``, and a traceback on lines of its own."""
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={_text(value)}" for name, value in _fields(record).items())
         line = f"{_time(record)} {record.levelname:<7} {record.name} {record.getMessage()}{fields}"
         # A name out of a record must not be able to forge a line of the log.
         line = line.replace("\r", "\\r").replace("\n", "\\n")
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class _JsonFormatter(logging.Formatter):

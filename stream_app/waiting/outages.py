@@ -60,7 +60,9 @@ class Absences:
             if known is None:
                 self._waits[service] = _Wait(self._clock(), {thread}, why, {why})
                 self._observer.tell(OutageBegan(service, why))
-                log.warning("waiting for %s%s", service, f": {why}" if why else "")
+                log.warning(
+                    "waiting for %s%s", service, f": {why}" if why else "", extra=_about(service)
+                )
                 return
             known.threads.add(thread)
             if why and why != known.why:
@@ -69,7 +71,7 @@ class Absences:
             if why not in known.reasons and len(known.reasons) < _REASONS:
                 # At first it is a connection that broke; why there is no new one comes later.
                 known.reasons.add(why)
-                log.warning("%s is still away: %s", service, why)
+                log.warning("%s is still away: %s", service, why, extra=_about(service))
 
     def ended(self, wait: WaitingEnded) -> None:
         """The calling thread does not wait for a service any more."""
@@ -94,4 +96,8 @@ class Absences:
             del self._waits[service]
             self._observer.tell(OutageEnded(service))
             seconds = self._clock() - wait.since
-            log.info("%s is %s after %.1f s", service, outcome, seconds)
+            log.info("%s is %s after %.1f s", service, outcome, seconds, extra=_about(service))
+
+
+def _about(service: str) -> dict[str, str]:
+    return {"service": service}

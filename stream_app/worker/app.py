@@ -15,7 +15,7 @@ from stream_app.config.settings import Settings
 from stream_app.config.usecase import chosen_usecase
 from stream_app.errors import ConfigurationError, FatalError, RestartError, StoppingError
 from stream_app.features.usecase import UseCase
-from stream_app.telemetry.logs import configure_logging
+from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.worker.process import Process
 from stream_app.worker.worker import Worker
 
@@ -107,6 +107,7 @@ class StreamApp(faust.App):  # type: ignore[misc]
 
 def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
     """Build the worker and its Faust app; raises `ConfigurationError`."""
+    name_application(settings.application or usecase.name)
     worker = Worker(settings, usecase)
     app = StreamApp(
         worker.application,

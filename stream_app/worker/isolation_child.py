@@ -29,7 +29,7 @@ from stream_app.predictor.assembly import make_predictor
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
-from stream_app.telemetry.logs import configure_logging
+from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 
@@ -103,7 +103,9 @@ def main(descriptor: int) -> None:
 
         settings: Settings = connection.recv()
         configure_logging("ERROR", settings.log_format, settings.secrets())
-        trial = _Trial(settings, load_usecase(settings.usecase or ""), say)
+        usecase = load_usecase(settings.usecase or "")
+        name_application(settings.application or usecase.name)
+        trial = _Trial(settings, usecase, say)
         say("ready")
         while connection.poll(_IDLE_SECONDS):
             given = Given(*connection.recv())

@@ -33,6 +33,7 @@ from stream_app.observer.events import (
     WaitingEnded,
 )
 from stream_app.observer.observer import Listener, on
+from stream_app.records.log_fields import about
 from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
@@ -119,7 +120,11 @@ def log_listeners(failures: FailureLog, outages: Absences) -> list[Listener]:
 
 
 def _log_partition_given_up(it: AlignmentGaveUp) -> None:
-    log.warning("%s delivers nothing; going on without it until it does", it.partition)
+    log.warning(
+        "%s delivers nothing; going on without it until it does",
+        it.partition,
+        extra=about(it.partition),
+    )
 
 
 def outage_listeners(metrics: Metrics, health: Health, causes: ConnectionCauses) -> list[Listener]:

@@ -16,6 +16,7 @@ from stream_app.kafka.offset_tracker import CommitStage, Settle
 from stream_app.observer.events import Rebalanced
 from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
+from stream_app.records.log_fields import about_all
 from stream_app.records.partition import Partition
 
 __all__ = ["Assignment", "generation"]
@@ -124,7 +125,7 @@ class Assignment:
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._observer.tell(Rebalanced("assigned", len(partitions)))
-        log.info("assigned %s", _names(partitions))
+        log.info("assigned %s", _names(partitions), extra=_fields(partitions))
         places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
         self._rebalancing.assign(consumer, places)
         self._positions.compare_logs(consumer, taken)
@@ -142,7 +143,10 @@ class Assignment:
         self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
-            "gave up %s%s", _names(partitions), "" if finished else "; some work was unfinished"
+            "gave up %s%s",
+            _names(partitions),
+            "" if finished else "; some work was unfinished",
+            extra=_fields(partitions),
         )
         self._rebalancing.unassign(consumer, partitions)
 
@@ -151,7 +155,11 @@ class Assignment:
         leaving = self._leaving(partitions)
         self._forget(leaving)
         self._observer.tell(Rebalanced("lost", len(leaving)))
-        log.warning("lost %s: the group went on without this worker", _names(partitions))
+        log.warning(
+            "lost %s: the group went on without this worker",
+            _names(partitions),
+            extra=_fields(partitions),
+        )
         self._rebalancing.unassign(consumer, partitions)
 
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
@@ -218,6 +226,10 @@ def generation(consumer: Consumer) -> Any | None:
     # In this order: whoever holds partitions gets no other id before they are told to be lost.
     metadata = consumer.consumer_group_metadata()
     return metadata if consumer.memberid() else None
+
+
+def _fields(partitions: Sequence[TopicPartition]) -> dict[str, Any]:
+    return about_all(sorted((tp.topic, tp.partition) for tp in partitions))
 
 
 def _names(partitions: Sequence[TopicPartition]) -> str:

@@ -14,6 +14,7 @@ from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.observer.events import CommitAnswered, CommitFailed
 from stream_app.observer.observer import Observer
+from stream_app.records.log_fields import about_all
 from stream_app.records.partition import Partition
 from stream_app.text.foreign import bounded
 
@@ -105,7 +106,11 @@ class OffsetCommits:
         # The records behind these offsets are published and written: should they be read again,
         # they are recognised. Until then the offsets are tried again.
         self._observer.tell(CommitFailed(error.str()))
-        log.warning("offsets were not committed: %s", error.str())
+        log.warning(
+            "offsets were not committed: %s",
+            error.str(),
+            extra=about_all((partition.topic, partition.number) for partition in offsets),
+        )
         for partition, offset in offsets.items():
             self._commit.give_back(partition, offset)
         # Raised by the next call: this one may be librdkafka's.

@@ -30,6 +30,7 @@ from stream_app.kafka.topic_ids import Sources
 from stream_app.observer.events import RecordsGone, RecordsSkipped
 from stream_app.observer.observer import Observer
 from stream_app.records.leader_epochs import UNKNOWN
+from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 from stream_app.text.foreign import bounded
@@ -126,6 +127,7 @@ class StartPositions:
                 log.warning(
                     "%s is another topic than the one whose offset %d was committed: it starts "
                     "at its beginning", partition, place.offset,
+                    extra=about(partition, place.offset),
                 )  # fmt: skip
                 _begin_anew(partition, partition.log_start)
                 continue
@@ -146,6 +148,7 @@ class StartPositions:
                 log.warning(
                     "gone by retention: %s begins at offset %d, and the group with it; what was "
                     "before was deleted before the group read it", partition, partition.start,
+                    extra=about(partition, partition.start),
                 )  # fmt: skip
 
     def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
@@ -223,7 +226,12 @@ class StartPositions:
             raise FatalError(
                 f"{sentence}. on_gone = continue goes on at offset {partition.log_start}."
             )
-        log.error("%s; going on at offset %d", sentence, partition.log_start)
+        log.error(
+            "%s; going on at offset %d",
+            sentence,
+            partition.log_start,
+            extra=about(partition, position),
+        )
         return partition.log_start
 
     def _look_at_log(self, partitions: Sequence[Partition]) -> None:

@@ -51,4 +51,3 @@ def test_many_refused_records_cost_a_few_transactions(batch_records: int) -> Non
     scene.stage.flush()
     assert len(scene.log.values) == 400
     assert scene.log.calls.count("abort") <= 6
-    P.revoked = P.ended = False

@@ -4,12 +4,20 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
+from unittest.mock import Mock
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from stream_app.config.settings import Settings
-from stream_app.telemetry.logs import configure_logging
+from stream_app.kafka.consumer.assignment import Assignment
+from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.telemetry.failure_log import FailureLog
+from stream_app.telemetry.logs import configure_logging, name_application
+from stream_app.telemetry.metrics import Metrics
+from stream_app.waiting.outages import Absences
+from tests.unit.builders import failed, partition
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +82,87 @@ def test_a_secret_that_somebody_quotes_is_masked(
     said = capsys.readouterr().err
     assert "hunter" not in said
     assert "failed: ********kafkaclient********" in said
+
+
+def dead_letter() -> None:
+    """A record that failed is told."""
+    FailureLog()(1, [failed(partition(3, "payments"), 411)])
+
+
+def assignment() -> None:
+    """Partitions are taken, and lost."""
+    held = Assignment(
+        ["orders", "payments"],
+        rebalancing=Mock(),
+        beside_transactions=True,
+        positions=Mock(),
+        commit=CommitStage(),
+        metrics=Metrics(),
+        revoke_seconds=lambda: 0.0,
+        in_order=lambda: True,
+        on_found=lambda _: None,
+        refusal_seconds=30.0,
+    )
+    taken = [
+        TopicPartition("payments", 1),
+        TopicPartition("orders", 10),
+        TopicPartition("orders", 2),
+    ]
+    held.on_assign(Mock(**{"commit.return_value": None}), taken)
+    held.on_lost(Mock(), taken)
+
+
+def waiting() -> None:
+    """A service is waited for until it is back."""
+    absences = Absences(on_change=lambda *_: None)
+    for away in (True, False):
+        absences("redis", away, "refused" if away else "")
+
+
+PARTITIONS = {"partitions": ["orders[2]", "orders[10]", "payments[1]"]}
+
+
+@pytest.mark.parametrize(
+    ("say", "expected"),
+    [
+        (dead_letter, [{"topic": "payments", "partition": 3, "offset": 411}]),
+        (assignment, [PARTITIONS, PARTITIONS]),
+        (waiting, [{"service": "redis"}, {"service": "redis"}]),
+    ],
+)
+def test_what_a_line_is_about_is_in_its_fields(
+    say: Any, expected: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever collects the log asks it for a partition, and need not take sentences apart."""
+    configure_logging("INFO", "json")
+    name_application("flights")
+    say()
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    standard = {"time", "level", "logger", "message"}
+    fields = [{name: each[name] for name in each.keys() - standard} for each in told]
+    assert fields == [{"application": "flights", **each} for each in expected]
+
+
+def test_fields_stand_behind_the_sentence_in_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the same names as in JSON."""
+    configure_logging("INFO", "text")
+    name_application("flights")
+    dead_letter()
+    assignment()
+    first, second, _ = capsys.readouterr().err.splitlines()
+    assert first.endswith(" topic=payments partition=3 offset=411 application=flights")
+    assert second.endswith(" partitions=orders[2],orders[10],payments[1] application=flights")
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_line_of_a_library_names_the_application_as_well(
+    style: Literal["text", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several applications send their lines to one place; before its name is known, it has none."""
+    configure_logging("INFO", style)
+    logging.getLogger("library").warning("early")
+    name_application("flights")
+    logging.getLogger("library").warning("late")
+    early, late = capsys.readouterr().err.splitlines()
+    assert "flights" not in early
+    assert "flights" in late
