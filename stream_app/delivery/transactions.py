@@ -33,14 +33,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import KafkaError
-
 from stream_app.delivery.refusals import Refusals, apart, reason_to_wait
 from stream_app.delivery.refused_sizes import RefusedSizes, length_of
 from stream_app.delivery.transaction import Transaction
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.bounded_calls import InTime
-from stream_app.kafka.errors import is_dropped_with_another, is_for_size
+from stream_app.kafka.errors import is_dropped_with_another, is_for_size, too_large
 from stream_app.kafka.offset_metadata import as_committed
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.kafka.producers import Producers, Refused
@@ -296,7 +294,7 @@ class TransactionStage:
         now: Outgoing | None = outgoing
         while now is not None and now in self._refused_sizes:
             try:
-                now = self._refusals(now, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+                now = self._refusals(now, too_large("its size was refused of another record"))
             except FatalError:
                 break  # which is not to be believed: it is tried
         return [] if now is None else [now]

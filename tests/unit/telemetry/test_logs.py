@@ -13,11 +13,12 @@ from confluent_kafka import TopicPartition
 from stream_app.config.settings import Settings
 from stream_app.kafka.consumer.assignment import Assignment
 from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.observer.events import BatchFinished, WaitingBegan, WaitingEnded
+from stream_app.observer.observer import Observer
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.logs import configure_logging, name_application
-from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.outages import Absences
-from tests.unit.builders import failed, partition
+from tests.unit.builders import batch, failed, partition
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +87,7 @@ def test_a_secret_that_somebody_quotes_is_masked(
 
 def dead_letter() -> None:
     """A record that failed is told."""
-    FailureLog()(1, [failed(partition(3, "payments"), 411)])
+    FailureLog()(BatchFinished(batch(1, [failed(partition(3, "payments"), 411)])))
 
 
 def assignment() -> None:
@@ -97,7 +98,8 @@ def assignment() -> None:
         beside_transactions=True,
         positions=Mock(),
         commit=CommitStage(),
-        metrics=Metrics(),
+        settle=lambda *_: True,
+        observer=Observer(),
         revoke_seconds=lambda: 0.0,
         in_order=lambda: True,
         on_found=lambda _: None,
@@ -114,9 +116,9 @@ def assignment() -> None:
 
 def waiting() -> None:
     """A service is waited for until it is back."""
-    absences = Absences(on_change=lambda *_: None)
-    for away in (True, False):
-        absences("redis", away, "refused" if away else "")
+    outages = Absences(Observer(), explained=lambda _, why: why)
+    outages.began(WaitingBegan("redis", "refused"))
+    outages.ended(WaitingEnded("redis"))
 
 
 PARTITIONS = {"partitions": ["orders[2]", "orders[10]", "payments[1]"]}
