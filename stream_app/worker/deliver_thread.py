@@ -99,8 +99,9 @@ class DeliverThread:
     def _crash(self, error: BaseException, *batches: Batch) -> None:
         self._crashed = True
         try:
+            # First, so that who waits for the batches finds it told when they are given back.
+            self._on_crash(error)
+        finally:
             put_off = self._publish.abandon()
             for batch in {id(batch): batch for batch in (*batches, *put_off)}.values():
                 self._commit.abandoned(batch)
-        finally:
-            self._on_crash(error)

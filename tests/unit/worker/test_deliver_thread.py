@@ -51,6 +51,8 @@ class Scene:
         observer, self.told = listening(StageBegan, BatchFinished)
         self.crashes: list[BaseException] = []
         self.crashed = threading.Event()
+        self.was_settled = False
+        """Whether no batch was under way any more when a crash was told."""
         self.thread = DeliverThread(
             self.publish,  # type: ignore[arg-type]
             self.commit,
@@ -59,6 +61,7 @@ class Scene:
         )
 
     def _crash(self, error: BaseException) -> None:
+        self.was_settled = self.commit.settle(None, 0.0)
         self.crashes.append(error)
         self.crashed.set()
 
@@ -115,6 +118,18 @@ def test_after_a_crash_nothing_more_is_delivered(scene: Scene) -> None:
     assert [str(error) for error in scene.crashes] == ["a bug"]
     assert scene.finished == []
     assert scene.commit.next_offset(P) == 0
+
+
+def test_a_crash_is_told_before_its_batches_are_given_back(scene: Scene) -> None:
+    """Whoever waits until nothing is under way would take it for finished, and commit."""
+
+    def fail(_: Batch) -> None:
+        raise ValueError("a bug")
+
+    scene.thread.submit(fail, scene.admitted(1))
+    assert scene.thread.settle(None, 10.0)
+    assert len(scene.crashes) == 1
+    assert not scene.was_settled
 
 
 def test_a_flush_that_fails_is_a_crash(scene: Scene) -> None:
