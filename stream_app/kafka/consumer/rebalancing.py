@@ -51,12 +51,12 @@ class Eager:
     """`range` of the classic protocol: each rebalance takes everything and gives it anew."""
 
     def __init__(self) -> None:
-        self._starts: dict[tuple[str, int], int] = {}
+        self._starts: dict[tuple[str, int], TopicPartition] = {}
         """Where each assigned partition is read from, as long as nothing of it was consumed."""
 
     def assign(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:
         """Fetch these and no others."""
-        self._starts = {(place.topic, place.partition): place.offset for place in places}
+        self._starts = {(place.topic, place.partition): place for place in places}
         consumer.assign(list(places))
 
     def unassign(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:  # noqa: ARG002
@@ -65,8 +65,11 @@ class Eager:
         consumer.unassign()
 
     def move(self, consumer: Consumer, place: TopicPartition) -> None:
-        """Take all anew: the others go on behind the last record that was consumed of them."""
-        self._starts[place.topic, place.partition] = place.offset
+        """Take all anew: the others go on behind the last record that was consumed of them.
+
+        With the epoch of its leader, by which librdkafka sees that a log was truncated.
+        """
+        self._starts[place.topic, place.partition] = place
         others = [
             TopicPartition(*other)
             for other in self._starts
@@ -74,8 +77,8 @@ class Eager:
         ]
         for other in consumer.position(others) if others else []:
             if other.offset >= 0:
-                self._starts[other.topic, other.partition] = other.offset
-        consumer.assign([TopicPartition(*each, start) for each, start in self._starts.items()])
+                self._starts[other.topic, other.partition] = other
+        consumer.assign(list(self._starts.values()))
 
 
 def rebalancing(properties: Mapping[str, Any]) -> Rebalancing:

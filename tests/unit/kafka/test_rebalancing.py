@@ -1,0 +1,37 @@
+"""What an assignment that is taken anew as a whole keeps of the partitions that do not move."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition
+
+from stream_app.transport.rebalancing import Eager
+
+
+class Consumed:
+    """A consumer that has consumed something of partition 1, and nothing of the others."""
+
+    assigned: Sequence[TopicPartition] = ()
+
+    def assign(self, places: Sequence[TopicPartition]) -> None:
+        """Fetch these."""
+        self.assigned = places
+
+    def position(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Behind the last record consumed, with the epoch it was written under."""
+        return [
+            TopicPartition("t", p.partition, 30, leader_epoch=6)
+            if p.partition == 1
+            else TopicPartition("t", p.partition)
+            for p in places
+        ]
+
+
+def test_the_others_keep_the_epochs_of_their_leaders() -> None:
+    """Without them a log that an unclean election cut short would be read on in silence."""
+    consumer: Any = Consumed()
+    eager = Eager()
+    eager.assign(consumer, [TopicPartition("t", n, 10 * n, leader_epoch=4) for n in range(3)])
+    eager.move(consumer, TopicPartition("t", 2, 7))
+    found = {each.partition: (each.offset, each.leader_epoch) for each in consumer.assigned}
+    assert found == {0: (0, 4), 1: (30, 6), 2: (7, None)}
