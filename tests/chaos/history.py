@@ -101,5 +101,5 @@ def _is_of(output: Out, record: Out) -> bool:
     try:
         said, held = json.loads(output.value or b""), json.loads(record.value or b"")
         return bool(said["event_id"] == held["event_id"] and output.key == record.key)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):  # no event: nested ten thousand deep
         return False
