@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from stream_app.transport.rebalancing import Eager
+from stream_app.kafka.consumer.rebalancing import Eager
 
 
 class Consumed:
