@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from stream_app.errors import FatalError
+from stream_app.features.engine.order import rank
 from stream_app.features.stores import Source
 from stream_app.kafka.errors import failure
 from stream_app.kafka.queries import as_kafka_shows_it, cluster_id, reach
@@ -30,23 +31,29 @@ class Sources:
     """
 
     def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
-        """`topics`: those of the use case's events."""
+        """`topics`: those of the use case's events, in its order."""
         self._admin = admin
         self._topics = list(topics)
 
-    def identify(self, partitions: Sequence[Partition]) -> None:
-        """Set `source` of each partition; raises what `kafka_errors.failure` says."""
-        described = self._describe(sorted({partition.topic for partition in partitions}))
+    def identify(self, places: Sequence[tuple[str, int]]) -> list[Partition]:
+        """The partitions at these places (topic and number), each of them a new object.
+
+        Raises what `kafka_errors.failure` says.
+        """
+        described = self._describe(sorted({topic for topic, _ in places}))
         clusters = {topic: self._cluster(topic) for topic in described}
-        for partition in partitions:
-            topic = partition.topic
+        partitions = []
+        for topic, number in places:
             topic_id = as_kafka_shows_it(described[topic].topic_id)
             if topic_id == _NO_ID:
                 raise FatalError(
                     f"the brokers give the topic {topic} no id, so it could not be told from "
                     "another one of the same name: Kafka 3.1 is the oldest version that serves"
                 )
-            partition.source = Source(clusters[topic], topic_id, partition.number)
+            source = Source(clusters[topic], topic_id, number)
+            ranked = rank(self._topics.index(topic), number)
+            partitions.append(Partition(topic, number, ranked, source))
+        return partitions
 
     def check(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where a partition's topic is not the one it was when assigned.

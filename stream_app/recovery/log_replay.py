@@ -56,13 +56,15 @@ def unwatched(_stage: str, _records: Sequence[Record]) -> AbstractContextManager
 class _Goal:
     """How far a partition is applied and how far it is to be."""
 
-    __slots__ = ("at", "ended_at", "target")
+    __slots__ = ("at", "ended_at", "failed_starts", "target")
 
-    def __init__(self, at: int, target: int) -> None:
+    def __init__(self, at: int, target: int, failed_starts: int) -> None:
         self.at = at
         """Next offset to apply."""
         self.target = target
         """Offset to stop before."""
+        self.failed_starts = failed_starts
+        """How often the partition was begun without getting anywhere."""
         self.ended_at: float | None = None
         """When the log was found to end before the target; None where it does not."""
 
@@ -107,16 +109,22 @@ class Rebuild:
         self._batches = 0
 
     def begin(
-        self, partition: Partition, start: int, target: int, *, source_id: int, applied: int
+        self,
+        partition: Partition,
+        start: int,
+        target: int,
+        *,
+        source_id: int,
+        applied: int,
+        failed_starts: int = 0,
     ) -> None:
         """Apply the partition's records from `start` on, up to and without `target`.
 
         `source_id`: what its fences are kept under. `applied`: the mark that the store holds of it
-        now; -1 for none.
+        now; -1 for none. After `failed_starts` fewer records are taken at once: memory may be short.
         """
         with self._changed:
-            self._goals[partition] = _Goal(start, target)
-            partition.starts.rebuilt_records = 0
+            self._goals[partition] = _Goal(start, target, failed_starts)
             self._state.fencing.register(partition, source_id)
             self._state.expect(partition, applied)
             self._moved = True
@@ -191,7 +199,10 @@ class Rebuild:
         by_place = {(p.topic, p.number): p for p in behind}
         read: list[_Read] = []
         for message in messages(
-            consumer, _step_records(behind), _POLL_SECONDS, lambda: self._library_log.check(behind)
+            consumer,
+            _step_records(behind.values()),
+            _POLL_SECONDS,
+            lambda: self._library_log.check(behind),
         ):
             partition = by_place.get((message.topic(), message.partition()))
             if partition is not None:
@@ -274,7 +285,6 @@ class Rebuild:
             goal.at, min(low, goal.target) - 1, partition,
         )  # fmt: skip
         with self._changed:
-            partition.log_start = low
             goal.at = min(low, goal.target)
             self._moved = True
 
@@ -284,9 +294,9 @@ class Rebuild:
             self._consumer = None
 
 
-def _step_records(behind: Iterable[Partition]) -> int:
+def _step_records(goals: Iterable[_Goal]) -> int:
     """How many records to take at once: fewer after starts that got nowhere, memory may be short."""
-    worst = max((partition.starts.found for partition in behind), default=0)
+    worst = max((goal.failed_starts for goal in goals), default=0)
     return RECORDS_A_STEP >> min(worst, _MOST_HALVINGS)
 
 

@@ -10,13 +10,12 @@ from typing import Final
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
-from stream_app.crash_isolation.isolation import Attempt, guarded
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
-from stream_app.predictor.decode import DecodeStage
+from stream_app.predictor.decode import Decode, DecodeStage
 from stream_app.predictor.enrich import EnrichStage
-from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild, Work, unwatched
+from stream_app.recovery.log_replay import Rebuild, Work, unwatched
 from stream_app.state.stage import StateStage
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
@@ -68,12 +67,13 @@ def make_rebuild(
     store: Store,
     patience: Patience,
     metrics: Metrics,
-    attempt: Attempt | None = None,
+    guard: Callable[[Decode], Decode] = lambda decode: decode,
     work: Work = unwatched,
 ) -> Rebuild:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
-    `attempt` tries records that may end the process; `work` watches over each step.
+    `guard` keeps records that may end the process out of the stage that decodes; `work` watches over
+    each step.
     """
     engine = FeatureEngine(usecase.features)
     state = StateStage(
@@ -83,18 +83,10 @@ def make_rebuild(
         on_seconds=metrics.redis_seconds,
         on_conflicts=metrics.state_conflicts,
     )
-    decode = decode_stage(settings, usecase)
     return Rebuild(
         settings.consumer_properties(application),
         record_clock(settings, usecase, patience),
-        decode
-        if attempt is None
-        else guarded(
-            decode,
-            attempt,
-            starts=settings.crash_isolation_starts,
-            region_records=RECORDS_A_STEP,
-        ),
+        guard(decode_stage(settings, usecase)),
         EnrichStage(engine, state, usecase.times),
         state,
         on_records=metrics.rebuilt_records,

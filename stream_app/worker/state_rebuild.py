@@ -135,7 +135,7 @@ def _partitions(brokers: Brokers, names: list[str]) -> dict[Place, Partition]:
     for position, name in enumerate(names):
         topic = topics[name]
         for place in topic.places:
-            partition = Partition(name, place.partition, rank(position, place.partition))
-            partition.source = Source(topic.cluster_id, topic.topic_id, place.partition)
-            partitions[place] = partition
+            ranked = rank(position, place.partition)
+            source = Source(topic.cluster_id, topic.topic_id, place.partition)
+            partitions[place] = Partition(name, place.partition, ranked, source)
     return partitions

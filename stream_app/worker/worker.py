@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from stream_app import __version__
 from stream_app.alignment.align import AlignStage
 from stream_app.config.settings import Settings
-from stream_app.crash_isolation.isolation import CrashIsolation
+from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.crash_isolation.trial import Trial
 from stream_app.delivery.publish import Publishing, PublishStage
 from stream_app.delivery.refusals import Refusals
@@ -41,6 +41,7 @@ from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
+from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
@@ -211,7 +212,15 @@ class Worker:
                     store,
                     self._patience,
                     metrics,
-                    Trial(settings, self._patience, source_id, on_progress=self.watchdog.progress),
+                    partial(
+                        guarded,
+                        attempt=Trial(
+                            settings, self._patience, source_id, on_progress=self.watchdog.progress
+                        ),
+                        start_count=self._commit.start_count,
+                        starts=settings.crash_isolation_starts,
+                        region_records=RECORDS_A_STEP,
+                    ),
                     self.watchdog.work,
                 ),
                 rebuilding,
@@ -324,7 +333,7 @@ class Worker:
         state = self._stages.state
         if not state.has_views:
             return [-1] * len(partitions)
-        state.register(partitions)
+        state.register(dict.fromkeys(partitions, 0))
         return state.applied(partitions)
 
     def _preflight(self) -> None:

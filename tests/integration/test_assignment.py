@@ -219,7 +219,6 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         on_skipped_records=lambda *_: None,
     )
     return Assignment(
-        member.topics,
         rebalancing=member.rebalancing,
         beside_transactions=False,
         positions=positions,
