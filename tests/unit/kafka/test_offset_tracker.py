@@ -1,5 +1,6 @@
 """Stage commit: the longest finished prefix, and never past a record in flight."""
 
+import gc
 import threading
 from collections import defaultdict
 from typing import Any
@@ -190,6 +191,22 @@ def test_the_oldest_unfinished_record_tells_the_lag() -> None:
     assert committing.stage.oldest_unfinished(p) == 20.0
     committing.stage.finished(second)
     assert committing.stage.oldest_unfinished(p) is None
+
+
+def test_what_is_known_of_an_assignment_is_kept_until_nobody_holds_it() -> None:
+    """Its last batch may be in hand for long after its end, and asks what becomes of it."""
+    p = partition()
+    committing = Committing()
+    stage = committing.stage
+    batch = committing.admit(*committing.consume(p, 5))
+    stage.revoke([p])
+    stage.forget([p])
+    stage.finished(batch)
+    assert (stage.is_revoked(p), stage.has_ended(p)) == (True, True)
+    assert stage.start_count(p).start == 5
+    del p, batch
+    gc.collect()
+    assert len(stage.notes) == 0
 
 
 def test_forgetting_a_partition_leaves_nothing_of_it() -> None:
