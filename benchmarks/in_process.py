@@ -22,6 +22,7 @@ from stream_app.predictor.assembly import make_predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_position import StartPosition
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Patience
 from stream_app.wire.dead_letter import DeadLetters
@@ -81,12 +82,12 @@ def work_alone(
     outgoing = OutgoingRecords([Predictions(usecase.predictions_topic), dead_letters])
     commit = CommitStage()
     partitions, records = _as_consumed(workload, usecase)
-    predictor.state.register(partitions)
+    predictor.state.register(dict.fromkeys(partitions, 0))
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
-    align.take(Chunk(assigned=partitions))
+    align.take(Chunk(assigned=[StartPosition(p, 0, "nobody") for p in partitions]))
     for start in range(0, len(records), chunk):
         polled = Chunk(records=records[start : start + chunk], ended=partitions)
         clock(polled.records)
@@ -103,12 +104,12 @@ def work_alone(
 
 def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partition], list[Record]]:
     partitions = {
-        (topic.name, number): Partition(topic.name, number, rank(position, number))
+        (topic.name, number): Partition(
+            topic.name, number, rank(position, number), Source("cluster", topic.name, number)
+        )
         for position, topic in enumerate(usecase.topics)
         for number in range(topic.partitions)
     }
-    for partition in partitions.values():
-        partition.source = Source("cluster", partition.topic, partition.number)
     counts = {topic.name: topic.partitions for topic in usecase.topics}
     offsets = dict.fromkeys(partitions.values(), 0)
     now = time.time() - len(workload) * 1e-3

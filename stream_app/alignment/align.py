@@ -133,8 +133,8 @@ class AlignStage:
         self._seen_at = max(self._seen_at, chunk.seen_at)
         for partition in chunk.revoked:
             self._drop(partition)
-        for partition in chunk.assigned:
-            self._lanes[partition] = _Lane(partition)
+        for start in chunk.assigned:
+            self._lanes[start.partition] = _Lane(start.partition)
         lane: _Lane | None = None
         at: Partition | None = None
         for record in chunk.records:

@@ -20,6 +20,8 @@ from stream_app.records.item import Item
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_count import StartCount
+from stream_app.records.start_position import StartPosition
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
 
@@ -61,27 +63,27 @@ class CrashIsolation:
 
     def batch_limit(self, records: int) -> int:
         """How many of the usual `records` a batch may have now."""
-        worst = max((partition.starts.found for partition in self._suspects), default=0)
+        worst = max((self._commit.start_count(each).found for each in self._suspects), default=0)
         # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
         return max(1, records >> worst) if worst <= self._starts else 1
 
-    def take(self, partitions: Iterable[Partition]) -> None:
+    def take(self, assigned: Iterable[StartPosition]) -> None:
         """Suspect those of the assigned partitions whose earlier starts got nowhere."""
-        for partition in partitions:
-            starts = partition.starts
-            if not starts.found:
+        for start in assigned:
+            if not start.failed_starts:
                 continue
-            self._suspects[partition] = starts.start
-            starts.region(starts.start + self._region)
+            partition = start.partition
+            self._suspects[partition] = start.offset
+            self._commit.start_count(partition).region(start.offset + self._region)
             tried = ", and records are first tried in a child process"
             log.warning(
                 "%s: %d starts in a row got nowhere from offset %d on; for a while batches are "
                 "smaller%s",
                 partition,
-                starts.found,
-                starts.start,
+                start.failed_starts,
+                start.offset,
                 tried if self._is_tried(partition) else "",
-                extra=about(partition, starts.start),
+                extra=about(partition, start.offset),
             )
 
     def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
@@ -101,7 +103,7 @@ class CrashIsolation:
         if not self._suspects:
             return
         for partition, reached in list(self._suspects.items()):
-            if self._commit.is_revoked(partition) or reached >= partition.starts.until:
+            if self._commit.is_revoked(partition) or reached >= self._until(partition):
                 del self._suspects[partition]
                 log.info(
                     "%s: past the records that earlier starts may have died of",
@@ -112,19 +114,22 @@ class CrashIsolation:
             self._attempt.close()
 
     def _is_tried(self, partition: Partition) -> bool:
-        return partition.starts.found >= self._starts
+        return self._commit.start_count(partition).found >= self._starts
+
+    def _until(self, partition: Partition) -> int:
+        return self._commit.start_count(partition).until
 
     def _try(self, record: Record) -> Failure | None:
         partition = record.partition
         if (
             not self._is_tried(partition)
-            or record.offset >= partition.starts.until
+            or record.offset >= self._until(partition)
             or self._commit.is_revoked(partition)
         ):
             return None
         failure = self._attempt(record)
         if failure is not None:
-            partition.starts.region(record.offset + 1 + self._region)
+            self._commit.start_count(partition).region(record.offset + 1 + self._region)
             log.error(
                 "%s %d is isolated, stage %s: %s",
                 partition,
@@ -136,7 +141,14 @@ class CrashIsolation:
         return failure
 
 
-def guarded(decode: Decode, attempt: Attempt, *, starts: int, region_records: int) -> Decode:
+def guarded(
+    decode: Decode,
+    attempt: Attempt,
+    start_count: Callable[[Partition], StartCount],
+    *,
+    starts: int,
+    region_records: int,
+) -> Decode:
     """A stage that decodes what is read again to rebuild a state.
 
     Where a partition's earlier starts got nowhere it may be the rebuilding that ended these, with a
@@ -145,7 +157,7 @@ def guarded(decode: Decode, attempt: Attempt, *, starts: int, region_records: in
     """
 
     def tried(record: Record) -> Failure | None:
-        count = record.partition.starts
+        count = start_count(record.partition)
         if count.found < starts or count.rebuilt_records >= region_records:
             return None
         failure = attempt(record)

@@ -218,7 +218,7 @@ class TransactionStage:
         transaction = self._transaction
         transaction.wait_for_reports()
         transaction.check_refused()
-        transaction.send_offsets(as_committed(offsets), metadata)
+        transaction.send_offsets(as_committed(offsets, self._commit.notes), metadata)
         transaction.commit()
         return offsets
 

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 
 from confluent_kafka import TopicPartition
 
+from stream_app.kafka.commit_notes import CommitNotes
+from stream_app.kafka.leader_epochs import UNKNOWN
 from stream_app.records.partition import Partition
 
 __all__ = ["as_committed", "markers_of", "topic_id_of"]
@@ -27,24 +29,21 @@ _MARK = "stream-app/1 "
 _MARKERS = re.compile(r" markers=(\d{1,18})(?: |$)")
 
 
-def as_committed(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+def as_committed(
+    offsets: Mapping[Partition, int], notes: Mapping[Partition, CommitNotes]
+) -> list[TopicPartition]:
     """The offsets to commit: for each partition the next one to read, with what is known of it."""
-    return [
-        TopicPartition(
-            p.topic,
-            p.number,
-            offset,
-            _MARK + p.topic_id + _tags(p, offset),
-            p.epochs.before(offset),
-        )
-        for p, offset in offsets.items()
-    ]
+    return [_noted(p, offset, notes.get(p)) for p, offset in offsets.items()]
 
 
-def _tags(partition: Partition, offset: int) -> str:
-    first, end = partition.markers
-    markers = f" markers={end - first}" if end == offset > first else ""
-    return markers + partition.starts.tag(offset)
+def _noted(partition: Partition, offset: int, notes: CommitNotes | None) -> TopicPartition:
+    tags, epoch = "", UNKNOWN
+    if notes is not None:
+        first, end = notes.control_records
+        markers = f" markers={end - first}" if end == offset > first else ""
+        tags, epoch = markers + notes.starts.tag(offset), notes.epochs.before(offset)
+    metadata = _MARK + partition.topic_id + tags
+    return TopicPartition(partition.topic, partition.number, offset, metadata, epoch)
 
 
 def topic_id_of(metadata: str | None) -> str | None:

@@ -11,11 +11,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
+from stream_app.kafka.commit_notes import CommitNotes
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
+from stream_app.records.start_count import StartCount
+from stream_app.records.start_position import StartPosition
 
 __all__ = ["CommitStage", "Settle", "Unfinished"]
 
@@ -44,6 +47,8 @@ class CommitStage:
         late must not take back what a transaction committed further on."""
         self._changed = threading.Condition()
         # Work of an assignment may be in hand for long after its end.
+        self.notes: WeakKeyDictionary[Partition, CommitNotes] = WeakKeyDictionary()
+        """What is committed beside the offsets of each assignment."""
         self._revoked: WeakSet[Partition] = WeakSet()
         self._ended: WeakSet[Partition] = WeakSet()
         self._in_flight: dict[Partition, int] = {}
@@ -56,26 +61,35 @@ class CommitStage:
             self._unfinished, self._finished, self._ends, self._committed,
         )  # fmt: skip
 
-    def begin(self, partition: Partition, offset: int, *, known: bool) -> None:
-        """A partition is read from `offset`; `known`: a worker committed it."""
+    def begin(self, start: StartPosition) -> None:
+        """A partition was assigned and is read from there."""
         with self._changed:
-            self._finished[partition] = offset - 1
-            if known:
-                self._committed[partition] = self._committable[partition] = offset
+            self.notes[start.partition] = CommitNotes(start)
+            self._finished[start.partition] = start.offset - 1
+            # An offset that no worker committed is looked at first, by `recovery`.
+            if start.committed_by == "worker":
+                self._committed[start.partition] = start.offset
+                self._committable[start.partition] = start.offset
 
-    def confirm(self, partitions: Sequence[Partition]) -> None:
+    def start_count(self, partition: Partition) -> StartCount:
+        """How often an assigned partition was begun without getting anywhere."""
+        return self.notes[partition].starts
+
+    def confirm(self, starts: Sequence[StartPosition]) -> None:
         """Commit where partitions start, and return when that is done or they are not ours.
 
         Should the process die before it commits more, its successor must know that it was here.
         """
 
         def known() -> bool:
-            return all(p in self._committed or p in self._revoked for p in partitions)
+            return all(
+                s.partition in self._committed or s.partition in self._revoked for s in starts
+            )
 
         with self._changed:
-            for partition in partitions:
-                self._committable.setdefault(partition, partition.start)
-            self.urgent = bool(partitions)
+            for start in starts:
+                self._committable.setdefault(start.partition, start.offset)
+            self.urgent = bool(starts)
             self._changed.wait_for(known)
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
@@ -163,8 +177,9 @@ class CommitStage:
         known = self._finished.get(partition)
         if end is not None and known is not None and not self._unfinished.get(partition):
             if end > max(known + 1, self._committable.get(partition, -1)):
-                first, behind = partition.markers
-                partition.markers = (first if behind == known + 1 else known + 1, end)
+                notes = self.notes[partition]
+                first, behind = notes.control_records
+                notes.control_records = (first if behind == known + 1 else known + 1, end)
                 self._committable[partition] = end
             del self._ends[partition]
 

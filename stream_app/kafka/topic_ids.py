@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stream_app.errors import FatalError
+from stream_app.features.engine.order import rank
 from stream_app.features.stores import Source
 from stream_app.kafka.brokers import Brokers
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 
 __all__ = ["Sources", "check_topic_id"]
 
@@ -24,23 +26,29 @@ class Sources:
     """
 
     def __init__(self, brokers: Brokers, topics: Sequence[str]) -> None:
-        """`topics`: those of the use case's events."""
+        """`topics`: those of the use case's events, in its order."""
         self._brokers = brokers
         self._topics = list(topics)
 
-    def identify(self, partitions: Sequence[Partition]) -> None:
-        """Set `source` of each partition; raises what `errors.failure` says."""
-        described = self._brokers.topics(sorted({partition.topic for partition in partitions}))
+    def identify(self, assigned: Sequence[PartitionId]) -> list[Partition]:
+        """The partitions that were assigned, each of them a new object.
+
+        Raises what `errors.failure` says.
+        """
+        described = self._brokers.topics(sorted({topic for topic, _ in assigned}))
         clusters = {topic: self._brokers.cluster_id(topic) for topic in described}
-        for partition in partitions:
-            topic = partition.topic
+        partitions = []
+        for topic, number in assigned:
             topic_id = described[topic].topic_id
             if topic_id == _NO_ID:
                 raise FatalError(
                     f"the brokers give the topic {topic} no id, so it could not be told from "
                     "another one of the same name: Kafka 3.1 is the oldest version that serves"
                 )
-            partition.source = Source(clusters[topic], topic_id, partition.number)
+            source = Source(clusters[topic], topic_id, number)
+            ranked = rank(self._topics.index(topic), number)
+            partitions.append(Partition(topic, number, ranked, source))
+        return partitions
 
     def check(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where a partition's topic is not the one it was when assigned.

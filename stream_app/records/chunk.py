@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_position import StartPosition
 
 __all__ = ["Chunk"]
 
@@ -15,7 +16,7 @@ class Chunk:
     """What one poll brought, in the order librdkafka gave it."""
 
     records: list[Record] = field(default_factory=list)
-    assigned: list[Partition] = field(default_factory=list)
+    assigned: list[StartPosition] = field(default_factory=list)
     revoked: list[Partition] = field(default_factory=list)
     ended: list[Partition] = field(default_factory=list)
     """Partitions at whose end nothing was left when the poll returned."""

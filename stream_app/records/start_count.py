@@ -13,9 +13,15 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["StartCount"]
+__all__ = ["StartCount", "failed_starts"]
 
 _TAG = re.compile(r" starts=(\d{1,9})(?: |$)")
+
+
+def failed_starts(metadata: str | None) -> int:
+    """How many starts that got nowhere the metadata of a committed offset tells of."""
+    tag = _TAG.search(metadata or "")
+    return int(tag[1]) if tag else 0
 
 
 class StartCount:
@@ -30,16 +36,17 @@ class StartCount:
         "until",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.found = 0
+    def __init__(self, start: int, found: int) -> None:
+        """The partition is read from `start`."""
+        self.found = found
         """Starts before this one that got nowhere."""
-        self._start = 0
+        self._start = start
         self._told = 0
         """The count that the last commit of the start came with."""
         self._attempted = False
         """Whether an offset past the start was given to a commit, whatever became of it."""
         self._in_order = False
-        self.until = 0
+        self.until = start + 1 if not found else 2**63  # until `region` says more
         """Offset from which on this start counts as one that got somewhere."""
         self.end = -1
         """Where the partition ended when that was seen last; -1: never."""
@@ -53,13 +60,6 @@ class StartCount:
     def start(self) -> int:
         """The offset it began at."""
         return self._start
-
-    def begin(self, start: int, metadata: str | None) -> None:
-        """The partition is read from `start`; `metadata` came with its committed offset."""
-        tag = _TAG.search(metadata or "")
-        self.found = int(tag[1]) if tag else 0
-        self._start = start
-        self.until = start + 1 if not self.found else 2**63  # until `region` says more
 
     def region(self, until: int) -> None:
         """The record that kills lies before `until`, if there is one."""

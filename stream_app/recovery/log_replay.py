@@ -47,13 +47,15 @@ _Read = tuple[Partition, int, int, Record | NoRecord | None]
 class _Goal:
     """How far a partition is applied and how far it is to be."""
 
-    __slots__ = ("at", "ended_at", "target")
+    __slots__ = ("at", "ended_at", "failed_starts", "target")
 
-    def __init__(self, at: int, target: int) -> None:
+    def __init__(self, at: int, target: int, failed_starts: int) -> None:
         self.at = at
         """Next offset to apply."""
         self.target = target
         """Offset to stop before."""
+        self.failed_starts = failed_starts
+        """How often the partition was begun without getting anywhere."""
         self.ended_at: float | None = None
         """When the log was found to end before the target; None where it does not."""
 
@@ -87,16 +89,22 @@ class Rebuild:
         """Held while records are applied: what has ended is not written afterwards."""
 
     def begin(
-        self, partition: Partition, start: int, target: int, *, source_id: int, applied: int
+        self,
+        partition: Partition,
+        start: int,
+        target: int,
+        *,
+        source_id: int,
+        applied: int,
+        failed_starts: int = 0,
     ) -> None:
         """Apply the partition's records from `start` on, up to and without `target`.
 
         `source_id`: what its fences are kept under. `applied`: the mark that the store holds of it
-        now; -1 for none.
+        now; -1 for none. After `failed_starts` fewer records are taken at once: memory may be short.
         """
         with self._changed:
-            self._goals[partition] = _Goal(start, target)
-            partition.starts.rebuilt_records = 0
+            self._goals[partition] = _Goal(start, target, failed_starts)
             self._state.fencing.register(partition, source_id)
             self._state.expect(partition, applied)
             self._moved = True
@@ -168,7 +176,7 @@ class Rebuild:
     def _read(self, reader: LogReader, behind: Mapping[Partition, _Goal]) -> list[_Read]:
         by_id = {id_of(partition): partition for partition in behind}
         read: list[_Read] = []
-        for step in reader.read(_step_records(behind), _POLL_SECONDS):
+        for step in reader.read(_step_records(behind.values()), _POLL_SECONDS):
             partition = by_id.get(step.partition)
             if partition is not None:
                 record = None if step.message is None else Record.of(partition, step.message)
@@ -205,7 +213,7 @@ class Rebuild:
             self._observer.tell(RecordsRebuilt(len(records)))
         with self._changed:
             for partition, end in removed.items():
-                partition.log_start = behind[partition].at = end
+                behind[partition].at = end
             for partition, end in reached.items():
                 behind[partition].at = max(end, removed.get(partition, 0))
             self._changed.notify_all()
@@ -225,9 +233,9 @@ class Rebuild:
             self._reader = None
 
 
-def _step_records(behind: Iterable[Partition]) -> int:
+def _step_records(goals: Iterable[_Goal]) -> int:
     """How many records to take at once: fewer after starts that got nowhere, memory may be short."""
-    worst = max((partition.starts.found for partition in behind), default=0)
+    worst = max((goal.failed_starts for goal in goals), default=0)
     return RECORDS_A_STEP >> min(worst, _MOST_HALVINGS)
 
 

@@ -27,6 +27,7 @@ from stream_app.observer.events import PartitionsRebuilding, WaitingBegan, Waiti
 from stream_app.observer.observer import Observer
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
+from stream_app.records.start_position import StartPosition
 from stream_app.recovery.log_replay import Rebuild
 from stream_app.state.stage import StateStage
 
@@ -72,6 +73,8 @@ class Recovery:
         self._in_hand = in_hand_records
         self._observer = observer
         self._on_crash = on_crash
+        self._starts: dict[Partition, StartPosition] = {}
+        """Of each partition held, where there are states."""
         self._positions: dict[Partition, int] = {}
         """Next offset of each partition held that has not begun its way, or of markers before it."""
         self._looked_at = 0.0
@@ -108,32 +111,34 @@ class Recovery:
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def take(self, partitions: Sequence[Partition]) -> None:
+    def take(self, assigned: Sequence[StartPosition]) -> None:
         """Partitions were assigned: look whether the state is where they are read from.
 
         Raises `FatalError` where old records would be scored on a state that knows what followed.
         """
+        partitions = [start.partition for start in assigned]
         if self._state.has_views:
-            self._state.register(partitions)
-            for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
+            self._starts.update(zip(partitions, assigned, strict=True))
+            self._register(partitions)
+            for start, applied in zip(assigned, self._state.applied(partitions), strict=True):
                 # The state holds records, no markers.
-                first, end = partition.markers
-                self._positions[partition] = first if end == partition.start else partition.start
-                _check_origin(partition, applied)
-                had_an_owner = not partition.is_new or applied >= 0
+                self._positions[start.partition] = start.records_end
+                _check_origin(start, applied)
+                had_an_owner = start.committed_by != "nobody" or applied >= 0
                 in_hand = self._in_hand if had_an_owner else 0
-                ahead_until = max(applied + 1, partition.start) + in_hand
-                self._state.fencing.set_ahead_until(partition, ahead_until)
+                ahead_until = max(applied + 1, start.offset) + in_hand
+                self._state.fencing.set_ahead_until(start.partition, ahead_until)
         else:
             for partition in partitions:
-                partition.starts.rebuilding = False
-        self._commit.confirm([p for p in partitions if p.is_new or p.set_by_hand])
+                self._commit.start_count(partition).rebuilding = False
+        self._commit.confirm([start for start in assigned if start.committed_by != "worker"])
         if self._state.has_views:
             self._look(partitions)
 
     def give_up(self, partitions: Sequence[Partition]) -> None:
         """Partitions were revoked: their next owner looks after them."""
         for partition in partitions:
+            self._starts.pop(partition, None)
             self._positions.pop(partition, None)
         self._state.expect_nothing(partitions)
         self._forget(partitions)
@@ -169,10 +174,13 @@ class Recovery:
         self._forget(held)
         self._state.expect_nothing(held)
         self._state.reopen()
-        self._state.register(held)
+        self._register(held)
         self._look(held)
         if not self._rebuilding:
             log.info("the state holds what was read: nothing is to be rebuilt")
+
+    def _register(self, partitions: Sequence[Partition]) -> None:
+        self._state.register({p: self._starts[p].log_start for p in partitions})
 
     def admitted(self, ends: Mapping[Partition, int]) -> None:
         """Records have begun their way, of each partition up to an offset."""
@@ -184,18 +192,19 @@ class Recovery:
         behind: list[tuple[Partition, int, int]] = []
         for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
             position, start = self._positions[partition], applied + 1
-            if start < partition.log_start < position:
+            log_start = self._starts[partition].log_start
+            if start < log_start < position:
                 log.error(
                     "gone by retention: the state lacks offsets %d to %d of %s",
-                    start, partition.log_start - 1, partition,
+                    start, log_start - 1, partition,
                     extra=about(partition, start),
                 )  # fmt: skip
-            start = max(start, partition.log_start)
+            start = max(start, log_start)
             if start < position:
                 behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
-                partition.starts.rebuilding = False
+                self._commit.start_count(partition).rebuilding = False
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -208,7 +217,9 @@ class Recovery:
         )  # fmt: skip
         for partition, start, applied in behind:
             self._rebuilding.add(partition)
-            partition.starts.rebuilding = True
+            starts = self._commit.start_count(partition)
+            starts.rebuilding = True
+            starts.rebuilt_records = 0
             self._state.expect_nothing([partition])
             self._rebuild.begin(
                 partition,
@@ -216,6 +227,7 @@ class Recovery:
                 self._positions[partition],
                 source_id=self._state.fencing[partition].source_id,
                 applied=applied,
+                failed_starts=starts.found,
             )
         self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
         if self._thread is None or not self._thread.is_alive():
@@ -266,7 +278,7 @@ class Recovery:
             self._rebuild.end(mine)
             self._rebuilding.difference_update(mine)
             for partition in mine:
-                partition.starts.rebuilding = False
+                self._commit.start_count(partition).rebuilding = False
             self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
 
     def _run(self) -> None:
@@ -284,10 +296,10 @@ class Recovery:
             self._on_crash(error)
 
 
-def _check_origin(partition: Partition, applied: int) -> None:
-    if applied >= partition.start and (partition.set_by_hand or partition.is_new):
+def _check_origin(start: StartPosition, applied: int) -> None:
+    if applied >= start.offset and start.committed_by != "worker":
         raise FatalError(
-            f"{partition} is to be read from offset {partition.start}, which no worker committed, "
+            f"{start.partition} is to be read from offset {start.offset}, which no worker committed, "
             f"but the state holds its records through {applied}: they would be scored on "
             "their own future. Give `application` another name to process them again, or set the "
             "group's offset to where it was."

@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -83,14 +83,14 @@ class StateStage:
         """Whether there is any state to keep."""
         return bool(self._codecs)
 
-    def register(self, partitions: Sequence[Partition]) -> None:
-        """Give partitions the ids their fences are kept under."""
-        if not self._codecs or not partitions:
+    def register(self, log_starts: Mapping[Partition, int]) -> None:
+        """Give partitions the ids their fences are kept under; fences before a log start may go."""
+        if not self._codecs or not log_starts:
             return
-        sources = [p.source for p in partitions if p.source is not None]
+        sources = [p.source for p in log_starts if p.source is not None]
         ids = self._ask(lambda: self._store.register(sources))
-        for partition, source_id in zip(partitions, ids, strict=True):
-            self.fencing.register(partition, source_id, partition.log_start)
+        for (partition, log_start), source_id in zip(log_starts.items(), ids, strict=True):
+            self.fencing.register(partition, source_id, log_start)
 
     def applied(self, partitions: Sequence[Partition]) -> list[int]:
         """For each partition the offset that every view has it applied through; -1 for none."""

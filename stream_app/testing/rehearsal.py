@@ -26,6 +26,7 @@ from stream_app.records.chunk import Chunk
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
 from stream_app.testing.topics import MemoryTopics, Place
 from stream_app.waiting.retry import Patience
@@ -71,10 +72,7 @@ class Rehearsal:
         self._settings = settings or Settings()
         self._poll_records = poll_records
         self._commit = CommitStage()
-        self._partitions = {
-            place: _partition(self.usecase, place, topics.committed.get(place, 0))
-            for place in topics.logs
-        }
+        self._partitions = {place: _partition(self.usecase, place) for place in topics.logs}
         self._observer = Observer(
             [on(BatchFinished, lambda finished: self.finished.append(finished.batch))]
         )
@@ -125,18 +123,22 @@ class Rehearsal:
     def _chunks(self) -> list[Chunk]:
         """What polls bring: the assignment first, then every record, partitions in turns."""
         partitions = list(self._partitions.values())
-        for partition in partitions:
-            self._commit.begin(partition, partition.start, known=True)
-        left = [
-            Record(partition, sent.offset, sent.timestamp, sent.key, sent.value, list(sent.headers))
+        starts = [
+            StartPosition(partition, self.topics.committed.get(place, 0), "worker")
             for place, partition in self._partitions.items()
-            for sent in self.topics.logs[place][partition.start :]
+        ]
+        for start in starts:
+            self._commit.begin(start)
+        left = [
+            Record(start.partition, sent.offset, sent.timestamp, sent.key, sent.value, sent.headers)
+            for start, log in zip(starts, self.topics.logs.values(), strict=True)
+            for sent in log[start.offset :]
         ]
         left.sort(key=lambda record: record.known_at)
-        chunks = [Chunk(assigned=partitions, ended=[] if left else partitions)]
-        for start in range(0, len(left), self._poll_records):
-            records = left[start : start + self._poll_records]
-            is_last = start + self._poll_records >= len(left)
+        chunks = [Chunk(assigned=starts, ended=[] if left else partitions)]
+        for first in range(0, len(left), self._poll_records):
+            records = left[first : first + self._poll_records]
+            is_last = first + self._poll_records >= len(left)
             chunks.append(Chunk(records=records, ended=partitions if is_last else []))
         return chunks
 
@@ -248,10 +250,8 @@ class _NoRebuild:
         """Nothing was begun."""
 
 
-def _partition(usecase: UseCase, place: Place, start: int) -> Partition:
+def _partition(usecase: UseCase, place: Place) -> Partition:
     topic, number = place
     position = [each.name for each in usecase.topics].index(topic)
-    partition = Partition(topic, number, rank(position, number))
-    partition.source = Source("memory", f"{topic}-in-memory", number)
-    partition.start = start
-    return partition
+    source = Source("memory", f"{topic}-in-memory", number)
+    return Partition(topic, number, rank(position, number), source)

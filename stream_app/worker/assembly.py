@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
-from stream_app.crash_isolation.isolation import Attempt, guarded
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
-from stream_app.recovery.log_replay import RECORDS_A_STEP, Rebuild
+from stream_app.predictor.decode import Decode
+from stream_app.recovery.log_replay import Rebuild
 from stream_app.waiting.retry import Patience
 
 __all__ = ["make_rebuild", "record_clock"]
@@ -37,22 +38,15 @@ def make_rebuild(
     store: Store,
     patience: Patience,
     observer: Observer,
-    attempt: Attempt | None = None,
+    guard: Callable[[Decode], Decode] = lambda decode: decode,
 ) -> Rebuild:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
-    `attempt` tries records that may end the process.
+    `guard` keeps records that may end the process out of the stage that decodes.
     """
     # What is wrong with a record was told when it was read first.
     untold = Observer()
-    plain = decode_stage(settings, usecase, untold)
-    decode = (
-        plain
-        if attempt is None
-        else guarded(
-            plain, attempt, starts=settings.crash_isolation_starts, region_records=RECORDS_A_STEP
-        )
-    )
+    decode = guard(decode_stage(settings, usecase, untold))
     return Rebuild(
         settings.consumer_properties(application),
         record_clock(settings, usecase, patience, untold),

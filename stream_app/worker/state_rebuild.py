@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
-from stream_app.features.engine.order import rank
 from stream_app.features.stores import Progress
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
@@ -127,10 +126,6 @@ def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
 
 def _partitions(brokers: Brokers, names: list[str]) -> dict[PartitionId, Partition]:
     topics = brokers.topics(names)
-    partitions = {
-        each: Partition(name, each.number, rank(position, each.number))
-        for position, name in enumerate(names)
-        for each in topics[name].partition_ids
-    }
-    Sources(brokers, names).identify(list(partitions.values()))
-    return partitions
+    everything = [each for name in names for each in topics[name].partition_ids]
+    identified = Sources(brokers, names).identify(everything)
+    return dict(zip(everything, identified, strict=True))

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from stream_app import __version__
 from stream_app.alignment.align import AlignStage
 from stream_app.config.settings import Settings
-from stream_app.crash_isolation.isolation import CrashIsolation
+from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.crash_isolation.trial import Trial
 from stream_app.delivery.publish import Publishing, PublishStage
 from stream_app.delivery.refusals import Refusals
@@ -40,6 +40,7 @@ from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
+from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
@@ -248,7 +249,15 @@ class Worker:
                     store,
                     self._patience,
                     observer,
-                    Trial(settings, self._patience, source_id, observer, of="rebuilding"),
+                    partial(
+                        guarded,
+                        attempt=Trial(
+                            settings, self._patience, source_id, observer, of="rebuilding"
+                        ),
+                        start_count=self._commit.start_count,
+                        starts=settings.crash_isolation_starts,
+                        region_records=RECORDS_A_STEP,
+                    ),
                 ),
                 mode=settings.while_rebuilding if models[1:] else "wait",
                 in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
@@ -357,7 +366,7 @@ class Worker:
         state = self._stages.predictor.state
         if not state.has_views:
             return [-1] * len(partitions)
-        state.register(partitions)
+        state.register(dict.fromkeys(partitions, 0))
         return state.applied(partitions)
 
     def _preflight(self) -> None:

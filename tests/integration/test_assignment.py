@@ -218,7 +218,6 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         observer=Observer(),
     )
     return Assignment(
-        member.topics,
         rebalancing=member.rebalancing,
         beside_transactions=False,
         positions=positions,

@@ -17,6 +17,7 @@ from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_position import StartPosition
 
 #: The worker's clock in these tests: noon of a day in 2013, in seconds since the epoch.
 NOW = 1_385_899_200.0
@@ -24,9 +25,13 @@ NOW = 1_385_899_200.0
 
 def partition(number: int = 0, topic: str = "orders", rank: int | None = None) -> Partition:
     """An assigned partition that the broker was asked about."""
-    made = Partition(topic, number, number if rank is None else rank)
-    made.source = Source("cluster", f"{topic}-id", number)
-    return made
+    source = Source("cluster", f"{topic}-id", number)
+    return Partition(topic, number, number if rank is None else rank, source)
+
+
+def begins(at: Partition, offset: int = 0, **known: Any) -> StartPosition:
+    """Where a partition is read from: an offset that a worker committed, if nothing else is known."""
+    return StartPosition(at, offset, **{"committed_by": "worker", **known})
 
 
 def record(
@@ -68,9 +73,10 @@ def failed(at: Partition, offset: int = 0, stage: str = "decode", **options: Any
     return made
 
 
-def chunk(**lists: Sequence[Any]) -> Chunk:
-    """What a poll brought: `assigned`, `revoked`, `ended`."""
-    return Chunk(**{name: list(each) for name, each in lists.items()})
+def chunk(assigned: Sequence[Partition] = (), **lists: Sequence[Any]) -> Chunk:
+    """What a poll brought: partitions `assigned` and `revoked`, `records`, `ended`."""
+    starts = [begins(each) for each in assigned]
+    return Chunk(assigned=starts, **{name: list(each) for name, each in lists.items()})
 
 
 def batch(number: int, items: Iterable[Item]) -> Batch:

@@ -8,7 +8,6 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from stream_app.features.engine.order import rank
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
@@ -18,6 +17,8 @@ from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
 from stream_app.records.log_fields import about_all
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
+from stream_app.records.start_position import StartPosition
 
 __all__ = ["Assignment", "generation"]
 
@@ -29,7 +30,6 @@ class Assignment:
 
     def __init__(
         self,
-        topics: Sequence[str],
         *,
         rebalancing: Rebalancing,
         beside_transactions: bool,
@@ -39,7 +39,7 @@ class Assignment:
         observer: Observer,
         revoke_seconds: Callable[[], float],
         in_order: Callable[[], bool],
-        on_found: Callable[[Sequence[Partition]], None],
+        on_found: Callable[[Sequence[StartPosition]], None],
         refusal_seconds: float,
     ) -> None:
         """`revoke_seconds`: how long partitions being given away may take to finish.
@@ -47,7 +47,6 @@ class Assignment:
         `on_found` may raise before partitions are taken, when it is known where they start.
         `in_order`: whether the worker ends its assignments because it was told to.
         """
-        self._topics = list(topics)
         self._rebalancing = rebalancing
         self._positions = positions
         self._commit = commit
@@ -59,7 +58,7 @@ class Assignment:
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
         self._all_paused = False
-        self._assigned: list[Partition] = []
+        self._assigned: dict[Partition, StartPosition] = {}
         self._revoked: list[Partition] = []
         self.commits = OffsetCommits(
             commit,
@@ -89,7 +88,7 @@ class Assignment:
 
     def tell(self, chunk: Chunk) -> None:
         """Put into a chunk what changed since the last one, and leave out records of what went."""
-        chunk.assigned, self._assigned = self._assigned, []
+        chunk.assigned, self._assigned = list(self._assigned.values()), {}
         chunk.revoked, self._revoked = self._revoked, []
         if chunk.revoked:
             held = set(self._held.values())
@@ -98,8 +97,9 @@ class Assignment:
     def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
         """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
         for partition in self._held.values():
-            if partition.starts.must_be_told():
-                self._commit.give_back(partition, partition.start)
+            starts = self._commit.start_count(partition)
+            if starts.must_be_told():
+                self._commit.give_back(partition, starts.start)
                 # Lest it overtake what a transaction commits further on.
                 wait = True
         self.commits.send(consumer, wait=wait)
@@ -110,25 +110,22 @@ class Assignment:
         """Take partitions, each from the position that `positions` says."""
         if not partitions:
             return
-        taken = [
-            Partition(tp.topic, tp.partition, rank(self._topics.index(tp.topic), tp.partition))
-            for tp in partitions
-        ]
-        self._positions.find(consumer, taken)
-        self._on_found(taken)
-        for partition in taken:
+        found = self._positions.find(
+            consumer, [PartitionId(tp.topic, tp.partition) for tp in partitions]
+        )
+        self._on_found(found)
+        for start in found:
+            partition = start.partition
             self._held[partition.topic, partition.number] = partition
-            self._assigned.append(partition)
-            # An offset that no worker committed is looked at first, by `recovery`.
-            known = not (partition.is_new or partition.set_by_hand)
-            self._commit.begin(partition, partition.start, known=known)
+            self._assigned[partition] = start
+            self._commit.begin(start)
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._observer.tell(Rebalanced("assigned", len(partitions)))
         log.info("assigned %s", _names(partitions), extra=_fields(partitions))
-        places = [TopicPartition(p.topic, p.number, p.start) for p in taken]
+        places = [TopicPartition(s.partition.topic, s.partition.number, s.offset) for s in found]
         self._rebalancing.assign(consumer, places)
-        self._positions.compare_logs(consumer, taken)
+        self._positions.compare_logs(consumer, found)
         # librdkafka remembers a pause of an earlier assignment of the same partition.
         (consumer.pause if self._all_paused else consumer.resume)(partitions)
 
@@ -139,7 +136,7 @@ class Assignment:
         finished = self._settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
             for partition in leaving:
-                partition.starts.leave_in_order()
+                self._commit.start_count(partition).leave_in_order()
         self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
@@ -163,7 +160,7 @@ class Assignment:
         self._rebalancing.unassign(consumer, partitions)
 
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
-        places = [(tp.topic, tp.partition) for tp in partitions]
+        places = [PartitionId(tp.topic, tp.partition) for tp in partitions]
         leaving = [self._held[place] for place in places if place in self._held]
         self._commit.revoke(leaving)
         return leaving
@@ -172,10 +169,8 @@ class Assignment:
         for partition in leaving:
             del self._held[partition.topic, partition.number]
             self._paused.discard(partition)
-            if partition in self._assigned:
-                # Nobody has heard of it yet: told of the end alone, align would wait for it.
-                self._assigned.remove(partition)
-            else:
+            # Where nobody has heard of it yet: told of the end alone, align would wait for it.
+            if self._assigned.pop(partition, None) is None:
                 self._revoked.append(partition)
         self._commit.forget(leaving)
 

@@ -32,6 +32,7 @@ from stream_app.kafka.slices import messages
 from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
+from stream_app.records.start_position import StartPosition
 
 __all__ = ["ClientThread"]
 
@@ -118,7 +119,6 @@ class ClientThread(threading.Thread):
         self._stopping = threading.Event()
         self._crashed = False
         self._assignment = Assignment(
-            topics,
             rebalancing=rebalancing(properties),
             beside_transactions=beside_transactions,
             positions=positions,
@@ -253,8 +253,8 @@ class ClientThread(threading.Thread):
         self._errors.joined()
         self._membership.assigned(len(self.partitions))
 
-    def _on_found(self, partitions: Sequence[Partition]) -> None:
-        if any(p.starts.found >= self._isolation_starts for p in partitions):
+    def _on_found(self, found: Sequence[StartPosition]) -> None:
+        if any(start.failed_starts >= self._isolation_starts for start in found):
             raise _FetchLess
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

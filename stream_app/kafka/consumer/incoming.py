@@ -12,6 +12,7 @@ from stream_app.kafka.consumer.assignment import Assignment
 from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.errors import is_end_of_partition, is_out_of_log
+from stream_app.kafka.leader_epochs import LeaderEpochs
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -73,12 +74,13 @@ class Incoming:
             ended = {p: offset for p, offset in ended.items() if holds(p)}
         for partition, message in last.items():
             self._consumed(consumer, partition, first[partition], message)
-            if message.leader_epoch() != partition.epochs.newest:
-                _note_epochs(partition, taken)
-            partition.epochs.last_offset = message.offset()
+            epochs = self._commit.notes[partition].epochs
+            if message.leader_epoch() != epochs.newest:
+                _note_epochs(epochs, partition, taken)
+            epochs.last_offset = message.offset()
         for partition, offset in ended.items():
             self._commit.at_end(partition, offset)
-            partition.starts.at_end(offset)
+            self._commit.start_count(partition).at_end(offset)
         chunk.ended.extend(ended)
         self._errors.delivered((*last, *ended))
         return len(taken)
@@ -109,9 +111,9 @@ class Incoming:
         return False
 
 
-def _note_epochs(partition: Partition, messages: Sequence[Any]) -> None:
+def _note_epochs(epochs: LeaderEpochs, partition: Partition, messages: Sequence[Any]) -> None:
     """A leader was elected between records of a poll: find the first one it wrote."""
     place = partition.topic, partition.number
     for message in messages:
         if message.error() is None and (message.topic(), message.partition()) == place:
-            partition.epochs.add(message.offset(), message.leader_epoch())
+            epochs.add(message.offset(), message.leader_epoch())

@@ -74,7 +74,7 @@ class OffsetCommits:
         }
         if not offsets:
             return
-        places = as_committed(offsets)
+        places = as_committed(offsets, self._commit.notes)
         self._started = time.perf_counter()
         try:
             if wait:

@@ -16,23 +16,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.errors import failure, is_before_assignment, tells_of_truncation
-from stream_app.kafka.group_offsets import committed_offsets
+from stream_app.kafka.group_offsets import Committed, committed_offsets
 from stream_app.kafka.offset_metadata import as_committed, markers_of
 from stream_app.kafka.topic_ids import Sources
 from stream_app.observer.events import RecordsGone, RecordsSkipped
 from stream_app.observer.observer import Observer
-from stream_app.records.leader_epochs import UNKNOWN
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
+from stream_app.records.start_count import failed_starts
+from stream_app.records.start_position import StartPosition
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Patience
 
@@ -49,6 +51,15 @@ _PROBE_SECONDS = 0.005
 _NAMED_CHARACTERS = 2_000
 _WAITS = 10
 """How often another worker is waited for to begin a new group at the end of its topics."""
+
+
+class _Extent(NamedTuple):
+    """What a log holds."""
+
+    start: int
+    """Its first offset."""
+    end: int
+    """The offset after its last one."""
 
 
 class StartPositions:
@@ -75,24 +86,27 @@ class StartPositions:
         self._observer = observer
         self._waits = 0
 
-    def find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
-        """Set where each partition starts, and what is known of the offset it starts at.
+    def find(self, consumer: Consumer, assigned: Sequence[PartitionId]) -> Sequence[StartPosition]:
+        """Identify the partitions that were assigned and say where each starts.
 
         Waits while Kafka is away. Raises `FatalError` where going on needs a person's word.
         """
-        self._patience("kafka", lambda: self._find(consumer, partitions))
+        return self._patience("kafka", lambda: self._find(consumer, assigned))
 
-    def compare_logs(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+    def compare_logs(self, consumer: Consumer, starts: Sequence[StartPosition]) -> None:
         """Let librdkafka ask the brokers whether the logs before the positions are what was read.
 
         An assigned position it does not look at, only one that is sought; what it finds out comes
         as an event. To be called when partitions were assigned, before they are polled.
         """
-        for partition in partitions:
-            epoch = partition.epochs.before(partition.start)
-            if epoch != UNKNOWN:
+        for start in starts:
+            if start.leader_epoch is not None:
+                partition = start.partition
                 place = TopicPartition(
-                    partition.topic, partition.number, partition.start, leader_epoch=epoch
+                    partition.topic,
+                    partition.number,
+                    start.offset,
+                    leader_epoch=start.leader_epoch,
                 )
                 self._patience("kafka", partial(_seek, consumer, place))
 
@@ -103,60 +117,76 @@ class StartPositions:
         where going on needs a person's word.
         """
 
-        def look() -> None:
+        def look() -> _Extent:
             self._sources.check([partition])
-            self._look_at_log([partition])
+            return self._look_at_logs([partition])[partition]
 
-        self._patience("kafka", look)
+        extent = self._patience("kafka", look)
         if position is None or tells_of_truncation(why):
             raise FatalError(
                 f"{partition} no longer holds what was read of it: {_LOST}. librdkafka says: {why}"
             )
-        return self._within_log(partition, position)
+        return self._within_log(partition, extent, position)
 
-    def _find(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
-        self._sources.identify(partitions)
-        self._look_at_log(partitions)
-        committed = committed_offsets(consumer, map(id_of, partitions), _REQUEST_SECONDS)
-        for partition in partitions:
-            place = committed.get(id_of(partition))
-            if place is None:
-                _begin_anew(partition, partition.log_start)
-                continue
-            if not place.is_of(partition.topic_id):
-                log.warning(
-                    "%s is another topic than the one whose offset %d was committed: it starts "
-                    "at its beginning", partition, place.offset,
-                    extra=about(partition, place.offset),
-                )  # fmt: skip
-                _begin_anew(partition, partition.log_start)
-                continue
-            partition.is_new = False
-            partition.set_by_hand = place.topic_id is None
-            partition.start = self._within_log(partition, place.offset)
-            moved = partition.start != place.offset
-            if not moved:
-                partition.epochs.begin(place.offset, place.leader_epoch)
-                partition.markers = (place.offset - markers_of(place.metadata), place.offset)
-            partition.starts.begin(partition.start, None if moved else place.metadata)
-        new = [partition for partition in partitions if partition.is_new]
+    def _find(self, consumer: Consumer, assigned: Sequence[PartitionId]) -> Sequence[StartPosition]:
+        partitions = self._sources.identify(assigned)
+        extents = self._look_at_logs(partitions)
+        committed = committed_offsets(consumer, assigned, _REQUEST_SECONDS)
+        starts = [
+            self._start(partition, extents[partition], committed.get(id_of(partition)))
+            for partition in partitions
+        ]
+        new = [start.partition for start in starts if start.committed_by == "nobody"]
         if self._starts_at == "end" and new:
-            self._start_at_end(consumer, new)
-        for partition in partitions:
-            if partition.is_new and partition.start:
-                self._observer.tell(RecordsGone(partition, partition.start))
+            at_end = self._start_at_end(consumer, new)
+            starts = [at_end.get(start.partition, start) for start in starts]
+        for start in starts:
+            if start.committed_by == "nobody" and start.offset:
+                partition = start.partition
+                self._observer.tell(RecordsGone(partition, start.offset))
                 log.warning(
                     "gone by retention: %s begins at offset %d, and the group with it; what was "
-                    "before was deleted before the group read it", partition, partition.start,
-                    extra=about(partition, partition.start),
+                    "before was deleted before the group read it", partition, start.offset,
+                    extra=about(partition, start.offset),
                 )  # fmt: skip
+        return starts
 
-    def _start_at_end(self, consumer: Consumer, new: Sequence[Partition]) -> None:
+    def _start(
+        self, partition: Partition, extent: _Extent, committed: Committed | None
+    ) -> StartPosition:
+        anew = StartPosition(partition, extent.start, "nobody", log_start=extent.start)
+        if committed is None:
+            return anew
+        if not committed.is_of(partition.topic_id):
+            log.warning(
+                "%s is another topic than the one whose offset %d was committed: it starts "
+                "at its beginning", partition, committed.offset,
+                extra=about(partition, committed.offset),
+            )  # fmt: skip
+            return anew
+        found = StartPosition(
+            partition,
+            self._within_log(partition, extent, committed.offset),
+            "other" if committed.topic_id is None else "worker",
+            log_start=extent.start,
+        )
+        if found.offset != committed.offset:
+            return found  # what stands beside the offset is of another one
+        return replace(
+            found,
+            control_records=markers_of(committed.metadata),
+            leader_epoch=committed.leader_epoch,
+            failed_starts=failed_starts(committed.metadata),
+        )
+
+    def _start_at_end(
+        self, consumer: Consumer, new: Sequence[Partition]
+    ) -> dict[Partition, StartPosition]:
         """Of a group that has committed nothing at all, commit the ends of all partitions.
 
         One worker does, the one that holds the first partition of all, and in one request; the
         others wait for it a while, lest they take its commit for a sign that their own partitions
-        were added later.
+        were added later. Returns where those of `new` start that start at their ends.
         """
         everywhere = [
             PartitionId(topic, number)
@@ -168,32 +198,33 @@ class StartPositions:
         if known & mine:
             raise ServiceAwayError("kafka", "another worker has just begun the group")
         if known:
-            return
+            return {}
         if everywhere[0] not in mine and self._waits < _WAITS:
             self._waits += 1
             raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
-        everyone = [Partition(*each, 0) for each in everywhere]
-        self._sources.identify(everyone)
+        everyone = self._sources.identify(everywhere)
         self._check_never_read(everyone)
-        self._look_at_log(everyone)
-        for partition in everyone:
-            partition.starts.leave_in_order()  # it is no start of theirs
-        ends = {partition: partition.log_end for partition in everyone}
+        extents = self._look_at_logs(everyone)
+        ends = {partition: extent.end for partition, extent in extents.items()}
         try:
-            consumer.commit(offsets=as_committed(ends), asynchronous=False)
+            # Nothing stands beside these offsets: none of the partitions was begun.
+            consumer.commit(offsets=as_committed(ends, {}), asynchronous=False)
         except KafkaException as error:
             raise failure(error.args[0], "committing the ends of the topics") from error
         log.warning(
             "the group has committed nothing yet: it starts at the end of its topics, and skips %s",
-            bounded(", ".join(map(_span, everyone)), _NAMED_CHARACTERS),
+            bounded(", ".join(map(_span, everyone, extents.values())), _NAMED_CHARACTERS),
         )
-        for partition in everyone:
-            skipped = partition.log_end - partition.log_start
-            self._observer.tell(RecordsSkipped(partition, skipped))
-        by_id = {id_of(partition): partition for partition in everyone}
+        for partition, extent in extents.items():
+            self._observer.tell(RecordsSkipped(partition, extent.end - extent.start))
+        by_id = {id_of(partition): extent for partition, extent in extents.items()}
+        found = {}
         for partition in new:
-            _begin_anew(partition, by_id[id_of(partition)].log_end)
-            partition.is_new = False
+            extent = by_id[id_of(partition)]
+            found[partition] = StartPosition(
+                partition, extent.end, "worker", log_start=extent.start
+            )
+        return found
 
     def _check_never_read(self, partitions: Sequence[Partition]) -> None:
         """Raise `FatalError` where the state shows that the group had been here before."""
@@ -208,38 +239,30 @@ class StartPositions:
                     "another name"
                 )
 
-    def _within_log(self, partition: Partition, position: int) -> int:
-        if position > partition.log_end:
+    def _within_log(self, partition: Partition, extent: _Extent, position: int) -> int:
+        if position > extent.end:
             raise FatalError(
-                f"{partition} ends at offset {partition.log_end}, but the group is at {position}: "
-                f"{_LOST}"
+                f"{partition} ends at offset {extent.end}, but the group is at {position}: {_LOST}"
             )
-        if position >= partition.log_start:
+        if position >= extent.start:
             return position
-        gone = partition.log_start - position
+        gone = extent.start - position
         self._observer.tell(RecordsGone(partition, gone))
         sentence = (
-            f"gone by retention: {partition} offsets {position} to {partition.log_start - 1} "
+            f"gone by retention: {partition} offsets {position} to {extent.start - 1} "
             f"({gone}) were deleted before they were read"
         )
         if self._on_gone == "stop":
-            raise FatalError(
-                f"{sentence}. on_gone = continue goes on at offset {partition.log_start}."
-            )
+            raise FatalError(f"{sentence}. on_gone = continue goes on at offset {extent.start}.")
         log.error(
-            "%s; going on at offset %d",
-            sentence,
-            partition.log_start,
-            extra=about(partition, position),
+            "%s; going on at offset %d", sentence, extent.start, extra=about(partition, position)
         )
-        return partition.log_start
+        return extent.start
 
-    def _look_at_log(self, partitions: Sequence[Partition]) -> None:
+    def _look_at_logs(self, partitions: Sequence[Partition]) -> dict[Partition, _Extent]:
         starts = self._brokers.starts(map(id_of, partitions))
         ends = self._brokers.ends(map(id_of, partitions))
-        for partition in partitions:
-            partition.log_start = starts[id_of(partition)]
-            partition.log_end = ends[id_of(partition)]
+        return {p: _Extent(starts[id_of(p)], ends[id_of(p)]) for p in partitions}
 
 
 def _seek(consumer: Consumer, place: TopicPartition) -> None:
@@ -256,13 +279,7 @@ def _seek(consumer: Consumer, place: TopicPartition) -> None:
             return
 
 
-def _span(partition: Partition) -> str:
-    if partition.log_start == partition.log_end:
+def _span(partition: Partition, extent: _Extent) -> str:
+    if extent.start == extent.end:
         return f"nothing of {partition}"
-    return f"{partition} {partition.log_start}-{partition.log_end - 1}"
-
-
-def _begin_anew(partition: Partition, start: int) -> None:
-    partition.is_new = True
-    partition.start = start
-    partition.starts.begin(start, None)
+    return f"{partition} {extent.start}-{extent.end - 1}"

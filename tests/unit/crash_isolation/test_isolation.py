@@ -9,8 +9,8 @@ from stream_app.features.events import Event
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
-from stream_app.records.partition import Partition
 from stream_app.records.record import Record
+from stream_app.records.start_position import StartPosition
 from tests.unit import builders
 
 STARTS = 3
@@ -55,24 +55,24 @@ def isolation(child: Child, commit: CommitStage) -> CrashIsolation:
     return CrashIsolation(child, commit, starts=STARTS, region_records=REGION)
 
 
-def begun(found: int, start: int = 0) -> Partition:
-    """A partition that was begun so often already."""
-    partition = builders.partition()
-    partition.starts.begin(start, f"stream-app/1 id starts={found}" if found else "")
-    return partition
+def begun(commit: CommitStage, found: int, offset: int = 0) -> StartPosition:
+    """The start of a partition that was begun so often already."""
+    start = builders.begins(builders.partition(), offset, failed_starts=found)
+    commit.begin(start)
+    return start
 
 
 def through(
     isolation: CrashIsolation,
-    partition: Partition,
+    start: StartPosition,
     offsets: Sequence[int],
     *,
     first: bool = False,
 ) -> list[Item]:
     """Decode records of the partition; `first`: it was assigned just now."""
     if first:
-        isolation.take([partition])
-    items = isolation.decode([builders.record(partition, n) for n in offsets], decode)
+        isolation.take([start])
+    items = isolation.decode([builders.record(start.partition, n) for n in offsets], decode)
     isolation.look()
     return items
 
@@ -84,11 +84,11 @@ def decode(records: Sequence[Record]) -> list[Item]:
 
 
 def test_a_record_that_kills_gets_a_failure_in_its_place(
-    isolation: CrashIsolation, child: Child
+    isolation: CrashIsolation, child: Child, commit: CommitStage
 ) -> None:
     """It is no event, so that nothing of the use case ever sees it; its neighbours pass."""
     child.dies_of = (2,)
-    items = through(isolation, begun(STARTS), range(4), first=True)
+    items = through(isolation, begun(commit, STARTS), range(4), first=True)
     assert [item.offset for item in items] == [0, 1, 2, 3]
     assert [item.failure is not None for item in items] == [False, False, True, False]
     assert items[2].event is None
@@ -96,42 +96,46 @@ def test_a_record_that_kills_gets_a_failure_in_its_place(
 
 @pytest.mark.parametrize("found", range(STARTS))
 def test_before_enough_starts_nothing_is_tried(
-    isolation: CrashIsolation, child: Child, found: int
+    isolation: CrashIsolation, child: Child, found: int, commit: CommitStage
 ) -> None:
     """A child costs seconds: mostly the process was killed for other reasons."""
-    through(isolation, begun(found), range(4), first=True)
+    through(isolation, begun(commit, found), range(4), first=True)
     assert child.tried == []
 
 
-def test_the_region_is_tried_and_no_more(isolation: CrashIsolation, child: Child) -> None:
+def test_the_region_is_tried_and_no_more(
+    isolation: CrashIsolation, child: Child, commit: CommitStage
+) -> None:
     """Behind it the child is let go."""
-    partition = begun(STARTS, start=100)
-    through(isolation, partition, range(100, 110), first=True)
+    start = begun(commit, STARTS, offset=100)
+    through(isolation, start, range(100, 110), first=True)
     assert child.closed == 0
-    through(isolation, partition, range(110, 200))
+    through(isolation, start, range(110, 200))
     assert child.tried == list(range(100, 100 + REGION))
     assert child.closed == 1
-    through(isolation, partition, range(200, 210))
+    through(isolation, start, range(200, 210))
     assert child.closed == 1
 
 
 def test_behind_a_record_that_kills_the_region_begins_anew(
-    isolation: CrashIsolation, child: Child
+    isolation: CrashIsolation, child: Child, commit: CommitStage
 ) -> None:
     """They seldom come alone."""
     child.dies_of = (REGION - 1,)
-    through(isolation, begun(STARTS), range(3 * REGION), first=True)
+    through(isolation, begun(commit, STARTS), range(3 * REGION), first=True)
     assert child.tried == list(range(2 * REGION))
 
 
-def test_the_end_of_the_partition_ends_the_trials(isolation: CrashIsolation, child: Child) -> None:
+def test_the_end_of_the_partition_ends_the_trials(
+    isolation: CrashIsolation, child: Child, commit: CommitStage
+) -> None:
     """Even where no further record comes."""
-    partition = begun(STARTS)
-    through(isolation, partition, range(5), first=True)
-    partition.starts.at_end(5)
+    start = begun(commit, STARTS)
+    through(isolation, start, range(5), first=True)
+    commit.start_count(start.partition).at_end(5)
     isolation.look()
     assert child.closed == 1
-    through(isolation, partition, range(5, 10))
+    through(isolation, start, range(5, 10))
     assert child.tried == list(range(5))
 
 
@@ -139,10 +143,10 @@ def test_other_partitions_are_not_tried(
     isolation: CrashIsolation, child: Child, commit: CommitStage
 ) -> None:
     """Nor what is being given away: its next owner reads it again."""
-    through(isolation, begun(STARTS), [1], first=True)
-    through(isolation, begun(0), [2], first=True)
-    leaving = begun(STARTS)
-    commit.revoke([leaving])
+    through(isolation, begun(commit, STARTS), [1], first=True)
+    through(isolation, begun(commit, 0), [2], first=True)
+    leaving = begun(commit, STARTS)
+    commit.revoke([leaving.partition])
     through(isolation, leaving, [3], first=True)
     assert child.tried == [1]
 
@@ -151,10 +155,10 @@ def test_other_partitions_are_not_tried(
     ("found", "limit"), [(0, 1_000), (1, 500), (2, 250), (3, 125), (4, 1), (70, 1)]
 )
 def test_batches_are_halved_with_each_start(
-    isolation: CrashIsolation, found: int, limit: int
+    isolation: CrashIsolation, found: int, limit: int, commit: CommitStage
 ) -> None:
     """And hold one record when trying them one by one did not help."""
-    through(isolation, begun(found), [0], first=True)
+    through(isolation, begun(commit, found), [0], first=True)
     assert isolation.batch_limit(1_000) == limit
 
 
@@ -162,34 +166,36 @@ def test_past_the_region_batches_are_as_usual(
     isolation: CrashIsolation, commit: CommitStage
 ) -> None:
     """Of a partition that went away, too."""
-    partition, leaving = begun(1), begun(2)
+    start, leaving = begun(commit, 1), begun(commit, 2)
     through(isolation, leaving, [0], first=True)
-    through(isolation, partition, [0], first=True)
-    commit.revoke([leaving])
-    through(isolation, partition, [REGION])
+    through(isolation, start, [0], first=True)
+    commit.revoke([leaving.partition])
+    through(isolation, start, [REGION])
     assert isolation.batch_limit(1_000) == 1_000
 
 
-def test_what_is_read_again_for_the_state_is_tried_where_it_goes_on(child: Child) -> None:
+def test_what_is_read_again_for_the_state_is_tried_where_it_goes_on(
+    child: Child, commit: CommitStage
+) -> None:
     """The record may have been isolated long ago; only partitions under suspicion are tried."""
     child.dies_of = (1,)
-    stage = guarded(decode, child, starts=STARTS, region_records=REGION)
+    stage = guarded(decode, child, commit.start_count, starts=STARTS, region_records=REGION)
     for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
-        partition = begun(found, start=500)
-        items = stage([builders.record(partition, n) for n in range(3)])
+        start = begun(commit, found, offset=500)
+        items = stage([builders.record(start.partition, n) for n in range(3)])
         assert [item.failure is not None for item in items] == failed
     assert child.tried == [0, 1, 2]
 
 
-def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child) -> None:
+def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child, commit: CommitStage) -> None:
     """It goes on from what the store holds, so the record that ended it is one of the next.
 
     The log may have gaps: records are counted, no offsets.
     """
     child.dies_of = (10,)
-    stage = guarded(decode, child, starts=STARTS, region_records=REGION)
-    partition = begun(STARTS, start=5_000)
-    log = [builders.record(partition, offset) for offset in range(0, 1_000, 2)]
+    stage = guarded(decode, child, commit.start_count, starts=STARTS, region_records=REGION)
+    start = begun(commit, STARTS, offset=5_000)
+    log = [builders.record(start.partition, offset) for offset in range(0, 1_000, 2)]
     for first in range(0, len(log), 100):
         stage(log[first : first + 100])
     assert child.tried == list(range(0, 12 + 2 * REGION, 2))

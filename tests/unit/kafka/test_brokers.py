@@ -12,8 +12,8 @@ from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.features.stores import Source
 from stream_app.kafka import group_offsets
 from stream_app.kafka.brokers import Brokers
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
-from tests.unit.builders import partition
 
 P = PartitionId("orders", 0)
 
@@ -160,8 +160,9 @@ def test_an_offset_of_another_topic_of_the_name_is_none_of_an_assigned_partition
     member: Member,
 ) -> None:
     """A transaction was not committed because another topic's offsets are."""
-    ours, another = partition(0), partition(0)
-    ours.source, another.source = Source("c", "an-id", 0), Source("c", "another", 0)
+    ours, another = (
+        Partition("orders", 0, 0, Source("c", each, 0)) for each in ("an-id", "another")
+    )
     member.answers = [COMMITTED, COMMITTED]
     asked = brokers()
     assert asked.committed_of([ours]) == {ours: 7}

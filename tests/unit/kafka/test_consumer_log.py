@@ -5,6 +5,7 @@ import pytest
 from stream_app.errors import FatalError
 from stream_app.features.stores import Source
 from stream_app.kafka.consumer_log import ConsumerLog
+from stream_app.records.partition import Partition
 from tests.unit.builders import partition
 
 ONE, OTHER = "xrzHeXotRsCuTM7bpu9tWw", "jPVR+2wxSp6/3ookeGw0IA"
@@ -18,8 +19,7 @@ def say(library_log: ConsumerLog, before: str, after: str, topic: str = "orders"
 
 def test_a_partition_of_another_topic_than_the_consumer_reads_is_noticed() -> None:
     """The sentence names the topic and both ids, as Kafka's tools print them."""
-    at = partition()
-    at.source = Source("cluster", ONE, 0)
+    at = Partition("orders", 0, 0, Source("cluster", ONE, 0))
     library_log = ConsumerLog()
     say(library_log, "A" * 22, ONE)
     library_log.check([at])
@@ -39,8 +39,7 @@ def test_a_topic_that_is_not_held_may_change() -> None:
 
 def test_no_id_is_no_other_id() -> None:
     """librdkafka knows none of a topic that it has not asked about."""
-    at = partition()
-    at.source = Source("cluster", ONE, 0)
+    at = Partition("orders", 0, 0, Source("cluster", ONE, 0))
     library_log = ConsumerLog()
     say(library_log, ONE, "A" * 22)
     library_log.check([at])

@@ -1,5 +1,6 @@
 """Stage commit: the longest finished prefix, and never past a record in flight."""
 
+import gc
 import threading
 from collections import defaultdict
 from typing import Any
@@ -12,7 +13,7 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
-from tests.unit.builders import item, partition
+from tests.unit.builders import begins, item, partition
 from tests.unit.features.builders import examples
 
 
@@ -25,6 +26,8 @@ class Committing:
 
     def consume(self, at: Partition, *offsets: int, timestamp: float = 0.0) -> list[Item]:
         """Take records in."""
+        if at not in self.stage.notes:
+            self.stage.begin(begins(at, offsets[0], committed_by="nobody"))
         self.stage.consumed(at, offsets[-1], timestamp)
         return [item(at, offset) for offset in offsets]
 
@@ -130,25 +133,24 @@ def test_the_end_of_a_partition_passes_markers() -> None:
     assert committing.stage.take() == {}
     committing.stage.finished(batch)
     assert committing.stage.take() == {p: 5}
-    assert p.markers == (2, 5)
+    assert committing.stage.notes[p].control_records == (2, 5)
     committing.stage.at_end(p, 6)
     assert committing.stage.take() == {p: 6}
-    assert p.markers == (2, 6)
+    assert committing.stage.notes[p].control_records == (2, 6)
 
 
 def test_markers_behind_those_of_an_earlier_assignment_are_told_with_them() -> None:
     """All of them lie between the last record and the offset that is committed."""
     p = partition()
-    p.start, p.markers = 5, (2, 5)
     stage = CommitStage()
-    stage.begin(p, 5, known=True)
+    stage.begin(begins(p, 5, control_records=3))
     stage.at_end(p, 6)
     assert stage.take() == {p: 6}
-    assert p.markers == (2, 6)
-    (place,) = as_committed({p: 6})
+    assert stage.notes[p].control_records == (2, 6)
+    (place,) = as_committed({p: 6}, stage.notes)
     assert topic_id_of(place.metadata) == p.topic_id
     assert markers_of(place.metadata) == 4
-    (before,) = as_committed({p: 5})
+    (before,) = as_committed({p: 5}, stage.notes)
     assert markers_of(before.metadata) == 0
 
 
@@ -189,6 +191,22 @@ def test_the_oldest_unfinished_record_tells_the_lag() -> None:
     assert committing.stage.oldest_unfinished(p) == 20.0
     committing.stage.finished(second)
     assert committing.stage.oldest_unfinished(p) is None
+
+
+def test_what_is_known_of_an_assignment_is_kept_until_nobody_holds_it() -> None:
+    """Its last batch may be in hand for long after its end, and asks what becomes of it."""
+    p = partition()
+    committing = Committing()
+    stage = committing.stage
+    batch = committing.admit(*committing.consume(p, 5))
+    stage.revoke([p])
+    stage.forget([p])
+    stage.finished(batch)
+    assert (stage.is_revoked(p), stage.has_ended(p)) == (True, True)
+    assert stage.start_count(p).start == 5
+    del p, batch
+    gc.collect()
+    assert len(stage.notes) == 0
 
 
 def test_forgetting_a_partition_leaves_nothing_of_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Uuid
 
 from stream_app.errors import FatalError, RefusedError
+from stream_app.features.stores import Source
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.topic_ids import Sources
 from tests.unit.builders import partition
@@ -41,14 +42,14 @@ def sources(answer: Uuid | KafkaException) -> Sources:
 def test_brokers_that_give_no_topic_ids_are_refused() -> None:
     """Two topics of one name could not be told apart; the sentence names the oldest that serves."""
     with pytest.raises(FatalError, match=r"orders no id.*Kafka 3\.1 is the oldest"):
-        sources(Uuid(0, 0)).identify([partition()])
+        sources(Uuid(0, 0)).identify([("orders", 0)])
 
 
 def test_a_partition_is_checked_against_what_it_was_when_it_was_assigned() -> None:
     """As long as the topic is the same, nothing happens."""
-    at = partition()
     asked = sources(Uuid(1, 2))
-    asked.identify([at])
+    (at,) = asked.identify([("orders", 3)])
+    assert (at.topic, at.number, at.source) == ("orders", 3, Source("cluster", at.topic_id, 3))
     asked.check([at])
     with pytest.raises(FatalError, match="orders was deleted and made anew"):
         sources(Uuid(1, 3)).check([at])

@@ -1,6 +1,6 @@
 """Starts that got nowhere, as committed offsets tell of them from one process to the next."""
 
-from stream_app.records.start_count import StartCount
+from stream_app.records.start_count import StartCount, failed_starts
 
 
 class Broker:
@@ -12,8 +12,7 @@ class Broker:
 
     def assign(self, *, region: int = 100) -> StartCount:
         """A worker begins: it reads what is committed and commits its start."""
-        starts = StartCount()
-        starts.begin(self.offset, self.metadata)
+        starts = StartCount(self.offset, failed_starts(self.metadata))
         starts.rebuilding = False
         if starts.found:
             starts.region(self.offset + region)
@@ -134,6 +133,4 @@ def test_while_the_state_is_rebuilt_nothing_clears_the_count() -> None:
 def test_metadata_of_others_is_no_count() -> None:
     """Whatever a person or another tool wrote."""
     for metadata in (None, "", "starts=3", "stream-app/1 id starts=-1", "x starts=three"):
-        starts = StartCount()
-        starts.begin(0, metadata)
-        assert starts.found == 0, metadata
+        assert failed_starts(metadata) == 0, metadata

@@ -21,7 +21,7 @@ from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.recovery.log_replay import Rebuild, _step_records
+from stream_app.recovery.log_replay import Rebuild, _Goal, _step_records
 from tests.unit.builders import partition
 from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
@@ -118,7 +118,7 @@ class Scene:
             observer,
         )
         self.rebuild._open = self._open  # type: ignore[method-assign]
-        self.worker.state.register([P])
+        self.worker.state.register({P: 0})
 
     def _decode(self, records: Sequence[Record]) -> list[Item]:
         return [order(P, record.offset, 10.0 + record.offset) for record in records]
@@ -251,8 +251,4 @@ def test_a_log_that_goes_on_is_followed(scene: Scene, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("found", "asked"), [(0, 4_096), (1, 2_048), (4, 256), (70, 256)])
 def test_steps_are_smaller_after_starts_that_got_nowhere(found: int, asked: int) -> None:
     """Memory may be what ran out; but however often it did, the rest does not go record by record."""
-    P.starts.found = found
-    try:
-        assert _step_records([P]) == asked
-    finally:
-        P.starts.found = 0
+    assert _step_records([_Goal(0, 10, found)]) == asked

@@ -5,6 +5,7 @@ tested in tests/integration/test_rebuild.py.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,11 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.observer.events import PartitionsRebuilding
 from stream_app.observer.observer import Observer, on
 from stream_app.records.partition import Partition
+from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Patience
-from tests.unit.builders import partition
+from tests.unit.builders import begins, partition
 from tests.unit.features.builders import FEATURES
 
 
@@ -32,7 +34,14 @@ class Rebuild:
         self.on_wait = lambda: None
 
     def begin(
-        self, at: Partition, start: int, target: int, *, source_id: int, applied: int
+        self,
+        at: Partition,
+        start: int,
+        target: int,
+        *,
+        source_id: int,
+        applied: int,
+        failed_starts: int,
     ) -> None:
         """Take note."""
         self.goals[at] = [start, target]
@@ -99,14 +108,24 @@ class Scene:
         # No thread: the steps are taken by hand.
         self.recovery._run = lambda: None  # type: ignore[method-assign]
 
+    def take(self, *partitions: Partition, offset: int = 100, **known: Any) -> None:
+        """Partitions are assigned and read from an offset that a worker committed."""
+        self.begin(*(begins(each, offset, **known) for each in partitions))
+
+    def begin(self, *starts: StartPosition) -> None:
+        """Partitions are assigned."""
+        for start in starts:
+            self.commit.begin(start)
+        self.recovery.take(starts)
+
     @property
     def rebuilding(self) -> frozenset[Partition]:
         """Partitions whose state is being rebuilt."""
         return self.recovery.rebuilding
 
     @property
-    def confirmed(self) -> list[Partition]:
-        """Partitions whose start was committed before anything of them was taken."""
+    def confirmed(self) -> list[StartPosition]:
+        """Starts that were committed before anything of their partitions was taken."""
         return self.__dict__.setdefault("_confirmed", [])
 
     def mark(self, at: Partition, through: int) -> None:
@@ -116,19 +135,11 @@ class Scene:
         self.store.write([], [Progress(source, -1, through)])
 
 
-def begins(number: int = 0, start: int = 100, *, log_start: int = 0) -> Partition:
-    """A partition that is read from an offset that a worker committed."""
-    made = partition(number)
-    made.start = start
-    made.log_start = log_start
-    return made
-
-
 def test_a_state_that_is_where_its_partition_begins_is_used_at_once() -> None:
     """Nothing is rebuilt."""
-    scene, p = Scene(), begins()
+    scene, p = Scene(), partition()
     scene.mark(p, 99)
-    scene.recovery.take([p])
+    scene.take(p)
     scene.recovery.ready()
     assert (scene.rebuilding, scene.rebuild.begun) == (set(), [])
 
@@ -138,10 +149,9 @@ def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
 
     A partition that nobody had is not: to look costs time.
     """
-    scene, p, new, behind = Scene(), begins(), begins(1, 0), begins(2)
-    new.is_new = True
+    scene, p, new, behind = Scene(), partition(), partition(1), partition(2)
     scene.mark(p, 119)
-    scene.recovery.take([p, new, behind])
+    scene.begin(begins(p, 100), begins(new, 0, committed_by="nobody"), begins(behind, 100))
     assert [scene.state.fencing[each].ahead_until for each in (p, new, behind)] == [
         120 + IN_HAND,
         0,
@@ -151,19 +161,18 @@ def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
 
 def test_markers_before_the_offset_a_partition_begins_at_are_not_missed() -> None:
     """The state holds every record; a lost one before them is missed all the same."""
-    scene, p, q = Scene(), begins(), begins(1)
-    p.markers = q.markers = (97, 100)
+    scene, p, q = Scene(), partition(), partition(1)
     scene.mark(p, 96)
     scene.mark(q, 95)
-    scene.recovery.take([p, q])
+    scene.take(p, q, control_records=3)
     assert scene.rebuild.begun == [(q, 96, 97, 95)]
 
 
 def test_a_state_that_is_behind_is_rebuilt_from_its_mark() -> None:
     """Up to where the partition begins; until then records wait."""
-    scene, p = Scene(), begins()
+    scene, p = Scene(), partition()
     scene.mark(p, 39)
-    scene.recovery.take([p])
+    scene.take(p)
     assert scene.rebuilding == {p}
     assert scene.rebuild.begun == [(p, 40, 100, 39)]
     scene.rebuild.steps = [30, 20, 10]
@@ -175,22 +184,22 @@ def test_a_state_that_is_behind_is_rebuilt_from_its_mark() -> None:
 
 def test_an_empty_store_is_filled_from_the_first_record_there_is() -> None:
     """What retention has removed cannot be applied again."""
-    scene, p = Scene(), begins(log_start=60)
-    scene.recovery.take([p])
+    scene, p = Scene(), partition()
+    scene.take(p, log_start=60)
     assert scene.rebuild.begun == [(p, 60, 100, -1)]
 
 
 def test_a_partition_read_from_its_first_record_has_nothing_to_rebuild() -> None:
     """Whatever retention has removed before."""
-    scene, p = Scene(), begins(start=60, log_start=60)
-    scene.recovery.take([p])
+    scene, p = Scene(), partition()
+    scene.take(p, offset=60, log_start=60)
     assert scene.rebuilding == set()
 
 
 def test_a_fallback_serves_while_the_rebuilding_is_far_behind() -> None:
     """And the last bit is waited for: chased for ever, it might never arrive."""
-    scene, p = Scene("fallback"), begins(start=10_000)
-    scene.recovery.take([p])
+    scene, p = Scene("fallback"), partition()
+    scene.take(p, offset=10_000)
     scene.recovery.ready()
     assert scene.rebuilding == {p}
     scene.recovery.admitted({p: 10_000})
@@ -203,8 +212,8 @@ def test_a_fallback_serves_while_the_rebuilding_is_far_behind() -> None:
 
 def test_the_rebuilding_follows_what_is_served_meanwhile() -> None:
     """Records that a fallback answered for update the state all the same."""
-    scene, p = Scene("fallback"), begins(start=10_000)
-    scene.recovery.take([p])
+    scene, p = Scene("fallback"), partition()
+    scene.take(p, offset=10_000)
     scene.recovery.admitted({p: 10_007})
     scene.recovery.ready()
     assert scene.rebuild.goals[p] == [0, 10_008]
@@ -212,10 +221,10 @@ def test_the_rebuilding_follows_what_is_served_meanwhile() -> None:
 
 def test_what_is_lost_while_running_is_looked_for_in_all_partitions() -> None:
     """FLUSHALL takes the marks of quiet partitions as well."""
-    scene, p, q = Scene(), begins(0), begins(1)
+    scene, p, q = Scene(), partition(), partition(1)
     scene.mark(p, 99)
     scene.mark(q, 99)
-    scene.recovery.take([p, q])
+    scene.take(p, q)
     scene.store = scene.state._store = MemoryStore(FEATURES)
     scene.rebuild.steps = [100]
     scene.recovery.lost(StateLostError("a mark is gone"))
@@ -226,8 +235,8 @@ def test_what_is_lost_while_running_is_looked_for_in_all_partitions() -> None:
 
 def test_records_wait_to_the_end_when_the_store_loses_more_meanwhile() -> None:
     """The rebuilding begins again, and nobody is scored in between."""
-    scene, p = Scene(), begins()
-    scene.recovery.take([p])
+    scene, p = Scene(), partition()
+    scene.take(p)
     losses = iter([StateLostError("again")])
 
     def lose() -> None:
@@ -243,8 +252,8 @@ def test_records_wait_to_the_end_when_the_store_loses_more_meanwhile() -> None:
 
 def test_a_partition_given_away_is_no_longer_waited_for() -> None:
     """Its next owner goes on from the mark."""
-    scene, p = Scene(), begins()
-    scene.recovery.take([p])
+    scene, p = Scene(), partition()
+    scene.take(p)
     scene.rebuild.on_wait = lambda: scene.commit.revoke([p])
     scene.recovery.ready()
     assert scene.rebuilding == set()
@@ -253,36 +262,37 @@ def test_a_partition_given_away_is_no_longer_waited_for() -> None:
 
 def test_a_stop_ends_the_wait() -> None:
     """What was not rebuilt is at the next start."""
-    scene, p = Scene(), begins()
-    scene.recovery.take([p])
+    scene, p = Scene(), partition()
+    scene.take(p)
     scene.recovery.stop()
     with pytest.raises(StoppingError):
         scene.recovery.ready()
 
 
-@pytest.mark.parametrize("how", ["set_by_hand", "is_new"])
-def test_old_records_are_not_scored_on_a_state_that_knows_what_came_after(how: str) -> None:
+@pytest.mark.parametrize("committed_by", ["other", "nobody"])
+def test_old_records_are_not_scored_on_a_state_that_knows_what_came_after(
+    committed_by: str,
+) -> None:
     """Offsets set back by hand, or deleted: refused, and nothing is committed for them."""
-    scene, p = Scene(), begins(start=10)
-    setattr(p, how, True)
+    scene, p = Scene(), partition()
     scene.mark(p, 99)
     with pytest.raises(FatalError, match=r"from offset 10, .* holds its records through 99"):
-        scene.recovery.take([p])
+        scene.take(p, offset=10, committed_by=committed_by)
     assert scene.confirmed == []
 
 
 def test_a_crash_leaves_the_state_ahead_and_is_no_mistake() -> None:
     """Offsets that a worker committed are gone on from."""
-    scene, p = Scene(), begins(start=10)
+    scene, p = Scene(), partition()
     scene.mark(p, 99)
-    scene.recovery.take([p])
+    scene.take(p, offset=10)
     assert scene.rebuilding == set()
 
 
 def test_where_a_group_begins_is_committed_before_its_records_are_taken() -> None:
     """Should the process die at once, its successor must know that it was here."""
-    scene, new, old = Scene(), begins(0, start=0), begins(1)
-    new.is_new = True
+    scene, new, old = Scene(), partition(), partition(1)
+    start = begins(new, 0, committed_by="nobody")
     scene.mark(old, 99)
-    scene.recovery.take([new, old])
-    assert scene.confirmed == [new]
+    scene.begin(start, begins(old, 100))
+    assert scene.confirmed == [start]

@@ -334,8 +334,8 @@ def test_registered_partitions_have_their_sources_number() -> None:
     store = Store()
     mine, theirs = [partition(0), partition(1)], [partition(1), partition(2)]
     one, other = Worker(store).state, Worker(store).state
-    one.register(mine)
-    other.register(theirs)
+    one.register(dict.fromkeys(mine, 0))
+    other.register(dict.fromkeys(theirs, 0))
     ids = [one.fencing[at].source_id for at in mine] + [
         other.fencing[at].source_id for at in theirs
     ]
@@ -347,7 +347,7 @@ def test_without_views_there_is_no_state() -> None:
     """No store is asked for anything."""
     worker = Worker(features=FeatureSet(row_features=FEATURES.row_features, triggers=(Ordered,)))
     worker.store.away = 99
-    worker.state.register([P])
+    worker.state.register({P: 0})
     one = worker.finish(order(P, 0, amount=3.0))
     assert rows(one) == [[3.0, "north"]]
     assert worker.store.away == 99
@@ -438,9 +438,7 @@ def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
     """Of a state that very many partitions updated: those below the start of their logs."""
     worker = Worker()
     many = [partition(number) for number in range(20)]
-    for at in many:
-        at.log_start = 5 if at.number < 12 else 0
-    worker.state.register(many)
+    worker.state.register({at: 5 if at.number < 12 else 0 for at in many})
     for at in many:
         worker.finish(order(at, 1, 10.0 + at.number))
     state = worker.stored("north")[0]["north"]
@@ -452,7 +450,7 @@ def test_fences_that_guard_nothing_any_more_are_dropped() -> None:
 def test_a_batch_knows_the_marks_it_was_made_from_when_its_partition_is_given_away() -> None:
     """A worker that lost the partition must not hide from the next that Redis lost something."""
     worker = Worker()
-    worker.state.register([P])
+    worker.state.register({P: 0})
     worker.finish(order(P, 0))
     worker.state.expect(P, 0)
     one = worker.begin(order(P, 1, 11.0))

@@ -18,7 +18,7 @@ from stream_app.observer.observer import Observer
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.waiting.outages import Absences
-from tests.unit.builders import batch, failed, partition
+from tests.unit.builders import batch, begins, failed, partition
 
 
 @pytest.fixture(autouse=True)
@@ -93,10 +93,13 @@ def dead_letter() -> None:
 def assignment() -> None:
     """Partitions are taken, and lost."""
     held = Assignment(
-        ["orders", "payments"],
         rebalancing=Mock(),
         beside_transactions=True,
-        positions=Mock(),
+        positions=Mock(
+            find=lambda _, assigned: [
+                begins(partition(number, topic)) for topic, number in assigned
+            ]
+        ),
         commit=CommitStage(),
         settle=lambda *_: True,
         observer=Observer(),

@@ -8,7 +8,7 @@ from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.observer.events import BatchFinished, StageBegan
 from stream_app.records.batch import Batch
 from stream_app.worker.deliver_thread import DeliverThread
-from tests.unit.builders import item, partition
+from tests.unit.builders import begins, item, partition
 from tests.unit.observers import listening
 
 P = partition()
@@ -47,7 +47,7 @@ class Scene:
     def __init__(self) -> None:
         self.publish = Transactions()
         self.commit = CommitStage()
-        self.commit.begin(P, 0, known=True)
+        self.commit.begin(begins(P))
         observer, self.told = listening(StageBegan, BatchFinished)
         self.crashes: list[BaseException] = []
         self.crashed = threading.Event()

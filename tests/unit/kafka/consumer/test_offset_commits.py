@@ -7,7 +7,7 @@ from stream_app.errors import FatalError
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.offset_tracker import CommitStage
 from stream_app.observer.observer import Observer
-from tests.unit.builders import partition
+from tests.unit.builders import begins, partition
 
 
 class Scene:
@@ -17,7 +17,7 @@ class Scene:
         self.now = 0.0
         self.at = partition()
         self.stage = CommitStage()
-        self.stage.begin(self.at, 5, known=True)
+        self.stage.begin(begins(self.at, 5))
         self.commits = OffsetCommits(
             self.stage,
             Observer(),

@@ -20,16 +20,13 @@ class LeaderEpochs:
 
     __slots__ = ("_begin", "_changes", "last_offset")
 
-    def __init__(self) -> None:
-        self._begin = (-1, UNKNOWN)
+    def __init__(self, start: int, epoch: int | None) -> None:
+        """The partition is read from `start`; `epoch` was committed beside that offset."""
+        self._begin = start, UNKNOWN if epoch is None else epoch
         self._changes: list[tuple[int, int]] = []
         """First offset consumed of each epoch, and the epoch."""
         self.last_offset = -1
         """Of the records consumed."""
-
-    def begin(self, offset: int, epoch: int | None) -> None:
-        """The partition is read from a committed offset, beside which `epoch` was committed."""
-        self._begin = offset, UNKNOWN if epoch is None else epoch
 
     @property
     def newest(self) -> int | None:
