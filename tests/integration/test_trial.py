@@ -43,7 +43,7 @@ def trial_of(module: Any, folder: Path, redis_url: str = "redis://127.0.0.1:1/0"
         redis_timeout_seconds=1.0,
         bootstrap_servers="127.0.0.1:1",
     )
-    return Trial(settings, Once(), Observer(), lambda _: 0, of="batches")
+    return Trial(settings, Once(), lambda _: 0, Observer(), of="batches")
 
 
 @pytest.fixture(scope="module")
