@@ -15,8 +15,8 @@ from stream_app.records import read_headers
 
 __all__ = ["Progress", "headers_of", "place_of", "read"]
 
-_RECORDS: Final = 1_000
-"""Records taken at once."""
+_RECORDS: Final = 16
+"""Records taken at once: the headers of all are unpacked, and of one they may be 60,000 tiny ones."""
 _POLL_SECONDS: Final = 0.5
 _STALLED_SECONDS: Final = 60.0
 """Longer than brokers let a transaction stand that nobody goes on with, as the worker sets it."""

@@ -1,0 +1,44 @@
+"""How much of a log is held at once."""
+
+from typing import Any
+
+from confluent_kafka import Message
+
+from stream_app.audit.places import Place
+from stream_app.audit.reading import read
+
+
+class Log:
+    """Brokers, and the consumer they give, of one partition with so many records."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.next = 0
+        self.most = 0
+
+    def consumer(self) -> Any:
+        """It."""
+        return self
+
+    def consume(self, most: int, _seconds: float) -> list[Any]:
+        """The next records."""
+        first, self.next = self.next, min(self.next + most, self.count)
+        self.most = max(self.most, self.next - first)
+        return [Message(topic="t", partition=0, offset=n) for n in range(first, self.next)]
+
+    def assign(self, _places: Any) -> None:
+        """Read this."""
+
+    def close(self) -> None:
+        """Let go."""
+
+    incremental_unassign = assign
+
+
+def test_few_records_are_held_at_once() -> None:
+    """Of 1,000 with 60,000 tiny headers each, the headers would take gigabytes."""
+    log: Any = Log(100)
+    ranges = {Place("t", 0): (0, 100)}
+    taken = [len(m) for m in read(log, ranges, lambda *_: None, lambda *_: None)]
+    assert sum(taken) == 100
+    assert log.most <= 16
