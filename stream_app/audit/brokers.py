@@ -25,7 +25,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 
 from stream_app.audit.places import Place
 from stream_app.broker_queries import as_kafka_shows_it, cluster_id, log_offsets
-from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.connection_causes import ConnectionCauses
+from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
 from stream_app.kafka_errors import Kind, error_of, verdict
 from stream_app.logs import get_logger
 from stream_app.offsets import topic_id_of
@@ -34,6 +35,9 @@ from stream_app.settings import Settings
 __all__ = ["Brokers", "Committed", "EventRules", "Topic", "answer_of"]
 
 _REQUEST_SECONDS: Final = 30.0
+_REACH_SECONDS: Final = 10.0
+"""Who asked for an account waits for it, and a broker that starts is there in less."""
+_ATTEMPT_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 0.2
 _AHEAD_SECONDS: Final = 86_400.0
 """How far ahead of its append a record's timestamp is taken to be where brokers allow more, or do not
@@ -83,7 +87,11 @@ class Brokers:
     """Asks the brokers; every method raises `ServiceAwayError` where they do not answer."""
 
     def __init__(self, settings: Settings, application: str) -> None:
-        self._admin = AdminClient(settings.admin_properties(), logger=_librdkafka)
+        self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
+        self._admin = AdminClient(
+            self._causes.watched(settings.admin_properties()), logger=_librdkafka
+        )
+        self._causes.poll(self._admin)
         # It never joins the group. The admin client's own call for a group's offsets ends the
         # process (seen with librdkafka 2.16: a client without a group is asked for its group).
         self._properties = {
@@ -111,6 +119,7 @@ class Brokers:
 
     def topics(self, names: Sequence[str]) -> dict[str, Topic]:
         """Describe topics; raises `ConfigurationError` for one that does not exist."""
+        self._reach()
         try:
             futures = self._admin.describe_topics(
                 TopicCollection(list(dict.fromkeys(names))), request_timeout=_REQUEST_SECONDS
@@ -133,6 +142,22 @@ class Brokers:
                 raise answer_of(error) from error
             found[name] = Topic(name, topic_id, cluster, partitions)
         return found
+
+    def _reach(self) -> None:
+        """Return when a broker answers; raises why none does, at once where that will not pass."""
+        deadline = time.monotonic() + _REACH_SECONDS
+        while True:
+            try:
+                self._admin.list_topics(timeout=_ATTEMPT_SECONDS)
+            except KafkaException as error:
+                reason = answer_of(error)
+                if isinstance(reason, ServiceAwayError):
+                    reason = self._causes.explained(reason)
+                    if not isinstance(reason, RefusedError) and time.monotonic() < deadline:
+                        continue
+                raise reason from error
+            else:
+                return
 
     def refuse_compacted(self, names: Collection[str]) -> None:
         """Raise `ConfigurationError` if compaction may remove records of one of the topics."""
