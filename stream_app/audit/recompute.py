@@ -42,6 +42,8 @@ from stream_app.text.foreign import bounded
 __all__ = ["recompute", "same_values"]
 
 _MASK: Final = 2**64 - 1
+_CHANGES: Final = 1_000
+"""Changes whose states are read from the store at once."""
 _TRIES: Final = 5_000
 """Choices of uncertain updates that are tried for one state."""
 
@@ -59,8 +61,13 @@ def recompute(
     """Read the log again, apply its updates, and compare every state it names."""
     states = _States(store, usecase, judge, ids, committed)
     first = {place: (ledger.first, ledger.end) for place, ledger in ledgers.items()}
+    changes: list[_Change] = []
     for messages in read(brokers, first, progress, _refuse):
-        states.load(states.updates(messages, ledgers))
+        changes += states.updates(messages, ledgers)
+        if len(changes) >= _CHANGES:
+            states.load(changes)
+            changes = []
+    states.load(changes)
     # A state read from the store late may hold records from beyond the range: up to here.
     ends = brokers.ends(list(ledgers), decided=True)
     more = {place: (ledger.end, ends[place]) for place, ledger in ledgers.items()}

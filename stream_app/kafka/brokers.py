@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -23,6 +24,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
     ResourceType,
 )
 
+from stream_app.errors import RefusedError, ServiceAwayError
+from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.errors import failure, is_forbidden_topic, is_of_client
 from stream_app.kafka.group_offsets import Committed, GroupOffsets
 from stream_app.kafka.log_reader import (
@@ -60,6 +63,10 @@ _SMALL_ANSWERS: Final = {
     # How long an answer waits for records at the end of a log.
     "fetch.wait.max.ms": 50,
 }
+
+_REACH_SECONDS: Final = 10.0
+"""Who gave a command waits for it, and a broker that starts is there in less."""
+_ATTEMPT_SECONDS: Final = 1.0
 
 _librdkafka = logging.getLogger("librdkafka")
 
@@ -257,12 +264,34 @@ class Brokers:
 
 
 def open_brokers(settings: Settings, application: str) -> Brokers:
-    """The brokers of a command, which asks once and does not try again."""
+    """The brokers of a command, once one of them has answered.
+
+    A command asks once and does not try again. Raises `ServiceAwayError` with the cause where no
+    broker answers, at once where that will not pass by itself.
+    """
+    causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
+    admin = AdminClient(causes.watched(settings.admin_properties()), logger=_librdkafka)
+    causes.poll(admin)
+    _wait_for_answer(admin, causes)
     return Brokers(
-        AdminClient(settings.admin_properties(), logger=_librdkafka),
+        admin,
         {**settings.consumer_properties(application), **_SMALL_ANSWERS},
         seconds=_COMMAND_SECONDS,
     )
+
+
+def _wait_for_answer(admin: AdminClient, causes: ConnectionCauses) -> None:
+    deadline = time.monotonic() + _REACH_SECONDS
+    while True:
+        try:
+            with _asking("asking the brokers for their topics"):
+                admin.list_topics(timeout=_ATTEMPT_SECONDS)
+        except ServiceAwayError as away:
+            reason = causes.explained(away)
+            if isinstance(reason, RefusedError) or time.monotonic() > deadline:
+                raise reason from away
+        else:
+            return
 
 
 @contextmanager

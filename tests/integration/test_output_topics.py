@@ -150,17 +150,18 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
         assert "an event without key becomes a dead letter" in worker.log
 
         # In a transaction the brokers' own markers would be refused as well, and it would never end.
-        late = 5 if delivery == "at_least_once" else 0
-        if late:
-            alter(cluster, topic, message_timestamp_before_max_ms="0")
-            cluster.produce(bed.tickets(late))
-            assert worker.wait() == 1, worker.tail()
-            assert "clock" in worker.last_words
-            alter(cluster, topic, message_timestamp_before_max_ms="86400000")
-            worker.start()
-            worker.until("the backlog is drained", bed.drained)
+        status, named = (
+            (1, "clock") if delivery == "at_least_once" else (2, "message.timestamp.before.max.ms")
+        )
+        alter(cluster, topic, message_timestamp_before_max_ms="0")
+        cluster.produce(bed.tickets(5))
+        assert worker.wait() == status, worker.tail()
+        assert named in worker.last_words
+        alter(cluster, topic, message_timestamp_before_max_ms="86400000")
+        worker.start()
+        worker.until("the backlog is drained", bed.drained)
     predictions, letters = bed.predictions(), bed.dead_letters()
-    assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + late
+    assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + 5
     assert len(letters) == 10
     for letter in letters:
         assert told(letter)["reason"] == "prediction-refused"

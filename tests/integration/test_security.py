@@ -77,6 +77,20 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Bed) -> None:
     secured.check_nothing_lost(once=True)
 
 
+def test_an_audit_says_why_it_has_no_connection(secured: Bed) -> None:
+    """A wrong password at once, with status 3; a broker that is not there after some seconds."""
+    command = ("-m", "stream_app", "audit")
+    with secured.worker(command=command, sasl_password=WRONG) as audit:
+        assert audit.wait() == 3, audit.log
+        assert "uthentication failed" in audit.log
+        assert "check user name, password" in audit.log
+        assert WRONG not in audit.log
+    with secured.worker(command=command, bootstrap_servers="localhost:1") as audit:
+        assert audit.wait() == 3, audit.log
+        assert "localhost:1" in audit.log
+        assert "Connection refused" in audit.log
+
+
 def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Bed) -> None:
     """The worker names topic and right, ends with status 2 and has committed nothing."""
     secured.cluster.produce(secured.tickets(60))
