@@ -22,6 +22,11 @@ PAGE = ROOT / "docs" / "chaos.md"
 BEGIN = "<!-- Begin of the table: `python -m tests.chaos.results --write` makes it. -->"
 END = "<!-- End of the table. -->"
 
+_COLUMNS = (
+    "delivery", "rounds", "passed", "faults", "in rounds that passed", "records", "lost", "double",
+    "state equal", "worker starts",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Result:
@@ -108,9 +113,8 @@ def table(results: Iterable[Result]) -> str:
         by_mode.setdefault(result.mode, []).append(result)
     modes = sorted(by_mode)
     lines = [
-        "| delivery | rounds | passed | faults | in rounds that passed | records | lost | double "
-        "| state equal | worker starts |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|---" * len(_COLUMNS) + "|",
     ]
     faults: dict[str, Counter[str]] = {}
     for mode in modes:
