@@ -22,6 +22,11 @@ PAGE = ROOT / "docs" / "chaos.md"
 BEGIN = "<!-- Begin of the table: `python -m tests.chaos.results --write` makes it. -->"
 END = "<!-- End of the table. -->"
 
+_COLUMNS = (
+    "delivery", "rounds", "passed", "faults", "in rounds that passed", "records", "lost", "double",
+    "state equal", "worker starts",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Result:
@@ -108,16 +113,17 @@ def table(results: Iterable[Result]) -> str:
         by_mode.setdefault(result.mode, []).append(result)
     modes = sorted(by_mode)
     lines = [
-        "| delivery | rounds | faults | records | lost | double | state equal | worker starts |",
-        "|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|---" * len(_COLUMNS) + "|",
     ]
     faults: dict[str, Counter[str]] = {}
     for mode in modes:
         found = by_mode[mode]
         faults[mode] = sum((Counter(result.faults) for result in found), Counter())
         equal = sum(result.state_equal for result in found)
+        passed = [sum(result.faults.values()) for result in found if not result.problems]
         lines.append(
-            f"| `{mode}` | {len(found)} | {faults[mode].total()} "
+            f"| `{mode}` | {len(found)} | {len(passed)} | {faults[mode].total()} | {sum(passed)} "
             f"| {sum(r.records for r in found):,} | {sum(r.lost for r in found)} "
             f"| {sum(r.double for r in found):,} | {equal} of {len(found)} "
             f"| {sum(r.worker_starts for r in found)} |"

@@ -20,6 +20,7 @@ from tests.chaos.exits import judge_exits
 from tests.chaos.faults import CATALOGUE, Fault, Scene
 from tests.chaos.grounds import Grounds
 from tests.chaos.history import History
+from tests.chaos.open_transactions import open_transactions
 from tests.chaos.reckoning import Reckoning, judge_audit, reckon
 from tests.chaos.results import Result, commit
 from tests.chaos.schedule import Schedule
@@ -169,7 +170,19 @@ def _strike_and_drain(schedule: Schedule, scene: Scene, problems: list[str]) -> 
     traffic.stop()
     _drain(bed, crew)
     crew.stop()
-    _wait(crew, "no transaction is open", lambda: settled(bed), _DRAIN_SECONDS)
+    _settle(scene)
+
+
+def _settle(scene: Scene) -> None:
+    """Wait until all transactions are over; say which are not."""
+    try:
+        _wait(scene.crew, "no transaction is open", lambda: settled(scene.bed), _DRAIN_SECONDS)
+    except AssertionError as error:
+        usecase = scene.bed.usecase
+        topics = (usecase.predictions_topic, usecase.dead_letters_topic)
+        data = [broker.directory / "data" for broker in scene.grounds.brokers]
+        told = [each for folder in data for each in open_transactions(folder, topics)]
+        raise AssertionError(f"{error}: {'; '.join(told) or 'the logs hold none'}") from None
 
 
 def _logs(scene: Scene) -> dict[str, str]:

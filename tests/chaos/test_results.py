@@ -39,10 +39,10 @@ def test_lines_of_earlier_versions_are_read(tmp_path: Path) -> None:
 def test_the_table_adds_up_by_mode() -> None:
     """Faults by kind, and nothing of one mode in the other."""
     worse = replace(RESULT, seed=2, lost=3, state_equal=False)
-    once = replace(RESULT, mode="exactly_once", double=0, faults={"worker-killed": 5})
+    once = replace(RESULT, mode="exactly_once", double=0, faults={"worker-killed": 5}, problems=())
     lines = table([RESULT, worse, once]).splitlines()
-    assert "| `at_least_once` | 2 | 8 | 18,000 | 3 | 80 | 1 of 2 | 10 |" in lines
-    assert "| `exactly_once` | 1 | 5 | 9,000 | 0 | 0 | 1 of 1 | 5 |" in lines
+    assert "| `at_least_once` | 2 | 0 | 8 | 0 | 18,000 | 3 | 80 | 1 of 2 | 10 |" in lines
+    assert "| `exactly_once` | 1 | 1 | 5 | 5 | 9,000 | 0 | 0 | 1 of 1 | 5 |" in lines
     assert "| worker-killed | 6 | 5 |" in lines
     assert "| redis-cut | 2 | 0 |" in lines
 
