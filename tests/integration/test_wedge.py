@@ -53,6 +53,22 @@ def test_a_wedged_worker_names_the_offsets_and_ends(
     assert by_source(bed.predictions()).keys() == {(bed.topics[0], 0, each) for each in fine}
 
 
+def test_probes_and_metrics_answer_while_the_work_is_stuck(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """They are served from a thread of their own: a person sees a lag that does not fall."""
+    bed = Bed(hostile, tmp_path, cluster, NO_REDIS)
+    with bed.worker(work_deadline_seconds=600.0) as worker:
+        worker.ready()
+        say(bed, "feature hang")
+        for _ in range(3):
+            eventually(
+                "the lag stands", lambda: worker.metric("stream_app_consumer_lag_records") == 1
+            )
+            for path in ("/livez", "/readyz", "/metrics"):
+                assert worker.get(path)[0] == 200
+
+
 def test_a_call_that_keeps_the_interpreter_to_itself_ends_the_process_too(
     cluster: Cluster, tmp_path: Path
 ) -> None:
