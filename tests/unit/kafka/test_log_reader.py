@@ -179,7 +179,9 @@ def test_few_records_are_asked_for_at_once() -> None:
     """A message holds its headers unpacked, which may be thirty times what was sent."""
     consumer = Consumer(*map(Message, range(600)))
     batches = read_ranges(reader_of(consumer, {}), {P: (0, 600)})
-    assert [len(batch) for batch in batches] == [250, 250, 100]
+    sizes = [len(batch) for batch in batches]
+    assert sum(sizes) == 600
+    assert max(sizes) == 16
     assert max(consumer.asked) <= 16
 
 
