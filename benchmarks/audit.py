@@ -26,7 +26,7 @@ from benchmarks.workload import load
 from features.flights.data.year import Record
 from stream_app.kafka.brokers import Brokers
 from stream_app.local import LocalServices, create_topics
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.prediction import source_headers
 
 __all__ = ["LEFT_OUT", "Measured", "fill", "measure"]
@@ -109,7 +109,7 @@ def fill(bootstrap: str, records: int) -> None:
             asked += 1
             if asked <= LEFT_OUT:
                 continue
-            named = str(Origin(ids[asking], partition, offset))
+            named = str(RecordId(ids[asking], partition, offset))
             headers = source_headers(named, asking, partition, offset)
             event_id = json.dumps(json.loads(record.value)["event_id"])
             value = _PREDICTION % (named, event_id, record.event_time, offset / 2**20)

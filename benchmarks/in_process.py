@@ -15,7 +15,7 @@ from stream_app.config.settings import Settings
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source
 from stream_app.features.usecase import UseCase
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.models import load_model
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import make_predictor
@@ -24,7 +24,7 @@ from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.records.start_position import StartPosition
 from stream_app.telemetry.metrics import Metrics
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
@@ -66,7 +66,7 @@ def work_alone(
         usecase,
         models,
         MemoryStore(usecase.features),
-        Patience(initial_seconds=0.1, max_seconds=1.0, observer=observer),
+        Retry(initial_seconds=0.1, max_seconds=1.0, observer=observer),
         observer,
     )
     clock = RecordClock(60.0, observer)
@@ -80,7 +80,7 @@ def work_alone(
         usecase.dead_letters_topic, group="bench", code_version="", model_version=""
     )
     outgoing = OutgoingRecords([Predictions(usecase.predictions_topic), dead_letters])
-    commit = CommitStage()
+    tracker = OffsetTracker()
     partitions, records = _as_consumed(workload, usecase)
     predictor.state.register(dict.fromkeys(partitions, 0))
     gc.collect()
@@ -93,12 +93,12 @@ def work_alone(
         clock(polled.records)
         align.take(polled)
         for released in align.batches(predictor.decode):
-            items, ends = commit.admit(released)
+            items, ends = tracker.admit(released)
             batch = predictor.batch(items, ends)
             predictor.answer(batch)
             outgoing(batch)
             predictor.state.write(batch)
-            commit.finished(batch)
+            tracker.finished(batch)
     return Work(len(records), time.perf_counter() - started, time.process_time() - cpu)
 
 

@@ -18,7 +18,7 @@ from stream_app.observer.events import ClockCorrected
 from stream_app.observer.observer import Observer
 from stream_app.records.record import Record
 from stream_app.text.moments import in_utc
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["ClockDoubt", "RecordClock"]
 
@@ -32,12 +32,12 @@ class ClockDoubt:
     """Waits where the records say that the worker's clock is behind."""
 
     def __init__(
-        self, times: TimeBounds, patience: Patience, clock: Callable[[], float] = time.time
+        self, times: TimeBounds, retry: Retry, clock: Callable[[], float] = time.time
     ) -> None:
         """`times`: what is further ahead than an event may be accuses the clock."""
         # Where times have a fixed range, no event is refused for what the clock shows.
         self._ahead = math.inf if times.latest is not None else times.ahead_seconds
-        self._patience = patience
+        self._retry = retry
         self._clock = clock
         self._records = self._accusing = 0
 
@@ -48,7 +48,7 @@ class ClockDoubt:
         """
         ahead = 0
         if farthest > self._clock() + self._ahead:
-            self._patience("the clock", lambda: self._look(records))
+            self._retry("the clock", lambda: self._look(records))
             ahead = len(self._ahead_of_it(records))
         if self._records > _RECENT_RECORDS:
             self._records, self._accusing = self._records // 2, self._accusing // 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 
 __all__ = ["NO_EVENT", "Identity", "bytes_digest", "event_digest", "omitted_digest"]
 
@@ -40,7 +40,7 @@ def omitted_digest(length: int, sha256: bytes) -> int:
     return hash((length, sha256)) & _MASK
 
 
-def event_digest(event_id: object, event_time: object, first_origin: Origin | None) -> int:
+def event_digest(event_id: object, event_time: object, first_origin: RecordId | None) -> int:
     """Of what a prediction repeats of its event."""
     try:
         if isinstance(event_id, str):

@@ -17,7 +17,7 @@ from stream_app.audit.reading import headers_of, place_of
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.text.foreign import bounded
 from stream_app.wire.dead_letter import DeadLetter, Omitted, is_dead_letter, omitted
 from stream_app.wire.headers import Named, by_name
@@ -118,7 +118,7 @@ class Outputs:
                 what = f"{_name(message)} has not the headers that say which record it is of"
                 self._note(message, Fault.BROKEN_CONTRACT, what)
 
-    def _prediction(self, message: Message, said: PredictionHeaders, origin: Origin) -> None:
+    def _prediction(self, message: Message, said: PredictionHeaders, origin: RecordId) -> None:
         consumed, offset = PartitionId(said.topic, said.partition), said.offset
         first = PartitionId(self._names.get(origin.topic_id, ""), origin.partition)
         is_replay = (consumed, offset) != (first, origin.offset)
@@ -142,7 +142,7 @@ class Outputs:
         if is_replay and self._ledger(first, origin.offset) is not None:
             self._entries[Ledger.replay_predictions, first].append(origin.offset)
 
-    def _is_of_other_origins(self, said: PredictionHeaders, origin: Origin) -> bool:
+    def _is_of_other_origins(self, said: PredictionHeaders, origin: RecordId) -> bool:
         """Whether a prediction was made of a record of a topic that is not there now."""
         if said.topic not in self._ids:
             return True
@@ -157,7 +157,7 @@ class Outputs:
         message: Message,
         said: PredictionHeaders,
         ledger: Ledger | None,
-        first_origin: Origin | None,
+        first_origin: RecordId | None,
     ) -> None:
         value, offset = message.value(), said.offset
         if not value:

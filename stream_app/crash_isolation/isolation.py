@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.predictor.decode import Decode
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
@@ -44,7 +44,7 @@ class CrashIsolation:
     def __init__(
         self,
         attempt: Attempt,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         *,
         starts: int,
         region_records: int,
@@ -55,7 +55,7 @@ class CrashIsolation:
         process may have had in hand.
         """
         self._attempt = attempt
-        self._commit = commit
+        self._tracker = tracker
         self._starts = starts
         self._region = region_records
         self._suspects: dict[Partition, int] = {}
@@ -63,7 +63,7 @@ class CrashIsolation:
 
     def batch_limit(self, records: int) -> int:
         """How many of the usual `records` a batch may have now."""
-        worst = max((self._commit.start_count(each).found for each in self._suspects), default=0)
+        worst = max((self._tracker.start_count(each).found for each in self._suspects), default=0)
         # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
         return max(1, records >> worst) if worst <= self._starts else 1
 
@@ -74,7 +74,7 @@ class CrashIsolation:
                 continue
             partition = start.partition
             self._suspects[partition] = start.offset
-            self._commit.start_count(partition).region(start.offset + self._region)
+            self._tracker.start_count(partition).region(start.offset + self._region)
             tried = ", and records are first tried in a child process"
             log.warning(
                 "%s: %d starts in a row got nowhere from offset %d on; for a while batches are "
@@ -103,7 +103,7 @@ class CrashIsolation:
         if not self._suspects:
             return
         for partition, reached in list(self._suspects.items()):
-            if self._commit.is_revoked(partition) or reached >= self._until(partition):
+            if self._tracker.is_revoked(partition) or reached >= self._until(partition):
                 del self._suspects[partition]
                 log.info(
                     "%s: past the records that earlier starts may have died of",
@@ -114,22 +114,22 @@ class CrashIsolation:
             self._attempt.close()
 
     def _is_tried(self, partition: Partition) -> bool:
-        return self._commit.start_count(partition).found >= self._starts
+        return self._tracker.start_count(partition).found >= self._starts
 
     def _until(self, partition: Partition) -> int:
-        return self._commit.start_count(partition).until
+        return self._tracker.start_count(partition).until
 
     def _try(self, record: Record) -> Failure | None:
         partition = record.partition
         if (
             not self._is_tried(partition)
             or record.offset >= self._until(partition)
-            or self._commit.is_revoked(partition)
+            or self._tracker.is_revoked(partition)
         ):
             return None
         failure = self._attempt(record)
         if failure is not None:
-            self._commit.start_count(partition).region(record.offset + 1 + self._region)
+            self._tracker.start_count(partition).region(record.offset + 1 + self._region)
             log.error(
                 "%s %d is isolated, stage %s: %s",
                 partition,

@@ -21,7 +21,7 @@ from stream_app.records.failure import Failure
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["Given", "Told", "Trial"]
 
@@ -81,7 +81,7 @@ class Trial:
     def __init__(
         self,
         settings: Settings,
-        patience: Patience,
+        retry: Retry,
         source_id: Callable[[Partition], int],
         observer: Observer,
         *,
@@ -93,7 +93,7 @@ class Trial:
         stuck but waits for the child.
         """
         self._settings = settings
-        self._patience = patience
+        self._retry = retry
         self._source_id = source_id
         self._observer = observer
         self._progress = Progress(of)
@@ -109,7 +109,7 @@ class Trial:
         """
         death: _Death | None = None
         for _ in range(_TRIES):
-            death = self._patience("redis", lambda: self._once(record))
+            death = self._retry("redis", lambda: self._once(record))
             if death is None:
                 return None
         assert death is not None
@@ -198,7 +198,7 @@ class Trial:
         while True:
             self._observer.tell(self._progress)
             self._memory.look()
-            if self._patience.stopped():
+            if self._retry.stopped():
                 self.close()
                 raise StoppingError("stopped while trying records")
             try:

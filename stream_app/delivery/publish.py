@@ -28,7 +28,7 @@ from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["PublishStage", "Publishing"]
 
@@ -87,7 +87,7 @@ class PublishStage:
     def __init__(
         self,
         producers: Producers,
-        patience: Patience,
+        retry: Retry,
         refusals: Refusals,
         *,
         has_ended: Callable[[Partition], bool],
@@ -101,7 +101,7 @@ class PublishStage:
         """
         self._producers = producers
         self._made: dict[Callable[[], Producer], Producer] = {}
-        self._patience = patience
+        self._retry = retry
         self._refusals = refusals
         self._has_ended = has_ended
         self._look = look
@@ -118,7 +118,7 @@ class PublishStage:
         if batch.outgoing:
             # Every try takes only what the one before it was refused.
             pending = list(batch.outgoing)
-            self._patience("kafka", lambda: self._publish(batch, pending))
+            self._retry("kafka", lambda: self._publish(batch, pending))
 
     def _publish(self, batch: Batch, pending: list[Outgoing]) -> None:
         """Publish `pending`, which afterwards holds what is still to be published."""

@@ -19,7 +19,7 @@ from stream_app.kafka.errors import Kind, failure, is_for_size, verdict
 from stream_app.kafka.producers import Refused
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
-from stream_app.text.rate_limited import Seldom
+from stream_app.text.rate_limited import RateLimited
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.prediction import without_passed_on_headers
 
@@ -72,7 +72,7 @@ class Refusals:
         self._dead_letters = dead_letters
         self._limit = limit_bytes
         self._clock = clock
-        self._warn = Seldom(log.warning)
+        self._warn = RateLimited(log.warning)
 
     def __call__(self, outgoing: Outgoing, error: KafkaError) -> Outgoing | None:
         """What to publish instead, if anything; raises `FatalError` where nothing is left to try."""

@@ -40,12 +40,12 @@ from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.kafka.bounded_calls import InTime
 from stream_app.kafka.errors import is_dropped_with_another, is_for_size, too_large
 from stream_app.kafka.offset_metadata import as_committed
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.kafka.producers import Producers, Refused
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["TransactionStage"]
 
@@ -67,9 +67,9 @@ class TransactionStage:
     def __init__(
         self,
         producers: Producers,
-        patience: Patience,
+        retry: Retry,
         refusals: Refusals,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         *,
         interval_seconds: float,
         timeout_seconds: float,
@@ -88,9 +88,9 @@ class TransactionStage:
         self._transaction = Transaction(
             producers, InTime(timeout_seconds, observer), timeout_seconds=timeout_seconds
         )
-        self._patience = patience
+        self._retry = retry
         self._refusals = refusals
-        self._commit = commit
+        self._tracker = tracker
         self._interval = interval_seconds
         self._trial_seconds = timeout_seconds * _SHARE_OF_TIMEOUT
         self._group_metadata = group_metadata
@@ -115,7 +115,7 @@ class TransactionStage:
         if not self._open:
             self._due = self._monotonic() + self._interval
         self._open.append(batch)
-        self._patience("kafka", lambda: self._attempt(self._catch_up))
+        self._retry("kafka", lambda: self._attempt(self._catch_up))
 
     def finish(self, batch: Batch) -> list[Batch]:  # noqa: ARG002 - its shape is `Publishing`
         """Commit the transaction when its interval is over; return the batches it held."""
@@ -125,7 +125,7 @@ class TransactionStage:
         """Commit the open transaction; return the batches it held."""
         if not self._open:
             return []
-        self._patience("kafka", lambda: self._attempt(self._commit_open))
+        self._retry("kafka", lambda: self._attempt(self._commit_open))
         done, self._open = self._open, []
         self._due = math.inf
         return done
@@ -191,12 +191,12 @@ class TransactionStage:
         if self._transaction.is_blamed and not self._transaction.is_unsure:
             self._catch_up()  # which may take long, and must not hold up who waits for what follows
         # Nothing else is committed meanwhile: being late, it would take this back.
-        with self._commit.exclusive:
-            offsets = self._commit.still_ours(self._open)
+        with self._tracker.exclusive:
+            offsets = self._tracker.still_ours(self._open)
             if not self._was_committed_after_all():
                 offsets = self._send_and_commit()
             for partition, offset in offsets.items():
-                self._commit.committed(partition, offset)
+                self._tracker.committed(partition, offset)
 
     def _was_committed_after_all(self) -> bool:
         """Whether the commit whose answer was lost succeeded."""
@@ -212,13 +212,13 @@ class TransactionStage:
         self._catch_up()
         # Step 2 before step 3, see the module.
         metadata = self._group_metadata()
-        offsets = self._commit.still_ours(self._open)
+        offsets = self._tracker.still_ours(self._open)
         if self._leave_out_what_ended():
             raise ServiceAwayError("kafka", "partitions were given away; publishing without them")
         transaction = self._transaction
         transaction.wait_for_reports()
         transaction.check_refused()
-        transaction.send_offsets(as_committed(offsets, self._commit.notes), metadata)
+        transaction.send_offsets(as_committed(offsets, self._tracker.notes), metadata)
         transaction.commit()
         return offsets
 
@@ -226,7 +226,7 @@ class TransactionStage:
         """Drop what came of partitions that are no longer ours; return whether there was any."""
         found = False
         for batch in self._open:
-            if ended := {p for p in batch.ends if self._commit.has_ended(p)}:
+            if ended := {p for p in batch.ends if self._tracker.has_ended(p)}:
                 kept = [o for o in batch.outgoing if o.source not in ended]
                 if len(kept) < len(batch.outgoing):
                     found = True
@@ -313,7 +313,7 @@ class TransactionStage:
     def _was_committed(self) -> bool:
         """Ask the brokers whether the transaction whose answer was lost is committed."""
         self._transaction.ready()  # which first ends what its predecessor left open
-        offsets = self._commit.still_ours(self._open)
+        offsets = self._tracker.still_ours(self._open)
         found = self._committed(list(offsets))
         self._transaction.is_unsure = False
         return bool(offsets) and all(found.get(p, -1) >= offset for p, offset in offsets.items())

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from stream_app.errors import StoppingError
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.offset_tracker import OffsetTracker
+from stream_app.kafka.topic_ids import TopicIds
 from stream_app.records.partition import Partition
 from stream_app.records.places import id_of
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["EndOffsets", "PartitionLag"]
 
@@ -43,10 +43,10 @@ class EndOffsets:
     def __init__(
         self,
         brokers: Brokers,
-        sources: Sources,
-        commit: CommitStage,
+        sources: TopicIds,
+        tracker: OffsetTracker,
         partitions: Callable[[], Sequence[Partition]],
-        patience: Patience,
+        retry: Retry,
         *,
         when_idle: Callable[[], None],
         on_crash: Callable[[BaseException], None],
@@ -58,10 +58,10 @@ class EndOffsets:
         self._when_idle = when_idle
         self._on_crash = on_crash
         self._brokers = brokers.within(_REQUEST_SECONDS)
-        self._sources = sources
-        self._commit = commit
+        self._topic_ids = sources
+        self._tracker = tracker
         self._partitions = partitions
-        self._patience = patience
+        self._retry = retry
         self._interval = interval_seconds
         self._ends: dict[Partition, int] = {}
         self._starts: dict[Partition, int] = {}
@@ -88,7 +88,7 @@ class EndOffsets:
         lags = []
         for partition in self._partitions():
             records = self._records(partition)
-            oldest = self._commit.oldest_unfinished(partition)
+            oldest = self._tracker.oldest_unfinished(partition)
             if oldest is None and records:
                 oldest = self._behind_since.get(partition)
             seconds = 0.0 if oldest is None else max(0.0, now - oldest)
@@ -97,7 +97,7 @@ class EndOffsets:
 
     def _records(self, partition: Partition) -> int | None:
         end = self._ends.get(partition)
-        done = self._commit.next_offset(partition)
+        done = self._tracker.next_offset(partition)
         if done is None:
             done = self._starts.get(partition)
         return None if end is None or done is None else max(0, end - done)
@@ -105,7 +105,7 @@ class EndOffsets:
     def _watch(self) -> None:
         try:
             while not self._stop.wait(self._interval):
-                self._patience("kafka", self._look)
+                self._retry("kafka", self._look)
         except StoppingError:
             pass
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
@@ -114,10 +114,10 @@ class EndOffsets:
     def _look(self) -> None:
         partitions = list(self._partitions())
         self._brokers.poll()  # or what librdkafka logs would be kept for ever
-        self._sources.check(partitions)
+        self._topic_ids.check(partitions)
         ends = self._brokers.ends(map(id_of, partitions))
         self._ends = {p: ends[id_of(p)] for p in partitions}
-        unknown = [p for p in partitions if self._commit.next_offset(p) is None]
+        unknown = [p for p in partitions if self._tracker.next_offset(p) is None]
         starts = self._brokers.starts(map(id_of, unknown))
         self._starts = {p: starts[id_of(p)] for p in unknown}
         if not partitions:

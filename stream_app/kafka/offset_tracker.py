@@ -20,7 +20,7 @@ from stream_app.records.partition import Partition
 from stream_app.records.start_count import StartCount
 from stream_app.records.start_position import StartPosition
 
-__all__ = ["CommitStage", "Settle", "Unfinished"]
+__all__ = ["OffsetTracker", "Settle", "Unfinished"]
 
 #: Waits until no batch with these partitions (None: any) is under way, for so many seconds (None:
 #: without end); returns whether that is so.
@@ -36,7 +36,7 @@ class Unfinished:
     """Of the first of them, in seconds since the epoch."""
 
 
-class CommitStage:
+class OffsetTracker:
     """Keeps account of what was consumed and what is finished; safe to share between threads."""
 
     def __init__(self) -> None:

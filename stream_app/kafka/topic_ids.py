@@ -11,13 +11,13 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 
-__all__ = ["Sources", "check_topic_id"]
+__all__ = ["TopicIds", "check_topic_id"]
 
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """What brokers say that know of no topic ids."""
 
 
-class Sources:
+class TopicIds:
     """Identifies partitions when they are assigned.
 
     Names are not enough: a topic deleted and created again has the same name and other records,

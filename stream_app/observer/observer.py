@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from stream_app.observer.events import StageBegan, StageEnded, WorkEvent
 from stream_app.records.record import Record
-from stream_app.text.rate_limited import Seldom
+from stream_app.text.rate_limited import RateLimited
 
 __all__ = ["Listener", "Observer", "on"]
 
@@ -46,9 +46,9 @@ class Observer:
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         """Without listeners, telling does nothing."""
-        calls: dict[type[WorkEvent], list[tuple[Callable[[Any], object], Seldom]]] = {}
+        calls: dict[type[WorkEvent], list[tuple[Callable[[Any], object], RateLimited]]] = {}
         for listener in listeners:
-            write = Seldom(partial(log.error, exc_info=True))
+            write = RateLimited(partial(log.error, exc_info=True))
             calls.setdefault(listener.kind, []).append((listener.call, write))
         self._calls = {kind: tuple(of_kind) for kind, of_kind in calls.items()}
 

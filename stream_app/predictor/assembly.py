@@ -15,7 +15,7 @@ from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.state.stage import StateStage
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.replays import Replays
 
 __all__ = ["decode_stage", "make_predictor"]
@@ -26,7 +26,7 @@ def make_predictor(
     usecase: UseCase,
     models: Sequence[Model],
     store: Store,
-    patience: Patience,
+    retry: Retry,
     observer: Observer,
     *,
     decode: Decode | None = None,
@@ -38,7 +38,7 @@ def make_predictor(
     plain stage, one that tries records before.
     """
     engine = FeatureEngine(usecase.features)
-    state = StateStage(engine, store, patience, observer)
+    state = StateStage(engine, store, retry, observer)
     return Predictor(
         decode or decode_stage(settings, usecase, observer),
         EnrichStage(engine, state, usecase.times),

@@ -9,7 +9,7 @@ from stream_app.features.engine.engine import NEVER, Arrival
 from stream_app.features.events import Event
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 
 __all__ = ["Item", "Served"]
 
@@ -55,7 +55,7 @@ class Item(Arrival):
         self.ahead = self.redelivered = False
         self.digest = 0
         self.record = record
-        self.first_origin: Origin | None = None
+        self.first_origin: RecordId | None = None
         """Of a replayed record: the record it was at first."""
         self.applied_before = False
         """Whether that one had updated the state, so that this one must not."""

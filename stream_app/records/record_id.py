@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Origin", "origin_of"]
+__all__ = ["RecordId", "record_id_of"]
 
 #: A topic id is 16 bytes in base64url; partitions are 32-bit numbers, offsets 64-bit ones.
 _ORIGIN: Final = re.compile(
@@ -14,7 +14,7 @@ _ORIGIN: Final = re.compile(
 _LONGEST: Final = 22 + 1 + 10 + 1 + 19
 
 
-class Origin(NamedTuple):
+class RecordId(NamedTuple):
     """A record of one incarnation of a topic."""
 
     topic_id: str
@@ -26,7 +26,7 @@ class Origin(NamedTuple):
         return f"{self.topic_id}-{self.partition}-{self.offset}"
 
 
-def origin_of(named: str) -> Origin:
+def record_id_of(named: str) -> RecordId:
     """From TOPIC-ID-PARTITION-OFFSET; raises `ValueError` for what can be no record's name.
 
     Whoever produces events may write such a name: it is bounded, and there is one way to write it.
@@ -35,7 +35,7 @@ def origin_of(named: str) -> Origin:
     if matched is None:
         raise ValueError("not the name of a record")
     topic_id, partition, offset = matched.groups()
-    found = Origin(topic_id, int(partition), int(offset))
+    found = RecordId(topic_id, int(partition), int(offset))
     if found.partition >= 2**31 or found.offset >= 2**63:
         raise ValueError("not the name of a record")
     return found

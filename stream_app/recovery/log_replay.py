@@ -28,7 +28,7 @@ from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 from stream_app.records.record import Record
 
-__all__ = ["RECORDS_A_STEP", "Rebuild"]
+__all__ = ["RECORDS_A_STEP", "LogReplay"]
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class _Goal:
         """When the log was found to end before the target; None where it does not."""
 
 
-class Rebuild:
+class LogReplay:
     """Applies partitions from an offset up to another, which may be moved meanwhile.
 
     `step` is called by one thread; everything else may be called by others.

@@ -4,7 +4,7 @@ Beside the state the store keeps, for each source, the offset through which its 
 (its mark). A mark behind the offset that a partition is read from means that the store lost what it
 had acknowledged: a failover to a replica that was behind, an append-only file cut short, FLUSHALL.
 An absent one means an empty store or a view that is new or has changed. Either way the records in
-between are read again and only applied (`rebuild`), and until that has caught up a fallback serves
+between are read again and only applied (`log_replay`), and until that has caught up a fallback serves
 with the reason `state-rebuilding`, or records wait, by setting.
 
 While a partition is rebuilt its records update nothing by themselves: a state takes the records of
@@ -22,13 +22,13 @@ from typing import Literal
 
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import StateLostError
-from stream_app.kafka.offset_tracker import CommitStage, Settle
+from stream_app.kafka.offset_tracker import OffsetTracker, Settle
 from stream_app.observer.events import PartitionsRebuilding, WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
-from stream_app.recovery.log_replay import Rebuild
+from stream_app.recovery.log_replay import LogReplay
 from stream_app.state.stage import StateStage
 
 __all__ = ["Recovery"]
@@ -52,9 +52,9 @@ class Recovery:
     def __init__(
         self,
         state: StateStage,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         settle: Settle,
-        rebuild: Rebuild,
+        rebuild: LogReplay,
         *,
         mode: Literal["fallback", "wait"],
         in_hand_records: int,
@@ -65,7 +65,7 @@ class Recovery:
         away. `on_crash` is called by the thread that rebuilds, when it cannot go on.
         """
         self._state = state
-        self._commit = commit
+        self._tracker = tracker
         self._settle = settle
         self._rebuild = rebuild
         self._rebuilding: set[Partition] = set()
@@ -130,8 +130,8 @@ class Recovery:
                 self._state.fencing.set_ahead_until(start.partition, ahead_until)
         else:
             for partition in partitions:
-                self._commit.start_count(partition).rebuilding = False
-        self._commit.confirm([start for start in assigned if start.committed_by != "worker"])
+                self._tracker.start_count(partition).rebuilding = False
+        self._tracker.confirm([start for start in assigned if start.committed_by != "worker"])
         if self._state.has_views:
             self._look(partitions)
 
@@ -169,7 +169,7 @@ class Recovery:
         self._settle(None, None)
         self._state.forget_all()
         self._lost.clear()
-        held = [p for p in self._positions if not self._commit.is_revoked(p)]
+        held = [p for p in self._positions if not self._tracker.is_revoked(p)]
         # Before the store is turned to what it holds now, lest a step under way is written there.
         self._forget(held)
         self._state.expect_nothing(held)
@@ -204,7 +204,7 @@ class Recovery:
                 behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
-                self._commit.start_count(partition).rebuilding = False
+                self._tracker.start_count(partition).rebuilding = False
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -217,7 +217,7 @@ class Recovery:
         )  # fmt: skip
         for partition, start, applied in behind:
             self._rebuilding.add(partition)
-            starts = self._commit.start_count(partition)
+            starts = self._tracker.start_count(partition)
             starts.rebuilding = True
             starts.rebuilt_records = 0
             self._state.expect_nothing([partition])
@@ -267,7 +267,7 @@ class Recovery:
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""
-        self._forget([p for p in self._rebuilding if self._commit.is_revoked(p)])
+        self._forget([p for p in self._rebuilding if self._tracker.is_revoked(p)])
         for partition in self._rebuilding:
             self._rebuild.extend(partition, self._positions[partition])
         return self._rebuild.remaining(self._rebuilding)
@@ -278,7 +278,7 @@ class Recovery:
             self._rebuild.end(mine)
             self._rebuilding.difference_update(mine)
             for partition in mine:
-                self._commit.start_count(partition).rebuilding = False
+                self._tracker.start_count(partition).rebuilding = False
             self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
 
     def _run(self) -> None:

@@ -35,7 +35,7 @@ from stream_app.records.partition import Partition
 from stream_app.state.fencing import FencingByPartition
 from stream_app.state.store_errors import ask
 from stream_app.text.foreign import bounded
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["StateStage"]
 
@@ -55,12 +55,12 @@ class StateStage:
         self,
         engine: FeatureEngine,
         store: Store,
-        patience: Patience,
+        retry: Retry,
         observer: Observer,
     ) -> None:
         self._engine = engine
         self._store = store
-        self._patience = patience
+        self._retry = retry
         self._observer = observer
         views = engine.features.views
         self._codecs = [StateCodec(view) for view in views]
@@ -76,7 +76,7 @@ class StateStage:
         next batch has to be enriched after all others finished."""
 
     def _ask(self, call: Callable[[], _T], before_waiting: Callable[[], None] | None = None) -> _T:
-        return self._patience("redis", partial(ask, call), before_waiting)
+        return self._retry("redis", partial(ask, call), before_waiting)
 
     @property
     def has_views(self) -> bool:

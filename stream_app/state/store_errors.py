@@ -1,4 +1,4 @@
-"""What the refusals of a store mean for the worker; an absence is waited for as it is (`patience`)."""
+"""What the refusals of a store mean for the worker; an absence is waited for as it is (`waiting.retry`)."""
 
 from __future__ import annotations
 

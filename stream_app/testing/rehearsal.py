@@ -16,7 +16,7 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source, Store
 from stream_app.features.usecase import UseCase
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.models import Model, load_models
 from stream_app.observer.events import BatchFinished
 from stream_app.observer.observer import Observer, on
@@ -29,7 +29,7 @@ from stream_app.records.record import Record
 from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
 from stream_app.testing.topics import MemoryTopics, Place
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
@@ -71,14 +71,14 @@ class Rehearsal:
         """The batches that are published and written, in their order."""
         self._settings = settings or Settings()
         self._poll_records = poll_records
-        self._commit = CommitStage()
+        self._tracker = OffsetTracker()
         self._partitions = {place: _partition(self.usecase, place) for place in topics.logs}
         self._observer = Observer(
             [on(BatchFinished, lambda finished: self.finished.append(finished.batch))]
         )
         publishing = _Publishing(topics)
         self._deliver_thread = DeliverThread(
-            publishing, self._commit, self._observer, on_crash=self._crash
+            publishing, self._tracker, self._observer, on_crash=self._crash
         )
         self._stages = self._build(models, publishing)
 
@@ -128,7 +128,7 @@ class Rehearsal:
             for place, partition in self._partitions.items()
         ]
         for start in starts:
-            self._commit.begin(start)
+            self._tracker.begin(start)
         left = [
             Record(start.partition, sent.offset, sent.timestamp, sent.key, sent.value, sent.headers)
             for start, log in zip(starts, self.topics.logs.values(), strict=True)
@@ -143,14 +143,14 @@ class Rehearsal:
         return chunks
 
     def _commit_what_is_due(self) -> None:
-        for partition, offset in self._commit.take().items():
+        for partition, offset in self._tracker.take().items():
             self.topics.commit((partition.topic, partition.number), offset)
-            self._commit.committed(partition, offset)
+            self._tracker.committed(partition, offset)
 
     def _build(self, models: Sequence[Model], publishing: Publishing) -> Stages:
         settings, usecase, observer = self._settings, self.usecase, self._observer
-        patience = Patience(initial_seconds=0.01, max_seconds=0.1, observer=observer)
-        predictor = make_predictor(settings, usecase, models, self.store, patience, observer)
+        retry = Retry(initial_seconds=0.01, max_seconds=0.1, observer=observer)
+        predictor = make_predictor(settings, usecase, models, self.store, retry, observer)
         champion = models[0]
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, observer),
@@ -161,7 +161,7 @@ class Rehearsal:
                 resume=lambda _: None,
                 observer=observer,
             ),
-            isolation=CrashIsolation(_NoTrial(), self._commit, starts=1, region_records=0),
+            isolation=CrashIsolation(_NoTrial(), self._tracker, starts=1, region_records=0),
             predictor=predictor,
             outgoing=OutgoingRecords(
                 [
@@ -177,7 +177,7 @@ class Rehearsal:
             publish=publishing,
             recovery=Recovery(
                 predictor.state,
-                self._commit,
+                self._tracker,
                 self._deliver_thread.settle,
                 _NoRebuild(),  # type: ignore[arg-type]
                 mode="wait",
@@ -185,7 +185,7 @@ class Rehearsal:
                 observer=observer,
                 on_crash=self._crash,
             ),
-            commit=self._commit,
+            tracker=self._tracker,
         )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["Seldom"]
+__all__ = ["RateLimited"]
 
 _SECONDS = 10.0
 
 
-class Seldom:
+class RateLimited:
     """Writes a line, and those after it only when a while is over, with how many were left out."""
 
     def __init__(

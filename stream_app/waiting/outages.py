@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from stream_app.observer.events import OutageBegan, OutageEnded, WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 
-__all__ = ["Absences"]
+__all__ = ["Outages"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class _Wait:
     reasons: set[str]
 
 
-class Absences:
+class Outages:
     """Counts the threads that wait, by service."""
 
     def __init__(

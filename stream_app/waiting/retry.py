@@ -14,12 +14,12 @@ from stream_app.features.stores import StoreUnavailableError
 from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 
-__all__ = ["Patience"]
+__all__ = ["Retry"]
 
 _T = TypeVar("_T")
 
 
-class Patience:
+class Retry:
     """Repeats a call while the service it needs is away."""
 
     def __init__(

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from stream_app.records.batch import Outgoing
 from stream_app.records.item import Item
-from stream_app.text.rate_limited import Seldom
+from stream_app.text.rate_limited import RateLimited
 from stream_app.wire.headers import JSON
 from stream_app.wire.json_values import why_not_json
 from stream_app.wire.prediction import prediction_id
@@ -46,7 +46,7 @@ class FeatureLog:
         self.topic = topic
         self._share = share
         self._columns = columns
-        self._warn = Seldom(log.warning)
+        self._warn = RateLimited(log.warning)
 
     def __call__(self, item: Item) -> Outgoing | None:
         """The row, or None: there is no prediction, it is not sampled, or its row is not JSON."""

@@ -16,7 +16,7 @@ from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
 from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
-from stream_app.records.record_id import Origin, origin_of
+from stream_app.records.record_id import RecordId, record_id_of
 from stream_app.text.foreign import bounded
 from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text
 from stream_app.wire.json_values import is_json, why_not_json
@@ -109,7 +109,7 @@ def prediction_id(item: Item) -> str:
         return str(item.first_origin)
     source = item.record.partition.source
     assert source is not None
-    # As an `Origin` is written, of which none is made: this is done for every prediction.
+    # As an `RecordId` is written, of which none is made: this is done for every prediction.
     return f"{source.topic_id}-{source.partition}-{item.record.offset}"
 
 
@@ -164,9 +164,9 @@ class PredictionHeaders(NamedTuple):
         )
 
     @property
-    def first_origin(self) -> Origin:
+    def first_origin(self) -> RecordId:
         """The record that the id names; raises `ValueError` where it can be no record's name."""
-        return origin_of(self.prediction_id)
+        return record_id_of(self.prediction_id)
 
 
 def read_prediction(contract: type[Prediction], value: bytes) -> Prediction:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from stream_app.records.headers import Header
-from stream_app.records.record_id import Origin, origin_of
+from stream_app.records.record_id import RecordId, record_id_of
 
 __all__ = ["REPLAY_HEADERS", "REPLAY_OF", "Replay", "Replays", "says_replay"]
 
@@ -37,7 +37,7 @@ _LONGEST: Final = 128
 class Replay(NamedTuple):
     """What a replayed record says of the record it was at first."""
 
-    origin: Origin
+    origin: RecordId
     applied: bool
     """Whether that one had updated the state, so that the replay must not."""
 
@@ -90,7 +90,7 @@ class Replays:
         ):
             return None
         try:
-            return Replay(origin_of(origin.decode()), _STATES[state])
+            return Replay(record_id_of(origin.decode()), _STATES[state])
         except ValueError:
             return None
 

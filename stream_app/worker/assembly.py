@@ -12,10 +12,10 @@ from stream_app.features.usecase import UseCase
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.predictor.decode import Decode
-from stream_app.recovery.log_replay import Rebuild
-from stream_app.waiting.retry import Patience
+from stream_app.recovery.log_replay import LogReplay
+from stream_app.waiting.retry import Retry
 
-__all__ = ["make_rebuild", "record_clock"]
+__all__ = ["make_log_replay", "record_clock"]
 
 log = logging.getLogger(__name__)
 
@@ -23,23 +23,23 @@ log = logging.getLogger(__name__)
 def record_clock(
     settings: Settings,
     usecase: UseCase,
-    patience: Patience,
+    retry: Retry,
     observer: Observer,
 ) -> RecordClock:
     """What dates a use case's records."""
-    doubt = ClockDoubt(usecase.times, patience) if settings.clock_doubt == "stop" else None
+    doubt = ClockDoubt(usecase.times, retry) if settings.clock_doubt == "stop" else None
     return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
 
 
-def make_rebuild(
+def make_log_replay(
     settings: Settings,
     usecase: UseCase,
     application: str,
     store: Store,
-    patience: Patience,
+    retry: Retry,
     observer: Observer,
     guard: Callable[[Decode], Decode] = lambda decode: decode,
-) -> Rebuild:
+) -> LogReplay:
     """What re-reads the log into a store; it shares no state in memory with anybody.
 
     `guard` keeps records that may end the process out of the stage that decodes.
@@ -47,9 +47,9 @@ def make_rebuild(
     # What is wrong with a record was told when it was read first.
     untold = Observer()
     decode = guard(decode_stage(settings, usecase, untold))
-    return Rebuild(
+    return LogReplay(
         settings.consumer_properties(application),
-        record_clock(settings, usecase, patience, untold),
-        make_predictor(settings, usecase, (), store, patience, observer, decode=decode),
+        record_clock(settings, usecase, retry, untold),
+        make_predictor(settings, usecase, (), store, retry, observer, decode=decode),
         observer,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from stream_app.delivery.publish import Publishing
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import BatchFinished
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch
@@ -27,14 +27,14 @@ class DeliverThread:
     def __init__(
         self,
         publish: Publishing,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         observer: Observer,
         *,
         on_crash: Callable[[BaseException], None],
     ) -> None:
         """`on_crash` is called on this thread, once at most."""
         self._publish = publish
-        self._commit = commit
+        self._tracker = tracker
         self._observer = observer
         self._on_crash = on_crash
         self._crashed = False
@@ -46,7 +46,7 @@ class DeliverThread:
 
     def _deliver(self, deliver: Callable[[Batch], None], batch: Batch) -> None:
         if self._crashed:
-            self._commit.abandoned(batch)
+            self._tracker.abandoned(batch)
             return
         try:
             deliver(batch)
@@ -75,7 +75,7 @@ class DeliverThread:
         See `stream_app.kafka.offset_tracker.Settle`.
         """
         self.flush_soon()
-        return self._commit.settle(partitions, timeout)
+        return self._tracker.settle(partitions, timeout)
 
     def close(self) -> None:
         """Take no more batches; what is on its way goes on."""
@@ -93,7 +93,7 @@ class DeliverThread:
 
     def _finished(self, batches: list[Batch]) -> None:
         for batch in batches:
-            self._commit.finished(batch, committed=self._publish.commits_offsets)
+            self._tracker.finished(batch, committed=self._publish.commits_offsets)
             self._observer.tell(BatchFinished(batch))
 
     def _crash(self, error: BaseException, *batches: Batch) -> None:
@@ -104,4 +104,4 @@ class DeliverThread:
         finally:
             put_off = self._publish.abandon()
             for batch in {id(batch): batch for batch in (*batches, *put_off)}.values():
-                self._commit.abandoned(batch)
+                self._tracker.abandoned(batch)

@@ -31,7 +31,7 @@ from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
 from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.text.foreign import bounded
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ class _StoreFailedError(Exception):
     """Whatever came out of a call to the store: no record is to blame for it."""
 
 
-class _Impatient(Patience):
+class _AskOnce(Retry):
     """Asks once; an absence is waited for by the worker."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Trial:
             usecase,
             load_models(usecase, settings.artifacts),
             open_store(settings, usecase, settings.application or usecase.name),
-            _Impatient(),
+            _AskOnce(),
             Observer([on(StageBegan, lambda begun: say("stage", begun.stage))]),
         )
 

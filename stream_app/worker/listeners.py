@@ -38,7 +38,7 @@ from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.metrics import Metrics
-from stream_app.waiting.outages import Absences
+from stream_app.waiting.outages import Outages
 from stream_app.worker.watchdog import Watchdog
 
 __all__ = [
@@ -108,7 +108,7 @@ def health_listeners(health: Health) -> list[Listener]:
     ]
 
 
-def log_listeners(failures: FailureLog, outages: Absences) -> list[Listener]:
+def log_listeners(failures: FailureLog, outages: Outages) -> list[Listener]:
     """What is told in the log."""
     return [
         on(BatchFinished, failures),
@@ -128,7 +128,7 @@ def _log_partition_given_up(it: AlignmentGaveUp) -> None:
 
 
 def outage_listeners(metrics: Metrics, health: Health, causes: ConnectionCauses) -> list[Listener]:
-    """Those whom the account of waits (`Absences`) tells of services that are away."""
+    """Those whom the account of waits (`Outages`) tells of services that are away."""
 
     def ended(it: OutageEnded) -> None:
         if it.service == "kafka":

@@ -31,7 +31,7 @@ from stream_app.alignment.record_clock import RecordClock
 from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.features.stores import StateLostError
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.predictor.predictor import Predictor
@@ -56,7 +56,7 @@ class Stages:
     outgoing: OutgoingRecords
     publish: Publishing
     recovery: Recovery
-    commit: CommitStage
+    tracker: OffsetTracker
 
 
 class Pipeline:
@@ -121,20 +121,20 @@ class Pipeline:
                 self._deliver_thread.settle(None, None)
                 predictor.state.forget_all()
             stages.recovery.ready()
-            mine, ends = stages.commit.admit(released)
+            mine, ends = stages.tracker.admit(released)
             batch = predictor.batch(mine, ends, stages.recovery.rebuilding)
             try:
                 predictor.answer(batch)
                 stages.outgoing(batch)
             except StateLostError as error:
-                stages.commit.abandoned(batch)
+                stages.tracker.abandoned(batch)
                 stages.recovery.lost(error)
             except HalfAppliedError:
                 # What is in memory is forgotten, as after a conflict.
-                stages.commit.abandoned(batch)
+                stages.tracker.abandoned(batch)
                 predictor.state.conflicted.set()
             except BaseException:
-                stages.commit.abandoned(batch)
+                stages.tracker.abandoned(batch)
                 raise
             else:
                 stages.recovery.admitted(ends)
@@ -178,7 +178,7 @@ class Pipeline:
         if not computed.cancelled() and computed.exception() is None:
             batch = computed.result()
             if batch is not None:
-                self._stages.commit.abandoned(batch)
+                self._stages.tracker.abandoned(batch)
 
     def close(self) -> None:
         """Take no more chunks; what is on its way to be delivered goes on."""

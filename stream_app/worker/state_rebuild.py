@@ -18,14 +18,14 @@ from stream_app.features.stores import Progress
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.errors import asked_by_command
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
-from stream_app.waiting.retry import Patience
-from stream_app.worker.assembly import make_rebuild
+from stream_app.waiting.retry import Retry
+from stream_app.worker.assembly import make_log_replay
 
 __all__ = ["Rebuilt", "rebuild_state"]
 
@@ -66,13 +66,13 @@ def rebuild_state(
         raise ConfigurationError(f"{usecase.name} declares no views: it has no state")
     application = settings.application or usecase.name
     observer = Observer()
-    patience = Patience(
+    retry = Retry(
         initial_seconds=settings.backoff_initial_seconds,
         max_seconds=settings.backoff_max_seconds,
         observer=observer,
         refusal_seconds=settings.refusal_seconds,
     )
-    asked = partial(_asked, patience)
+    asked = partial(_asked, retry)
     brokers = open_brokers(settings, application)
     store = open_store(settings, usecase, application, brokers)
     try:
@@ -88,7 +88,7 @@ def rebuild_state(
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
         successor = asked(store.successor)
-        rebuild = make_rebuild(settings, usecase, application, successor, patience, observer)
+        rebuild = make_log_replay(settings, usecase, application, successor, retry, observer)
         for (place, partition), source_id in zip(partitions.items(), ids, strict=True):
             rebuild.begin(partition, starts[place], ends[place], source_id=source_id, applied=-1)
             if starts[place] == ends[place] > 0:
@@ -120,12 +120,12 @@ def rebuild_state(
         brokers.close()
 
 
-def _asked(patience: Patience, call: Callable[[], _T]) -> _T:
-    return patience("redis", partial(ask, call))
+def _asked(retry: Retry, call: Callable[[], _T]) -> _T:
+    return retry("redis", partial(ask, call))
 
 
 def _partitions(brokers: Brokers, names: list[str]) -> dict[PartitionId, Partition]:
     topics = brokers.topics(names)
     everything = [each for name in names for each in topics[name].partition_ids]
-    identified = Sources(brokers, names).identify(everything)
+    identified = TopicIds(brokers, names).identify(everything)
     return dict(zip(everything, identified, strict=True))

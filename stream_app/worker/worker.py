@@ -30,10 +30,10 @@ from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.credential_files import CredentialFiles
 from stream_app.kafka.end_offsets import EndOffsets
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.producers import Producers
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.observer.events import ChunkWorkedOff
 from stream_app.observer.observer import Observer
@@ -50,14 +50,14 @@ from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
 from stream_app.telemetry.metrics import Metrics
-from stream_app.text.rate_limited import Seldom
-from stream_app.waiting.outages import Absences
-from stream_app.waiting.retry import Patience
+from stream_app.text.rate_limited import RateLimited
+from stream_app.waiting.outages import Outages
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.feature_row import FeatureLog
 from stream_app.wire.outgoing import Emitter, OutgoingRecords
 from stream_app.wire.prediction import Predictions
-from stream_app.worker.assembly import make_rebuild, record_clock
+from stream_app.worker.assembly import make_log_replay, record_clock
 from stream_app.worker.deliver_thread import DeliverThread
 from stream_app.worker.listeners import (
     health_listeners,
@@ -111,7 +111,7 @@ class Worker:
         self.health = Health(
             settings.work_deadline_seconds, before_answering=lambda: outages.forget_the_dead()
         )
-        outages = Absences(
+        outages = Outages(
             Observer(outage_listeners(self.metrics, self.health, self._causes)),
             explained=self._causes.told,
         )
@@ -128,7 +128,7 @@ class Worker:
             settings.http_port,
             worker_routes(self.metrics.registry, self.health),
         )
-        self._patience = Patience(
+        self._retry = Retry(
             initial_seconds=settings.backoff_initial_seconds,
             max_seconds=settings.backoff_max_seconds,
             observer=self._observer,
@@ -145,7 +145,7 @@ class Worker:
         self._brokers = Brokers(
             admin, {**settings.consumer_properties(self.application), "log_level": 0}
         )
-        self._commit = CommitStage()
+        self._tracker = OffsetTracker()
         self._client: ClientThread | None = None
         self._is_looking = True
         """Whether everything was not reached once yet: it is no member of its group."""
@@ -153,7 +153,7 @@ class Worker:
         self._on_crash: Callable[[BaseException], None] = lambda _: None
         """Given with `connect`, which starts the threads that may call it."""
         self._membership = Membership(self._observer)
-        self._sources = Sources(self._brokers, self.topics)
+        self._topic_ids = TopicIds(self._brokers, self.topics)
         self._output_topics = OutputTopics(
             self._brokers,
             predictions=usecase.predictions_topic,
@@ -165,10 +165,10 @@ class Worker:
         self._stages = self._build_stages(usecase)
         self._end_offsets = EndOffsets(
             self._brokers,
-            self._sources,
-            self._commit,
+            self._topic_ids,
+            self._tracker,
             lambda: self.partitions,
-            self._patience,
+            self._retry,
             when_idle=self._look_at_membership,
             on_crash=self._crash,
         )
@@ -189,8 +189,8 @@ class Worker:
             model_version=f"{models[0].name}/{models[0].version}",
         )
         isolation = CrashIsolation(
-            Trial(settings, self._patience, source_id, observer, of="batches"),
-            self._commit,
+            Trial(settings, self._retry, source_id, observer, of="batches"),
+            self._tracker,
             starts=settings.crash_isolation_starts,
             region_records=_REGION_BATCHES * settings.batch_max_records,
         )
@@ -198,14 +198,16 @@ class Worker:
             settings,
             usecase,
             observer,
-            on_unbelieved_replay=partial(Seldom(log.warning, _TELL_SECONDS), _UNBELIEVED_REPLAY),
+            on_unbelieved_replay=partial(
+                RateLimited(log.warning, _TELL_SECONDS), _UNBELIEVED_REPLAY
+            ),
         )
         predictor = make_predictor(
             settings,
             usecase,
             models,
             store,
-            self._patience,
+            self._retry,
             observer,
             decode=lambda records: isolation.decode(records, decode),
         )
@@ -219,9 +221,9 @@ class Worker:
         publish = self._publishing(
             Refusals(dead_letters, limit_bytes=self._output_topics.limit_bytes)
         )
-        self._deliver_thread = DeliverThread(publish, self._commit, observer, on_crash=self._crash)
+        self._deliver_thread = DeliverThread(publish, self._tracker, observer, on_crash=self._crash)
         return Stages(
-            clock=record_clock(settings, usecase, self._patience, observer),
+            clock=record_clock(settings, usecase, self._retry, observer),
             isolation=isolation,
             align=AlignStage(
                 enabled=settings.alignment,
@@ -240,21 +242,19 @@ class Worker:
             publish=publish,
             recovery=Recovery(
                 predictor.state,
-                self._commit,
+                self._tracker,
                 self._deliver_thread.settle,
-                make_rebuild(
+                make_log_replay(
                     settings,
                     usecase,
                     self.application,
                     store,
-                    self._patience,
+                    self._retry,
                     observer,
                     partial(
                         guarded,
-                        attempt=Trial(
-                            settings, self._patience, source_id, observer, of="rebuilding"
-                        ),
-                        start_count=self._commit.start_count,
+                        attempt=Trial(settings, self._retry, source_id, observer, of="rebuilding"),
+                        start_count=self._tracker.start_count,
                         starts=settings.crash_isolation_starts,
                         region_records=RECORDS_A_STEP,
                     ),
@@ -264,7 +264,7 @@ class Worker:
                 observer=observer,
                 on_crash=self._crash,
             ),
-            commit=self._commit,
+            tracker=self._tracker,
         )
 
     def _publishing(self, refusals: Refusals) -> Publishing:
@@ -272,11 +272,11 @@ class Worker:
         if settings.delivery == "at_least_once":
             return PublishStage(
                 Producers(self._causes.watched(settings.producer_properties())),
-                self._patience,
+                self._retry,
                 refusals,
-                has_ended=self._commit.has_ended,
+                has_ended=self._tracker.has_ended,
                 look=self._output_topics.look,
-                stopping=self._patience.stopped,
+                stopping=self._retry.stopped,
                 observer=self._observer,
             )
         instance = settings.group_instance_id or uuid.uuid4().hex
@@ -285,9 +285,9 @@ class Worker:
         )
         return TransactionStage(
             Producers(properties),
-            self._patience,
+            self._retry,
             refusals,
-            self._commit,
+            self._tracker,
             interval_seconds=settings.commit_interval_seconds,
             timeout_seconds=settings.transaction_timeout_seconds,
             group_metadata=lambda: self._connected.group_metadata(),
@@ -328,12 +328,12 @@ class Worker:
             observer=self._observer,
             membership=self._membership,
             before_joining=self._preflight,
-            commit=self._commit,
+            tracker=self._tracker,
             settle=self._deliver_thread.settle,
             positions=StartPositions(
                 self._brokers,
-                self._sources,
-                self._patience,
+                self._topic_ids,
+                self._retry,
                 starts_at=settings.starts_at,
                 on_gone=settings.on_gone,
                 applied=self._applied,
@@ -376,15 +376,15 @@ class Worker:
         for what cannot work, in a sentence that names the setting, the topic or the right.
         """
         checks: list[tuple[str, Callable[[], None]]] = [
-            ("kafka", lambda: tell_whether_co_partitioned(self._sources.partitions())),
+            ("kafka", lambda: tell_whether_co_partitioned(self._topic_ids.partitions())),
             ("kafka", self._output_topics.check),
             ("kafka", self._stages.publish.check),
             ("redis", partial(ask, self._store.check_access)),
         ]
-        self._patience("kafka", lambda: self._brokers.within(_REACH_SECONDS).reach(self.topics))
+        self._retry("kafka", lambda: self._brokers.within(_REACH_SECONDS).reach(self.topics))
         try:
             for service, check in checks:
-                self._patience(service, check)
+                self._retry(service, check)
         except FatalError as error:
             # Whatever is refused for good at the start was given to the worker wrong.
             raise ConfigurationError(str(error)) from error
@@ -436,7 +436,7 @@ class Worker:
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
-        self._patience.stop()
+        self._retry.stop()
         self._stages.recovery.stop()
 
     @property

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from stream_app.audit import Report, Scope, audit
 from stream_app.config.settings import Settings
 from stream_app.features.events import InvalidEventError
-from stream_app.records.record_id import origin_of
+from stream_app.records.record_id import record_id_of
 from stream_app.wire.prediction import source_headers
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
@@ -144,7 +144,7 @@ class Hand:
         origin = self.origin(offset, partition)
         (sent,) = self.bed.tickets(1)
         made: Any = Replays(self.group, SecretStr(SECRET)).headers(
-            Replay(origin_of(origin), applied=False), sent.key, sent.value
+            Replay(record_id_of(origin), applied=False), sent.key, sent.value
         )
         headers = made[:2] if forged else made
         self.bed.cluster.produce([replace(sent, partition=partition, headers=headers)])

@@ -17,12 +17,12 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.consumer.assignment import Assignment, generation
 from stream_app.kafka.consumer.rebalancing import Rebalancing, rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
-from stream_app.kafka.offset_tracker import CommitStage
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.offset_tracker import OffsetTracker
+from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.integration.worker import eventually
 from tests.services import Kafka, TopicFactory
 
@@ -206,12 +206,12 @@ def test_who_was_shut_out_of_the_group_has_no_generation(
 
 def _assignment(kafka: Kafka, member: Member) -> Assignment:
     brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
-    commit = CommitStage()
-    patience = Patience(initial_seconds=0.05, max_seconds=0.1, observer=Observer())
+    tracker = OffsetTracker()
+    retry = Retry(initial_seconds=0.05, max_seconds=0.1, observer=Observer())
     positions = StartPositions(
         brokers,
-        Sources(brokers, member.topics),
-        patience,
+        TopicIds(brokers, member.topics),
+        retry,
         starts_at="beginning",
         on_gone="stop",
         applied=lambda partitions: [-1] * len(partitions),
@@ -221,8 +221,8 @@ def _assignment(kafka: Kafka, member: Member) -> Assignment:
         rebalancing=member.rebalancing,
         beside_transactions=False,
         positions=positions,
-        commit=commit,
-        settle=commit.settle,
+        tracker=tracker,
+        settle=tracker.settle,
         observer=Observer(),
         revoke_seconds=lambda: 0.0,
         in_order=lambda: True,

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from stream_app.audit import Fate, OffsetRange, PartitionId, Scope
-from stream_app.records.record_id import origin_of
+from stream_app.records.record_id import record_id_of
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
 from tests.integration.hand import SECRET, Hand, run
@@ -114,7 +114,7 @@ def test_a_forged_replay_gets_nobody_s_id_and_keeps_no_update_away(meters: Bed) 
 
     def genuine(sent: Sent, origin: str, *, applied: bool, of: str = "") -> Sent:
         replays = Replays(of or meters.usecase.name, SecretStr(SECRET))
-        headers: Any = replays.headers(Replay(origin_of(origin), applied), sent.key, sent.value)
+        headers: Any = replays.headers(Replay(record_id_of(origin), applied), sent.key, sent.value)
         return replace(sent, headers=headers)
 
     def name(offset: int) -> str:

@@ -17,12 +17,12 @@ from stream_app.delivery.publish import Publishing, PublishStage
 from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.kafka.producers import Producers
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from tests.integration.worker import Cluster
 from tests.services import Kafka, TopicFactory
@@ -67,14 +67,12 @@ class Made:
 def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
     """A way to publish as the worker builds it, without its look at topics."""
     settings = Settings(bootstrap_servers=kafka.bootstrap)
-    patience = Patience(
-        initial_seconds=0.01, max_seconds=0.1, observer=Observer(), refusal_seconds=10.0
-    )
+    retry = Retry(initial_seconds=0.01, max_seconds=0.1, observer=Observer(), refusal_seconds=10.0)
     refusals = Refusals(DeadLetters(dead, group="g", code_version="1", model_version="m/1"))
     if delivery == "at_least_once":
         return PublishStage(
             Producers(settings.producer_properties(), made),
-            patience,
+            retry,
             refusals,
             has_ended=lambda _: False,
             look=lambda: None,
@@ -85,9 +83,9 @@ def stage_of(delivery: str, kafka: Kafka, made: Made, dead: str) -> Publishing:
     consumer = Consumer(settings.consumer_properties(group))
     return TransactionStage(
         Producers(settings.transaction_properties(group, "1"), made),
-        patience,
+        retry,
         refusals,
-        CommitStage(),
+        OffsetTracker(),
         interval_seconds=0.0,
         timeout_seconds=10.0,
         group_metadata=consumer.consumer_group_metadata,

@@ -18,11 +18,11 @@ from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.usecases import hostile, regression
 
 
-class Once(Patience):
+class Once(Retry):
     """Waits for nothing."""
 
     def __init__(self) -> None:

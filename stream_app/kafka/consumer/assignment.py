@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
 from stream_app.kafka.consumer.rebalancing import Rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
-from stream_app.kafka.offset_tracker import CommitStage, Settle
+from stream_app.kafka.offset_tracker import OffsetTracker, Settle
 from stream_app.observer.events import Rebalanced
 from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
@@ -34,7 +34,7 @@ class Assignment:
         rebalancing: Rebalancing,
         beside_transactions: bool,
         positions: StartPositions,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         settle: Settle,
         observer: Observer,
         revoke_seconds: Callable[[], float],
@@ -49,7 +49,7 @@ class Assignment:
         """
         self._rebalancing = rebalancing
         self._positions = positions
-        self._commit = commit
+        self._tracker = tracker
         self._settle = settle
         self._observer = observer
         self._revoke_seconds = revoke_seconds
@@ -61,7 +61,7 @@ class Assignment:
         self._assigned: dict[Partition, StartPosition] = {}
         self._revoked: list[Partition] = []
         self.commits = OffsetCommits(
-            commit,
+            tracker,
             observer,
             lambda *place: self._held.get(place),
             beside_transactions=beside_transactions,
@@ -97,9 +97,9 @@ class Assignment:
     def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
         """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
         for partition in self._held.values():
-            starts = self._commit.start_count(partition)
+            starts = self._tracker.start_count(partition)
             if starts.must_be_told():
-                self._commit.give_back(partition, starts.start)
+                self._tracker.give_back(partition, starts.start)
                 # Lest it overtake what a transaction commits further on.
                 wait = True
         self.commits.send(consumer, wait=wait)
@@ -118,7 +118,7 @@ class Assignment:
             partition = start.partition
             self._held[partition.topic, partition.number] = partition
             self._assigned[partition] = start
-            self._commit.begin(start)
+            self._tracker.begin(start)
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._observer.tell(Rebalanced("assigned", len(partitions)))
@@ -136,7 +136,7 @@ class Assignment:
         finished = self._settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
             for partition in leaving:
-                self._commit.start_count(partition).leave_in_order()
+                self._tracker.start_count(partition).leave_in_order()
         self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(
@@ -162,7 +162,7 @@ class Assignment:
     def _leaving(self, partitions: list[TopicPartition]) -> list[Partition]:
         places = [PartitionId(tp.topic, tp.partition) for tp in partitions]
         leaving = [self._held[place] for place in places if place in self._held]
-        self._commit.revoke(leaving)
+        self._tracker.revoke(leaving)
         return leaving
 
     def _forget(self, leaving: Sequence[Partition]) -> None:
@@ -172,7 +172,7 @@ class Assignment:
             # Where nobody has heard of it yet: told of the end alone, align would wait for it.
             if self._assigned.pop(partition, None) is None:
                 self._revoked.append(partition)
-        self._commit.forget(leaving)
+        self._tracker.forget(leaving)
 
     def begin_again(self, consumer: Consumer, partition: Partition, offset: int) -> None:
         """Read a partition from `offset`, after librdkafka gave up its position: it cannot seek."""

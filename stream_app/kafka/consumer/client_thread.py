@@ -27,7 +27,7 @@ from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.rebalancing import rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.consumer_log import ConsumerLog
-from stream_app.kafka.offset_tracker import CommitStage, Settle
+from stream_app.kafka.offset_tracker import OffsetTracker, Settle
 from stream_app.kafka.slices import messages
 from stream_app.observer.observer import Observer
 from stream_app.records.chunk import Chunk
@@ -76,7 +76,7 @@ class ClientThread(threading.Thread):
         observer: Observer,
         membership: Membership,
         before_joining: Callable[[], None],
-        commit: CommitStage,
+        tracker: OffsetTracker,
         settle: Settle,
         positions: StartPositions,
         poll_max_records: int,
@@ -106,7 +106,7 @@ class ClientThread(threading.Thread):
         self._isolation_starts = isolation_starts
         self._errors = ConsumerErrors(refusal_seconds, observer)
         self._before_joining = before_joining
-        self._commit = commit
+        self._tracker = tracker
         self._poll_max_records = poll_max_records
         self._linger = linger_seconds
         self._commit_interval = commit_interval_seconds
@@ -122,7 +122,7 @@ class ClientThread(threading.Thread):
             rebalancing=rebalancing(properties),
             beside_transactions=beside_transactions,
             positions=positions,
-            commit=commit,
+            tracker=tracker,
             settle=settle,
             observer=observer,
             revoke_seconds=lambda: 0.0 if self._stopping.is_set() else revoke_seconds,
@@ -133,7 +133,7 @@ class ClientThread(threading.Thread):
         self._beside_transactions = beside_transactions
         self._metadata: Any = None
         self._kept: BaseException | None = None
-        self._incoming = Incoming(self._assignment, positions, commit, self._errors)
+        self._incoming = Incoming(self._assignment, positions, tracker, self._errors)
         self._full_since: float | None = None
         self._last_chunk = 0.0
         self._next_commit = 0.0
@@ -277,7 +277,7 @@ class ClientThread(threading.Thread):
         while self._wishes:
             self._wishes.popleft()(consumer)
         now = time.monotonic()
-        urgent = self._commit.urgent
+        urgent = self._tracker.urgent
         if urgent or now >= self._next_commit:
             # Who waits for a commit takes no chunks meanwhile, and without room for chunks nothing
             # is polled: the answer would not be heard.

@@ -13,7 +13,7 @@ from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.start_positions import StartPositions
 from stream_app.kafka.errors import is_end_of_partition, is_out_of_log
 from stream_app.kafka.leader_epochs import LeaderEpochs
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -28,12 +28,12 @@ class Incoming:
         self,
         assignment: Assignment,
         positions: StartPositions,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         errors: ConsumerErrors,
     ) -> None:
         self._assignment = assignment
         self._positions = positions
-        self._commit = commit
+        self._tracker = tracker
         self._errors = errors
         self.chunk = Chunk()
         """The one that is filled now."""
@@ -74,13 +74,13 @@ class Incoming:
             ended = {p: offset for p, offset in ended.items() if holds(p)}
         for partition, message in last.items():
             self._consumed(consumer, partition, first[partition], message)
-            epochs = self._commit.notes[partition].epochs
+            epochs = self._tracker.notes[partition].epochs
             if message.leader_epoch() != epochs.newest:
                 _note_epochs(epochs, partition, taken)
             epochs.last_offset = message.offset()
         for partition, offset in ended.items():
-            self._commit.at_end(partition, offset)
-            self._commit.start_count(partition).at_end(offset)
+            self._tracker.at_end(partition, offset)
+            self._tracker.start_count(partition).at_end(offset)
         chunk.ended.extend(ended)
         self._errors.delivered((*last, *ended))
         return len(taken)
@@ -88,7 +88,7 @@ class Incoming:
     def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
         """Note what came of a partition in a poll: its first record, and its last message."""
         known_at = time.time() if first.timestamp is None else first.timestamp
-        self._commit.consumed(partition, last.offset(), known_at)
+        self._tracker.consumed(partition, last.offset(), known_at)
         # The end-of-partition event comes with the next answer of the broker, which it may hold
         # back for fetch.wait.max.ms. The high watermark of this answer tells it now, except behind
         # transaction markers and compaction: for those there is the event.

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.errors import failure
 from stream_app.kafka.offset_metadata import as_committed
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import CommitAnswered, CommitFailed
 from stream_app.observer.observer import Observer
 from stream_app.records.log_fields import about_all
@@ -28,7 +28,7 @@ class OffsetCommits:
 
     def __init__(
         self,
-        commit: CommitStage,
+        tracker: OffsetTracker,
         observer: Observer,
         assigned: Callable[[str, int], Partition | None],
         *,
@@ -42,7 +42,7 @@ class OffsetCommits:
         partitions start and markers at their ends, is committed while none is.
         `refusal_seconds`: how long the brokers may refuse before that is believed.
         """
-        self._commit = commit
+        self._tracker = tracker
         self._observer = observer
         self._assigned = assigned
         self._beside_transactions = beside_transactions
@@ -62,19 +62,19 @@ class OffsetCommits:
         if not self._beside_transactions:
             self._send(consumer, wait=wait)
             return
-        if self._commit.has_due:
-            with self._commit.exclusive:
+        if self._tracker.has_due:
+            with self._tracker.exclusive:
                 self._send(consumer, wait=True)
 
     def _send(self, consumer: Consumer, *, wait: bool) -> None:
         offsets = {
             partition: offset
-            for partition, offset in self._commit.take().items()
+            for partition, offset in self._tracker.take().items()
             if self._assigned(partition.topic, partition.number) is partition
         }
         if not offsets:
             return
-        places = as_committed(offsets, self._commit.notes)
+        places = as_committed(offsets, self._tracker.notes)
         self._started = time.perf_counter()
         try:
             if wait:
@@ -95,7 +95,7 @@ class OffsetCommits:
         failed = {p: place.offset for p, place in ours.items() if error or place.error}
         for partition, place in ours.items():
             if partition not in failed:
-                self._commit.committed(partition, place.offset)
+                self._tracker.committed(partition, place.offset)
         if ours and not failed:
             self._refused_since = None
         if failed:
@@ -112,7 +112,7 @@ class OffsetCommits:
             extra=about_all((partition.topic, partition.number) for partition in offsets),
         )
         for partition, offset in offsets.items():
-            self._commit.give_back(partition, offset)
+            self._tracker.give_back(partition, offset)
         # Raised by the next call: this one may be librdkafka's.
         self._given_up = self._verdict(error, offsets)
 

@@ -27,7 +27,7 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.errors import failure, is_before_assignment, tells_of_truncation
 from stream_app.kafka.group_offsets import Committed, committed_offsets
 from stream_app.kafka.offset_metadata import as_committed, markers_of
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.events import RecordsGone, RecordsSkipped
 from stream_app.observer.observer import Observer
 from stream_app.records.log_fields import about
@@ -36,7 +36,7 @@ from stream_app.records.places import PartitionId, id_of
 from stream_app.records.start_count import failed_starts
 from stream_app.records.start_position import StartPosition
 from stream_app.text.foreign import bounded
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 __all__ = ["StartPositions"]
 
@@ -68,8 +68,8 @@ class StartPositions:
     def __init__(
         self,
         brokers: Brokers,
-        sources: Sources,
-        patience: Patience,
+        sources: TopicIds,
+        retry: Retry,
         *,
         starts_at: Literal["beginning", "end"],
         on_gone: Literal["continue", "stop"],
@@ -78,8 +78,8 @@ class StartPositions:
     ) -> None:
         """`applied` says through which offset the state holds each partition's records; -1 for none."""
         self._brokers = brokers
-        self._sources = sources
-        self._patience = patience
+        self._topic_ids = sources
+        self._retry = retry
         self._starts_at = starts_at
         self._on_gone = on_gone
         self._applied = applied
@@ -91,7 +91,7 @@ class StartPositions:
 
         Waits while Kafka is away. Raises `FatalError` where going on needs a person's word.
         """
-        return self._patience("kafka", lambda: self._find(consumer, assigned))
+        return self._retry("kafka", lambda: self._find(consumer, assigned))
 
     def compare_logs(self, consumer: Consumer, starts: Sequence[StartPosition]) -> None:
         """Let librdkafka ask the brokers whether the logs before the positions are what was read.
@@ -108,7 +108,7 @@ class StartPositions:
                     start.offset,
                     leader_epoch=start.leader_epoch,
                 )
-                self._patience("kafka", partial(_seek, consumer, place))
+                self._retry("kafka", partial(_seek, consumer, place))
 
     def find_again(self, partition: Partition, position: int | None, why: str) -> int:
         """Where to go on when the log no longer holds `position`.
@@ -118,10 +118,10 @@ class StartPositions:
         """
 
         def look() -> _Extent:
-            self._sources.check([partition])
+            self._topic_ids.check([partition])
             return self._look_at_logs([partition])[partition]
 
-        extent = self._patience("kafka", look)
+        extent = self._retry("kafka", look)
         if position is None or tells_of_truncation(why):
             raise FatalError(
                 f"{partition} no longer holds what was read of it: {_LOST}. librdkafka says: {why}"
@@ -129,7 +129,7 @@ class StartPositions:
         return self._within_log(partition, extent, position)
 
     def _find(self, consumer: Consumer, assigned: Sequence[PartitionId]) -> Sequence[StartPosition]:
-        partitions = self._sources.identify(assigned)
+        partitions = self._topic_ids.identify(assigned)
         extents = self._look_at_logs(partitions)
         committed = committed_offsets(consumer, assigned, _REQUEST_SECONDS)
         starts = [
@@ -190,7 +190,7 @@ class StartPositions:
         """
         everywhere = [
             PartitionId(topic, number)
-            for topic, count in self._sources.partitions().items()
+            for topic, count in self._topic_ids.partitions().items()
             for number in range(count)
         ]
         mine = set(map(id_of, new))
@@ -202,7 +202,7 @@ class StartPositions:
         if everywhere[0] not in mine and self._waits < _WAITS:
             self._waits += 1
             raise ServiceAwayError("kafka", "another worker is to begin the group at the end")
-        everyone = self._sources.identify(everywhere)
+        everyone = self._topic_ids.identify(everywhere)
         self._check_never_read(everyone)
         extents = self._look_at_logs(everyone)
         ends = {partition: extent.end for partition, extent in extents.items()}

@@ -8,7 +8,7 @@ from stream_app.features.usecase import TimeBounds
 from stream_app.observer.events import ClockCorrected, WaitingBegan
 from stream_app.observer.observer import Observer, on
 from stream_app.records.record import Record
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.unit.builders import NOW, partition, record
 from tests.unit.observers import listening
 
@@ -64,11 +64,11 @@ class Doubtful:
             self.reasons.append(wait.why)
             self.now += set_by
 
-        patience = Patience(
+        retry = Retry(
             initial_seconds=0.0, max_seconds=0.0, observer=Observer([on(WaitingBegan, waiting)]),
             refusal_seconds=0.0 if not set_by else 60.0,
         )  # fmt: skip
-        doubt = ClockDoubt(times or TimeBounds(), patience, clock=lambda: self.now)
+        doubt = ClockDoubt(times or TimeBounds(), retry, clock=lambda: self.now)
         self.date = RecordClock(60.0, Observer(), doubt=doubt, clock=lambda: self.now)
 
     def dated(self, *timestamps: float | None, partitions: int = 1) -> list[float]:

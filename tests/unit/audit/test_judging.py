@@ -11,7 +11,7 @@ from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Fate, Ledger, Terms
 from stream_app.config.settings import Settings
 from stream_app.records.places import PartitionId
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Unreadable, message
 from tests.usecases import text
@@ -68,7 +68,7 @@ def test_headers_that_cannot_be_read_end_no_audit() -> None:
 
 def test_only_a_genuine_replay_is_one() -> None:
     """Valid or not; one that only says so is counted, and is a record of its own."""
-    origin = Origin("x" * 22, 0, 0)
+    origin = RecordId("x" * 22, 0, 0)
     replays = Replays(USECASE.name, SecretStr(SECRET))
 
     def headers(value: bytes) -> Any:

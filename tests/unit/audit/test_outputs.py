@@ -15,7 +15,7 @@ from stream_app.audit.outputs import Outputs
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, Unreadable, message
 
@@ -33,15 +33,15 @@ class Scored(Prediction):
     score: float
 
 
-def origin(offset: int, topic_id: str = TOPIC.topic_id) -> Origin:
+def origin(offset: int, topic_id: str = TOPIC.topic_id) -> RecordId:
     """A record of the audited partition."""
-    return Origin(topic_id, 1, offset)
+    return RecordId(topic_id, 1, offset)
 
 
 class Books:
     """Ten records at the offsets 10 to 19, each asking for a prediction."""
 
-    def __init__(self, replays: dict[int, Origin] | None = None, **options: Any) -> None:
+    def __init__(self, replays: dict[int, RecordId] | None = None, **options: Any) -> None:
         """`replays`: offsets of replays, with their first origins."""
         replays = replays or {}
         self.ledger = Ledger(10, 20)
@@ -72,7 +72,7 @@ class Books:
 
     def predict(
         self,
-        of: Origin,
+        of: RecordId,
         offset: int | None = None,
         *,
         key: bytes | None = KEY,

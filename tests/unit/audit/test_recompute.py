@@ -23,7 +23,7 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import InputTopic, Prediction, TimeBounds, UseCase
 from stream_app.features.views import Entity, FeatureSet, View
 from stream_app.records.places import PartitionId
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.audit.messages import Headers, Message, message
 
@@ -207,7 +207,7 @@ def test_text_in_a_kind_of_state_of_its_own_is_compared(bench: Bench) -> None:
 
 def test_replay_state_alone_makes_no_record_a_replay(bench: Bench) -> None:
     """Nor does a forged replay: both updated the state, and the account knows it."""
-    origin = Origin("x" * 22, 0, 0)
+    origin = RecordId("x" * 22, 0, 0)
     forged: Any = [("replay-of", str(origin).encode()), ("replay-state", b"applied")]
     records = [
         sent(0, LATELY, headers=[("replay-state", b"applied")]),

@@ -6,7 +6,7 @@ import pytest
 
 from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.features.events import Event
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
@@ -44,21 +44,21 @@ def child() -> Child:
 
 
 @pytest.fixture
-def commit() -> CommitStage:
+def tracker() -> OffsetTracker:
     """What knows which partitions are being given away."""
-    return CommitStage()
+    return OffsetTracker()
 
 
 @pytest.fixture
-def isolation(child: Child, commit: CommitStage) -> CrashIsolation:
+def isolation(child: Child, tracker: OffsetTracker) -> CrashIsolation:
     """That suspects nothing yet."""
-    return CrashIsolation(child, commit, starts=STARTS, region_records=REGION)
+    return CrashIsolation(child, tracker, starts=STARTS, region_records=REGION)
 
 
-def begun(commit: CommitStage, found: int, offset: int = 0) -> StartPosition:
+def begun(tracker: OffsetTracker, found: int, offset: int = 0) -> StartPosition:
     """The start of a partition that was begun so often already."""
     start = builders.begins(builders.partition(), offset, failed_starts=found)
-    commit.begin(start)
+    tracker.begin(start)
     return start
 
 
@@ -84,11 +84,11 @@ def decode(records: Sequence[Record]) -> list[Item]:
 
 
 def test_a_record_that_kills_gets_a_failure_in_its_place(
-    isolation: CrashIsolation, child: Child, commit: CommitStage
+    isolation: CrashIsolation, child: Child, tracker: OffsetTracker
 ) -> None:
     """It is no event, so that nothing of the use case ever sees it; its neighbours pass."""
     child.dies_of = (2,)
-    items = through(isolation, begun(commit, STARTS), range(4), first=True)
+    items = through(isolation, begun(tracker, STARTS), range(4), first=True)
     assert [item.offset for item in items] == [0, 1, 2, 3]
     assert [item.failure is not None for item in items] == [False, False, True, False]
     assert items[2].event is None
@@ -96,18 +96,18 @@ def test_a_record_that_kills_gets_a_failure_in_its_place(
 
 @pytest.mark.parametrize("found", range(STARTS))
 def test_before_enough_starts_nothing_is_tried(
-    isolation: CrashIsolation, child: Child, found: int, commit: CommitStage
+    isolation: CrashIsolation, child: Child, found: int, tracker: OffsetTracker
 ) -> None:
     """A child costs seconds: mostly the process was killed for other reasons."""
-    through(isolation, begun(commit, found), range(4), first=True)
+    through(isolation, begun(tracker, found), range(4), first=True)
     assert child.tried == []
 
 
 def test_the_region_is_tried_and_no_more(
-    isolation: CrashIsolation, child: Child, commit: CommitStage
+    isolation: CrashIsolation, child: Child, tracker: OffsetTracker
 ) -> None:
     """Behind it the child is let go."""
-    start = begun(commit, STARTS, offset=100)
+    start = begun(tracker, STARTS, offset=100)
     through(isolation, start, range(100, 110), first=True)
     assert child.closed == 0
     through(isolation, start, range(110, 200))
@@ -118,21 +118,21 @@ def test_the_region_is_tried_and_no_more(
 
 
 def test_behind_a_record_that_kills_the_region_begins_anew(
-    isolation: CrashIsolation, child: Child, commit: CommitStage
+    isolation: CrashIsolation, child: Child, tracker: OffsetTracker
 ) -> None:
     """They seldom come alone."""
     child.dies_of = (REGION - 1,)
-    through(isolation, begun(commit, STARTS), range(3 * REGION), first=True)
+    through(isolation, begun(tracker, STARTS), range(3 * REGION), first=True)
     assert child.tried == list(range(2 * REGION))
 
 
 def test_the_end_of_the_partition_ends_the_trials(
-    isolation: CrashIsolation, child: Child, commit: CommitStage
+    isolation: CrashIsolation, child: Child, tracker: OffsetTracker
 ) -> None:
     """Even where no further record comes."""
-    start = begun(commit, STARTS)
+    start = begun(tracker, STARTS)
     through(isolation, start, range(5), first=True)
-    commit.start_count(start.partition).at_end(5)
+    tracker.start_count(start.partition).at_end(5)
     isolation.look()
     assert child.closed == 1
     through(isolation, start, range(5, 10))
@@ -140,13 +140,13 @@ def test_the_end_of_the_partition_ends_the_trials(
 
 
 def test_other_partitions_are_not_tried(
-    isolation: CrashIsolation, child: Child, commit: CommitStage
+    isolation: CrashIsolation, child: Child, tracker: OffsetTracker
 ) -> None:
     """Nor what is being given away: its next owner reads it again."""
-    through(isolation, begun(commit, STARTS), [1], first=True)
-    through(isolation, begun(commit, 0), [2], first=True)
-    leaving = begun(commit, STARTS)
-    commit.revoke([leaving.partition])
+    through(isolation, begun(tracker, STARTS), [1], first=True)
+    through(isolation, begun(tracker, 0), [2], first=True)
+    leaving = begun(tracker, STARTS)
+    tracker.revoke([leaving.partition])
     through(isolation, leaving, [3], first=True)
     assert child.tried == [1]
 
@@ -155,46 +155,46 @@ def test_other_partitions_are_not_tried(
     ("found", "limit"), [(0, 1_000), (1, 500), (2, 250), (3, 125), (4, 1), (70, 1)]
 )
 def test_batches_are_halved_with_each_start(
-    isolation: CrashIsolation, found: int, limit: int, commit: CommitStage
+    isolation: CrashIsolation, found: int, limit: int, tracker: OffsetTracker
 ) -> None:
     """And hold one record when trying them one by one did not help."""
-    through(isolation, begun(commit, found), [0], first=True)
+    through(isolation, begun(tracker, found), [0], first=True)
     assert isolation.batch_limit(1_000) == limit
 
 
 def test_past_the_region_batches_are_as_usual(
-    isolation: CrashIsolation, commit: CommitStage
+    isolation: CrashIsolation, tracker: OffsetTracker
 ) -> None:
     """Of a partition that went away, too."""
-    start, leaving = begun(commit, 1), begun(commit, 2)
+    start, leaving = begun(tracker, 1), begun(tracker, 2)
     through(isolation, leaving, [0], first=True)
     through(isolation, start, [0], first=True)
-    commit.revoke([leaving.partition])
+    tracker.revoke([leaving.partition])
     through(isolation, start, [REGION])
     assert isolation.batch_limit(1_000) == 1_000
 
 
 def test_what_is_read_again_for_the_state_is_tried_where_it_goes_on(
-    child: Child, commit: CommitStage
+    child: Child, tracker: OffsetTracker
 ) -> None:
     """The record may have been isolated long ago; only partitions under suspicion are tried."""
     child.dies_of = (1,)
-    stage = guarded(decode, child, commit.start_count, starts=STARTS, region_records=REGION)
+    stage = guarded(decode, child, tracker.start_count, starts=STARTS, region_records=REGION)
     for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
-        start = begun(commit, found, offset=500)
+        start = begun(tracker, found, offset=500)
         items = stage([builders.record(start.partition, n) for n in range(3)])
         assert [item.failure is not None for item in items] == failed
     assert child.tried == [0, 1, 2]
 
 
-def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child, commit: CommitStage) -> None:
+def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child, tracker: OffsetTracker) -> None:
     """It goes on from what the store holds, so the record that ended it is one of the next.
 
     The log may have gaps: records are counted, no offsets.
     """
     child.dies_of = (10,)
-    stage = guarded(decode, child, commit.start_count, starts=STARTS, region_records=REGION)
-    start = begun(commit, STARTS, offset=5_000)
+    stage = guarded(decode, child, tracker.start_count, starts=STARTS, region_records=REGION)
+    start = begun(tracker, STARTS, offset=5_000)
     log = [builders.record(start.partition, offset) for offset in range(0, 1_000, 2)]
     for first in range(0, len(log), 100):
         stage(log[first : first + 100])

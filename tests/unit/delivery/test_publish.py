@@ -19,7 +19,7 @@ from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, failed, item, partition
 
@@ -171,7 +171,7 @@ class Publishing:
         )
         self.stage = PublishStage(
             self.producers,  # type: ignore[arg-type]
-            Patience(
+            Retry(
                 initial_seconds=0.0,
                 max_seconds=0.0,
                 observer=observer,

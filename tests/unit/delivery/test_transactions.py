@@ -14,13 +14,13 @@ from confluent_kafka import KafkaError, KafkaException
 from stream_app.delivery.refusals import Refusals
 from stream_app.delivery.transactions import TransactionStage
 from stream_app.errors import FatalError, RefusedError
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import WaitingBegan
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, item, partition
 from tests.unit.observers import listening
@@ -185,18 +185,18 @@ class Scene:
             "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
         )
         self.now = 0.0
-        self.commit = CommitStage()
+        self.tracker = OffsetTracker()
         self.numbers = 0
         self.stage = TransactionStage(
             Producers(self.log),  # type: ignore[arg-type]
-            Patience(
+            Retry(
                 initial_seconds=1e-4,
                 max_seconds=1e-3,
                 observer=Observer(),
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, clock=lambda: NOW),
-            self.commit,
+            self.tracker,
             interval_seconds=0.1,
             timeout_seconds=timeout_seconds,
             group_metadata=lambda: "metadata",
@@ -215,7 +215,7 @@ class Scene:
 
     def batch(self, *items: Item) -> Batch:
         """A batch with a prediction for each item, on its way."""
-        mine, ends = self.commit.admit(items)
+        mine, ends = self.tracker.admit(items)
         self.numbers += 1
         outgoing = [
             Outgoing("out", None, b"%d/%d" % (at.number, each.offset), [], at, each)
@@ -273,8 +273,8 @@ def test_an_abortable_failure_publishes_the_same_bytes_again(scene: Scene) -> No
 def test_what_came_of_partitions_that_ended_is_left_out(scene: Scene) -> None:
     """Their next owner publishes it; the rest is published without it."""
     scene.deliver(item(P, 0), item(Q, 5))
-    scene.commit.revoke([Q])
-    scene.commit.forget([Q])
+    scene.tracker.revoke([Q])
+    scene.tracker.forget([Q])
     (done,) = scene.stage.flush()
     assert scene.log.values == [b"0/0"]
     assert scene.log.offsets == {(P.topic, 0): 1}
@@ -284,7 +284,7 @@ def test_what_came_of_partitions_that_ended_is_left_out(scene: Scene) -> None:
 def test_a_partition_that_ends_while_the_generation_is_read_is_left_out(scene: Scene) -> None:
     """Whoever got it did so in a later generation, and nothing of it may be in this one."""
     scene.deliver(item(P, 0), item(Q, 5))
-    scene.stage._group_metadata = lambda: scene.commit.forget([Q])
+    scene.stage._group_metadata = lambda: scene.tracker.forget([Q])
     scene.stage.flush()
     assert scene.log.values == [b"0/0"]
     assert scene.log.offsets == {(P.topic, 0): 1}
@@ -494,7 +494,7 @@ def test_what_came_of_partitions_that_ended_is_not_tried_again(scene: Scene) -> 
     batch = scene.batch(item(P, 0), item(Q, 5))
     batch.outgoing[1].value = bytes(2_000)
     scene.stage(batch)
-    scene.log.before["abort"] = lambda: scene.commit.forget([Q])
+    scene.log.before["abort"] = lambda: scene.tracker.forget([Q])
     (done,) = scene.stage.flush()
     assert scene.log.values == [b"0/0"]
     assert [each.record.partition for each in done.items] == [P]
@@ -618,7 +618,7 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
     scene = Scene()
     scene.log.limits = {"out": 1_000}
     observer, waits = listening(WaitingBegan)
-    scene.stage._patience = Patience(
+    scene.stage._retry = Retry(
         initial_seconds=1e-4,
         max_seconds=1e-3,
         observer=observer,

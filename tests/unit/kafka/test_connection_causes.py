@@ -15,7 +15,7 @@ from stream_app.errors import FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.observer.events import WaitingBegan, WaitingEnded
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.unit.observers import listening_to_waits
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -152,7 +152,7 @@ def test_a_wait_that_the_brokers_refuse_ends() -> None:
     causes.note(error(KafkaError._AUTHENTICATION, "b:9092: invalid credentials"))
     now = iter(range(0, 1000, 10))
     observer, told = listening_to_waits()
-    patience = Patience(
+    retry = Retry(
         initial_seconds=0.001,
         max_seconds=0.001,
         observer=observer,
@@ -165,7 +165,7 @@ def test_a_wait_that_the_brokers_refuse_ends() -> None:
         raise AWAY
 
     with pytest.raises(FatalError, match="invalid credentials; check user name, password"):
-        patience("kafka", ask)
+        retry("kafka", ask)
     assert isinstance(told[0], WaitingBegan)
     assert "invalid credentials" in told[0].why
     assert told[-1] == WaitingEnded("kafka", is_given_up=True)

@@ -10,10 +10,10 @@ import pytest
 from stream_app.errors import FatalError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.end_offsets import EndOffsets
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 
 class Topics:
@@ -36,13 +36,13 @@ def ended_by(error: Exception, **settings: Any) -> BaseException:
         told.append(error)
         crashed.set()
 
-    patience = Patience(initial_seconds=0.001, max_seconds=0.01, observer=Observer(), **settings)
+    retry = Retry(initial_seconds=0.001, max_seconds=0.01, observer=Observer(), **settings)
     ends = EndOffsets(
         Brokers(SimpleNamespace(poll=lambda _: None)),  # type: ignore[arg-type]
         Topics(error),  # type: ignore[arg-type]
-        CommitStage(),
+        OffsetTracker(),
         list,
-        patience,
+        retry,
         when_idle=lambda: None,
         on_crash=on_crash,
         interval_seconds=0.001,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_of
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
@@ -21,7 +21,7 @@ class Committing:
     """The stage, fed as transport and pipeline feed it."""
 
     def __init__(self) -> None:
-        self.stage = CommitStage()
+        self.stage = OffsetTracker()
         self.batches = 0
 
     def consume(self, at: Partition, *offsets: int, timestamp: float = 0.0) -> list[Item]:
@@ -142,7 +142,7 @@ def test_the_end_of_a_partition_passes_markers() -> None:
 def test_markers_behind_those_of_an_earlier_assignment_are_told_with_them() -> None:
     """All of them lie between the last record and the offset that is committed."""
     p = partition()
-    stage = CommitStage()
+    stage = OffsetTracker()
     stage.begin(begins(p, 5, control_records=3))
     stage.at_end(p, 6)
     assert stage.take() == {p: 6}
@@ -238,7 +238,7 @@ def test_a_batch_of_an_old_assignment_never_speaks_for_the_new_one() -> None:
 def test_the_offset_the_broker_keeps() -> None:
     """Is known from what was committed."""
     p = partition()
-    stage = CommitStage()
+    stage = OffsetTracker()
     assert stage.next_offset(p) is None
     stage.committed(p, 7)
     assert stage.next_offset(p) == 7
@@ -322,7 +322,7 @@ def test_of_commits_that_failed_the_latest_is_tried_again() -> None:
     """Several may be under way at once, and be answered in any order."""
     for first, second in ((0, 5), (5, 0)):
         p = partition(0)
-        stage = CommitStage()
+        stage = OffsetTracker()
         stage.give_back(p, first)
         assert stage.take() == {p: first}
         stage.give_back(p, first)
@@ -333,7 +333,7 @@ def test_of_commits_that_failed_the_latest_is_tried_again() -> None:
 def test_a_failed_commit_does_not_go_back_behind_a_later_one() -> None:
     """What the broker keeps already covers it."""
     p = partition(0)
-    stage = CommitStage()
+    stage = OffsetTracker()
     stage.committed(p, 5)
     stage.give_back(p, 3)
     assert stage.take() == {}

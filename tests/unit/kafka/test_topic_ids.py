@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Uuid
 from stream_app.errors import FatalError, RefusedError
 from stream_app.features.stores import Source
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.topic_ids import Sources
+from stream_app.kafka.topic_ids import TopicIds
 from tests.unit.builders import partition
 
 
@@ -34,9 +34,9 @@ class Admin:
         return SimpleNamespace(cluster_id="cluster")
 
 
-def sources(answer: Uuid | KafkaException) -> Sources:
+def sources(answer: Uuid | KafkaException) -> TopicIds:
     """The topic orders, of which the brokers say this."""
-    return Sources(Brokers(Admin(answer)), ["orders"])  # type: ignore[arg-type]
+    return TopicIds(Brokers(Admin(answer)), ["orders"])  # type: ignore[arg-type]
 
 
 def test_brokers_that_give_no_topic_ids_are_refused() -> None:

@@ -14,7 +14,7 @@ from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.builders import NOW, partition, record, rfc3339, to_bytes
 from tests.unit.observers import listening
@@ -249,7 +249,7 @@ def test_nothing_to_decode() -> None:
 def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own() -> None:
     """Decoding believes what the check of replays believes, and nothing else."""
     replays = Replays("payments", SecretStr("only-the-replayer-knows-it"))
-    origin = Origin("t" * 22, 3, 41)
+    origin = RecordId("t" * 22, 3, 41)
     genuine = replays.headers(Replay(origin, applied=True), b"key", valid())
     forged: Any = [("replay-of", str(origin).encode()), ("replay-state", b"applied")]
     stage = DecodeStage(

@@ -15,7 +15,7 @@ from stream_app.predictor.assembly import make_predictor
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
@@ -70,7 +70,7 @@ class Worker:
             usecase,
             models,
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Retry(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
             Observer(),
         )
         letters = DeadLetters("dead", group="g", code_version="1", model_version="1")

@@ -21,7 +21,7 @@ from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.recovery.log_replay import Rebuild, _Goal, _step_records
+from stream_app.recovery.log_replay import LogReplay, _Goal, _step_records
 from tests.unit.builders import partition
 from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
@@ -105,7 +105,7 @@ class Scene:
         self.worker = Worker()
         self.log = _Log()
         observer, self.told = listening(StageBegan, StageEnded, RecordsRebuilt)
-        self.rebuild = Rebuild(
+        self.rebuild = LogReplay(
             {"group.id": "group"},
             RecordClock(60.0, Observer()),
             Predictor(

@@ -12,19 +12,19 @@ import pytest
 from stream_app.errors import FatalError, StoppingError
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import MemoryStore, Progress, StateLostError
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import PartitionsRebuilding
 from stream_app.observer.observer import Observer, on
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.stage import StateStage
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.unit.builders import begins, partition
 from tests.unit.features.builders import FEATURES
 
 
-class Rebuild:
+class LogReplay:
     """Arrives when a test says so, a step a wait."""
 
     def __init__(self) -> None:
@@ -83,22 +83,22 @@ class Scene:
 
     def __init__(self, mode: str = "wait") -> None:
         self.store = MemoryStore(FEATURES)
-        self.commit = CommitStage()
-        self.commit.confirm = self.confirmed.extend  # type: ignore[attr-defined,method-assign]
-        self.rebuild = Rebuild()
+        self.tracker = OffsetTracker()
+        self.tracker.confirm = self.confirmed.extend  # type: ignore[attr-defined,method-assign]
+        self.rebuild = LogReplay()
         self.crashes: list[BaseException] = []
         self.told: list[int] = []
         observer = Observer([on(PartitionsRebuilding, lambda it: self.told.append(it.partitions))])
         self.state = StateStage(
             FeatureEngine(FEATURES),
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Retry(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
             Observer(),
         )
         self.recovery = Recovery(
             self.state,
-            self.commit,
-            self.commit.settle,
+            self.tracker,
+            self.tracker.settle,
             self.rebuild,  # type: ignore[arg-type]
             mode=mode,  # type: ignore[arg-type]
             in_hand_records=IN_HAND,
@@ -115,7 +115,7 @@ class Scene:
     def begin(self, *starts: StartPosition) -> None:
         """Partitions are assigned."""
         for start in starts:
-            self.commit.begin(start)
+            self.tracker.begin(start)
         self.recovery.take(starts)
 
     @property
@@ -254,7 +254,7 @@ def test_a_partition_given_away_is_no_longer_waited_for() -> None:
     """Its next owner goes on from the mark."""
     scene, p = Scene(), partition()
     scene.take(p)
-    scene.rebuild.on_wait = lambda: scene.commit.revoke([p])
+    scene.rebuild.on_wait = lambda: scene.tracker.revoke([p])
     scene.recovery.ready()
     assert scene.rebuilding == set()
     assert scene.rebuild.goals == {}

@@ -25,7 +25,7 @@ from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.state.stage import StateStage
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.unit.builders import batch, failed, item, partition
 from tests.unit.features.builders import (
     FEATURES,
@@ -94,7 +94,7 @@ class Worker:
         self.state = StateStage(
             self.engine,
             self.store,
-            Patience(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
+            Retry(initial_seconds=0.0, max_seconds=0.0, observer=Observer()),
             observer,
         )
         bounds = times or TimeBounds(earliest=0.0, latest=1e6)

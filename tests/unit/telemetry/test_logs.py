@@ -12,12 +12,12 @@ from confluent_kafka import TopicPartition
 
 from stream_app.config.settings import Settings
 from stream_app.kafka.consumer.assignment import Assignment
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import BatchFinished, WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.logs import configure_logging, name_application
-from stream_app.waiting.outages import Absences
+from stream_app.waiting.outages import Outages
 from tests.unit.builders import batch, begins, failed, partition
 
 
@@ -100,7 +100,7 @@ def assignment() -> None:
                 begins(partition(number, topic)) for topic, number in assigned
             ]
         ),
-        commit=CommitStage(),
+        tracker=OffsetTracker(),
         settle=lambda *_: True,
         observer=Observer(),
         revoke_seconds=lambda: 0.0,
@@ -119,7 +119,7 @@ def assignment() -> None:
 
 def waiting() -> None:
     """A service is waited for until it is back."""
-    outages = Absences(Observer(), explained=lambda _, why: why)
+    outages = Outages(Observer(), explained=lambda _, why: why)
     outages.began(WaitingBegan("redis", "refused"))
     outages.ended(WaitingEnded("redis"))
 

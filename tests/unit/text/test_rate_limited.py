@@ -1,13 +1,15 @@
 """Lines of the log that are not written without end."""
 
-from stream_app.text.rate_limited import Seldom
+from stream_app.text.rate_limited import RateLimited
 
 
 def test_a_line_is_written_once_in_a_while_and_the_others_are_counted() -> None:
     """The next line says how many were left out."""
     lines: list[str] = []
     now = 0.0
-    tell = Seldom(lambda message, *arguments: lines.append(message % arguments), 10.0, lambda: now)
+    tell = RateLimited(
+        lambda message, *arguments: lines.append(message % arguments), 10.0, lambda: now
+    )
     for number in range(5):
         tell("record %d", number)
     now = 10.0

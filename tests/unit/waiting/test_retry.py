@@ -8,7 +8,7 @@ from stream_app.errors import FatalError, ServiceAwayError, StoppingError
 from stream_app.features.stores import StoreUnavailableError
 from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer, on
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 
 
 class Service:
@@ -38,9 +38,9 @@ def notes() -> list[tuple[str, bool]]:
 
 
 @pytest.fixture
-def patience(notes: list[tuple[str, bool]]) -> Patience:
+def retry(notes: list[tuple[str, bool]]) -> Retry:
     """Patience whose waits take no time."""
-    return Patience(
+    return Retry(
         initial_seconds=0.0,
         max_seconds=0.0,
         observer=Observer(
@@ -53,49 +53,49 @@ def patience(notes: list[tuple[str, bool]]) -> Patience:
 
 
 def test_a_call_that_succeeds_waits_for_nothing(
-    patience: Patience, notes: list[tuple[str, bool]]
+    retry: Retry, notes: list[tuple[str, bool]]
 ) -> None:
     """And nothing is told."""
-    assert patience("kafka", Service()) == "answer"
+    assert retry("kafka", Service()) == "answer"
     assert notes == []
 
 
 @pytest.mark.parametrize("error", [away(), StoreUnavailableError("gone")])
 def test_an_absence_is_waited_for(
-    patience: Patience, notes: list[tuple[str, bool]], error: Exception
+    retry: Retry, notes: list[tuple[str, bool]], error: Exception
 ) -> None:
     """Each failure is told, for its reason may change, and the end once."""
-    assert patience("redis", Service(*[error] * 5)) == "answer"
+    assert retry("redis", Service(*[error] * 5)) == "answer"
     assert notes == [*[("redis", True)] * 5, ("redis", False)]
 
 
 @pytest.mark.parametrize("error", [FatalError("no"), ValueError("no"), KeyError("no")])
 def test_what_is_no_absence_is_raised_at_once(
-    patience: Patience, notes: list[tuple[str, bool]], error: Exception
+    retry: Retry, notes: list[tuple[str, bool]], error: Exception
 ) -> None:
     """Waiting heals no bug."""
     service = Service(error, error)
     with pytest.raises(type(error)):
-        patience("redis", service)
+        retry("redis", service)
     assert len(service.errors) == 1
     assert notes == []
 
 
-def test_stopping_ends_a_wait(patience: Patience) -> None:
+def test_stopping_ends_a_wait(retry: Retry) -> None:
     """The call is not tried again."""
-    service = Service(away(), away(), away(), on_error=patience.stop)
+    service = Service(away(), away(), away(), on_error=retry.stop)
     with pytest.raises(StoppingError, match="stopped while waiting for kafka"):
-        patience("kafka", service)
+        retry("kafka", service)
     assert len(service.errors) == 2
-    assert patience.stopped()
+    assert retry.stopped()
 
 
-def test_after_stopping_a_call_that_succeeds_still_succeeds(patience: Patience) -> None:
+def test_after_stopping_a_call_that_succeeds_still_succeeds(retry: Retry) -> None:
     """What is under way may finish; it is only not waited for."""
-    patience.stop()
-    assert patience("kafka", Service()) == "answer"
+    retry.stop()
+    assert retry("kafka", Service()) == "answer"
     with pytest.raises(StoppingError):
-        patience("kafka", Service(away()))
+        retry("kafka", Service(away()))
 
 
 def test_waits_grow_to_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +107,6 @@ def test_waits_grow_to_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0.0
 
     monkeypatch.setattr("stream_app.waiting.retry.random.uniform", draw)
-    patience = Patience(initial_seconds=0.5, max_seconds=3.0, observer=Observer())
-    patience("kafka", Service(*[away()] * 5))
+    retry = Retry(initial_seconds=0.5, max_seconds=3.0, observer=Observer())
+    retry("kafka", Service(*[away()] * 5))
     assert ranges == [(0.25, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0)]

@@ -7,7 +7,7 @@ from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item, Served
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.feature_row import FeatureLog
 from stream_app.wire.outgoing import OutgoingRecords
@@ -78,7 +78,7 @@ def test_the_bytes_of_a_degraded_prediction_of_a_replay_from_a_state_that_was_ah
     """All the headers that a prediction can have, in their order."""
     replayed = answered(8, Served({"score": 0.5}, "static", "1", "static", "model-error"))
     replayed.ahead, replayed.newest = True, -math.inf
-    replayed.first_origin = Origin("-id_with-hyphens-12345", 3, 41)
+    replayed.first_origin = RecordId("-id_with-hyphens-12345", 3, 41)
     prediction, _ = outgoing(replayed)
     assert prediction.value == (
         b'{"prediction_id":"-id_with-hyphens-12345-3-41","event_id":"e8",'

@@ -11,7 +11,7 @@ from stream_app.features.usecase import Prediction
 from stream_app.records.batch import Outgoing
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item, Served
-from stream_app.records.record_id import Origin
+from stream_app.records.record_id import RecordId
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.feature_row import FeatureLog
 from stream_app.wire.outgoing import Emitter, OutgoingRecords
@@ -166,7 +166,7 @@ class TestFeatureLog:
 def test_a_replayed_record_keeps_the_id_of_its_first_origin() -> None:
     """Replayed twice it yields one id; the headers tell where this copy of it lies."""
     replayed = served(9)
-    replayed.first_origin = Origin("first-topic-id", 3, 41)
+    replayed.first_origin = RecordId("first-topic-id", 3, 41)
     (prediction,) = outgoing(replayed)
     assert ("prediction-id", b"first-topic-id-3-41") in prediction.headers
     assert ("source-offset", b"9") in prediction.headers

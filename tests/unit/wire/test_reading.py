@@ -8,7 +8,7 @@ import pytest
 from stream_app.records.batch import Outgoing
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item, Served
-from stream_app.records.record_id import Origin, origin_of
+from stream_app.records.record_id import RecordId, record_id_of
 from stream_app.wire.dead_letter import (
     DeadLetter,
     DeadLetters,
@@ -55,10 +55,10 @@ def test_the_headers_of_a_prediction_are_read_as_they_were_meant() -> None:
 def test_the_prediction_of_a_replay_names_its_first_origin_and_its_topics_id() -> None:
     """The place is that of the replay."""
     replayed = answered(9)
-    replayed.first_origin = Origin(TOPIC_ID, 3, 41)
+    replayed.first_origin = RecordId(TOPIC_ID, 3, 41)
     prediction, _ = written(replayed)
     said = PredictionHeaders.of(by_name(prediction.headers))
-    assert said.first_origin == Origin(TOPIC_ID, 3, 41)
+    assert said.first_origin == RecordId(TOPIC_ID, 3, 41)
     assert (said.topic_id, said.offset, said.state_ahead) == ("orders-id", 9, False)
 
 
@@ -67,8 +67,8 @@ def test_a_predictions_id_is_written_as_an_origin_is() -> None:
     source = P.source
     assert source is not None
     named = prediction_id(answered(41))
-    assert named == str(Origin(source.topic_id, source.partition, 41))
-    assert str(origin_of(f"{TOPIC_ID}-2-41")) == f"{TOPIC_ID}-2-41"
+    assert named == str(RecordId(source.topic_id, source.partition, 41))
+    assert str(record_id_of(f"{TOPIC_ID}-2-41")) == f"{TOPIC_ID}-2-41"
 
 
 @pytest.mark.parametrize("missing", range(4))

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from stream_app.records.record_id import Origin, origin_of
+from stream_app.records.record_id import RecordId, record_id_of
 from stream_app.wire.replays import Replay, Replays
 
 SECRET = "correct-horse-battery"
-ORIGIN = Origin("-id_with-hyphens-12345", 3, 41)
+ORIGIN = RecordId("-id_with-hyphens-12345", 3, 41)
 KEY, VALUE = b"key", b"value"
 
 
@@ -98,8 +98,8 @@ def test_a_record_that_does_not_call_itself_a_replay_is_not_told_of() -> None:
 
 def test_the_name_of_a_record_is_read_as_it_is_written() -> None:
     """Hyphens of the topic id are no separators."""
-    assert origin_of(str(ORIGIN)) == ORIGIN
-    assert origin_of(f"{'x' * 22}-2147483647-{2**63 - 1}").offset == 2**63 - 1
+    assert record_id_of(str(ORIGIN)) == ORIGIN
+    assert record_id_of(f"{'x' * 22}-2147483647-{2**63 - 1}").offset == 2**63 - 1
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_the_name_of_a_record_is_read_as_it_is_written() -> None:
 def test_what_can_be_no_record_is_no_name(named: str) -> None:
     """There is one way to write a name, and it is bounded: ids are made of what a header says."""
     with pytest.raises(ValueError, match="not the name of a record"):
-        origin_of(named)
+        record_id_of(named)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import BatchFinished, StageBegan
 from stream_app.records.batch import Batch
 from stream_app.worker.deliver_thread import DeliverThread
@@ -46,8 +46,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.publish = Transactions()
-        self.commit = CommitStage()
-        self.commit.begin(begins(P))
+        self.tracker = OffsetTracker()
+        self.tracker.begin(begins(P))
         observer, self.told = listening(StageBegan, BatchFinished)
         self.crashes: list[BaseException] = []
         self.crashed = threading.Event()
@@ -55,13 +55,13 @@ class Scene:
         """Whether no batch was under way any more when a crash was told."""
         self.thread = DeliverThread(
             self.publish,  # type: ignore[arg-type]
-            self.commit,
+            self.tracker,
             observer,
             on_crash=self._crash,
         )
 
     def _crash(self, error: BaseException) -> None:
-        self.was_settled = self.commit.settle(None, 0.0)
+        self.was_settled = self.tracker.settle(None, 0.0)
         self.crashes.append(error)
         self.crashed.set()
 
@@ -72,7 +72,7 @@ class Scene:
 
     def admitted(self, number: int) -> Batch:
         """A batch of one record that has begun its way."""
-        items, ends = self.commit.admit([item(P, number)])
+        items, ends = self.tracker.admit([item(P, number)])
         return Batch(number, items, ends=ends)
 
 
@@ -88,14 +88,14 @@ def test_what_was_put_off_is_finished_when_somebody_waits_for_it(scene: Scene) -
         scene.thread.submit(scene.thread.finish, scene.admitted(number))
     assert scene.thread.settle([P], 10.0)
     assert scene.finished == [1, 2]
-    assert scene.commit.next_offset(P) == 3
+    assert scene.tracker.next_offset(P) == 3
 
 
 def test_closing_finishes_what_was_put_off(scene: Scene) -> None:
     """What is on its way goes on, and nothing is left behind in a transaction."""
     scene.thread.submit(scene.thread.finish, scene.admitted(1))
     scene.thread.close()
-    assert scene.commit.settle(None, 10.0)
+    assert scene.tracker.settle(None, 10.0)
     assert scene.finished == [1]
 
 
@@ -117,7 +117,7 @@ def test_after_a_crash_nothing_more_is_delivered(scene: Scene) -> None:
     assert scene.thread.settle(None, 10.0)
     assert [str(error) for error in scene.crashes] == ["a bug"]
     assert scene.finished == []
-    assert scene.commit.next_offset(P) == 0
+    assert scene.tracker.next_offset(P) == 0
 
 
 def test_a_crash_is_told_before_its_batches_are_given_back(scene: Scene) -> None:
@@ -139,7 +139,7 @@ def test_a_flush_that_fails_is_a_crash(scene: Scene) -> None:
     scene.thread.flush_soon()
     assert scene.crashed.wait(10.0)
     assert [str(error) for error in scene.crashes] == ["no transaction"]
-    assert scene.commit.settle(None, 10.0)
+    assert scene.tracker.settle(None, 10.0)
     assert scene.finished == []
 
 

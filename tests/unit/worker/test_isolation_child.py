@@ -4,7 +4,7 @@ import pytest
 
 from stream_app.errors import ConfigurationError, FatalError, RefusedError, ServiceAwayError
 from stream_app.features.stores import StateLostError, StoreUnavailableError
-from stream_app.worker.isolation_child import _Impatient, _told_of
+from stream_app.worker.isolation_child import _AskOnce, _told_of
 
 
 def out_of_the_store(error: Exception) -> Exception:
@@ -14,7 +14,7 @@ def out_of_the_store(error: Exception) -> Exception:
         raise error
 
     with pytest.raises(Exception) as raised:
-        _Impatient()("redis", call)
+        _AskOnce()("redis", call)
     return raised.value
 
 

@@ -34,7 +34,7 @@ from stream_app.records.item import Served
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.metrics import Metrics
-from stream_app.waiting.outages import Absences
+from stream_app.waiting.outages import Outages
 from stream_app.worker.listeners import (
     health_listeners,
     log_listeners,
@@ -58,7 +58,7 @@ class Telemetry:
         self.health = Health(DEADLINE, lambda: self.now)
         self.watchdog = Watchdog(DEADLINE, on_wedged=self.wedged.append, clock=lambda: self.now)
         self.causes = ConnectionCauses("b:9092")
-        outages = Absences(
+        outages = Outages(
             Observer(outage_listeners(self.metrics, self.health, self.causes)),
             explained=self.causes.told,
         )
@@ -101,7 +101,7 @@ def test_somebody_listens_to_every_kind_of_event() -> None:
         *watchdog_listeners(Watchdog(DEADLINE)),
         *metrics_listeners(metrics),
         *health_listeners(health),
-        *log_listeners(FailureLog(), Absences(Observer())),
+        *log_listeners(FailureLog(), Outages(Observer())),
     ]
     kinds = {getattr(events, name) for name in events.__all__} - {WorkEvent}
     assert {listener.kind for listener in listeners} == kinds

@@ -113,7 +113,7 @@ def test_what_is_committed_was_published_and_written_before(models: list[Model])
         answered = set(topics.answered())
         marks, ids = store.marks(), worker._stages.predictor.state.fencing
         for place, partition in worker._partitions.items():
-            offset = worker._commit.next_offset(partition) or 0
+            offset = worker._tracker.next_offset(partition) or 0
             commits.append((place, offset))
             for message in topics.logs[place][:offset]:
                 event = json.loads(message.value or b"")

@@ -5,7 +5,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from stream_app.errors import FatalError
 from stream_app.kafka.consumer.offset_commits import OffsetCommits
-from stream_app.kafka.offset_tracker import CommitStage
+from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.observer import Observer
 from tests.unit.builders import begins, partition
 
@@ -16,7 +16,7 @@ class Scene:
     def __init__(self) -> None:
         self.now = 0.0
         self.at = partition()
-        self.stage = CommitStage()
+        self.stage = OffsetTracker()
         self.stage.begin(begins(self.at, 5))
         self.commits = OffsetCommits(
             self.stage,

@@ -14,14 +14,14 @@ from stream_app.observer.observer import Observer, on
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.start_position import StartPosition
-from stream_app.waiting.retry import Patience
+from stream_app.waiting.retry import Retry
 from tests.unit.builders import partition
 
 LOG = (10, 90)
 """The first offset of each log, and the one after its last."""
 
 
-class Sources:
+class TopicIds:
     """Partitions of the topic orders."""
 
     def identify(self, assigned: Sequence[PartitionId]) -> list[Partition]:
@@ -68,8 +68,8 @@ def positions(gone: list[tuple[str, int, int]]) -> StartPositions:
     observer = Observer([on(RecordsGone, note)])
     return StartPositions(
         Brokers(),  # type: ignore[arg-type]
-        Sources(),  # type: ignore[arg-type]
-        Patience(initial_seconds=0.0, max_seconds=0.0, observer=observer),
+        TopicIds(),  # type: ignore[arg-type]
+        Retry(initial_seconds=0.0, max_seconds=0.0, observer=observer),
         starts_at="beginning",
         on_gone="continue",
         applied=lambda partitions: [-1] * len(partitions),
