@@ -12,7 +12,7 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.output_topics import OutputTopics
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
-from tests.integration.test_refused_records import MODES, alter, ticket, told
+from tests.integration.test_refused_records import MODES, alter, ticket
 from tests.integration.worker import Cluster, Sent
 from tests.services import Kafka, TopicFactory
 from tests.usecases import text
@@ -164,6 +164,6 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
     assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + 5
     assert len(letters) == 10
     for letter in letters:
-        assert told(letter)["reason"] == "prediction-refused"
+        assert letter.letter.reason == "prediction-refused"
         assert (letter.key, bool(letter.value)) == (None, True)
-        assert "cleanup.policy" in told(letter)["message"]
+        assert "cleanup.policy" in letter.letter.message
