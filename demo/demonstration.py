@@ -14,7 +14,7 @@ from demo.display import Display
 from demo.errors import DemoError
 from demo.fates import Fates, account
 from demo.observation import Observation
-from demo.offline import Scorer, decoded, outcomes, rows_of_replay
+from demo.offline import Offline, decoded, in_order, outcomes
 from demo.plan import plan, speed_for
 from demo.producer import FlightProducer
 from demo.summary import Accuracy, Summary
@@ -95,8 +95,8 @@ class Demonstration:
         planned = plan(options.events, options.malformed)
         if len(planned) == 0:
             raise DemoError("There are no events to show.")
-        champion = Scorer(self.usecase, self.usecase.champion)
-        static = Scorer(self.usecase, self.usecase.fallbacks[0])
+        champion = Offline(self.usecase, self.usecase.champion)
+        static = Offline(self.usecase, self.usecase.fallbacks[0])
         speed = options.speed
         if speed is None and not options.backlog:
             speed = speed_for(planned)
@@ -181,8 +181,8 @@ class Demonstration:
     def _summary(
         self,
         expected: Mapping[Place, str | None],
-        champion: Scorer,
-        static: Scorer,
+        champion: Offline,
+        static: Offline,
         speed: float,
         exit_code: int | None,
         finished: bool,
@@ -216,18 +216,19 @@ class Demonstration:
         return seen
 
     def _accuracy(
-        self, seen: Observation, events: Mapping[Place, Event], champion: Scorer, static: Scorer
+        self, seen: Observation, events: Mapping[Place, Event], champion: Offline, static: Offline
     ) -> Accuracy:
         outcome = self.usecase.outcome
         assert outcome is not None
-        rows = rows_of_replay(self.usecase, seen.sources, events)
+        ordered = in_order(self.usecase, seen.sources, events)
+        by_champion, by_static = champion.scores(ordered), static.scores(ordered)
         places = [
             place
-            for place in rows
+            for place in by_champion
             if place in seen.predictions and not seen.predictions[place][0].state_ahead
         ]
         served = [seen.predictions[place][0].score for place in places]
-        offline = champion([rows[place] for place in places])
+        offline = [by_champion[place] for place in places]
         labels = outcomes(self.usecase, events)
         known = [labels.get(outcome.join_key(events[place])) for place in places]
         landed = [i for i, label in enumerate(known) if label is not None]
@@ -236,7 +237,7 @@ class Demonstration:
         return Accuracy(
             labels=len(landed),
             auc=auc([served[i] for i in landed], happened),
-            auc_static=auc(static([rows[places[i]] for i in landed]), happened),
+            auc_static=auc([by_static[places[i]] for i in landed], happened),
             auc_offline=auc([offline[i] for i in landed], happened),
             same_as_offline=same / len(places) if places else None,
         )

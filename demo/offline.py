@@ -1,27 +1,34 @@
-"""The same events through the offline execution of the features: what serving is compared with."""
+"""The same events without a stream, in the order in which they happened: what serving is compared with."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from demo.observation import Source
 from demo.worker import ROOT
+from stream_app.config.settings import Settings
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
-from stream_app.features.engine.replay import LoggedEvent, Replay
 from stream_app.features.events import Event
+from stream_app.features.stores import MemoryStore
+from stream_app.features.stores import Source as StateSource
 from stream_app.features.usecase import UseCase
 from stream_app.models import Model, load_model
+from stream_app.observer.observer import Observer
+from stream_app.predictor.assembly import make_predictor
+from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, Place
+from stream_app.records.record import Record
+from stream_app.waiting.retry import Retry
 
-__all__ = ["Scorer", "decoded", "outcomes", "rows_of_replay"]
+__all__ = ["Offline", "decoded", "in_order", "outcomes"]
 
 _BATCH: Final = 512
 
 
-class Scorer:
-    """Scores rows with a version of a model, offline."""
+class Offline:
+    """Predicts by one model version without a stream: the worker's predictor, its state in memory."""
 
     def __init__(self, usecase: UseCase, folder: str) -> None:
         """`folder` is below artifacts/. Raises what `load_model` raises."""
@@ -29,26 +36,35 @@ class Scorer:
         self._model: Model = load_model(
             ROOT / "artifacts" / folder, usecase.features, usecase.topics
         )
-        self._unknown = [math.nan] * (
-            len(usecase.features.columns) - len(usecase.features.row_features)
-        )
 
     def __str__(self) -> str:
         return str(self._model)
 
-    def __call__(self, rows: Sequence[Sequence[Any]]) -> list[float]:
-        """Return the score of each row of the feature set's columns."""
-        decision = self._model.manifest.decision
-        scores: list[float] = []
-        for start in range(0, len(rows), _BATCH):
-            outputs = self._model.score(rows[start : start + _BATCH])
-            scores += [float(row["score"]) for row in self._usecase.fields(outputs, decision)]
+    def scores(self, log: Sequence[tuple[Place, Source]]) -> dict[Place, float]:
+        """Score each record that asks for a prediction, in the order given, from an empty state."""
+        observer = Observer()
+        predictor = make_predictor(
+            Settings(),
+            self._usecase,
+            [self._model],
+            MemoryStore(self._usecase.features),
+            Retry(initial_seconds=0.1, max_seconds=1.0, observer=observer),
+            observer,
+        )
+        partitions = _partitions(self._usecase, {place.partition_id for place, _ in log})
+        predictor.state.register(dict.fromkeys(partitions.values(), 0))
+        scores: dict[Place, float] = {}
+        for start in range(0, len(log), _BATCH):
+            some = log[start : start + _BATCH]
+            batch = predictor([
+                Record(partitions[at.partition_id], at.offset, each.timestamp, None, each.value)
+                for at, each in some
+            ])  # fmt: skip
+            predictor.state.write(batch)
+            for (place, _), item in zip(some, batch.items, strict=True):
+                if item.served is not None:
+                    scores[place] = float(item.served.fields["score"])
         return scores
-
-    def without_state(self, events: Sequence[Event]) -> list[float]:
-        """Return the score of each event by what it says itself, for a model that asks no more."""
-        computed = [feature.compute for feature in self._usecase.features.row_features]
-        return self([[*self._unknown, *(c(event) for c in computed)] for event in events])
 
 
 def decoded(
@@ -79,21 +95,16 @@ def outcomes(usecase: UseCase, events: Mapping[Place, Event]) -> dict[str, float
     return labels
 
 
-def rows_of_replay(
+def in_order(
     usecase: UseCase, sources: Mapping[Place, Source], events: Mapping[Place, Event]
-) -> dict[Place, list[Any]]:
-    """Replay the events from an empty state, in the order in which they became known.
+) -> list[tuple[Place, Source]]:
+    """The records of the events, in the order in which they became known.
 
-    Returns the row of features of each that asks for a prediction. The order is that of the worker:
-    by the timestamps of the records, partitions merged by `stream_app.features.engine.order`.
+    It is that of the worker: by the timestamps of the records, partitions merged by
+    `stream_app.features.engine.order`.
     """
-    log = [(key, place) for key, place in _ordered(usecase, sources, events) if place in events]
-    triggers = usecase.features.triggers
-    asked = [place for _, place in log if isinstance(events[place], triggers)]
-    replayed = Replay(usecase.features)(
-        LoggedEvent(events[place], key[2], place.offset) for key, place in log
-    )
-    return {place: row.values for place, row in zip(asked, replayed, strict=True)}
+    ordered = _ordered(usecase, sources, events)
+    return [(place, sources[place]) for _, place in ordered if place in events]
 
 
 def _ordered(
@@ -114,3 +125,16 @@ def _ordered(
         keyed.append((order.key(sources[place].timestamp, event_time, place.offset), place))
     keyed.sort()
     return keyed
+
+
+def _partitions(usecase: UseCase, ids: Iterable[PartitionId]) -> dict[PartitionId, Partition]:
+    positions = {topic.name: position for position, topic in enumerate(usecase.topics)}
+    return {
+        each: Partition(
+            each.topic,
+            each.number,
+            rank(positions[each.topic], each.number),
+            StateSource("offline", each.topic, each.number),
+        )
+        for each in ids
+    }

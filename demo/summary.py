@@ -98,7 +98,7 @@ class Summary:
             "",
             f"  AUC of the champion      {_three(accuracy.auc)}  on {landed}",
             f"  AUC of the static model  {_three(accuracy.auc_static)}  on the same flights",
-            f"  AUC of a replay offline  {_three(accuracy.auc_offline)}  {self._likeness()}",
+            f"  AUC offline             {_three(accuracy.auc_offline)}  {self._likeness()}",
             f"  latency                  {self._latency()}",
             "",
             f"{took} All but the AUC is counted from the topics.",

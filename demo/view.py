@@ -12,7 +12,7 @@ import numpy as np
 
 from demo.accuracy import auc
 from demo.observation import Observation
-from demo.offline import Scorer
+from demo.offline import Offline
 from demo.producer import FlightProducer
 from stream_app.features.events import Event, InvalidEventError
 from stream_app.features.usecase import UseCase
@@ -54,7 +54,7 @@ class View:
 class Live:
     """Turns what was observed so far into views."""
 
-    def __init__(self, usecase: UseCase, static: Scorer, planned: int) -> None:
+    def __init__(self, usecase: UseCase, static: Offline, planned: int) -> None:
         self.seen = Observation(usecase)
         self._usecase = usecase
         self._decoders = {topic.name: topic.decoder for topic in usecase.topics}
@@ -115,10 +115,8 @@ class Live:
                 if label is not None:
                     self._labels[outcome.join_key(event)] = label
         if asked:
-            scores = self._static.without_state([event for _, event in asked])
-            for (place, event), score in zip(asked, scores, strict=True):
-                self._keys[place] = outcome.join_key(event)
-                self._static_scores[place] = score
+            self._static_scores |= self._static.scores([(at, sources[at]) for at, _ in asked])
+            self._keys |= {place: outcome.join_key(event) for place, event in asked}
 
     def _decode(self, place: Place, value: bytes | None) -> Event | None:
         try:
