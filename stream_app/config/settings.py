@@ -210,7 +210,8 @@ class Settings(BaseSettings):
     alignment: bool = True
     """Whether partitions are merged by record timestamp."""
     alignment_grace_seconds: _Seconds = 0.0
-    """How far the clock was past a record's timestamp when the brokers were last asked for more."""
+    """Release a record only once a poll that left nothing behind began at least this long after its
+    timestamp."""
     alignment_wait_seconds: _Seconds = 5.0
     """Longest wait for a partition that delivers nothing and is not known to be at its end."""
     clock_ahead_seconds: _Seconds = 60.0

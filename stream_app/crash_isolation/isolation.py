@@ -64,7 +64,7 @@ class CrashIsolation:
     def batch_limit(self, records: int) -> int:
         """How many of the usual `records` a batch may have now."""
         worst = max((self._tracker.start_count(each).found for each in self._suspects), default=0)
-        # Tried one by one in vain: it takes the worker's own state, or several records, to crash.
+        # No single record crashed the child, so use batches of one record.
         return max(1, records >> worst) if worst <= self._starts else 1
 
     def take(self, assigned: Iterable[StartPosition]) -> None:

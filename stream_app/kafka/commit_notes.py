@@ -16,8 +16,8 @@ class CommitNotes:
 
     def __init__(self, start: StartPosition) -> None:
         self.control_records = (start.records_end, start.offset)
-        """From the first of these offsets to before the second there are no records, but control
-        records of transactions: the last such place that an offset behind was committed for."""
+        """Half-open range of offsets that hold only control records of transactions, up to the last
+        committed offset that skipped them."""
         self.epochs = LeaderEpochs(start.offset, start.leader_epoch)
         """Under which leaders its records were written."""
         self.starts = StartCount(start.offset, start.failed_starts)

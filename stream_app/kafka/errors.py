@@ -193,7 +193,7 @@ def is_before_assignment(error: KafkaError) -> bool:
 
 
 def has_stale_epoch(error: KafkaError) -> bool:
-    """Whether librdkafka asked a leader under an epoch that is over, or not begun there yet."""
+    """Whether librdkafka's cached leader epoch is older than the broker's, or newer."""
     return error.code() in (KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH)
 
 

@@ -27,7 +27,7 @@ def account_for(finished: BatchFinished, metrics: Metrics) -> None:
     for outcome, counts in topics.items():
         for topic, count in counts.items():
             metrics.outcome(outcome, topic, count)  # type: ignore[arg-type]
-    # Its answer apart, what is served says by what and why.
+    # Everything in `Served` but the fields is a label of the metric.
     for by, count in Counter([item.served[1:] for item in served if item.served]).items():
         metrics.predictions(*by, count)
     letters = Counter(

@@ -26,7 +26,7 @@ class Log:
         """Read this."""
 
     def close(self) -> None:
-        """Let go."""
+        """There is nothing to close."""
 
     incremental_unassign = assign
 

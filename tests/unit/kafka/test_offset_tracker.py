@@ -62,7 +62,7 @@ def test_a_batch_in_flight_is_not_committed_past() -> None:
 
 
 def test_an_abandoned_batch_is_never_committed() -> None:
-    """It is read again."""
+    """A batch that was abandoned is read again by the next owner of its partitions."""
     p = partition()
     committing = Committing()
     committing.stage.abandoned(committing.admit(*committing.consume(p, 0, 1)))
@@ -236,7 +236,7 @@ def test_a_batch_of_an_old_assignment_never_speaks_for_the_new_one() -> None:
 
 
 def test_the_offset_the_broker_keeps() -> None:
-    """Is known from what was committed."""
+    """How far behind a partition is follows from what was committed."""
     p = partition()
     stage = OffsetTracker()
     assert stage.next_offset(p) is None

@@ -169,7 +169,7 @@ def test_after_a_loss_nothing_is_written_until_it_was_looked_for(models: list[Mo
         def write(
             self, writes_: Sequence[StateWrite], progress: Sequence[Progress]
         ) -> list[tuple[StateWrite, bytes | None]]:
-            """Refuse the third."""
+            """Raise at the third write, with all states and marks gone."""
             writes.append(len(writes_))
             if len(writes) == 3:
                 for kept in (*self._states, *self._marks):
