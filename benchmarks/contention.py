@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from redis import Redis
 
-from stream_app.features.engine.engine import Arrival, FeatureEngine, Tables, account_hashes
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine, Tables, account_hashes
 from stream_app.features.engine.order import rank
 from stream_app.features.events import Event
 from stream_app.features.states import DecayedSums

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -26,14 +26,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from stream_app.config import kafka_properties
+from stream_app.config import kafka_properties, sources
 from stream_app.config.kafka_properties import Properties
-from stream_app.errors import ConfigurationError
+from stream_app.config.sources import MASK, SettingsError, Shown
 
 __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 
 #: What is shown for a secret.
-MASK = "********"
 
 _SECRET_CHARACTERS = 16
 
@@ -76,23 +75,6 @@ _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 _Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
 _Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
-
-
-class SettingsError(ConfigurationError):
-    """A setting is wrong. `str(error)` is one line that names it and quotes no value."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
-
-
-class Shown(NamedTuple):
-    """A setting as a person may see it."""
-
-    name: str
-    value: str
-    """Secrets are `MASK`."""
-    source: str
-    """Default, or the environment variable, file or command line that it came from."""
 
 
 class Settings(BaseSettings):
@@ -277,9 +259,9 @@ class Settings(BaseSettings):
 
         Raises `SettingsError`.
         """
-        from stream_app.config import sources
-
-        return sources.load(cls, given)
+        settings, origins = sources.load(cls, given)
+        settings._sources.update(origins)
+        return settings
 
     @field_validator("sasl_username", "sasl_password", "redis_url")
     @classmethod
@@ -446,8 +428,6 @@ class Settings(BaseSettings):
 
     def explain(self) -> list[Shown]:
         """Return every setting with its value, secrets masked, and its source."""
-        from stream_app.config import sources
-
         return sources.explain(self, self._sources)
 
     def _client_properties(self, client: str | None) -> dict[str, Any]:

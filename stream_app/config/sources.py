@@ -16,15 +16,15 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticUndefined
-from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
 from stream_app.config.kafka_properties import canonical
-from stream_app.config.settings import MASK, Settings, SettingsError, Shown
+from stream_app.errors import ConfigurationError
 
 __all__ = ["explain", "load"]
 
@@ -41,11 +41,31 @@ _SERVICE_ADDRESS = re.compile(r"^(tcp|udp|sctp)://")
 
 _TABLES = ("kafka", "consumer", "producer")
 
-_Settings = TypeVar("_Settings", bound=Settings)
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+#: Stands for a secret.
+MASK = "********"
 
 
-def load(cls: type[_Settings], given: Mapping[str, Any]) -> _Settings:
-    """Read every source, check the whole and remember what came from where."""
+class SettingsError(ConfigurationError):
+    """A setting is wrong. `str(error)` is one line that names it and quotes no value."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class Shown(NamedTuple):
+    """A setting as a person may see it."""
+
+    name: str
+    value: str
+    """Secrets are `MASK`."""
+    source: str
+    """Default, or the environment variable, file or command line that it came from."""
+
+
+def load(cls: type[_Settings], given: Mapping[str, Any]) -> tuple[_Settings, dict[str, str]]:
+    """Read every source and check the whole; also says what came from where."""
     path = _file()
     sources: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -60,11 +80,10 @@ def load(cls: type[_Settings], given: Mapping[str, Any]) -> _Settings:
         problem = _sentence(cls, error, sources)
     if problem:  # outside of `except`: no traceback may carry the values along
         raise SettingsError(problem)
-    settings._sources.update(sources)
-    return settings
+    return settings, sources
 
 
-def explain(settings: Settings, sources: Mapping[str, str]) -> list[Shown]:
+def explain(settings: BaseSettings, sources: Mapping[str, str]) -> list[Shown]:
     """Every setting with its shown value and its source; properties one by one."""
     shown: list[Shown] = []
     for name in type(settings).model_fields:
@@ -133,7 +152,7 @@ def _file() -> Path | None:
     return path if path.is_file() else None
 
 
-def _from_file(path: Path | None, cls: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_file(path: Path | None, cls: type[BaseSettings]) -> tuple[dict[str, Any], dict[str, str]]:
     if path is None:
         return {}, {}
     values = _read(path, cls)
@@ -148,7 +167,7 @@ def _from_file(path: Path | None, cls: type[Settings]) -> tuple[dict[str, Any], 
     return values, _property_sources(values, f"file {path}")
 
 
-def _read(path: Path, cls: type[Settings]) -> dict[str, Any]:
+def _read(path: Path, cls: type[BaseSettings]) -> dict[str, Any]:
     problem = None
     try:
         # The source passes over what is not there, and over a folder or a pipe.
@@ -165,7 +184,7 @@ def _read(path: Path, cls: type[Settings]) -> dict[str, Any]:
     raise SettingsError(f"The settings file {path} {problem}.")
 
 
-def _from_environment(cls: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_environment(cls: type[BaseSettings]) -> tuple[dict[str, Any], dict[str, str]]:
     sources = _variables(cls)
     values: dict[str, Any] = {}
     problem = None
@@ -191,7 +210,7 @@ def _from_environment(cls: type[Settings]) -> tuple[dict[str, Any], dict[str, st
     return values, sources
 
 
-def _variables(cls: type[Settings]) -> dict[str, str]:
+def _variables(cls: type[BaseSettings]) -> dict[str, str]:
     """Setting (or table.property) to the variable that gives it; raises for an unknown variable."""
     known = {f"{_PREFIX}{name}".upper(): name for name in cls.model_fields}
     sources: dict[str, str] = {}
@@ -217,7 +236,7 @@ def _closest(name: str, names: Any) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def _sentence(cls: type[Settings], error: ValidationError, sources: Mapping[str, str]) -> str:
+def _sentence(cls: type[BaseSettings], error: ValidationError, sources: Mapping[str, str]) -> str:
     """Turn the first thing wrong into one line; pydantic's own would run over several."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     message = first["msg"].removeprefix("Value error, ")
@@ -236,7 +255,7 @@ def _sentence(cls: type[Settings], error: ValidationError, sources: Mapping[str,
     return f"{name}{where}: {message}. Example: {example}{suffix}"
 
 
-def _example(cls: type[Settings], name: str, *, in_file: bool = False) -> str:
+def _example(cls: type[BaseSettings], name: str, *, in_file: bool = False) -> str:
     """An example of a setting, as a variable of the environment or as a line of the file."""
     variable = f"{_PREFIX}{name.upper()}"
     field = cls.model_fields[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from stream_app.features.engine.engine import NEVER, Arrival
+from stream_app.features.engine.arrival import NEVER, Arrival
 from stream_app.features.events import Event
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record

@@ -16,7 +16,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
 from stream_app.features.engine.replay import LoggedEvent, Replay
 from stream_app.features.events import Event, InvalidEventError

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from stream_app.features.engine.engine import Arrival, EntityState, FeatureEngine, Tables
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.engine.plans import Plan
 from stream_app.features.states import StateOverflowError
 from stream_app.text.causes import FeatureError, unless_told_to_end

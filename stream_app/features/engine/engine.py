@@ -12,24 +12,20 @@ It works on a batch of arrivals in two steps, so that a store can be asked once 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from struct import Struct
-from typing import Any, Final
 
 import numpy as np
 
+from stream_app.features.engine.arrival import NEVER, Arrival
 from stream_app.features.engine.evaluation import evaluate, evaluate_alone
 from stream_app.features.engine.plans import Plan
 from stream_app.features.events import Event
-from stream_app.features.states import Update, Values
+from stream_app.features.states import Values
 from stream_app.features.views import FeatureSet
-from stream_app.text.causes import FeatureError, unless_told_to_end
+from stream_app.text.causes import unless_told_to_end
 
-__all__ = ["FENCE", "NEVER", "Arrival", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
-
-#: Before every time.
-NEVER: Final = -math.inf
+__all__ = ["FENCE", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
 
 #: A fence as stores keep it: source id, last offset applied.
 FENCE = Struct("<Iq")
@@ -76,37 +72,6 @@ class EntityState:
 
 #: States in memory: for each view (by position), entity key to state.
 Tables = list[dict[str, EntityState]]
-
-
-class Arrival:
-    """An event on its way through the engine."""
-
-    __slots__ = (
-        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "redelivered",
-        "row", "source", "updates",
-    )  # fmt: skip
-
-    def __init__(self, event: Event, source: int, rank: int, offset: int) -> None:
-        self.event = event
-        self.source = source
-        """Id of the (topic id, partition) it came from."""
-        self.rank = rank
-        """Place of its partition in the use case's order, see `stream_app.features.engine.order`."""
-        self.offset = offset
-        self.keys: Sequence[str | None] = ()
-        self.updates: Sequence[Update | None] = ()
-        self.row: list[Any] | None = None
-        """Values of `FeatureSet.columns` if it is a trigger, else None."""
-        self.newest = NEVER
-        """Newest event time in the states its row was read from, in seconds."""
-        self.ahead = False
-        """Whether a state it touches already held this or a later record of its source."""
-        self.redelivered = False
-        """Whether it may have been applied before: set for records at or below the mark that their
-        source had when its partition was assigned. Then the states it reads are looked at too."""
-        self.error: FeatureError | None = None
-        """Which function of the declaration failed for it; then nothing was read or applied."""
-        self.digest = 0
 
 
 def account_hashes(sources: Sequence[int], offsets: Sequence[int]) -> list[int]:

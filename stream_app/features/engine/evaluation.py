@@ -14,7 +14,7 @@ from stream_app.features.states import InvalidUpdateError, Update, plain_updates
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 if TYPE_CHECKING:
-    from stream_app.features.engine.engine import Arrival
+    from stream_app.features.engine.arrival import Arrival
     from stream_app.features.engine.plans import Plan
 
 __all__ = ["KEY_CHARACTERS", "evaluate", "evaluate_alone"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from stream_app.features.engine.engine import Arrival, FeatureEngine, Tables
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine, Tables
 from stream_app.features.events import Event
 from stream_app.features.views import FeatureSet
 

@@ -14,7 +14,8 @@ from stream_app.audit.recompute import recompute
 from stream_app.audit.report import RecomputeReport, Report
 from stream_app.audit.wording import lines
 from stream_app.config.settings import Settings
-from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import rank
 from stream_app.features.events import Event, JsonDecoder
 from stream_app.features.states import Apply, DecayedSums, Update

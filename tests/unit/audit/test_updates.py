@@ -8,7 +8,8 @@ from hypothesis import given
 
 from stream_app.audit.recompute import same_values
 from stream_app.audit.updates import Updates
-from stream_app.features.engine.engine import Arrival, FeatureEngine
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.replay import LoggedEvent
 from stream_app.features.states import DecayedSums, LastValue, OpenItems
 from stream_app.features.usecase import TimeBounds

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from stream_app.features.engine.engine import Arrival, EntityState, FeatureEngine, Tables
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.engine.order import rank
 from stream_app.features.engine.replay import LoggedEvent
 from stream_app.features.events import Event

@@ -1,6 +1,6 @@
 """A record on its way through the stages."""
 
-from stream_app.features.engine.engine import Arrival
+from stream_app.features.engine.arrival import Arrival
 from stream_app.features.events import Event
 from stream_app.records.item import Item
 from tests.unit.builders import partition, record

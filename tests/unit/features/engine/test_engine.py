@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.features.engine.engine import Arrival, FeatureEngine, account_hashes
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import FeatureEngine, account_hashes
 from stream_app.features.engine.replay import LoggedEvent
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from tests.unit.features.builders import (
