@@ -87,11 +87,11 @@ def work_alone(
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
-    align.take(Chunk(assigned=[StartPosition(p, 0, "nobody") for p in partitions]))
+    align.add(Chunk(assigned=[StartPosition(p, 0, "nobody") for p in partitions]))
     for start in range(0, len(records), chunk):
         polled = Chunk(records=records[start : start + chunk], ended=partitions)
         clock(polled.records)
-        align.take(polled)
+        align.add(polled)
         for released in align.batches(predictor.decode):
             items, ends = tracker.admit(released)
             batch = predictor.batch(items, ends)

@@ -128,7 +128,7 @@ class AlignStage:
         """Whether half of the bound on what may be held is reached."""
         return self.held_bytes > self._bytes_total // 2
 
-    def take(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk) -> None:
         """Take in what one chunk brought: records, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)
         for partition in chunk.revoked:
@@ -179,7 +179,7 @@ class AlignStage:
         """
         most = limit(self._batch_records)
         due = self._due()
-        self._hold_back(released=len(due))
+        self._pause_and_resume(released=len(due))
         while due or self._tied:
             records = self._next(due, most)
             ready = self._in_order(decode(records) if records else [], due)
@@ -192,7 +192,7 @@ class AlignStage:
                 items = self._as_items(batch, decode)
                 self.held_records -= count
                 self._bytes -= size + count * RECORD_OVERHEAD_BYTES
-                self._hold_back(released=len(due) + len(ready))
+                self._pause_and_resume(released=len(due) + len(ready))
                 yield items
 
     def _as_items(self, batch: Sequence[_Keyed], decode: Decode) -> list[Item]:
@@ -290,7 +290,7 @@ class AlignStage:
             lanes[record.partition].bytes -= record.size + RECORD_OVERHEAD_BYTES
         return ready
 
-    def _hold_back(self, released: int) -> None:
+    def _pause_and_resume(self, released: int) -> None:
         """Pause and resume partitions; `released` records are still to be worked off."""
         pause, resume = [], []
         held = self.held_bytes

@@ -1,6 +1,6 @@
 """A record that kills the process does not kill it for ever.
 
-Starts that got nowhere are counted (`starts`). With each of them batches are halved, for memory may
+Starts that got nowhere are counted (`records.start_count`). With each of them batches are halved, for memory may
 be what runs out. From a number of them on, the records of the region are first tried in a child
 process, one by one (`trial`). One that kills the child is dead-lettered and its neighbours pass; the
 region then begins anew behind it, for such records seldom come alone. Past the region all is as
@@ -67,9 +67,9 @@ class CrashIsolation:
         # No single record crashed the child, so use batches of one record.
         return max(1, records >> worst) if worst <= self._starts else 1
 
-    def take(self, assigned: Iterable[StartPosition]) -> None:
+    def assigned(self, starts: Iterable[StartPosition]) -> None:
         """Suspect those of the assigned partitions whose earlier starts got nowhere."""
-        for start in assigned:
+        for start in starts:
             if not start.failed_starts:
                 continue
             partition = start.partition

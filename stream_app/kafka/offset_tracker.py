@@ -199,7 +199,7 @@ class OffsetTracker:
         """Whether there is something to commit."""
         return bool(self._committable)
 
-    def take(self) -> dict[Partition, int]:
+    def take_due(self) -> dict[Partition, int]:
         """What may be committed since the last call: next offset by partition."""
         with self._changed:
             taken, self._committable = self._committable, {}

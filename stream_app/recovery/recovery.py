@@ -111,16 +111,16 @@ class Recovery:
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def take(self, assigned: Sequence[StartPosition]) -> None:
+    def assigned(self, starts: Sequence[StartPosition]) -> None:
         """Partitions were assigned: look whether the state is where they are read from.
 
         Raises `FatalError` where old records would be scored on a state that knows what followed.
         """
-        partitions = [start.partition for start in assigned]
+        partitions = [start.partition for start in starts]
         if self._state.has_views:
-            self._starts.update(zip(partitions, assigned, strict=True))
+            self._starts.update(zip(partitions, starts, strict=True))
             self._register(partitions)
-            for start, applied in zip(assigned, self._state.applied(partitions), strict=True):
+            for start, applied in zip(starts, self._state.applied(partitions), strict=True):
                 # The state holds records, no markers.
                 self._positions[start.partition] = start.records_end
                 _check_origin(start, applied)
@@ -131,11 +131,11 @@ class Recovery:
         else:
             for partition in partitions:
                 self._tracker.start_count(partition).rebuilding = False
-        self._tracker.confirm([start for start in assigned if start.committed_by != "worker"])
+        self._tracker.confirm([start for start in starts if start.committed_by != "worker"])
         if self._state.has_views:
             self._look(partitions)
 
-    def give_up(self, partitions: Sequence[Partition]) -> None:
+    def revoked(self, partitions: Sequence[Partition]) -> None:
         """Partitions were revoked: their next owner looks after them."""
         for partition in partitions:
             self._starts.pop(partition, None)

@@ -1,4 +1,4 @@
-"""What the worker tells Prometheus. The names are in `metric_catalogue`.
+"""What the worker tells Prometheus. The names are in `catalogue`.
 
 Every method may be called from any thread and costs a microsecond or so: call it once a batch, not
 once a record.

@@ -143,7 +143,7 @@ class Rehearsal:
         return chunks
 
     def _commit_what_is_due(self) -> None:
-        for partition, offset in self._tracker.take().items():
+        for partition, offset in self._tracker.take_due().items():
             self.topics.commit((partition.topic, partition.number), offset)
             self._tracker.committed(partition, offset)
 

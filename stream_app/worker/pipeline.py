@@ -99,13 +99,13 @@ class Pipeline:
     def _compute(self, chunk: Chunk) -> Iterator[Batch]:
         stages, timed = self._stages, self._observer.stage
         if chunk.revoked:
-            stages.recovery.give_up(chunk.revoked)
+            stages.recovery.revoked(chunk.revoked)
         if chunk.assigned:
-            stages.recovery.take(chunk.assigned)
-            stages.isolation.take(chunk.assigned)
+            stages.recovery.assigned(chunk.assigned)
+            stages.isolation.assigned(chunk.assigned)
         with timed("align", chunk.records):
             stages.clock(chunk.records)
-            stages.align.take(chunk)
+            stages.align.add(chunk)
         for released in stages.align.batches(stages.predictor.decode, stages.isolation.batch_limit):
             yield self._compute_batch(released)
         stages.isolation.look()

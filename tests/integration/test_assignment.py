@@ -166,8 +166,8 @@ def test_pauses_and_resumes_in_any_order_leave_nothing_paused(
                 assert time.monotonic() < deadline, "the group does not settle"
                 some = {p for p in assignment.partitions if chance.random() < 0.3}
                 # Like `align`, which knows of no assignment but those it was told of.
-                assignment.hold(consumer, list(some - paused))
-                assignment.let_go(consumer, list(some & paused))
+                assignment.pause(consumer, list(some - paused))
+                assignment.resume(consumer, list(some & paused))
                 paused ^= some
                 all_paused = chance.random() < 0.5
                 (assignment.hold_all if all_paused else assignment.let_all_go)(consumer)
@@ -179,7 +179,7 @@ def test_pauses_and_resumes_in_any_order_leave_nothing_paused(
                     assert partition not in paused
                 other.consumer.poll(0.0)
         assignment.let_all_go(consumer)
-        assignment.let_go(consumer, list(paused))
+        assignment.resume(consumer, list(paused))
         _produce(kafka, places, 1)
         brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))
         ends = brokers.ends(PartitionId(*place) for place in places)

@@ -184,20 +184,20 @@ class Assignment:
 
     # Pausing.
 
-    def hold(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+    def pause(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
         mine = [p for p in partitions if self.holds(p)]
         self._paused.update(mine)
         consumer.pause([TopicPartition(p.topic, p.number) for p in mine])
 
-    def let_go(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
+    def resume(self, consumer: Consumer, partitions: Sequence[Partition]) -> None:
         """Fetch from them again, unless all are paused."""
         mine = [p for p in partitions if self.holds(p)]
         self._paused.difference_update(mine)
         if not self._all_paused:
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
 
-    def hold_all(self, consumer: Consumer) -> None:
+    def pause_all(self, consumer: Consumer) -> None:
         """Stop fetching, whatever is assigned, until `let_all_go`."""
         if not self._all_paused:
             self._all_paused = True

@@ -113,7 +113,7 @@ class ClientThread(threading.Thread):
         # No longer, or rebalances wait as well; no shorter, or the thread spins.
         self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
         self._chunk_buffer = chunk_buffer
-        self._wishes: deque[Callable[[Consumer], None]] = deque()
+        self._requests: deque[Callable[[Consumer], None]] = deque()
         self._space = threading.Condition()
         self._outstanding = 0
         self._stopping = threading.Event()
@@ -171,11 +171,11 @@ class ClientThread(threading.Thread):
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
-        self._wishes.append(lambda consumer: self._assignment.hold(consumer, partitions))
+        self._requests.append(lambda consumer: self._assignment.pause(consumer, partitions))
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch from them again."""
-        self._wishes.append(lambda consumer: self._assignment.let_go(consumer, partitions))
+        self._requests.append(lambda consumer: self._assignment.resume(consumer, partitions))
 
     def crashed(self) -> None:
         """Let this start count as one that got nowhere, though the group is left in order."""
@@ -274,8 +274,8 @@ class ClientThread(threading.Thread):
         self._note_generation(consumer)
         self._membership.note_member(consumer)
         self._errors.look(consumer, self.partitions, is_member=self._membership.is_member)
-        while self._wishes:
-            self._wishes.popleft()(consumer)
+        while self._requests:
+            self._requests.popleft()(consumer)
         now = time.monotonic()
         urgent = self._tracker.urgent
         if urgent or now >= self._next_commit:
@@ -291,7 +291,7 @@ class ClientThread(threading.Thread):
         elif self._full_since is None:
             self._full_since = now
         elif now - self._full_since > _PATIENCE_SECONDS:
-            self._assignment.hold_all(consumer)
+            self._assignment.pause_all(consumer)
             self._poll(consumer)  # for the rebalances and commits it serves
 
     def _has_space(self) -> bool:

@@ -69,7 +69,7 @@ class OffsetCommits:
     def _send(self, consumer: Consumer, *, wait: bool) -> None:
         offsets = {
             partition: offset
-            for partition, offset in self._tracker.take().items()
+            for partition, offset in self._tracker.take_due().items()
             if self._assigned(partition.topic, partition.number) is partition
         }
         if not offsets:

@@ -37,7 +37,7 @@ class Aligned:
             monotonic=lambda: self.now,
             **options,
         )
-        self.stage.take(chunk(assigned=partitions))
+        self.stage.add(chunk(assigned=partitions))
 
     def _pause(self, partitions: list[Partition]) -> None:
         self.calls.append("pause")
@@ -54,7 +54,7 @@ class Aligned:
         self._items |= {each.record: each for each in items}
         polled = chunk(records=[each.record for each in items], **lists)
         polled.seen_at = self.wall
-        self.stage.take(polled)
+        self.stage.add(polled)
 
     def batches(self) -> Iterator[list[Item]]:
         """What may go on."""
@@ -400,7 +400,7 @@ def test_a_partition_that_is_taken_away_takes_its_ties_with_it() -> None:
     released = aligned.take(*items, first, ended=[p])
     assert offsets(released) == [(1, 0)]
     assert aligned.stage._decoded == 4
-    aligned.stage.take(chunk(revoked=[p]))
+    aligned.stage.add(chunk(revoked=[p]))
     assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
 
 

@@ -71,7 +71,7 @@ def through(
 ) -> list[Item]:
     """Decode records of the partition; `first`: it was assigned just now."""
     if first:
-        isolation.take([start])
+        isolation.assigned([start])
     items = isolation.decode([builders.record(start.partition, n) for n in offsets], decode)
     isolation.look()
     return items

@@ -43,10 +43,10 @@ def test_what_is_finished_may_be_committed_once() -> None:
     p, q = partition(0), partition(1)
     committing = Committing()
     batch = committing.admit(*committing.consume(p, 3, 4), *committing.consume(q, 7))
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {}
     committing.stage.finished(batch)
-    assert committing.stage.take() == {p: 5, q: 8}
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {p: 5, q: 8}
+    assert committing.stage.take_due() == {}
 
 
 def test_a_batch_in_flight_is_not_committed_past() -> None:
@@ -56,9 +56,9 @@ def test_a_batch_in_flight_is_not_committed_past() -> None:
     first = committing.admit(*committing.consume(p, 0, 1))
     second = committing.admit(*committing.consume(p, 2))
     committing.stage.finished(first)
-    assert committing.stage.take() == {p: 2}
+    assert committing.stage.take_due() == {p: 2}
     committing.stage.finished(second)
-    assert committing.stage.take() == {p: 3}
+    assert committing.stage.take_due() == {p: 3}
 
 
 def test_an_abandoned_batch_is_never_committed() -> None:
@@ -66,7 +66,7 @@ def test_an_abandoned_batch_is_never_committed() -> None:
     p = partition()
     committing = Committing()
     committing.stage.abandoned(committing.admit(*committing.consume(p, 0, 1)))
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {}
     assert committing.stage.settle(None, timeout=0.0)
 
 
@@ -90,7 +90,7 @@ def test_a_batch_of_nothing_but_revoked_records_holds_nobody_up() -> None:
     batch = committing.admit(*items)
     assert committing.stage.settle(None, timeout=0.0)
     committing.stage.finished(batch)
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {}
 
 
 def test_settling_waits_for_the_partitions_asked_for() -> None:
@@ -130,12 +130,12 @@ def test_the_end_of_a_partition_passes_markers() -> None:
     committing = Committing()
     batch = committing.admit(*committing.consume(p, 0, 1))
     committing.stage.at_end(p, 5)
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {}
     committing.stage.finished(batch)
-    assert committing.stage.take() == {p: 5}
+    assert committing.stage.take_due() == {p: 5}
     assert committing.stage.notes[p].control_records == (2, 5)
     committing.stage.at_end(p, 6)
-    assert committing.stage.take() == {p: 6}
+    assert committing.stage.take_due() == {p: 6}
     assert committing.stage.notes[p].control_records == (2, 6)
 
 
@@ -145,7 +145,7 @@ def test_markers_behind_those_of_an_earlier_assignment_are_told_with_them() -> N
     stage = OffsetTracker()
     stage.begin(begins(p, 5, control_records=3))
     stage.at_end(p, 6)
-    assert stage.take() == {p: 6}
+    assert stage.take_due() == {p: 6}
     assert stage.notes[p].control_records == (2, 6)
     (place,) = as_committed({p: 6}, stage.notes)
     assert topic_id_of(place.metadata) == p.topic_id
@@ -162,9 +162,9 @@ def test_an_end_is_not_committed_over_records_in_flight() -> None:
     committing.stage.at_end(p, 3)
     second = committing.admit(*committing.consume(p, 3, 4))
     committing.stage.finished(first)
-    assert committing.stage.take() == {p: 1}
+    assert committing.stage.take_due() == {p: 1}
     committing.stage.finished(second)
-    assert committing.stage.take() == {p: 5}
+    assert committing.stage.take_due() == {p: 5}
 
 
 def test_records_held_back_count_as_unfinished() -> None:
@@ -174,9 +174,9 @@ def test_records_held_back_count_as_unfinished() -> None:
     first, second = committing.consume(p, 0, 1)
     committing.stage.at_end(p, 2)
     committing.stage.finished(committing.admit(first))
-    assert committing.stage.take() == {p: 1}
+    assert committing.stage.take_due() == {p: 1}
     committing.stage.finished(committing.admit(second))
-    assert committing.stage.take() == {p: 2}
+    assert committing.stage.take_due() == {p: 2}
 
 
 def test_the_oldest_unfinished_record_tells_the_lag() -> None:
@@ -217,7 +217,7 @@ def test_forgetting_a_partition_leaves_nothing_of_it() -> None:
     committing.stage.committed(p, 1)
     committing.consume(p, 1, timestamp=5.0)
     committing.stage.forget([p])
-    assert committing.stage.take() == {}
+    assert committing.stage.take_due() == {}
     assert committing.stage.next_offset(p) is None
     assert committing.stage.oldest_unfinished(p) is None
 
@@ -231,7 +231,7 @@ def test_a_batch_of_an_old_assignment_never_speaks_for_the_new_one() -> None:
     committing.stage.forget([old])
     committing.consume(new, 0)
     committing.stage.finished(batch)
-    assert new not in committing.stage.take()
+    assert new not in committing.stage.take_due()
     assert committing.stage.oldest_unfinished(new) == 0.0
 
 
@@ -285,7 +285,7 @@ class Drill(Committing):
 
     def take(self, _: int = 0) -> None:
         """What may be committed is: it rises, and nothing unfinished lies below it."""
-        for p, offset in self.stage.take().items():
+        for p, offset in self.stage.take_due().items():
             assert offset > self.committed.get(p, 0)
             assert all(offset <= waiting for waiting in self.unfinished[p])
             self.committed[p] = offset
@@ -324,10 +324,10 @@ def test_of_commits_that_failed_the_latest_is_tried_again() -> None:
         p = partition(0)
         stage = OffsetTracker()
         stage.give_back(p, first)
-        assert stage.take() == {p: first}
+        assert stage.take_due() == {p: first}
         stage.give_back(p, first)
         stage.give_back(p, second)
-        assert stage.take() == {p: 5}
+        assert stage.take_due() == {p: 5}
 
 
 def test_a_failed_commit_does_not_go_back_behind_a_later_one() -> None:
@@ -336,4 +336,4 @@ def test_a_failed_commit_does_not_go_back_behind_a_later_one() -> None:
     stage = OffsetTracker()
     stage.committed(p, 5)
     stage.give_back(p, 3)
-    assert stage.take() == {}
+    assert stage.take_due() == {}

@@ -116,7 +116,7 @@ class Scene:
         """Partitions are assigned."""
         for start in starts:
             self.tracker.begin(start)
-        self.recovery.take(starts)
+        self.recovery.assigned(starts)
 
     @property
     def rebuilding(self) -> frozenset[Partition]:

@@ -34,7 +34,7 @@ class Scene:
 
     def go_on(self) -> None:
         """The client thread has a turn, and nothing to commit."""
-        self.stage.take()
+        self.stage.take_due()
         self.commits.send(None)  # type: ignore[arg-type]
 
 
