@@ -4,9 +4,9 @@ A process that dies of a native crash has no time to say so. But it began at som
 got further, so starts are counted where they survive the process and move with the partition: in
 the metadata of the committed offset. When a partition is assigned, its offset is committed again
 with one start more; an orderly end of the assignment takes that back, a crash cannot; and what is
-committed further on has no count. After a start that got nowhere more is asked: the count goes on
-until the partition is past the region in which the record that kills may lie, or at its end, lest
-a little progress now and then hide it.
+committed further on has no count. After a start that got nowhere, a little progress does not end the
+count, or it would hide the record that kills: the count goes on until the partition is past the
+region in which that record may lie, or at its end.
 """
 
 from __future__ import annotations
