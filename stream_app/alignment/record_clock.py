@@ -2,7 +2,7 @@
 
 One timestamp far ahead of the worker's clock is the record's fault. When most are, it is the
 clock's: to take them for now would dead-letter good events, whose times then seem to lie in the
-future. Such records are not dated but waited with, until somebody has set the clock.
+future. Such records are not dated: the worker waits until somebody has set the clock.
 """
 
 from __future__ import annotations

@@ -30,9 +30,10 @@ _TIMELESS = 0
 class _WideBounds(TimeBounds):
     """The times that a worker may have believed, whatever its clock was when it read a record.
 
-    It takes its own clock for a timestamp that is ahead of it by more than `clock_ahead_seconds`,
-    and nobody knows later what that clock was: it lay below the timestamp, by as much as brokers
-    let timestamps be ahead. A time that is too early for the timestamp may have been believed.
+    Where a record's timestamp is ahead of the worker's clock by more than `clock_ahead_seconds`, the
+    worker uses its clock instead. Nobody knows later what the clock showed: it was behind the
+    timestamp, at most by as much as the brokers let timestamps be ahead. So an event time that is
+    too early for the timestamp may have been believed.
     """
 
     allowed_ahead_seconds: float

@@ -68,7 +68,8 @@ def recompute(
             states.load(changes)
             changes = []
     states.load(changes)
-    # A state read from the store late may hold records from beyond the range: up to here.
+    # A state that was read from the store late may hold records from beyond the range, up to these
+    # ends.
     ends = brokers.ends(list(ledgers), decided=True)
     more = {place: (ledger.end, ends[place]) for place, ledger in ledgers.items()}
     for messages in read(brokers, more, progress, _refuse):

@@ -1,4 +1,4 @@
-"""A record that kills the process does not kill it for ever.
+"""Keeps a record that kills the process from killing it again at every start.
 
 Starts that got nowhere are counted (`records.start_count`). With each of them batches are halved, for memory may
 be what runs out. From a number of them on, the records of the region are first tried in a child

@@ -57,8 +57,8 @@ class Given(NamedTuple):
 class Told(NamedTuple):
     """What the child tells: `ready`, `stage` (it begins one), or how it ended.
 
-    `survived`; `raised`: what the record asked for did; `failed`: something that is no record's fault
-    did; `away` and `refused`: the store is, or does.
+    `survived`; `raised`: the record made code raise; `failed`: something raised that is no record's
+    fault; `away`: the store is away; `refused`: the store refused.
     """
 
     what: str
@@ -159,7 +159,7 @@ class Trial:
         if end.what == "refused":
             raise RefusedError("redis", end.detail)
         if end.what == "failed":
-            # The worker meets the same, and says it as what it is.
+            # The worker will meet the same error and report it under its own name.
             log.warning(
                 "%s %d could not be tried: %s",
                 partition,

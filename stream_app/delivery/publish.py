@@ -201,7 +201,7 @@ class PublishStage:
                 self._observer.tell(WaitingEnded("kafka"))
 
     def _look_meanwhile(self) -> None:
-        """Of a topic that is gone librdkafka would hear half a minute later."""
+        """Look at the topics now: librdkafka would notice half a minute later that one is gone."""
         try:
             self._look()
         except RefusedError:

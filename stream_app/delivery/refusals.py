@@ -54,7 +54,7 @@ def reason_to_wait(refused: Refused) -> ServiceAwayError:
         if not isinstance(reason, ServiceAwayError):
             raise reason
         waits.append(reason)
-    # One that will be believed after a while goes before one that is not.
+    # Prefer a `RefusedError`, which is believed after a while, to a plain `ServiceAwayError`.
     return max(waits, key=lambda wait: type(wait) is not ServiceAwayError)
 
 
@@ -78,7 +78,8 @@ class Refusals:
         """What to publish instead, if anything; raises `FatalError` where nothing is left to try."""
         is_invalid = not is_for_size(error)
         if is_invalid and outgoing.key is not None:
-            # Not for want of a key in a compacted topic: its timestamp is the moment it was sent at.
+            # The record has a key, so it was not refused for a missing one by a compacted topic. Its
+            # timestamp is refused, which is the moment it was sent at.
             raise FatalError(self._clocks(outgoing))
         if outgoing.kind == "dead letter":
             smaller = None if is_invalid else self._dead_letters.smaller(outgoing)

@@ -1,8 +1,8 @@
 """Sizes that the brokers refused of records that came alone, believed for a while.
 
-To learn it costs a transaction, which takes librdkafka about half a second to abort. Of one topic
-and kind, what is no smaller, neither as it is nor packed, would be refused as well: producers
-compress, so the length alone does not tell.
+To learn that a size is refused costs a transaction, which takes librdkafka about half a second to
+abort. Another record of the same topic and kind would be refused as well if it is no smaller, both
+as it is and compressed. Its length alone does not tell, because producers compress.
 """
 
 from __future__ import annotations

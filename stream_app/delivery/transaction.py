@@ -96,11 +96,12 @@ class Transaction:
         if blamed:
             self.is_blamed = True
             raise ServiceAwayError("kafka", f"a record is refused: {blamed[0][1].str()}")
-        # What was not sent, since the transaction had failed before, says nothing.
+        # A record that was not sent, because the transaction had failed before, gives no reason.
         reasons = [each for each in others if verdict(each[1]).kind is not Kind.BUG]
         if reasons:
             raise reason_to_wait(reasons)
-        # To abort it may bring the reason; where it does not, again and again, that is believed.
+        # The abort may bring the reason. From the second transaction in a row that fails without
+        # one, the failure counts as a refusal.
         self._unexplained += 1
         wait = RefusedError if self._unexplained > 1 else ServiceAwayError
         raise wait("kafka", f"the transaction failed: {others[0][1].str()}")
@@ -128,8 +129,8 @@ class Transaction:
         return refused
 
     def _abort(self, producer: Producer) -> None:
-        # What librdkafka was about to send when it dropped all else stays, unsent, until it is told
-        # to abort once more (2.16; one in some hundreds of refused records).
+        # Records that librdkafka was about to send when it dropped all others stay in it, unsent,
+        # until a second abort (2.16; one in some hundreds of refused records).
         deadline = time.monotonic() + self._timeout
         while True:
             try:

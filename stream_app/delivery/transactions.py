@@ -104,7 +104,7 @@ class TransactionStage:
         """Whether the topics should be looked at before anything is published again."""
         self._due = math.inf
         self._dropped = 0
-        """How many tries in a row told nothing but that records were dropped."""
+        """How many tries in a row reported only that records were dropped with another one."""
 
     def check(self) -> None:
         """See whether a transaction may be made at all; it ends what a predecessor left open."""
@@ -243,7 +243,7 @@ class TransactionStage:
         and with those refused, but not with both multiplied.
         """
         records = [each for batch in self._open for each in batch.outgoing]
-        # The small ones first: what is refused then tells of the most others.
+        # Try small records first: a size that is refused then applies to the most other records.
         untried = deque(sorted((each for each in records if not each.fits), key=length_of))
         self._transaction.let_go_of_producer()
         instead: dict[int, Outgoing | None] = {}
@@ -300,9 +300,10 @@ class TransactionStage:
         return [] if now is None else [now]
 
     def _try_again_at_once(self, refused: Refused) -> None:
-        """Raise why to wait, unless all that is told is that records were dropped with another one.
+        """Raise why to wait, unless each record was only dropped because another one was refused.
 
-        The report on that one was late: it is found next time, and brokers are not away.
+        In that case the report on the other record came too late; the next try finds that record,
+        and no broker is away.
         """
         self._dropped += 1
         if self._dropped > _DROPPED_AT_MOST or not all(

@@ -1,14 +1,15 @@
-"""Reads along what librdkafka logs of a consumer, for what it tells in no other way.
+"""Reads the log that librdkafka writes for a consumer, for two cases it reports in no other way.
 
-Another topic of the same name. librdkafka fetches by topic id. Where a topic was deleted and made anew it takes the new id from the
-brokers and goes on in the new topic at the offset it had in the old one, and raises no event (2.16,
-`rd_kafka_topic_metadata_update2`). It says so in its log alone, under `debug=metadata`. That line
-lies in the same queue as the records, before the first one of the new topic; so it is read here,
-and who consumes looks at it before it takes what was polled. A check once a second
-(`end_offsets`) would come too late for records that were produced at once.
+The first is another topic of the same name. librdkafka fetches by topic id. When a topic was deleted
+and created again, librdkafka takes the new id from the brokers and goes on in the new topic at the
+offset it had in the old one, and raises no event (2.16, `rd_kafka_topic_metadata_update2`). It says
+so only in its log, under `debug=metadata`. That line lies in the same queue as the records, before
+the first record of the new topic. So the line is read here, and the consuming code calls `check`
+before it takes the records of a poll. A check once a second (`end_offsets`) would come too late for
+records that were produced at once.
 
-An answer that is larger than `receive.message.max.bytes`, because one batch is. librdkafka closes
-the connection and asks again, for ever; nothing of the partition is delivered.
+The second is an answer that is larger than `receive.message.max.bytes`, because one batch is.
+librdkafka closes the connection and asks again, for ever; nothing of the partition is delivered.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class LeaderEpochs:
     def before(self, offset: int) -> int:
         """The epoch of the record right before `offset`, or `UNKNOWN`.
 
-        So it is behind markers of transactions: the epoch of an earlier record would not do, for
-        its log may have ended before them.
+        Right after control records of transactions it is `UNKNOWN`: the epoch of an earlier record
+        would not do, because the log of that epoch's leader may have ended before them.
         """
         if offset == self._begin[0]:
             return self._begin[1]

@@ -83,10 +83,10 @@ class OutputTopics:
             self._look_at_ends()
 
     def _look_at_ends(self) -> None:
-        """Brokers hold the marker that ends a transaction against the topic's bounds of timestamps.
+        """Check the timestamp bounds of the topics: brokers apply them to control records as well.
 
-        Where they refuse it they try for ever, and nothing is said but that the transaction is
-        being ended.
+        Brokers that refuse the control record that ends a transaction try again for ever, and say
+        only that the transaction is being ended.
         """
         for topic, config in self._settings(logging.DEBUG).items():
             for name, bound in _clock_bounds(config):
@@ -98,9 +98,10 @@ class OutputTopics:
                     )
 
     def _settings(self, level: int = logging.INFO) -> Mapping[str, Mapping[str, str]]:
-        """What is told of them. It is not needed: only brokers that are away are waited for.
+        """The settings of the topics, where the brokers give them.
 
-        `level`: of the lines that say why nothing is told.
+        The worker can do without settings: it waits for brokers that are away, but not where they
+        refuse to answer. `level`: of the log lines that say why there are none.
         """
         try:
             told = self._brokers.settings(self._topics)

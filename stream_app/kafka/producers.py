@@ -34,8 +34,9 @@ _librdkafka = logging.getLogger("librdkafka")
 #: Records that were refused, and why.
 Refused = list[tuple[Outgoing, KafkaError]]
 
-#: What librdkafka's calls raise, be it for a fatal error of the producer: the Python client leaves it
-#: pending while it calls back, which Python makes a SystemError of. The report under way is lost.
+#: What librdkafka's calls raise where the producer has died. The Python client may leave the
+#: KafkaException pending while it calls back; then Python raises a SystemError instead, and the
+#: delivery report that was under way is lost.
 PRODUCER_FAILURES: Final = (KafkaException, SystemError)
 
 _BATCH_BYTES: Final = 1_000_000

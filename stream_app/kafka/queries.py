@@ -37,8 +37,9 @@ def log_offsets(
     except KafkaException as error:
         if not has_stale_epoch(error.args[0]):
             raise
-    # librdkafka sends the epoch it remembers and does not ask for another one when it is refused
-    # (2.16): for minutes, until it renews all it knows of topics, there would be no answer.
+    # librdkafka sends the leader epoch it has cached, and does not ask for a newer one when the
+    # broker refuses it (2.16). Without the request below every answer would be a refusal for
+    # minutes, until librdkafka renews all its metadata.
     for topic in {place.topic for place in asked}:
         admin.list_topics(topic, timeout=seconds)
     return _log_offsets(admin, asked, seconds, isolation)

@@ -33,9 +33,9 @@ def make_predictor(
 ) -> Predictor:
     """The predictor of a use case.
 
-    `models`: the champion first, then the fallbacks in their order; none for who only applies records
-    to the state. `store`: where states are read from that are not in memory. `decode`: instead of the
-    plain stage, one that tries records before.
+    `models`: the champion first, then the fallbacks in their order; empty for a caller that only
+    applies records to the state. `store`: where states that are not in memory are read from.
+    `decode`: used instead of the plain stage, for example one that first tries records.
     """
     engine = FeatureEngine(usecase.features)
     state = StateStage(engine, store, retry, observer)

@@ -129,7 +129,7 @@ def _refused(error: BaseException) -> Failure:
     """The failure of a record that its decoder did not take."""
     if isinstance(error, InvalidEventError):
         try:
-            # Bounded where they were made, but one derived from it may have others.
+            # `InvalidEventError` bounds its texts, but a class derived from it may not.
             field = None if error.field is None else bounded(str(error.field))
             return Failure("decode", bounded(str(error.reason)), bounded(str(error), 500), field)
         except BaseException as another:  # noqa: BLE001 - it may be derived from, and say nothing
@@ -138,7 +138,7 @@ def _refused(error: BaseException) -> Failure:
 
 
 def _unusable(event: object, error: BaseException) -> Failure:
-    """The failure of a record of which its decoder made something that cannot be gone on with."""
+    """The failure of a record whose decoder returned something that cannot be used as an event."""
     if not isinstance(event, Event):
         kind = bounded(type(event).__qualname__)
         message = f"the decoder gave an object of type {kind}, which is no stream_app.Event"

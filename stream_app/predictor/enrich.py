@@ -22,8 +22,8 @@ __all__ = ["REBUILDING", "EnrichStage", "HalfAppliedError"]
 REBUILDING = "state-rebuilding"
 
 _CAREFUL_BATCHES: Final = 64
-"""After a record has failed half way, so many batches are taken in record by record: such records
-seldom come alone, and each that is met otherwise costs a wait for all that is under way."""
+"""After a record has failed half way, this many batches are enriched record by record. Such records
+seldom come alone, and outside this mode each one costs a wait for all batches under way."""
 
 
 class HalfAppliedError(StreamAppError):
@@ -97,7 +97,8 @@ class EnrichStage:
     def _without_state(self, batch: Batch, items: Sequence[Item]) -> list[Item]:
         """Give records of partitions being rebuilt a row without state; return the others.
 
-        All of the batch's records are served by a fallback: what others read lacks updates.
+        A fallback serves all records of the batch: the state that the others read lacks the updates
+        of these.
         """
         frozen = [item for item in items if item.record.partition not in batch.applied]
         self._gather(frozen)
@@ -118,7 +119,7 @@ class EnrichStage:
             if item.failure is not None:
                 continue
             try:
-                believed = item.event.event_time  # since decode
+                believed = item.event.event_time  # decode has checked it
                 for update in item.updates:
                     if update is not None and update[0] is not believed:
                         item.failure = self._doubt(item)
@@ -148,5 +149,6 @@ def _note_errors(items: Sequence[Item]) -> None:
         error = item.error
         if error is not None and item.failure is None:
             item.failure = Failure("enrich", error.reason, str(error), disposition="bug")
-            # Its traceback holds the whole batch, in a circle that the collector would find late.
+            # The error's traceback refers to the whole batch, in a reference cycle that the garbage
+            # collector would find late.
             item.error = None

@@ -21,9 +21,9 @@ __all__ = ["Predictor"]
 class Predictor:
     """Decode, enrich and score, whoever asks: worker, trial, benchmark, or a tool.
 
-    What is read of the state and kept of it is the business of the `state` that it is given: over
-    the application's store or over one in memory. Nothing is written to a store here: who wants that
-    writes each batch by `state.write`.
+    The `state` that the predictor is given decides what is read and what is kept in memory; it works
+    over the application's store or over one in memory. The predictor writes nothing to a store: a
+    caller that wants it calls `state.write` with each batch.
     """
 
     def __init__(

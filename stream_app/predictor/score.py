@@ -54,7 +54,7 @@ class ScoreStage:
     def __call__(self, batch: Batch) -> None:
         """Score the batch's triggers; a record no model can answer for gets a failure."""
         unserved = [item for item in batch.items if item.row is not None and item.failure is None]
-        # What has a reason against the champion already is for the fallbacks.
+        # A record that already has a reason not to use the champion goes to the fallbacks.
         barred = [item for item in unserved if item.degraded is not None]
         if barred:
             unserved = [item for item in unserved if item.degraded is None]

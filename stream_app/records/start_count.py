@@ -4,9 +4,9 @@ A process that dies of a native crash has no time to say so. But it began at som
 got further, so starts are counted where they survive the process and move with the partition: in
 the metadata of the committed offset. When a partition is assigned, its offset is committed again
 with one start more; an orderly end of the assignment takes that back, a crash cannot; and what is
-committed further on has no count. After a start that got nowhere more is asked: the count goes on
-until the partition is past the region in which the record that kills may lie, or at its end, lest
-a little progress now and then hide it.
+committed further on has no count. After a start that got nowhere, a little progress does not end the
+count, or it would hide the record that kills: the count goes on until the partition is past the
+region in which that record may lie, or at its end.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class StartCount:
         return f" starts={count}" if count else ""
 
     def must_be_told(self) -> bool:
-        """Whether its start has to be committed again, because its count is another now.
+        """Whether the start offset has to be committed again, because the count beside it has changed.
 
-        So it is where nothing was there to be read, for such a start says nothing, and where the
-        assignment ends in order. Never where a commit further on was tried: its answer may be on
-        the way.
+        The count falls where the partition had nothing to be read, for such a start proves nothing, and
+        where the assignment ends in order. Where a commit further on was tried, the start is never
+        committed again: the answer to that commit may be on the way.
         """
         if self._attempted or not self._told:
             return False

@@ -1,1 +1,1 @@
-"""State that is behind its log: found out, and rebuilt from the log."""
+"""Finds out that the state is behind its log, and rebuilds it from the log."""

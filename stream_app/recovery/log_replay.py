@@ -1,8 +1,8 @@
 """Re-reads event topics and applies their updates to the state: nothing is scored or published.
 
-Lost state, a view that is new or has changed, and a warm-up are this one path. It can begin
-anywhere at or before the marks and may end in the middle: states take each record once, whatever
-they already hold, and the marks say how far each source is.
+Lost state, a view that is new or has changed, and a warm-up all take this path. A replay can begin
+anywhere at or before the marks and may end at any offset: states apply each record once, whatever
+they already hold, and the marks say how far each source is applied.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ log = logging.getLogger(__name__)
 RECORDS_A_STEP: Final = 4_096
 _POLL_SECONDS = 0.1
 _MOST_HALVINGS = 4
-"""The starts are counted until the rebuilding is over: it must not go record by record to its end."""
+"""Failed starts are counted until the rebuilding is over. Without this limit it could end up reading
+record by record to the end."""
 _ENDED_SECONDS = 30.0
-"""A log is believed to end where it does after so long: brokers that fail over may be behind."""
+"""How long a log must end before the target until that end is believed: brokers that fail over may
+be behind."""
 
 
 #: Offsets of a partition, from the first up to and without the second, and the record at their end.
@@ -86,7 +88,8 @@ class LogReplay:
         self._moved = False
         self._changed = threading.Condition()
         self._applying = threading.Lock()
-        """Held while records are applied: what has ended is not written afterwards."""
+        """This lock is held while records are applied, so that `end` returns only when nothing more
+        of its partitions is written."""
 
     def begin(
         self,
@@ -100,8 +103,9 @@ class LogReplay:
     ) -> None:
         """Apply the partition's records from `start` on, up to and without `target`.
 
-        `source_id`: what its fences are kept under. `applied`: the mark that the store holds of it
-        now; -1 for none. After `failed_starts` fewer records are taken at once: memory may be short.
+        `source_id`: the id that the partition's fences are kept under. `applied`: the mark that the
+        store holds for the partition now; -1 for none. `failed_starts`: the more there were, the
+        fewer records are taken at once, because memory may be short.
         """
         with self._changed:
             self._goals[partition] = _Goal(start, target, failed_starts)
@@ -185,7 +189,7 @@ class LogReplay:
         return read
 
     def _apply(self, behind: Mapping[Partition, _Goal], read: Sequence[_Read]) -> None:
-        # Behind the last record there may be markers; they count as applied.
+        # Control records may follow the last record; their offsets count as applied.
         reached: dict[Partition, int] = {}
         removed: dict[Partition, int] = {}
         records = []
@@ -204,7 +208,7 @@ class LogReplay:
             reached[partition] = end
             if isinstance(found, Record):
                 records.append(found)
-            # As it is now: others may move it meanwhile.
+            # Compare with the target as it is now: other threads may move it meanwhile.
             has_ended = found is NoRecord.END and end < goal.target
             goal.ended_at = (goal.ended_at or time.monotonic()) if has_ended else None
         if reached:
@@ -224,7 +228,7 @@ class LogReplay:
         try:
             self._state.write(self._predictor.apply(records, ends))
         finally:
-            # Others write beside this one: nothing is kept from batch to batch.
+            # Others write the same states, so none is kept in memory from batch to batch.
             self._state.forget_all()
 
     def _close(self) -> None:

@@ -36,7 +36,8 @@ __all__ = ["Recovery"]
 log = logging.getLogger(__name__)
 
 _CLOSE_RECORDS = 2_000
-"""A rebuilding this close to its end is waited for: chased for ever, it might never arrive."""
+"""Records wait for a rebuilding that is this close to them. If they went on, it might follow them for
+ever and never catch up."""
 _WAIT_SECONDS = 0.2
 _LOOK_SECONDS = 0.5
 """How often an idle worker looks."""
@@ -61,8 +62,8 @@ class Recovery:
         observer: Observer,
         on_crash: Callable[[BaseException], None],
     ) -> None:
-        """`in_hand_records`: how many of one partition another worker may have in hand when it is given
-        away. `on_crash` is called by the thread that rebuilds, when it cannot go on.
+        """`in_hand_records`: how many records of a partition its previous owner may still have in hand
+        when it is revoked. `on_crash` is called by the thread that rebuilds, when it cannot go on.
         """
         self._state = state
         self._tracker = tracker
@@ -74,9 +75,10 @@ class Recovery:
         self._observer = observer
         self._on_crash = on_crash
         self._starts: dict[Partition, StartPosition] = {}
-        """Of each partition held, where there are states."""
+        """Start position of each partition held; empty where no view is declared."""
         self._positions: dict[Partition, int] = {}
-        """Next offset of each partition held that has not begun its way, or of markers before it."""
+        """For each partition held, the next offset that has not entered the pipeline, or the offset of
+        the control records right before it."""
         self._looked_at = 0.0
         self._lost = threading.Event()
         self._stopping = threading.Event()
@@ -112,16 +114,16 @@ class Recovery:
             self._thread.join(seconds)
 
     def assigned(self, starts: Sequence[StartPosition]) -> None:
-        """Partitions were assigned: look whether the state is where they are read from.
+        """Partitions were assigned: check that the state has reached the offsets they are read from.
 
-        Raises `FatalError` where old records would be scored on a state that knows what followed.
+        Raises `FatalError` where old records would be scored on a state that holds later records.
         """
         partitions = [start.partition for start in starts]
         if self._state.has_views:
             self._starts.update(zip(partitions, starts, strict=True))
             self._register(partitions)
             for start, applied in zip(starts, self._state.applied(partitions), strict=True):
-                # The state holds records, no markers.
+                # The state counts records only, not the control records behind them.
                 self._positions[start.partition] = start.records_end
                 _check_origin(start, applied)
                 had_an_owner = start.committed_by != "nobody" or applied >= 0
@@ -144,7 +146,7 @@ class Recovery:
         self._forget(partitions)
 
     def look(self) -> None:
-        """Nothing is to be done now: see whether the store still holds what it acknowledged."""
+        """The worker is idle: check whether the store still holds what it acknowledged."""
         now = time.monotonic()
         if not self._state.has_views or now - self._looked_at < _LOOK_SECONDS:
             return
@@ -170,7 +172,8 @@ class Recovery:
         self._state.forget_all()
         self._lost.clear()
         held = [p for p in self._positions if not self._tracker.is_revoked(p)]
-        # Before the store is turned to what it holds now, lest a step under way is written there.
+        # Forget them before the store is reopened, so that a step under way is not written to the
+        # generation that is opened.
         self._forget(held)
         self._state.expect_nothing(held)
         self._state.reopen()
@@ -188,7 +191,7 @@ class Recovery:
             self._positions[partition] = end + 1
 
     def _look(self, partitions: Sequence[Partition]) -> None:
-        """Begin to rebuild what is behind; expect the marks of what is not."""
+        """Begin to rebuild partitions whose state is behind; expect the marks of the others."""
         behind: list[tuple[Partition, int, int]] = []
         for partition, applied in zip(partitions, self._state.applied(partitions), strict=True):
             position, start = self._positions[partition], applied + 1
@@ -238,7 +241,7 @@ class Recovery:
         """Let the rebuilding come up to where the partitions are; take over what has arrived."""
         left = self._wait_for_it()
         if not left and self._rebuilding:
-            # What is in memory was read beside the rebuilding.
+            # The states in memory were read while the rebuilding wrote.
             self._settle(None, None)
             self._state.forget_all()
             arrived = list(self._rebuilding)

@@ -221,7 +221,8 @@ class StateStage:
 
     def _progress(self, partition: Partition, end: int, batch: Batch) -> Progress:
         known = self._marks.get(partition)
-        # Given away meanwhile, it is not known any more; what the batch was made from still is.
+        # If the partition was revoked meanwhile, its mark is no longer known. The mark that the batch
+        # was enriched with still is.
         expected = max(known.expected if known else -1, batch.expected.get(partition, -1))
         return Progress(self.fencing[partition].source_id, expected, end)
 

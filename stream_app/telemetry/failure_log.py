@@ -40,7 +40,7 @@ _Kind = tuple[str, str, str]
 
 
 class _Told(NamedTuple):
-    """What is told of a record; its payload is let go of."""
+    """What the log says of a failed record; the payload is not kept."""
 
     partition: Partition
     offset: int

@@ -87,8 +87,8 @@ class StreamApp(faust.App):  # type: ignore[misc]
     def fail(self, error: BaseException) -> None:
         """End the process: nothing unfinished is committed, and a restart reads it again.
 
-        Where a restart is all it takes, what is in flight is finished first. What a person has to
-        mend is one line of the log; anything else is a bug and has a traceback.
+        If a restart is enough, batches in flight are finished first. An error that a person has to
+        mend is one line of the log; any other error is a bug and is logged with a traceback.
         """
         if self.error is not None or isinstance(error, StoppingError):
             return

@@ -44,7 +44,7 @@ def make_log_replay(
 
     `guard` keeps records that may end the process out of the stage that decodes.
     """
-    # What is wrong with a record was told when it was read first.
+    # Errors of a record were reported when it was first read, so nobody listens here.
     untold = Observer()
     decode = guard(decode_stage(settings, usecase, untold))
     return LogReplay(

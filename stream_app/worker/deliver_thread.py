@@ -1,4 +1,4 @@
-"""The thread that delivers: batch after batch, and when somebody asks, what was put off.
+"""The thread that delivers batches in order, and on request finishes those that were put off.
 
 A transaction holds the batches of an interval, so a batch that is published and written may still
 wait to be finished. Whoever has to wait until nothing is under way (a rebalance, a conflict, a
@@ -99,7 +99,8 @@ class DeliverThread:
     def _crash(self, error: BaseException, *batches: Batch) -> None:
         self._crashed = True
         try:
-            # First, so that who waits for the batches finds it told when they are given back.
+            # Report the error before the batches are given back: whoever waits for them then
+            # finds it reported.
             self._on_crash(error)
         finally:
             put_off = self._publish.abandon()

@@ -1,8 +1,8 @@
 """The child process in which records are tried: `python -m stream_app.worker.isolation_child DESCRIPTOR`.
 
 It does to one record at a time what the worker does to a batch, up to the score: nothing is
-published or written. It says before each stage that it begins, so that the last words tell where it
-died.
+published or written. The child announces each stage before it begins, so its last message tells in
+which stage it died.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def main(descriptor: int) -> None:
 
 
 def _told_of(error: BaseException) -> tuple[str, str]:
-    """What ended the trial, and in what words; only what the record asked for is its fault."""
+    """Kind and text of the message that says what ended the trial; only "raised" blames the record."""
     cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
     if isinstance(cause, RefusedError):
         return "refused", str(cause)

@@ -1,6 +1,6 @@
 """Who listens to what happens in a worker: the one place where listeners are registered.
 
-The watchdog counts its time by thread, so it relies on being told on the thread that works.
+The watchdog measures time by thread, so its listeners must be called on the thread that works.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _log_partition_given_up(it: AlignmentGaveUp) -> None:
 
 
 def outage_listeners(metrics: Metrics, health: Health, causes: ConnectionCauses) -> list[Listener]:
-    """Those whom the account of waits (`Outages`) tells of services that are away."""
+    """Listeners to `Outages`, which reports when a service is away and when it is back."""
 
     def ended(it: OutageEnded) -> None:
         if it.service == "kafka":

@@ -116,8 +116,8 @@ class Pipeline:
         stages, predictor = self._stages, self._stages.predictor
         while True:
             if predictor.state.conflicted.is_set():
-                # Another writer changed a state we hold in memory: finish everything, forget,
-                # and read it anew.
+                # Another writer changed a state we hold in memory: finish all batches, forget
+                # the states in memory, and read them from the store again.
                 self._deliver_thread.settle(None, None)
                 predictor.state.forget_all()
             stages.recovery.ready()
@@ -130,7 +130,7 @@ class Pipeline:
                 stages.tracker.abandoned(batch)
                 stages.recovery.lost(error)
             except HalfAppliedError:
-                # What is in memory is forgotten, as after a conflict.
+                # The next try first forgets the states in memory, as after a conflict.
                 stages.tracker.abandoned(batch)
                 predictor.state.conflicted.set()
             except BaseException:
@@ -151,7 +151,7 @@ class Pipeline:
 
     @contextlib.contextmanager
     def _left_to_recovery(self) -> Iterator[None]:
-        """What cannot be written since the store lost what it builds on is applied from the log."""
+        """If the store lost the state that a batch builds on, leave its updates to recovery."""
         try:
             yield
         except StateLostError as error:

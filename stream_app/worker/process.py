@@ -94,7 +94,8 @@ class Process(faust.Worker):  # type: ignore[misc]
         except SystemExit as end:
             failed = bool(end.code)
         status = self._status(failed=failed)
-        # The loop took its handlers along; a further signal does not wait for the threads either.
+        # The event loop removed its signal handlers when it closed. A further signal must end the
+        # process without waiting for the threads.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _frame: os._exit(status or 128 + number))
         if stuck := self.app.worker.watchdog.unfinished(_LAST_SECONDS):
@@ -113,8 +114,9 @@ class Process(faust.Worker):  # type: ignore[misc]
 def _leave(status: int) -> NoReturn:
     """End the process without taking the interpreter down.
 
-    Threads of librdkafka call into it until its clients are destroyed, and clients that are
-    destroyed with it do so last of all: it ended with SIGSEGV now and then (librdkafka 2.16).
+    librdkafka's threads call into the interpreter until its clients are destroyed. Clients that are
+    destroyed together with the interpreter are destroyed last of all, so the process now and then
+    ended with SIGSEGV (librdkafka 2.16).
     """
     last = threading.Timer(_LAST_SECONDS, os._exit, [status])  # should a reader of ours be stuck
     last.daemon = True

@@ -1,8 +1,8 @@
-"""Builds the state of an application anew from its log, beside the one that serves.
+"""Rebuilds the state of an application from its log while the current state goes on serving.
 
-It fills the generation after the current one, and when that has come up to the ends of the topics,
-switches over. Workers notice with their next read or write, find the marks of the new generation a
-little behind where they are, and apply what is between (`recovery`).
+The command fills the next generation of the state and switches over when that has reached the ends
+of the topics. Workers notice the switch at their next read or write, find the marks of the new
+generation a little behind their own positions, and apply the records in between (`recovery`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 _CLOSE_RECORDS = 1_000
 _ROUNDS = 10
-"""After so many the workers' own recovery closes the gap, however wide it is."""
+"""After this many rounds the workers' own recovery closes the gap, however wide it is."""
 
 
 @dataclass(frozen=True)

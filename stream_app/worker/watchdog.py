@@ -1,13 +1,14 @@
 """A process whose work stands still ends itself, and says where.
 
 Polling goes on whatever the work does, so membership in the group proves nothing about it. Each
-stage of each batch is therefore timed here, on the thread that works: older than the deadline, and
-no service being waited for, it is wedged. The process then names the stage and the offsets and ends
-at once: what is unfinished was not committed, and another worker reads it again.
+stage of each batch is therefore timed here, on the thread that works: a stage that is older than the
+deadline and waits for no service is wedged. The process then names the stage and the offsets and
+ends at once: what is unfinished was not committed, and another worker reads it again.
 
-A call that keeps the interpreter to itself (a regular expression without end) stops this thread as
-well. For that case the interpreter's own watchdog, which needs no interpreter, is wound up again
-and again; it ends the process with a traceback of every thread instead of the offsets.
+A call that never releases the interpreter's lock (a regular expression without end) stops this
+thread as well. For that case this thread restarts the timer of `faulthandler` again and again. The
+timer needs no lock; when it runs out, it ends the process with a traceback of every thread instead
+of the offsets.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 """Longest time between two looks."""
 _FROZEN_LOOKS: Final = 5
-"""Looks further apart than so many times as long: the process was frozen, nobody could work."""
+"""If two looks are more than this many intervals apart, the process was frozen: no thread worked."""
 _INTERPRETER_DEADLINES: Final = 1.5
-"""The interpreter's own watchdog waits so many times as long, so that it barks second."""
+"""The timer of `faulthandler` runs for this many deadlines, so that this watchdog acts first."""
 _PROBE_SECONDS: Final = 0.02
 _STDERR: Final = 2
 _FLUSH_SECONDS: Final = 5.0
@@ -97,7 +98,7 @@ class Watchdog(threading.Thread):
             self._in_hand[work.thread] = work.outer
 
     def waits_for(self, service: str | None) -> None:
-        """The calling thread waits for a service, or (None) does not any more: its time begins anew."""
+        """The calling thread waits for a service, or (None) no longer does: restart its time."""
         work = self._in_hand.get(threading.get_ident())
         if work is not None:
             work.since = self._clock()
@@ -156,7 +157,7 @@ class Watchdog(threading.Thread):
 
 def end_process(sentence: str, status: int = 1) -> None:
     """Log one line and end the process at once: nothing more is published, written or committed."""
-    # Should the log block for ever, for its reader is stuck, the process ends all the same.
+    # If the log blocks for ever because its reader is stuck, this timer still ends the process.
     last = threading.Timer(_FLUSH_SECONDS, os._exit, [status])
     last.daemon = True
     last.start()

@@ -148,7 +148,7 @@ class Worker:
         self._tracker = OffsetTracker()
         self._client: ClientThread | None = None
         self._is_looking = True
-        """Whether everything was not reached once yet: it is no member of its group."""
+        """True until every service was reached once; until then the worker is in no group."""
         self._given_up = False
         self._on_crash: Callable[[BaseException], None] = lambda _: None
         """Given with `connect`, which starts the threads that may call it."""
@@ -353,7 +353,7 @@ class Worker:
         self._client.start()
 
     def _crash(self, error: BaseException) -> None:
-        """A thread cannot go on, whichever it is."""
+        """Pass on the error that ended one of the worker's threads."""
         self._on_crash(error)
 
     def _look_at_membership(self) -> None:
@@ -386,7 +386,7 @@ class Worker:
             for service, check in checks:
                 self._retry(service, check)
         except FatalError as error:
-            # Whatever is refused for good at the start was given to the worker wrong.
+            # A permanent refusal at the start means that the worker's configuration is wrong.
             raise ConfigurationError(str(error)) from error
         self._is_looking = False
 
@@ -441,7 +441,7 @@ class Worker:
 
     @property
     def inside_librdkafka(self) -> str:
-        """What threads are still inside a call to the brokers for, though all was stopped."""
+        """The calls to the brokers that threads are still inside after everything was stopped."""
         inside = {
             "kafka-client": "while the group was left",
             "transaction": "a transaction",

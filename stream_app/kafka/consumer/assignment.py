@@ -169,7 +169,8 @@ class Assignment:
         for partition in leaving:
             del self._held[partition.topic, partition.number]
             self._paused.discard(partition)
-            # Where nobody has heard of it yet: told of the end alone, align would wait for it.
+            # If the worker has not been told of the assignment yet, it is not told of its end
+            # either: align would wait for a partition of which it hears only the end.
             if self._assigned.pop(partition, None) is None:
                 self._revoked.append(partition)
         self._tracker.forget(leaving)
@@ -214,11 +215,12 @@ class Assignment:
 def generation(consumer: Consumer) -> Any | None:
     """The group's metadata as a transaction needs it; None while the consumer is no member.
 
-    Brokers take a transaction's offsets from whom they know no member id of, without looking at
-    generation or owner. A member that was shut out has none from the moment it learns of it, and its
-    partitions are told to be lost only afterwards, inside `poll`.
+    Brokers accept a transaction's offsets that come without a member id, and then check neither
+    generation nor owner. A member that was shut out has no member id from the moment it learns of
+    it; its partitions are reported as lost only afterwards, inside `poll`.
     """
-    # In this order: whoever holds partitions gets no other id before they are told to be lost.
+    # Read the metadata before the member id: a member that holds partitions gets no other id before
+    # they are reported as lost.
     metadata = consumer.consumer_group_metadata()
     return metadata if consumer.memberid() else None
 

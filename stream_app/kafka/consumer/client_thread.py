@@ -151,8 +151,8 @@ class ClientThread(threading.Thread):
     def group_metadata(self) -> Any:
         """The group's generation of a moment ago, as a transaction needs it.
 
-        Kept here by each turn of the thread: asked for by another one, the client would answer
-        only when a rebalance that waits for that other thread's transaction is over.
+        Each turn of this thread stores it. If another thread asked the client for it, the client
+        would answer only after a rebalance, which may wait for the transaction of that same thread.
         """
         return self._metadata
 
@@ -279,8 +279,8 @@ class ClientThread(threading.Thread):
         now = time.monotonic()
         urgent = self._tracker.urgent
         if urgent or now >= self._next_commit:
-            # Who waits for a commit takes no chunks meanwhile, and without room for chunks nothing
-            # is polled: the answer would not be heard.
+            # A thread that waits for a commit takes no chunks meanwhile. Without room for chunks
+            # nothing is polled, so the answer would not arrive: wait for it here.
             self._assignment.commit(consumer, wait=urgent)
             self._next_commit = now + self._commit_interval
         if self._has_space():

@@ -96,8 +96,9 @@ class StartPositions:
     def compare_logs(self, consumer: Consumer, starts: Sequence[StartPosition]) -> None:
         """Let librdkafka ask the brokers whether the logs before the positions are what was read.
 
-        An assigned position it does not look at, only one that is sought; what it finds out comes
-        as an event. To be called when partitions were assigned, before they are polled.
+        librdkafka does so only for a position that is sought, not for one that is assigned; what it
+        finds out comes as an event. Call this after partitions were assigned and before the next
+        poll.
         """
         for start in starts:
             if start.leader_epoch is not None:
