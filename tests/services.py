@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -118,14 +120,25 @@ def topic_factory(kafka: Kafka) -> TopicFactory:
     """Return a function that makes topics no other test has."""
     from stream_app.local import create_topics
 
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+
     def make(
         name: str = "topic", partitions: int = 1, config: Mapping[str, str] | None = None
     ) -> str:
         unique = f"{name}-{uuid.uuid4().hex[:8]}"
         create_topics(kafka.bootstrap, {unique: partitions}, config)
+        _wait_until_known(admin, unique)
         return unique
 
     return make
+
+
+def _wait_until_known(admin: AdminClient, topic: str) -> None:
+    """Brokers learn of a new topic a moment after the controller has made it."""
+    deadline = time.monotonic() + 30.0
+    while admin.list_topics(topic, timeout=10.0).topics[topic].error is not None:
+        assert time.monotonic() < deadline, f"no broker knows the topic {topic}"
+        time.sleep(0.02)
 
 
 _Start = Callable[[], AbstractContextManager[str]]

@@ -288,8 +288,10 @@ def _wait_for_answer(admin: AdminClient, causes: ConnectionCauses) -> None:
                 admin.list_topics(timeout=_ATTEMPT_SECONDS)
         except ServiceAwayError as away:
             reason = causes.explained(away)
-            if isinstance(reason, RefusedError) or time.monotonic() > deadline:
+            if isinstance(reason, RefusedError):
                 raise reason from away
+            if time.monotonic() > deadline:
+                raise ServiceAwayError("kafka", f"Kafka does not answer: {reason}") from away
         else:
             return
 
