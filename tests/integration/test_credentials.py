@@ -91,10 +91,10 @@ def test_a_new_certificate_and_a_new_password_each_end_the_worker(
         worker.until("the backlog is drained", bed.drained)
         change_password(broker, NEW)
         try:
-            bed.cluster.produce(bed.tickets(30))
             assert worker.wait() == 1, worker.tail()
             assert "uthentication failed" in worker.last_words, worker.tail()
             assert "Traceback" not in worker.log
+            bed.cluster.produce(bed.tickets(30))
             worker.environment(STREAM_APP_SASL_PASSWORD=NEW).start()
             worker.until("the backlog is drained", bed.drained)
             assert worker.stop() == 0, worker.tail()
