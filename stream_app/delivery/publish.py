@@ -92,12 +92,14 @@ class PublishStage:
         *,
         has_ended: Callable[[Partition], bool],
         look: Callable[[], None],
+        why_unacknowledged: Callable[[], str | None] = lambda: None,
         stopping: Callable[[], bool],
         observer: Observer,
     ) -> None:
         """`has_ended` says of an assignment whether it is over.
 
         `look` looks at the topics out; raises `ServiceAwayError`, `RefusedError` or `FatalError`.
+        `why_unacknowledged` finds out why records are not acknowledged, if it can.
         """
         self._producers = producers
         self._made: dict[Callable[[], Producer], Producer] = {}
@@ -105,6 +107,7 @@ class PublishStage:
         self._refusals = refusals
         self._has_ended = has_ended
         self._look = look
+        self._why_unacknowledged = why_unacknowledged
         self._stopping = stopping
         self._observer = observer
         self._is_doubtful = False
@@ -208,6 +211,9 @@ class PublishStage:
             raise
         except ServiceAwayError as error:
             log.debug("while acknowledgements are waited for: %s", error)
+            return
+        if why := self._why_unacknowledged():
+            self._observer.tell(WaitingBegan("kafka", why))
 
     def finish(self, batch: Batch) -> list[Batch]:
         """Nothing is put off, so the batch is finished."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from confluent_kafka import KafkaError
 
 from stream_app.errors import FatalError, ServiceAwayError
-from stream_app.kafka.errors import Kind, failure, is_for_size, verdict
+from stream_app.kafka.errors import Kind, failure, is_for_size, remedy, verdict
 from stream_app.kafka.producers import Refused
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
@@ -112,8 +112,8 @@ class Refusals:
             "" if limit is None else f", of which {outgoing.topic} allows {limit} with all else"
         )
         message = (
-            f"the brokers refuse the prediction: {error.str()}; "
-            f"its key and value are {size} bytes{allowed}; {verdict(error).remedy}"
+            f"the prediction is refused: {error.str()}; "
+            f"its key and value are {size} bytes{allowed}; {remedy(error)}"
         )
         item.failure = Failure("publish", "prediction-refused", message, disposition="bug")
         return self._dead_letters.letter(item, item.failure)
@@ -134,7 +134,7 @@ class Refusals:
             )
         return (
             f"kafka refuses {_named(outgoing)}, of which nothing more can be left out: "
-            f"{error.str()}; {verdict(error).remedy}"
+            f"{error.str()}; {remedy(error)}"
         )
 
 

@@ -76,17 +76,21 @@ class TransactionStage:
         group_metadata: Callable[[], Any],
         committed: Callable[[Sequence[Partition]], Mapping[Partition, int]],
         look: Callable[[], None],
+        why_unacknowledged: Callable[[], str | None] = lambda: None,
         observer: Observer,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds`: after so long the brokers abort a transaction by themselves.
 
         `committed` asks the brokers for the group's offsets, `look` looks at the topics out; both
-        raise `ServiceAwayError`, `RefusedError` or `FatalError`.
+        raise `ServiceAwayError`, `RefusedError` or `FatalError`. `why_unacknowledged` finds out why
+        records are not acknowledged, if it can.
         """
         self._producers = producers
         self._transaction = Transaction(
-            producers, InTime(timeout_seconds, observer), timeout_seconds=timeout_seconds
+            producers,
+            InTime(timeout_seconds, observer, why_unacknowledged),
+            timeout_seconds=timeout_seconds,
         )
         self._retry = retry
         self._refusals = refusals
@@ -98,6 +102,7 @@ class TransactionStage:
         self._look = look
         self._monotonic = monotonic
         self._refused_sizes = RefusedSizes(monotonic)
+        self._refused_why = ""
         self._open: list[Batch] = []
         """Batches whose transaction is not committed."""
         self._is_doubtful = False
@@ -279,6 +284,7 @@ class TransactionStage:
         for outgoing, error in blamed:
             if is_for_size(error):
                 self._refused_sizes.add(outgoing)
+                self._refused_why = error.str()
             instead[id(outgoing)] = self._refusals(outgoing, error)
         again = [each for each in _replaced([*some, *untried], instead) if not each.fits]
         if blamed and self._refused_sizes:
@@ -292,9 +298,10 @@ class TransactionStage:
     def _foreseen(self, outgoing: Outgoing) -> list[Outgoing]:
         """The record, or what is published instead where its size was refused of another one."""
         now: Outgoing | None = outgoing
+        why = f"its size was refused of another record: {self._refused_why}"
         while now is not None and now in self._refused_sizes:
             try:
-                now = self._refusals(now, too_large("its size was refused of another record"))
+                now = self._refusals(now, too_large(why))
             except FatalError:
                 break  # which is not to be believed: it is tried
         return [] if now is None else [now]

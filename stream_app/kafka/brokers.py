@@ -155,6 +155,16 @@ class Brokers:
             raise failure(refusal, doing)
         return len(metadata.topics[topic].partitions)
 
+    def in_sync(self, topic: str) -> dict[int, tuple[int, int]]:
+        """How many replicas of each partition are in sync, and how many there are."""
+        doing = f"asking for the replicas of topic {topic}"
+        with _asking(doing):
+            metadata: Any = self._admin.list_topics(topic, timeout=self._seconds)
+        return {
+            number: (len(partition.isrs), len(partition.replicas))
+            for number, partition in metadata.topics[topic].partitions.items()
+        }
+
     def may_write(self, topic: str) -> bool:
         """Whether we may write to a topic; so it is taken to be where no rights are told."""
         with _asking(f"asking for the rights on topic {topic}"):

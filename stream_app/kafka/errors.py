@@ -31,6 +31,7 @@ __all__ = [
     "Kind",
     "Verdict",
     "asked_by_command",
+    "beyond",
     "error_of",
     "failure",
     "has_stale_epoch",
@@ -48,6 +49,7 @@ __all__ = [
     "is_truncation",
     "is_unknown_topic",
     "is_unreadable_answer",
+    "remedy",
     "remedy_of_fetch",
     "stands_for_another",
     "tells_of_truncation",
@@ -56,6 +58,7 @@ __all__ = [
     "verdict",
 ]
 
+_BEYOND: Final = "the record is larger than"
 _UNKNOWN: Final = Verdict(Kind.PERMANENT, "this version of the worker does not know the error")
 
 
@@ -230,6 +233,16 @@ def is_for_size(error: KafkaError) -> bool:
 def too_large(why: str) -> KafkaError:
     """The refusal of a record that no broker was asked to take."""
     return KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)
+
+
+def beyond(property_name: str) -> KafkaError:
+    """The refusal of a record that the producer does not take, for a property of its own."""
+    return too_large(f"{_BEYOND} {property_name}")
+
+
+def remedy(error: KafkaError) -> str:
+    """What a person should do about a refused record."""
+    return "raise that property" if _BEYOND in error.str() else verdict(error).remedy
 
 
 def unsent(why: str) -> KafkaError:

@@ -82,6 +82,25 @@ class OutputTopics:
         if self._transactional:
             self._look_at_ends()
 
+    def why_unacknowledged(self) -> str | None:
+        """Why the brokers acknowledge nothing, where that is for want of replicas.
+
+        They refuse with NOT_ENOUGH_REPLICAS then, which librdkafka tries again and does not tell.
+        """
+        brokers = self._brokers_at_work
+        try:
+            for topic, config in brokers.settings(self._topics).items():
+                least = _number(config or {}, "min.insync.replicas") or 1
+                for number, (in_sync, replicas) in brokers.in_sync(topic).items():
+                    if in_sync < least:
+                        return (
+                            f"of {replicas} replicas of {topic}[{number}] {in_sync} are in sync, "
+                            f"and min.insync.replicas is {least}"
+                        )
+        except (ServiceAwayError, FatalError) as error:
+            log.debug("while acknowledgements are waited for: %s", error)
+        return None
+
     def _look_at_ends(self) -> None:
         """Check the timestamp bounds of the topics: brokers apply them to control records as well.
 

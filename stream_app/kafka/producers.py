@@ -16,11 +16,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from stream_app.errors import RefusedError, StoppingError
 from stream_app.kafka.errors import (
     Kind,
+    beyond,
     error_of,
     failure,
     is_fatal,
+    is_for_size,
     stands_for_another,
-    too_large,
     verdict,
 )
 from stream_app.records.batch import Outgoing
@@ -122,8 +123,7 @@ def produce(
                 break
             except BufferError:
                 if has_drained:
-                    why = "the record is larger than producer.queue.buffering.max.kbytes"
-                    refused.append((outgoing, too_large(why)))
+                    refused.append((outgoing, beyond("producer.queue.buffering.max.kbytes")))
                     break
                 if stopping():
                     raise StoppingError("stopped while waiting for acknowledgements") from None
@@ -132,7 +132,10 @@ def produce(
             except KafkaException as error:
                 if died(error.args[0]):
                     raise
-                refused.append((outgoing, error.args[0]))
+                why: KafkaError = error.args[0]
+                # Said at once, in the brokers' words, by the producer itself.
+                bound = "producer.message.max.bytes"
+                refused.append((outgoing, beyond(bound) if is_for_size(why) else why))
                 break
 
 

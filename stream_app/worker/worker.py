@@ -276,6 +276,7 @@ class Worker:
                 refusals,
                 has_ended=self._tracker.has_ended,
                 look=self._output_topics.look,
+                why_unacknowledged=self._output_topics.why_unacknowledged,
                 stopping=self._retry.stopped,
                 observer=self._observer,
             )
@@ -293,6 +294,7 @@ class Worker:
             group_metadata=lambda: self._connected.group_metadata(),
             committed=self._brokers.committed_of,
             look=self._output_topics.look,
+            why_unacknowledged=self._output_topics.why_unacknowledged,
             observer=self._observer,
         )
 

@@ -1,7 +1,8 @@
-"""An unclean election: a leader is chosen that lacks records which had been acknowledged."""
+"""Brokers are lost: an election is unclean, and a leader lacks records which had been acknowledged;
+or what is left is too few for anything to be acknowledged."""
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stream_app.features.usecase import UseCase
 from stream_app.local import LocalKafkaCluster, create_topics
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.test_refused_records import MODES, alter
 from tests.integration.worker import Cluster, Worker, eventually
 from tests.usecases import text
 
@@ -107,3 +109,32 @@ def check_refuses(worker: Worker, topic: str) -> None:
     assert f"{topic}[0] no longer holds what was read of it" in worker.log, worker.tail()
     assert "the brokers lost records they had acknowledged" in worker.log, worker.tail()
     assert "Traceback" not in worker.log, worker.tail()
+
+
+def test_too_few_replicas_are_named_and_waited_for(
+    three_nodes: LocalKafkaCluster, tmp_path: Path
+) -> None:
+    """By the log and /readyz, in both modes; what waited is published afterwards, once."""
+    three_nodes.nodes[0].kill()  # if it lives: it is not needed any more
+    with closing(Cluster(three_nodes.internal)) as cluster, ExitStack() as stack:
+        beds = {mode: Bed(text, tmp_path / mode, cluster, NO_REDIS) for mode in MODES}
+        workers = {
+            mode: stack.enter_context(bed.worker(delivery=mode, refusal_seconds=2))
+            for mode, bed in beds.items()
+        }
+        for mode, bed in beds.items():
+            workers[mode].ready()
+            alter(cluster, bed.usecase.predictions_topic, min_insync_replicas="3")
+            cluster.produce(bed.tickets(30))
+        why = "2 are in sync, and min.insync.replicas is 3"
+        for mode, bed in beds.items():
+            worker = workers[mode]
+            worker.until("the probe says why", lambda w=worker: why in w.get("/readyz")[1])  # type: ignore[misc]
+            assert worker.get("/readyz")[0] == 503
+            assert f"of 3 replicas of {bed.usecase.predictions_topic}[" in worker.log
+            assert not bed.predictions()
+            alter(cluster, bed.usecase.predictions_topic, min_insync_replicas="2")
+        for mode, bed in beds.items():
+            workers[mode].until("the backlog is drained", bed.drained)
+            assert "Traceback" not in workers[mode].log
+            bed.check_nothing_lost(once=True)

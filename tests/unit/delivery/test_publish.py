@@ -166,6 +166,8 @@ class Publishing:
         self.ended: set[Partition] = set()
         self.looks = 0
         self.look_raises: list[Exception] = []
+        self.why: str | None = None
+        self.whys: list[str] = []
         self.dead = DeadLetters(
             "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
         )
@@ -180,6 +182,7 @@ class Publishing:
             Refusals(self.dead, limit_bytes=self.brokers.limits.get, clock=lambda: NOW),
             has_ended=self.ended.__contains__,
             look=self._look,
+            why_unacknowledged=lambda: self.why,
             stopping=lambda: self.stopping,
             observer=observer,
         )
@@ -191,6 +194,7 @@ class Publishing:
 
     def _began(self, wait: WaitingBegan) -> None:
         self.waiting.append((wait.service, True))
+        self.whys.append(wait.why)
         self.on_wait()
 
     def _ended(self, wait: WaitingEnded) -> None:
@@ -249,6 +253,20 @@ def test_a_record_that_no_queue_has_room_for_is_too_large() -> None:
         made.most = 0
     with pytest.raises(FatalError, match="the dead letter of orders"):
         publish(b"1")
+
+
+def test_a_record_beyond_a_bound_of_the_producer_is_told_of_that_bound() -> None:
+    """To raise what the topic takes would not help."""
+    publish = Publishing()
+    for make in (publish.producers.batching, publish.producers.alone):
+        publish.stage._made[make] = made = make()
+        refusal = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "Unable to produce"))
+        made.raises["produce"] = [refusal]
+    batch = publish.batch(prediction(1, b"1"))
+    (one,) = batch.items
+    assert one.failure is not None
+    assert "larger than producer.message.max.bytes" in one.failure.message
+    assert one.failure.message.endswith("raise that property")
 
 
 def test_what_passes_is_published_again() -> None:
@@ -443,6 +461,14 @@ def test_slow_acknowledgements_are_waited_for_and_told() -> None:
     assert publish(b"1") == [b"1"]
     assert publish.waiting == [("kafka", True), ("kafka", False)]
     assert publish.looks == 2
+
+
+def test_why_nothing_is_acknowledged_is_told_where_it_is_known() -> None:
+    """The topics are there, and too few of their replicas are in sync."""
+    publish = slow(8)
+    publish.why = "1 of 3 replicas"
+    assert publish(b"1") == [b"1"]
+    assert publish.whys == ["records are not acknowledged", "1 of 3 replicas"]
 
 
 def test_a_topic_that_is_gone_is_not_waited_for_until_librdkafka_notices() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from stream_app.records.headers import HEADER_OVERHEAD_BYTES, MOST_HEADERS
 from stream_app.records.record import Record
 from tests.unit.builders import partition
@@ -52,6 +54,14 @@ def test_a_record_counts_its_headers_with_their_objects() -> None:
     assert made.headers == headers
     assert made.size == plain.size + 2 * HEADER_OVERHEAD_BYTES + len("name12345absent")
     assert made.refusal is None
+
+
+@pytest.mark.parametrize(("more", "reason"), [(0, None), (1, "too-many-headers")])
+def test_the_most_headers_allowed_pass(more: int, reason: str | None) -> None:
+    """The limit is the last number that is taken."""
+    made = Record.of(partition(), Message([("a", b"")] * (MOST_HEADERS + more)))
+    assert len(made.headers) == MOST_HEADERS
+    assert (made.refusal and made.refusal.reason) == reason
 
 
 def test_of_very_many_headers_the_first_are_kept_and_the_record_is_refused() -> None:
