@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.kafka.errors import failure
+from stream_app.errors import ServiceAwayError
+from stream_app.kafka.errors import failure, is_of_client
 from stream_app.kafka.offset_metadata import topic_id_of
 from stream_app.records.places import PartitionId
 
@@ -109,5 +110,8 @@ class GroupOffsets:
 
 
 def _may_pass(failed: BaseException) -> bool:
+    """Whether a coordinator said that it is not ready, or not the coordinator any more."""
     error = failed.__cause__
-    return isinstance(error, KafkaException) and error.args[0].retriable()
+    if not isinstance(failed, ServiceAwayError) or not isinstance(error, KafkaException):
+        return False
+    return error.args[0].retriable() or not is_of_client(error.args[0])
