@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.errors import ServiceAwayError
+from stream_app.errors import RefusedError
 from stream_app.kafka.errors import failure, is_of_client
 from stream_app.kafka.offset_metadata import topic_id_of
 from stream_app.records.places import PartitionId
@@ -112,6 +112,6 @@ class GroupOffsets:
 def _may_pass(failed: BaseException) -> bool:
     """Whether a coordinator said that it is not ready, or not the coordinator any more."""
     error = failed.__cause__
-    if not isinstance(failed, ServiceAwayError) or not isinstance(error, KafkaException):
+    if isinstance(failed, RefusedError) or not isinstance(error, KafkaException):
         return False
     return error.args[0].retriable() or not is_of_client(error.args[0])
