@@ -170,7 +170,7 @@ def test_pauses_and_resumes_in_any_order_leave_nothing_paused(
                 assignment.resume(consumer, list(some & paused))
                 paused ^= some
                 all_paused = chance.random() < 0.5
-                (assignment.hold_all if all_paused else assignment.let_all_go)(consumer)
+                (assignment.pause_all if all_paused else assignment.resume_all)(consumer)
                 _produce(kafka, places, 1)
                 message = consumer.poll(0.02)
                 if message is not None and message.error() is None:
@@ -178,7 +178,7 @@ def test_pauses_and_resumes_in_any_order_leave_nothing_paused(
                     assert not all_paused
                     assert partition not in paused
                 other.consumer.poll(0.0)
-        assignment.let_all_go(consumer)
+        assignment.resume_all(consumer)
         assignment.resume(consumer, list(paused))
         _produce(kafka, places, 1)
         brokers = Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap}))

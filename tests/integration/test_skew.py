@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from demo.observation import Observation
-from demo.offline import decoded, rows_of_replay
+from demo.offline import decoded, in_order
 from demo.topics import Offsets, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from features.flights.data.year import records
+from stream_app.features.engine.order import rank
+from stream_app.features.engine.replay import LoggedEvent, Replay
+from stream_app.features.events import Event
 from stream_app.local import LocalServices
-from stream_app.records.places import PartitionId
+from stream_app.records.places import PartitionId, Place
 
 _A_DAY = 2_700
 _FEATURE_LOG = "flights.features"
@@ -51,7 +56,8 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
         served = _served(services.kafka, offsets)
         sources = _sources(services.kafka, ends)
     events = decoded(usecase, sources.sources, dict.fromkeys(sources.sources, None))
-    offline = rows_of_replay(usecase, sources.sources, events)
+    ordered = [place for place, _ in in_order(usecase, sources.sources, events)]
+    offline = _replayed(ordered, events)
     numeric = [n for n, kind in usecase.features.dtypes.items() if kind == "float32"]
     places = [usecase.features.columns.index(name) for name in numeric]
     assert len(served) == len(offline) > 500
@@ -62,6 +68,17 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
         if _bits(row[position]) != _bits(served[events[place].event_id][name])
     }
     assert different == set()
+
+
+def _replayed(ordered: list[Place], events: Mapping[Place, Event]) -> dict[Place, list[Any]]:
+    """The rows that training would see: the replay that makes its matrix, over the same events."""
+    positions = {topic.name: position for position, topic in enumerate(usecase.topics)}
+    asked = [place for place in ordered if isinstance(events[place], usecase.features.triggers)]
+    rows = Replay(usecase.features)(
+        LoggedEvent(events[place], rank(positions[place.topic], place.partition), place.offset)
+        for place in ordered
+    )
+    return {place: row.values for place, row in zip(asked, rows, strict=True)}
 
 
 def _bits(value: float | None) -> bytes:

@@ -199,12 +199,12 @@ class Assignment:
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
 
     def pause_all(self, consumer: Consumer) -> None:
-        """Stop fetching, whatever is assigned, until `let_all_go`."""
+        """Stop fetching, whatever is assigned, until `resume_all`."""
         if not self._all_paused:
             self._all_paused = True
             consumer.pause([TopicPartition(p.topic, p.number) for p in self.partitions])
 
-    def let_all_go(self, consumer: Consumer) -> None:
+    def resume_all(self, consumer: Consumer) -> None:
         """Fetch again, except from what is paused by itself."""
         if self._all_paused:
             self._all_paused = False

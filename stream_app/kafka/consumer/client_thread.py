@@ -285,7 +285,7 @@ class ClientThread(threading.Thread):
             self._next_commit = now + self._commit_interval
         if self._has_space():
             self._full_since = None
-            self._assignment.let_all_go(consumer)
+            self._assignment.resume_all(consumer)
             self._poll(consumer)
             self._hand_over()
         elif self._full_since is None:
