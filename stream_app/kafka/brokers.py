@@ -165,12 +165,15 @@ class Brokers:
             for number, partition in metadata.topics[topic].partitions.items()
         }
 
-    def may_write(self, topic: str) -> bool:
-        """Whether we may write to a topic; so it is taken to be where no rights are told."""
-        with _asking(f"asking for the rights on topic {topic}"):
-            described = self._described([topic], include_authorized_operations=True)[topic].result()
-        allowed = described.authorized_operations
-        return not allowed or bool({AclOperation.WRITE, AclOperation.ALL} & set(allowed))
+    def not_writable(self, topics: Sequence[str]) -> list[str]:
+        """Those of the topics that we may not write to; none where the brokers tell no rights."""
+        found = []
+        for topic, answer in self._described(topics, include_authorized_operations=True).items():
+            with _asking(f"asking for the rights on topic {topic}"):
+                allowed = answer.result().authorized_operations
+            if allowed and not {AclOperation.WRITE, AclOperation.ALL} & set(allowed):
+                found.append(topic)
+        return found
 
     def settings(self, topics: Iterable[str]) -> dict[str, dict[str, str] | None]:
         """The settings of topics that are told; None of a topic where DescribeConfigs is missing."""

@@ -58,19 +58,25 @@ class OutputTopics:
 
         Raises what `look` does, and `ConfigurationError` for a topic that cannot serve.
         """
-        self.look()
-        for topic in self._topics:
-            if not self._brokers.may_write(topic):
-                raise RefusedError(
-                    "kafka", f"the worker may not write to topic {topic}: grant it Write on it"
-                )
-        self._check_settings(self._settings())
+        self._look_for_topics()
+        settings = self._settings()
+        self._check_ends(settings)
+        if refused := self._brokers.not_writable(self._topics):
+            raise RefusedError(
+                "kafka", f"the worker may not write to topic {refused[0]}: grant it Write on it"
+            )
+        self._check_settings(settings)
 
     def look(self) -> None:
         """See whether the topics exist; raises what `errors.failure` says.
 
         And whether a transaction in them can end; raises `ConfigurationError`.
         """
+        self._look_for_topics()
+        if self._transactional:
+            self._check_ends(self._settings(logging.DEBUG))
+
+    def _look_for_topics(self) -> None:
         for topic in self._topics:
             try:
                 partitions = self._brokers_at_work.partitions(topic, f"writing to topic {topic}")
@@ -79,8 +85,6 @@ class OutputTopics:
                 raise
             if not partitions:
                 raise RefusedError("kafka", f"topic {topic} has no partitions")
-        if self._transactional:
-            self._look_at_ends()
 
     def why_unacknowledged(self) -> str | None:
         """Why the brokers acknowledge nothing, where that is for want of replicas.
@@ -101,13 +105,13 @@ class OutputTopics:
             log.debug("while acknowledgements are waited for: %s", error)
         return None
 
-    def _look_at_ends(self) -> None:
+    def _check_ends(self, settings: Mapping[str, Mapping[str, str]]) -> None:
         """Check the timestamp bounds of the topics: brokers apply them to control records as well.
 
         Brokers that refuse the control record that ends a transaction try again for ever, and say
         only that the transaction is being ended.
         """
-        for topic, config in self._settings(logging.DEBUG).items():
+        for topic, config in settings.items() if self._transactional else ():
             for name, bound in _clock_bounds(config):
                 if bound < _MARKER_MILLISECONDS:
                     raise ConfigurationError(

@@ -82,8 +82,8 @@ def check_waits_and_goes_on(
         if service == "redis":
             assert worker.metric("stream_app_rebalances_total") == 1, "it kept its membership"
         waits = worker.log.count(f"waiting for {service}: ")
-        # While it goes or comes back, one thread may be answered before another asks.
-        assert 1 <= waits <= 2, worker.log
+        # While a broker goes or comes back, one thread may be answered before another asks.
+        assert 1 <= waits <= (2 if service == "kafka" else 1), worker.log
         assert worker.log.count(f"{service} is back after ") == waits, worker.log
         assert "Traceback" not in worker.log
         assert worker.stop() == 0, worker.log
