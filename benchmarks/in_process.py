@@ -12,7 +12,6 @@ from features.flights.data.year import Record as Event
 from stream_app.alignment.align import AlignStage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
-from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import OffsetTracker
@@ -21,6 +20,7 @@ from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
 from stream_app.records.start_position import StartPosition
 from stream_app.telemetry.metrics import Metrics
@@ -103,19 +103,16 @@ def work_alone(
 
 
 def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partition], list[Record]]:
-    partitions = {
-        (topic.name, number): Partition(
-            topic.name, number, rank(position, number), Source("cluster", topic.name, number)
-        )
-        for position, topic in enumerate(usecase.topics)
-        for number in range(topic.partitions)
-    }
     counts = {topic.name: topic.partitions for topic in usecase.topics}
+    ids = [PartitionId(name, number) for name, count in counts.items() for number in range(count)]
+    partitions = {
+        each: Partition.among(list(counts), each, Source("cluster", *each)) for each in ids
+    }
     offsets = dict.fromkeys(partitions.values(), 0)
     now = time.time() - len(workload) * 1e-3
     records = []
     for position, event in enumerate(workload):
-        partition = partitions[event.topic, crc32(event.key) % counts[event.topic]]
+        partition = partitions[PartitionId(event.topic, crc32(event.key) % counts[event.topic])]
         offset = offsets[partition]
         offsets[partition] = offset + 1
         records.append(Record(partition, offset, now + position * 1e-3, event.key, event.value))

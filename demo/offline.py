@@ -128,13 +128,5 @@ def _ordered(
 
 
 def _partitions(usecase: UseCase, ids: Iterable[PartitionId]) -> dict[PartitionId, Partition]:
-    positions = {topic.name: position for position, topic in enumerate(usecase.topics)}
-    return {
-        each: Partition(
-            each.topic,
-            each.number,
-            rank(positions[each.topic], each.number),
-            StateSource("offline", each.topic, each.number),
-        )
-        for each in ids
-    }
+    topics = [topic.name for topic in usecase.topics]
+    return {each: Partition.among(topics, each, StateSource("offline", *each)) for each in ids}

@@ -12,7 +12,6 @@ from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_
 from stream_app.audit.ledger import Kind, Ledger
 from stream_app.audit.reading import place_of
 from stream_app.config.settings import Settings
-from stream_app.features.engine.order import rank
 from stream_app.features.usecase import TimeBounds, UseCase
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage
@@ -67,7 +66,7 @@ class Judge:
         """Records booked that call themselves replays and are none."""
         self._decode = decode_stage(settings, usecase, Observer(), times=self.times)
         self._triggers = usecase.features.triggers
-        self._positions = {topic.name: at for at, topic in enumerate(usecase.topics)}
+        self._topics = [topic.name for topic in usecase.topics]
         self._partitions: dict[PartitionId, Partition] = {}
 
     def decode(self, messages: list[Message]) -> list[Item]:
@@ -118,8 +117,7 @@ class Judge:
         place = place_of(message)
         partition = self._partitions.get(place)
         if partition is None:
-            number = rank(self._positions[place.topic], place.number)
-            partition = self._partitions[place] = Partition(*place, number)
+            partition = self._partitions[place] = Partition.among(self._topics, place)
         return Record.of(partition, message)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stream_app.errors import FatalError
-from stream_app.features.engine.order import rank
 from stream_app.features.stores import Source
 from stream_app.kafka.brokers import Brokers
 from stream_app.records.partition import Partition
@@ -38,7 +37,8 @@ class TopicIds:
         described = self._brokers.topics(sorted({topic for topic, _ in assigned}))
         clusters = {topic: self._brokers.cluster_id(topic) for topic in described}
         partitions = []
-        for topic, number in assigned:
+        for partition in assigned:
+            topic, number = partition
             topic_id = described[topic].topic_id
             if topic_id == _NO_ID:
                 raise FatalError(
@@ -46,8 +46,7 @@ class TopicIds:
                     "another one of the same name: Kafka 3.1 is the oldest version that serves"
                 )
             source = Source(clusters[topic], topic_id, number)
-            ranked = rank(self._topics.index(topic), number)
-            partitions.append(Partition(topic, number, ranked, source))
+            partitions.append(Partition.among(self._topics, partition, source))
         return partitions
 
     def check(self, partitions: Sequence[Partition]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stream_app.features.engine.order import rank
 from stream_app.features.stores import Source
+from stream_app.records.places import PartitionId
 
 __all__ = ["Partition"]
 
@@ -24,6 +27,14 @@ class Partition:
     """Place in the use case's order of partitions, see `stream_app.features.engine.order.rank`."""
     source: Source | None = None
     """Cluster, topic id and number; None where the brokers were not asked."""
+
+    @classmethod
+    def among(
+        cls, topics: Sequence[str], partition: PartitionId, source: Source | None = None
+    ) -> Partition:
+        """A partition of one of these topics, which are in the use case's order."""
+        topic, number = partition
+        return cls(topic, number, rank(topics.index(topic), number), source)
 
     @property
     def topic_id(self) -> str:

@@ -13,7 +13,6 @@ from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.errors import ConfigurationError
-from stream_app.features.engine.order import rank
 from stream_app.features.stores import MemoryStore, Source, Store
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import OffsetTracker
@@ -25,10 +24,11 @@ from stream_app.records.batch import Batch
 from stream_app.records.chunk import Chunk
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
+from stream_app.records.places import id_of
 from stream_app.records.record import Record
 from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
-from stream_app.testing.topics import MemoryTopics, Place
+from stream_app.testing.topics import MemoryTopics
 from stream_app.waiting.retry import Retry
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
@@ -72,7 +72,13 @@ class Rehearsal:
         self._settings = settings or Settings()
         self._poll_records = poll_records
         self._tracker = OffsetTracker()
-        self._partitions = {place: _partition(self.usecase, place) for place in topics.logs}
+        names = [topic.name for topic in self.usecase.topics]
+        self._partitions = {
+            each: Partition.among(
+                names, each, Source("memory", f"{each.topic}-in-memory", each.number)
+            )
+            for each in topics.logs
+        }
         self._observer = Observer(
             [on(BatchFinished, lambda finished: self.finished.append(finished.batch))]
         )
@@ -124,8 +130,8 @@ class Rehearsal:
         """What polls bring: the assignment first, then every record, partitions in turns."""
         partitions = list(self._partitions.values())
         starts = [
-            StartPosition(partition, self.topics.committed.get(place, 0), "worker")
-            for place, partition in self._partitions.items()
+            StartPosition(partition, self.topics.committed.get(each, 0), "worker")
+            for each, partition in self._partitions.items()
         ]
         for start in starts:
             self._tracker.begin(start)
@@ -144,7 +150,7 @@ class Rehearsal:
 
     def _commit_what_is_due(self) -> None:
         for partition, offset in self._tracker.take_due().items():
-            self.topics.commit((partition.topic, partition.number), offset)
+            self.topics.commit(id_of(partition), offset)
             self._tracker.committed(partition, offset)
 
     def _build(self, models: Sequence[Model], publishing: Publishing) -> Stages:
@@ -248,10 +254,3 @@ class _NoRebuild:
 
     def end(self, partitions: Sequence[Partition]) -> None:
         """Nothing was begun."""
-
-
-def _partition(usecase: UseCase, place: Place) -> Partition:
-    topic, number = place
-    position = [each.name for each in usecase.topics].index(topic)
-    source = Source("memory", f"{topic}-in-memory", number)
-    return Partition(topic, number, rank(position, number), source)

@@ -10,11 +10,9 @@ from zlib import crc32
 from stream_app.features.usecase import UseCase
 from stream_app.records.batch import Outgoing
 from stream_app.records.headers import Header
+from stream_app.records.places import PartitionId
 
-__all__ = ["MemoryTopics", "Message", "Place"]
-
-#: A partition: name of the topic, number.
-Place = tuple[str, int]
+__all__ = ["MemoryTopics", "Message"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +37,16 @@ class MemoryTopics:
     """
 
     usecase: UseCase
-    logs: dict[Place, list[Message]] = field(default_factory=dict)
+    logs: dict[PartitionId, list[Message]] = field(default_factory=dict)
     """The records of the event topics, by partition."""
     published: list[Message] = field(default_factory=list)
     """What the worker wrote, in the order in which it was acknowledged."""
-    committed: dict[Place, int] = field(default_factory=dict)
+    committed: dict[PartitionId, int] = field(default_factory=dict)
     """The next offset to read, by partition; absent where nothing was committed."""
 
     def __post_init__(self) -> None:
         self.logs = {
-            (topic.name, number): []
+            PartitionId(topic.name, number): []
             for topic in self.usecase.topics
             for number in range(topic.partitions)
         }
@@ -71,7 +69,7 @@ class MemoryTopics:
         if partition is None:
             count = sum(name == topic for name, _ in self.logs)
             partition = crc32(key or b"") % count if count else 0
-        log = self.logs[topic, partition]
+        log = self.logs[PartitionId(topic, partition)]
         when = time.time() if timestamp is None else timestamp
         message = Message(topic, partition, len(log), key, value, tuple(headers), when)
         log.append(message)
@@ -91,9 +89,9 @@ class MemoryTopics:
             )
         )
 
-    def commit(self, place: Place, offset: int) -> None:
+    def commit(self, partition: PartitionId, offset: int) -> None:
         """Keep the next offset to read of a partition, as brokers do for a group."""
-        self.committed[place] = offset
+        self.committed[partition] = offset
 
     @property
     def predictions(self) -> list[Message]:

@@ -17,8 +17,8 @@ from stream_app.features.stores.codec import VERSION_BYTES
 from stream_app.models import Model, load_models
 from stream_app.observer.observer import Observer
 from stream_app.records.batch import Batch, Outgoing
+from stream_app.records.places import PartitionId
 from stream_app.testing import MemoryTopics, Rehearsal
-from stream_app.testing.topics import Place
 from stream_app.worker.pipeline import Pipeline
 from tests.usecases import mistaken
 from tests.usecases.regression import events, topic_of, train, usecase
@@ -53,10 +53,10 @@ class Topics(MemoryTopics):
         self.step("publish")
         super().publish(outgoing)
 
-    def commit(self, place: Place, offset: int) -> None:
+    def commit(self, partition: PartitionId, offset: int) -> None:
         """Say so and commit."""
         self.step("commit")
-        super().commit(place, offset)
+        super().commit(partition, offset)
 
     def asked(self) -> set[str]:
         """Ids of the events that ask for a prediction."""
@@ -105,7 +105,7 @@ def rehearse(topics: Topics, store: Store, models: list[Model]) -> Rehearsal:
 def test_what_is_committed_was_published_and_written_before(models: list[Model]) -> None:
     """At each commit: of every event below the offset the prediction is out and the update stored."""
     topics, store = Topics(), Store()
-    commits: list[tuple[Place, int]] = []
+    commits: list[tuple[PartitionId, int]] = []
 
     def check(step: str) -> None:
         if step != "commit":
