@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stream_app.features.engine.replay import replay
     from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.kinds import DecayedSums, LastValue, OpenItems, Update
     from stream_app.features.model_version.baseline import measure_baseline
     from stream_app.features.model_version.folder import write_version
     from stream_app.features.model_version.golden import GoldenVector, record_golden_events
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         ModelOutput,
         TrainingData,
     )
-    from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
@@ -48,7 +48,7 @@ _NAMES_BY_MODULE: Final = {
     "model_version.folder": ("write_version",),
     "model_version.golden": ("GoldenVector", "record_golden_events"),
     "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
+    "kinds": ("DecayedSums", "LastValue", "OpenItems", "Update"),
     "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
     "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
 }

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from stream_app.features.states import DecayedSums, LastValue, OpenItems, State
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems, State
 
 __all__ = ["same_values"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stream_app.features.events import Event
-from stream_app.features.states import Read, State, Update
+from stream_app.features.kinds import Read, State, Update
 
 __all__ = ["Column", "Dtype", "Entity", "FeatureSet", "RowFeature", "View"]
 

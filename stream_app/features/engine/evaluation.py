@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stream_app.features.states import InvalidUpdateError, Update, plain_updates
+from stream_app.features.kinds import InvalidUpdateError, Update, plain_updates
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from traceback import walk_tb
 from typing import Any
 
 from stream_app.features.events import Event
-from stream_app.features.states import EXPRESSION_NAMES, Formula, State, Statements, Update
+from stream_app.features.kinds import EXPRESSION_NAMES, Formula, State, Statements, Update
 from stream_app.features.views import Entity, FeatureSet, View
 
 __all__ = ["Plan"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_app.features.states import DecayedSums, OpenItems, Values
+from stream_app.features.kinds import DecayedSums, OpenItems, Values
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.records.batch import Batch

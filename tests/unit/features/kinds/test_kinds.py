@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.features.states import DecayedSums, LastValue, OpenItems, State, Update
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems, State, Update
 from tests.unit.features.builders import bits, examples
 
 HALF_LIFE = 100.0
