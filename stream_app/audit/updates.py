@@ -61,7 +61,8 @@ class Updates:
             update = _first(view.on, event)
             if update is None and not asks:
                 continue
-            entity = view.entity.key(event)
+            key = view.entity.key(event)
+            entity: Any = str(key) if type(key) is int else key
             if update is not None:
                 value = update(event)
                 view.state.check([value])

@@ -123,19 +123,23 @@ class DecayedMoments:
 
     def mean(self, name: str) -> Read:
         """Decayed mean of a field, in its unit; missing where nothing is known."""
-        return Formula(f"v[{self._mean_of(name)}]", absent="nan")
+        return self._known(f"v[{self._mean_of(name)}]")
 
     def variance(self, name: str) -> Read:
         """Decayed variance of a field, in its unit squared; missing where nothing is known."""
-        return Formula(f"v[{self._mean_of(name) + 2}] / v[1]", absent="nan")
+        return self._known(f"v[{self._mean_of(name) + 2}] / v[1]")
 
     def deviation(self, name: str) -> Read:
         """Decayed standard deviation of a field, in its unit; missing where nothing is known."""
-        return Formula(f"(v[{self._mean_of(name) + 2}] / v[1]) ** 0.5", absent="nan")
+        return self._known(f"(v[{self._mean_of(name) + 2}] / v[1]) ** 0.5")
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""
         return AGE
+
+    @staticmethod
+    def _known(expression: str) -> Read:
+        return Formula(f"{expression} if v[1] > 0.0 else nan", absent="nan")
 
     def _mean_of(self, name: str) -> int:
         return 2 + 3 * place_of(self, self.fields, name)

@@ -29,11 +29,10 @@ class Distinct:
     Update: ``(time, value)``, a str or an int. A hash of the value names a cell, which keeps the
     newest time.
     Reads: `count`, of the last `window_seconds`, of another window, or without one of all time.
-    Error: two values may share a cell, which is made up for on average. The standard error is .5% of
-    the count where that is a tenth of `cells`, 4% where it is as many, and 8% where it is three
-    times as many (with 256 cells; it falls with the root of their number). Few values are counted
-    exactly most of the time: 20 in 256 cells differ by one or two. Beyond five times as many as
-    cells the count stays behind; `DistinctEver` counts that many.
+    Error: two values may share a cell, which is made up for on average. With 256 cells the standard
+    error is one value in 26, 5.3% of as many values as cells and 8.4% of three times as many; it
+    falls with the root of `cells`. A few values are counted exactly nearly always. Of more than
+    five times as many values as cells the count stays behind; `DistinctEver` counts that many.
     Memory: 8 bytes packed a cell.
     Source: linear counting after Whang, Vander-Zanden and Taylor, "A Linear-Time Probabilistic
     Counting Algorithm for Database Applications" (ACM TODS 1990), with times for bits after Kim and
@@ -93,6 +92,8 @@ class Distinct:
         """Different values of the last `seconds`, by default `window_seconds`, those after the moment
         of the read included; a whole number, and 0 where nothing is known."""
         window = self.window_seconds if seconds is None else seconds
+        if window != math.inf:
+            check_seconds(self, seconds=window)
         counts = _counts(self.cells)
 
         def read(state: Values | None, at: float) -> float:

@@ -26,9 +26,9 @@ class DistinctEver:
 
     Update: ``(time, value)``, a str or an int; the time is not kept. A hash of the value names a
     register, which keeps the longest run of zeros in the rest of the hash.
-    Reads: `count`. For a window of time, and for counts of hundreds, `Distinct` is the better one.
-    Error: standard error of 1.04 by the root of `registers`, 3.3% with 1024, at every size; below a
-    tenth of `registers` it is under 1%.
+    Reads: `count`. `Distinct` counts within a window of time.
+    Error: a standard error of 1.04 by the root of `registers`, 3.3% with 1024, at every size; that
+    of small counts is less, 2.3% of a hundred.
     Memory: 1 byte packed a register.
     Source: HyperLogLog after Flajolet, Fusy, Gandouet and Meunier (AofA 2007), with the estimator of
     Ertl, "New Cardinality Estimation Algorithms for HyperLogLog Sketches" (2017), algorithm 6.
