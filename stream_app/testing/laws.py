@@ -1,6 +1,6 @@
 """The laws of a kind of state, for kinds of an author's own as for those of the library.
 
-It needs Hypothesis, which draws the updates::
+It needs Hypothesis, which draws the updates (the `laws` extra)::
 
     from hypothesis import strategies as st
     from stream_app.testing.laws import check_state

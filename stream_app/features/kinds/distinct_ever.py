@@ -90,25 +90,21 @@ class DistinctEver:
 
     def count(self) -> Read:
         """Different values so far, a whole number; 0 where nothing is known."""
-        longest = self._longest
+        registers, longest = self.registers, self._longest
+        # What a register holds of 1 to `longest` - 1 weighs; nothing at all and `longest` are apart.
+        weights = np.exp2(-np.arange(longest + 1.0))
+        weights[[0, longest]] = 0.0
+        scale = registers * registers / (2.0 * math.log(2.0))
 
         def read(state: Values | None, at: float) -> float:  # noqa: ARG001
             if state is None:
                 return 0.0
             held = np.bincount(np.frombuffer(state[0], np.uint8), minlength=longest + 1)
-            return float(round(_estimate(held.tolist())))
+            empty, full = int(held[0]) / registers, int(held[longest]) / registers
+            rest = _sigma(empty) + _tau(1.0 - full) * 2.0 ** (1 - longest)
+            return float(round(scale / (float(held @ weights) + registers * rest)))
 
         return named("DistinctEver.count()", read)
-
-
-def _estimate(held: Sequence[int]) -> float:
-    """The number of values, from how many registers hold 0, 1, 2, ...: Ertl's algorithm 6."""
-    registers = sum(held)
-    z = registers * _tau(1.0 - held[-1] / registers)
-    for count in reversed(held[1:-1]):
-        z = 0.5 * (z + count)
-    z += registers * _sigma(held[0] / registers)
-    return registers * registers / (2.0 * math.log(2.0) * z)
 
 
 def _sigma(x: float) -> float:
