@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from stream_app.features.kinds.agreement import agree
 from stream_app.features.kinds.checks import check_fields, check_numbers, check_seconds, place_of
 from stream_app.features.kinds.compiled import Statements, named
-from stream_app.features.kinds.contract import Apply, Read, Update, Values
+from stream_app.features.kinds.contract import Apply, InvalidUpdateError, Read, Update, Values
 from stream_app.features.kinds.ring import NO_SLOT, Ring
 
 __all__ = ["Windows"]
+
+_BEYOND: Final = 1e300
+"""The least value of an empty slot; the greatest one is its negative. Finite, because a state with a
+number that is not is one whose sum has overflowed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Windows:
     sums: tuple[str, ...] = ()
     extremes: tuple[str, ...] = ()
 
+    sums_up: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         """Raise `ValueError` for parameters that make no state."""
         check_seconds(self, window_seconds=self.window_seconds)
@@ -62,11 +68,6 @@ class Windows:
     def fields(self) -> tuple[str, ...]:
         """Names of an update's values, in their order."""
         return tuple(dict.fromkeys((*self.sums, *self.extremes)))
-
-    @property
-    def sums_up(self) -> bool:
-        """Whether all values are finite unless a sum has overflowed: extremes of empty slots are not."""
-        return not self.extremes
 
     @property
     def _ring(self) -> Ring:
@@ -100,12 +101,18 @@ class Windows:
 
     def empty(self) -> Values:
         """No updates yet: the newest slot lies before every time."""
-        blanks = [0, *(0.0 for _ in self.sums), *((math.inf, -math.inf) * len(self.extremes))]
+        blanks = [0, *(0.0 for _ in self.sums), *((_BEYOND, -_BEYOND) * len(self.extremes))]
         return [NO_SLOT, *(blank for blank in blanks for _ in range(self._ring.slots))]
 
     def check(self, updates: Iterable[Update | None]) -> None:
-        """Raise `ValueError` unless each update has a time and a value a field, all finite."""
+        """Raise `ValueError` unless each update has a time and a value a field, all finite numbers;
+        extremes are kept of numbers within 1e300 of zero."""
+        updates = list(updates)
         check_numbers(updates, 1 + len(self.fields))
+        if self.extremes and any(
+            abs(value) >= _BEYOND for update in updates for value in update or ()
+        ):
+            raise InvalidUpdateError(f"a value of an update is not within {_BEYOND} of zero")
 
     def agrees(self, left: Sequence[Any], right: Sequence[Any]) -> bool:
         """Whether two states hold the same updates: sums nearly, all else exactly."""
@@ -122,7 +129,7 @@ class Windows:
             take.append(f"v[slot + {len(blanks) * kept}] += {value_of[name]}")
             blanks.append("0.0")
         for name in self.extremes:
-            for blank, is_beyond in (("inf", "<"), ("-inf", ">")):
+            for blank, is_beyond in ((f"{_BEYOND!r}", "<"), (f"{-_BEYOND!r}", ">")):
                 place, value = f"v[slot + {len(blanks) * kept}]", value_of[name]
                 take += [f"if {value} {is_beyond} {place}:", f"    {place} = float({value})"]
                 blanks.append(blank)
@@ -208,12 +215,12 @@ def _total(values: Values) -> float:
 
 
 def _least(values: Values) -> float:
-    return _finite(min(values))
+    return _known(min(values))
 
 
 def _greatest(values: Values) -> float:
-    return _finite(max(values))
+    return _known(max(values))
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else math.nan
+def _known(value: float) -> float:
+    return value if -_BEYOND < value < _BEYOND else math.nan

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.features.kinds import Update, Windows
+from stream_app.features.engine.engine import EntityState
+from stream_app.features.kinds import StateOverflowError, Update, Windows
+from stream_app.features.stores.codec import StateCodec
+from stream_app.features.views import Entity, View
 from tests.unit.features.builders import bits, examples
 from tests.unit.features.kinds.every import after
 
@@ -97,7 +100,23 @@ def test_a_window_that_is_not_kept_cannot_be_read(seconds: float, ago: float, me
         KIND.count(seconds, ago=ago)
 
 
-def test_a_count_that_its_slot_cannot_hold_overflows() -> None:
-    """A sum that is no number any more is never written, see `sums_up`."""
-    assert Windows(10.0, sums=("amount",)).sums_up
-    assert not KIND.sums_up
+def test_an_empty_window_has_no_extremes() -> None:
+    """They are missing; a value that could be taken for no value is refused."""
+    for state in (None, KIND.empty(), after(KIND, (100.0, 1.0, 5.0))):
+        assert math.isnan(KIND.minimum("value")(state, 50.0))
+        assert math.isnan(KIND.maximum("value")(state, 50.0))
+    with pytest.raises(ValueError, match=r"not within 1e\+300 of zero"):
+        KIND.check([(0.0, 1.0, -1e300)])
+    Windows(10.0, sums=("amount",)).check([(0.0, 1e300)])
+
+
+def test_what_its_packed_form_cannot_hold_overflows() -> None:
+    """A slot of more than 2**32 updates; and a sum that is not finite, by `sums_up`."""
+    codec = StateCodec(View(name="v", entity=Entity("e", str), state=KIND, on={}, columns=()))
+    state = KIND.empty()
+    codec.pack(EntityState(1, 1, 1, 0.0, state))
+    assert KIND.sums_up
+    assert math.isfinite(sum(state))
+    state[1] = 2**32
+    with pytest.raises(StateOverflowError):
+        codec.pack(EntityState(1, 1, 1, 0.0, state))
