@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
-from stream_app.observer.events import UnknownFields
+from stream_app.observer.events import UnbelievedReplays, UnknownFields
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
@@ -16,7 +16,7 @@ from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import in_utc
 from stream_app.wire.reasons import REASONS
-from stream_app.wire.replays import Replays
+from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Decode", "DecodeStage", "out_of_range"]
 
@@ -51,6 +51,7 @@ class DecodeStage:
     def __call__(self, records: Sequence[Record]) -> list[Item]:
         """An item for each record, in the same order."""
         unknown: dict[str, int] = {}
+        unbelieved = 0
         items = []
         decoders, known, limit = self._decoders, self._events, self._max_value_bytes
         low, high = self._believed_of_all(records)
@@ -79,17 +80,22 @@ class DecodeStage:
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
-            elif record.headers:
-                self._note_replay(item)
+            elif record.headers and says_replay(record.headers):
+                unbelieved += not self._note_replay(item)
         for topic, count in unknown.items():
             self._observer.tell(UnknownFields(topic, count))
+        if unbelieved:
+            self._observer.tell(UnbelievedReplays(unbelieved))
         return items
 
-    def _note_replay(self, item: Item) -> None:
+    def _note_replay(self, item: Item) -> bool:
+        """Note which record it was at first; return whether it is believed to be a replay."""
         record = item.record
         replay = self._replays(record.key, record.value, record.headers)
-        if replay is not None:
-            item.first_origin, item.applied_before = replay
+        if replay is None:
+            return False
+        item.first_origin, item.applied_before = replay
+        return True
 
     def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
         """A range of times that lies in the range of each record."""

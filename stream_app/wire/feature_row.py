@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -41,6 +41,8 @@ class FeatureRow(NamedTuple):
 class FeatureLog:
     """Writes the row that a prediction was made from, for a share of the predictions."""
 
+    kind: Final = "feature row"
+
     def __init__(self, topic: str, share: float, columns: Sequence[str]) -> None:
         """`share` from 0 to 1; which ones is a function of the source offset alone."""
         self.topic = topic
@@ -70,5 +72,5 @@ class FeatureLog:
         value = to_json(row._asdict(), inf_nan_mode="null")
         record = item.record
         return Outgoing(
-            self.topic, record.key, value, [JSON], record.partition, item, "feature row"
+            self.topic, record.key, value, [JSON], record.partition, item, self.kind
         )

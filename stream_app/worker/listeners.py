@@ -6,6 +6,7 @@ The watchdog measures time by thread, so its listeners must be called on the thr
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.observer.events import (
@@ -28,6 +29,7 @@ from stream_app.observer.events import (
     StageEnded,
     StateConflicts,
     StoreAsked,
+    UnbelievedReplays,
     UnknownFields,
     WaitingBegan,
     WaitingEnded,
@@ -38,6 +40,7 @@ from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.metrics import Metrics
+from stream_app.text.rate_limited import RateLimited
 from stream_app.waiting.outages import Outages
 from stream_app.worker.watchdog import Watchdog
 
@@ -50,6 +53,13 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_UNBELIEVED_REPLAY: Final = (
+    "a record has a header replay-of without a replay-token made with this worker's replay_secret: "
+    "it is taken as a record of its own"
+)
+_REPLAYS_SECONDS: Final = 60.0
+"""From one such line to the next."""
 
 
 def metrics_listeners(metrics: Metrics) -> list[Listener]:
@@ -110,12 +120,14 @@ def health_listeners(health: Health) -> list[Listener]:
 
 def log_listeners(failures: FailureLog, outages: Outages) -> list[Listener]:
     """What is told in the log."""
+    warn_of_replays = RateLimited(log.warning, _REPLAYS_SECONDS)
     return [
         on(BatchFinished, failures),
         on(ChunkWorkedOff, lambda _: failures.look()),
         on(WaitingBegan, outages.began),
         on(WaitingEnded, outages.ended),
         on(AlignmentGaveUp, _log_partition_given_up),
+        on(UnbelievedReplays, lambda _: warn_of_replays(_UNBELIEVED_REPLAY)),
     ]
 
 

@@ -10,6 +10,10 @@ from confluent_kafka.admin import AdminClient
 from stream_app.errors import ConfigurationError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.output_topics import OutputTopics
+from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.feature_row import FeatureLog
+from stream_app.wire.outgoing import Emitter
+from stream_app.wire.prediction import Predictions
 from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.test_refused_records import MODES, alter, ticket
@@ -27,11 +31,15 @@ def topics(kafka: Kafka) -> Topics:
     def make(
         predictions: str, dead_letters: str, feature_log: str | None = None, **more: bool
     ) -> OutputTopics:
+        emitters: list[Emitter] = [
+            Predictions(predictions),
+            DeadLetters(dead_letters, group="g", code_version="1", model_version="m/1"),
+        ]
+        if feature_log:
+            emitters.append(FeatureLog(feature_log, 1.0, []))
         return OutputTopics(
             Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap})),
-            predictions=predictions,
-            dead_letters=dead_letters,
-            feature_log=feature_log,
+            emitters,
             max_value_bytes=100_000,
             **more,
         )
