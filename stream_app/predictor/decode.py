@@ -82,11 +82,14 @@ class DecodeStage:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
             elif record.headers and says_replay(record.headers):
                 unbelieved += not self._note_replay(item)
-        for topic, count in unknown.items():
-            self._observer.tell(UnknownFields(topic, count))
-        if unbelieved:
-            self._observer.tell(UnbelievedReplays(unbelieved))
+        self._tell(unknown, unbelieved)
         return items
+
+    def _tell(self, unknown_fields: Mapping[str, int], unbelieved_replays: int) -> None:
+        for topic, count in unknown_fields.items():
+            self._observer.tell(UnknownFields(topic, count))
+        if unbelieved_replays:
+            self._observer.tell(UnbelievedReplays(unbelieved_replays))
 
     def _note_replay(self, item: Item) -> bool:
         """Note which record it was at first; return whether it is believed to be a replay."""

@@ -132,7 +132,7 @@ class Recovery:
                 self._state.fencing.set_ahead_until(start.partition, ahead_until)
         else:
             for partition in partitions:
-                self._tracker.start_count(partition).rebuilding = False
+                self._tracker.set_rebuilding(partition, False)
         self._tracker.confirm([start for start in starts if start.committed_by != "worker"])
         if self._state.has_views:
             self._look(partitions)
@@ -207,7 +207,7 @@ class Recovery:
                 behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
-                self._tracker.start_count(partition).rebuilding = False
+                self._tracker.set_rebuilding(partition, False)
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -220,9 +220,7 @@ class Recovery:
         )  # fmt: skip
         for partition, start, applied in behind:
             self._rebuilding.add(partition)
-            starts = self._tracker.start_count(partition)
-            starts.rebuilding = True
-            starts.rebuilt_records = 0
+            self._tracker.set_rebuilding(partition, True)
             self._state.expect_nothing([partition])
             self._rebuild.begin(
                 partition,
@@ -230,7 +228,7 @@ class Recovery:
                 self._positions[partition],
                 source_id=self._state.fencing[partition].source_id,
                 applied=applied,
-                failed_starts=starts.found,
+                failed_starts=self._tracker.failed_starts(partition),
             )
         self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
         if self._thread is None or not self._thread.is_alive():
@@ -281,7 +279,7 @@ class Recovery:
             self._rebuild.end(mine)
             self._rebuilding.difference_update(mine)
             for partition in mine:
-                self._tracker.start_count(partition).rebuilding = False
+                self._tracker.set_rebuilding(partition, False)
             self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
 
     def _run(self) -> None:

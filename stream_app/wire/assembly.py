@@ -38,7 +38,5 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
     ]
     if settings.feature_log_topic:
         columns = usecase.features.columns
-        in_order.append(
-            FeatureLog(settings.feature_log_topic, settings.feature_log_share, columns)
-        )
+        in_order.append(FeatureLog(settings.feature_log_topic, settings.feature_log_share, columns))
     return Emitters(tuple(in_order), dead_letters)

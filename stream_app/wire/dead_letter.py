@@ -103,7 +103,7 @@ class Omitted(NamedTuple):
 class DeadLetters:
     """Writes dead letters for one worker."""
 
-    kind: Final = "dead letter"
+    kind = "dead letter"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -41,7 +41,7 @@ class FeatureRow(NamedTuple):
 class FeatureLog:
     """Writes the row that a prediction was made from, for a share of the predictions."""
 
-    kind: Final = "feature row"
+    kind = "feature row"
 
     def __init__(self, topic: str, share: float, columns: Sequence[str]) -> None:
         """`share` from 0 to 1; which ones is a function of the source offset alone."""
@@ -71,6 +71,4 @@ class FeatureLog:
         row = FeatureRow(prediction_id(item), item.event.event_id, columns)
         value = to_json(row._asdict(), inf_nan_mode="null")
         record = item.record
-        return Outgoing(
-            self.topic, record.key, value, [JSON], record.partition, item, self.kind
-        )
+        return Outgoing(self.topic, record.key, value, [JSON], record.partition, item, self.kind)

@@ -48,7 +48,7 @@ class Predictions:
     The bytes are a function of event, state and model: no wall clock enters them.
     """
 
-    kind: Final = "prediction"
+    kind = "prediction"
 
     def __init__(self, topic: str, contract: type[Prediction] | None = None) -> None:
         """`contract` of the topic: whether a number may be null is asked of it."""

@@ -22,10 +22,10 @@ from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
+from stream_app.recovery.assembly import make_log_replay
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
 from stream_app.waiting.retry import Retry
-from stream_app.worker.assembly import make_log_replay
 
 __all__ = ["Rebuilt", "rebuild_state"]
 

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from stream_app.features.events import Decoder, Event, InvalidEventError, JsonDecoder
 from stream_app.features.usecase import TimeBounds
 from stream_app.observer.events import UnbelievedReplays, UnknownFields
-from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
