@@ -136,14 +136,11 @@ class EnrichStage:
 
         One believed time of the year 2099 would erase a decayed state.
         """
-        plan = self._engine.plan(type(item.event))
+        low, high = self._times.range_at(item.record.known_at)
         for number, update in enumerate(item.updates):
-            if update is None:
-                continue
-            where = plan.update_of(number)
-            failure = out_of_range("enrich", where, update[0], item.record, self._times)
-            if failure is not None:
-                return failure
+            if update is not None and not low <= update[0] <= high:
+                where = self._engine.plan(type(item.event)).update_of(number)
+                return out_of_range("enrich", where, update[0], item.record, self._times)
         return None
 
 
