@@ -70,8 +70,8 @@ class LogReplay:
                 goal[0] = min(goal[1], goal[0] + step)
 
     def step(self) -> bool:
-        """There is no log to read."""
-        return False
+        """End the thread that calls: the steps are taken by hand."""
+        raise StoppingError("no thread")
 
 
 IN_HAND = 50
@@ -105,8 +105,6 @@ class Scene:
             observer=observer,
             on_crash=self.crashes.append,
         )
-        # No thread: the steps are taken by hand.
-        self.recovery._run = lambda: None  # type: ignore[method-assign]
 
     def take(self, *partitions: Partition, offset: int = 100, **known: Any) -> None:
         """Partitions are assigned and read from an offset that a worker committed."""
