@@ -178,8 +178,16 @@ class Producers:
 class Scene:
     """The stage, its batches, its clock and its log."""
 
-    def __init__(self, timeout_seconds: float = 5.0, refusal_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float = 5.0,
+        refusal_seconds: float = 60.0,
+        observer: Observer | None = None,
+    ) -> None:
+        """`observer`: is told of waits."""
         self.log = Log()
+        self.producers = Producers(self.log)
+        self.group_metadata: Callable[[], Any] = lambda: "metadata"
         self.look: Callable[[], None] = lambda: None
         self.dead = DeadLetters(
             "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
@@ -188,18 +196,18 @@ class Scene:
         self.tracker = OffsetTracker()
         self.numbers = 0
         self.stage = TransactionStage(
-            Producers(self.log),  # type: ignore[arg-type]
+            self.producers,  # type: ignore[arg-type]
             Retry(
                 initial_seconds=1e-4,
                 max_seconds=1e-3,
-                observer=Observer(),
+                observer=observer or Observer(),
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, clock=lambda: NOW),
             self.tracker,
             interval_seconds=0.1,
             timeout_seconds=timeout_seconds,
-            group_metadata=lambda: "metadata",
+            group_metadata=lambda: self.group_metadata(),
             committed=self._committed,
             look=lambda: self.look(),
             observer=Observer(),
@@ -284,7 +292,7 @@ def test_what_came_of_partitions_that_ended_is_left_out(scene: Scene) -> None:
 def test_a_partition_that_ends_while_the_generation_is_read_is_left_out(scene: Scene) -> None:
     """Whoever got it did so in a later generation, and nothing of it may be in this one."""
     scene.deliver(item(P, 0), item(Q, 5))
-    scene.stage._group_metadata = lambda: scene.tracker.forget([Q])
+    scene.group_metadata = lambda: scene.tracker.forget([Q])
     scene.stage.flush()
     assert scene.log.values == [b"0/0"]
     assert scene.log.offsets == {(P.topic, 0): 1}
@@ -447,7 +455,7 @@ def test_records_are_tried_alone_in_transactions_that_end_before_brokers_abort_t
         Producer._answer(self, topic, size, batch)
 
     slow = type("Slow", (Producer,), {"begin_transaction": begin, "_answer": answer})
-    scene.stage._producers.alone = lambda: slow(scene.log, alone=True)  # type: ignore[method-assign]
+    scene.producers.alone = lambda: slow(scene.log, alone=True)  # type: ignore[method-assign]
     scene.stage(outgoing(*[b"x" * 100] * 400, b"y" * 2_000))
     scene.stage.flush()
     assert len(scene.log.values) == 401  # the last one is a dead letter
@@ -615,14 +623,9 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
 
     With every seventh record refused it was waited for, longer each time.
     """
-    scene = Scene()
-    scene.log.limits = {"out": 1_000}
     observer, waits = listening(WaitingBegan)
-    scene.stage._retry = Retry(
-        initial_seconds=1e-4,
-        max_seconds=1e-3,
-        observer=observer,
-    )
+    scene = Scene(observer=observer)
+    scene.log.limits = {"out": 1_000}
     answer = Producer._answer
     late = [2]
 
