@@ -1,5 +1,10 @@
 """Who listens to what happens in a worker: the one place where listeners are registered.
 
+Where a metric is counted is in `metrics_listeners`, with four exceptions: what a finished batch counts
+at once (records, predictions, dead letters, latencies, batch sizes) is in `telemetry/batch_metrics.py`;
+`waiting` is in `outage_listeners`; the lag is worked out at each scrape, in `telemetry/lag.py`; and
+`build` is set when the models are loaded, in `worker/assembly.py`.
+
 The watchdog measures time by thread, so its listeners must be called on the thread that works.
 """
 
