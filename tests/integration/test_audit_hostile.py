@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stream_app.audit import Fate
-from tests.integration.bed import Bed
 from tests.integration.hand import run
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent, eventually
 
 
@@ -36,7 +36,7 @@ def produce_raw(bootstrap: str, topic: str, value: bytes, header: bytes) -> None
     library.rd_kafka_destroy(producer)
 
 
-def test_hostile_records_end_no_audit_and_are_no_failures(meters: Bed) -> None:
+def test_hostile_records_end_no_audit_and_are_no_failures(meters: Testbed) -> None:
     """Null values, headers that cannot be read, very many headers, huge keys, clocks that are off.
 
     Each has one outcome, the state holds what it must, and the audit says so.

@@ -13,8 +13,8 @@ from redis import Redis
 from stream_app.local import LocalRedis
 from stream_app.records.headers import MOST_HEADERS, UNREADABLE
 from stream_app.wire.dead_letter import headers_that_came
-from tests.integration.bed import Bed
 from tests.integration.raw import RawRecord, produce_raw
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Out, by_source, eventually
 from tests.services import Kafka
 from tests.usecases import mistaken
@@ -36,20 +36,20 @@ HEADERS: dict[str, tuple[list[tuple[bytes, bytes | None]], str, list[tuple[str, 
 
 
 @pytest.fixture(params=["at_least_once", "exactly_once"])
-def bed(
+def testbed(
     request: pytest.FixtureRequest, kafka: Kafka, own_redis: LocalRedis, tmp_path: Path
-) -> Iterator[Bed]:
+) -> Iterator[Testbed]:
     """The use case that makes every mistake, on a Redis that may be emptied."""
     with closing(Cluster(kafka.bootstrap)) as cluster:
         settings = {"delivery": request.param}
-        yield Bed(mistaken, tmp_path, cluster, own_redis.url, settings)
+        yield Testbed(mistaken, tmp_path, cluster, own_redis.url, settings)
 
 
 class Traffic:
     """What is sent: each hostile record between two good ones of the same partition."""
 
-    def __init__(self, bed: Bed) -> None:
-        self.readings, self.requests = bed.topics
+    def __init__(self, testbed: Testbed) -> None:
+        self.readings, self.requests = testbed.topics
         self.records: list[RawRecord] = []
         self.bad: dict[int, tuple[str, str, str]] = {}
         """By place in the list: what is wrong, stage and reason."""
@@ -98,18 +98,18 @@ class Traffic:
         self.at += 0.1 if late else 0.0
 
 
-def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
+def test_each_costs_one_dead_letter_and_no_neighbour(testbed: Testbed) -> None:
     """Its reason and cause are told, the state holds all others once, and can be built again."""
-    traffic = Traffic(bed)
-    offsets = produce_raw(bed.cluster.bootstrap, traffic.records)
+    traffic = Traffic(testbed)
+    offsets = produce_raw(testbed.cluster.bootstrap, traffic.records)
     places = [
         (record.topic, record.partition, offset)
         for record, offset in zip(traffic.records, offsets, strict=True)
     ]
-    with bed.worker() as worker:
-        worker.until("all offsets are committed", bed.drained)
-        check_dead_letters(bed, traffic, places)
-        for topic in bed.topics:
+    with testbed.worker() as worker:
+        worker.until("all offsets are committed", testbed.drained)
+        check_dead_letters(testbed, traffic, places)
+        for topic in testbed.topics:
             bad = [1 for at in traffic.bad if traffic.records[at].topic == topic]
             name = "stream_app_dead_letters_total"
             assert worker.metric(name, topic=topic) == len(bad)
@@ -126,19 +126,19 @@ def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
 
     bad = {places[at] for at in traffic.bad}
     asked = {place for place in places if place[0] == traffic.requests} - bad
-    predictions = by_source(bed.predictions())
+    predictions = by_source(testbed.predictions())
     assert predictions.keys() == asked
     assert all(len(copies) == 1 for copies in predictions.values())
-    check_state(bed, traffic, places)
+    check_state(testbed, traffic, places)
 
-    with closing(Redis.from_url(bed.redis_url)) as client:
+    with closing(Redis.from_url(testbed.redis_url)) as client:
         client.flushall()
-    with bed.worker() as again:
+    with testbed.worker() as again:
         again.ready()
         again.until("the state is built again", lambda: rebuilt(again))
         assert again.stop() == 0
-    check_state(bed, traffic, places, in_order=False)
-    assert len(bed.dead_letters()) == len(traffic.bad)
+    check_state(testbed, traffic, places, in_order=False)
+    assert len(testbed.dead_letters()) == len(traffic.bad)
 
 
 def rebuilt(worker: Any) -> bool:
@@ -149,10 +149,10 @@ def rebuilt(worker: Any) -> bool:
     )
 
 
-def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
+def check_dead_letters(testbed: Testbed, traffic: Traffic, places: list[Place]) -> None:
     """One for each hostile record, with key and value as they came and the cause in words."""
     letters: dict[Place, Out] = {}
-    for letter in bed.dead_letters():
+    for letter in testbed.dead_letters():
         place = letter.letter.topic, letter.letter.partition, letter.letter.offset
         assert place not in letters
         letters[place] = letter
@@ -171,7 +171,9 @@ def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
         assert came == (HEADERS[what][2] if what in HEADERS else []), what
 
 
-def check_state(bed: Bed, traffic: Traffic, places: list[Place], *, in_order: bool = True) -> None:
+def check_state(
+    testbed: Testbed, traffic: Traffic, places: list[Place], *, in_order: bool = True
+) -> None:
     """Each record that is no dead letter, or became one at the score, is in the state once.
 
     `in_order`: applied in the merge's order, which a rebuilding does not keep: sums may differ in
@@ -180,11 +182,11 @@ def check_state(bed: Bed, traffic: Traffic, places: list[Place], *, in_order: bo
     left_out = {places[at] for at, (_, stage, _) in traffic.bad.items() if stage != "score"}
     kept = [
         out
-        for out in bed.cluster.read(*bed.topics)
+        for out in testbed.cluster.read(*testbed.topics)
         if (out.topic, out.partition, out.offset) not in left_out
     ]
-    expected = bed.expected_account(list(bed.log(kept)))
-    found = eventually("the state is written", lambda: bed.account(expected))
+    expected = testbed.expected_account(list(testbed.log(kept)))
+    found = eventually("the state is written", lambda: testbed.account(expected))
     assert found.keys() == expected.keys()
     for key, (count, digest, newest, values) in expected.items():
         assert found[key][:3] == (count, digest, newest), key
