@@ -13,14 +13,16 @@ from redis import Redis
 from stream_app.local import LocalRedis
 from stream_app.records.headers import MOST_HEADERS, UNREADABLE
 from stream_app.wire.dead_letter import headers_that_came
-from tests.integration.raw import RawRecord, produce_raw
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Out, by_source, eventually
+from tests.raw_records import RawRecord, write
 from tests.services import Kafka
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES
 
 Place = tuple[str, int, int]
+
+_BATCH_RECORDS = 20
 
 #: Headers that are refused: what they are, the reason, and what is kept of them.
 HEADERS: dict[str, tuple[list[tuple[bytes, bytes | None]], str, list[tuple[str, bytes | None]]]] = {
@@ -50,7 +52,8 @@ class Traffic:
 
     def __init__(self, testbed: Testbed) -> None:
         self.readings, self.requests = testbed.topics
-        self.records: list[RawRecord] = []
+        self.records: list[tuple[str, RawRecord]] = []
+        """Each with its topic."""
         self.bad: dict[int, tuple[str, str, str]] = {}
         """By place in the list: what is wrong, stage and reason."""
         # Whole seconds: a column of the use case fails where the milliseconds end in 7.
@@ -93,24 +96,32 @@ class Traffic:
         else:
             event |= {"kilowatts": 2.5, "volts": 230.0}
         value = json.dumps(event).encode()
-        self.records.append(RawRecord(topic, 0, value, meter.encode(), headers, when))
+        self.records.append((topic, RawRecord(value, meter.encode(), headers, when)))
         # What comes behind it is not merged by its moment.
         self.at += 0.1 if late else 0.0
+
+    def write(self, bootstrap: str) -> list[Place]:
+        """Write all records, a few in a batch; return where each of them lies."""
+        offsets: dict[str, list[int]] = {self.readings: [], self.requests: []}
+        for topic, written in offsets.items():
+            records = [record for at, record in self.records if at == topic]
+            for first in range(0, len(records), _BATCH_RECORDS):
+                some = records[first : first + _BATCH_RECORDS]
+                begin = write(bootstrap, topic, 0, some)
+                written.extend(range(begin, begin + len(some)))
+        in_order = {topic: iter(written) for topic, written in offsets.items()}
+        return [(topic, 0, next(in_order[topic])) for topic, _ in self.records]
 
 
 def test_each_costs_one_dead_letter_and_no_neighbour(testbed: Testbed) -> None:
     """Its reason and cause are told, the state holds all others once, and can be built again."""
     traffic = Traffic(testbed)
-    offsets = produce_raw(testbed.cluster.bootstrap, traffic.records)
-    places = [
-        (record.topic, record.partition, offset)
-        for record, offset in zip(traffic.records, offsets, strict=True)
-    ]
+    places = traffic.write(testbed.cluster.bootstrap)
     with testbed.worker() as worker:
         worker.until("all offsets are committed", testbed.drained)
         check_dead_letters(testbed, traffic, places)
         for topic in testbed.topics:
-            bad = [1 for at in traffic.bad if traffic.records[at].topic == topic]
+            bad = [1 for at in traffic.bad if traffic.records[at][0] == topic]
             name = "stream_app_dead_letters_total"
             assert worker.metric(name, topic=topic) == len(bad)
         bugs = worker.metric("stream_app_dead_letters_total", disposition="bug")
@@ -158,7 +169,7 @@ def check_dead_letters(testbed: Testbed, traffic: Traffic, places: list[Place]) 
         letters[place] = letter
     assert letters.keys() == {places[at] for at in traffic.bad}
     for at, (what, stage, reason) in traffic.bad.items():
-        letter, record = letters[places[at]], traffic.records[at]
+        letter, (_, record) = letters[places[at]], traffic.records[at]
         told = letter.letter
         assert (letter.key, letter.value) == (record.key, record.value), what
         message = told.message
