@@ -25,6 +25,7 @@ from stream_app.recovery.log_replay import LogReplay, _Goal, _step_records
 from tests.unit.builders import partition
 from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
+from tests.unit.stores import lose_everything
 
 P = partition(0)
 
@@ -140,8 +141,7 @@ class Context:
 
     def lose_everything(self) -> None:
         """FLUSHALL."""
-        for kept in (*self.worker.store._states, *self.worker.store._marks):
-            kept.clear()
+        lose_everything(self.worker.store)
 
 
 @pytest.fixture

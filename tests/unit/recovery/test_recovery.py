@@ -22,6 +22,7 @@ from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Retry
 from tests.unit.builders import begins, partition
 from tests.unit.features.builders import FEATURES
+from tests.unit.stores import lose_everything
 
 
 class LogReplay:
@@ -223,7 +224,7 @@ def test_what_is_lost_while_running_is_looked_for_in_all_partitions() -> None:
     context.mark(p, 99)
     context.mark(q, 99)
     context.take(p, q)
-    context.store = context.state._store = MemoryStore(FEATURES)
+    lose_everything(context.store)
     context.rebuild.steps = [100]
     context.recovery.lost(StateLostError("a mark is gone"))
     context.recovery.ready()
