@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from stream_app.config.settings import Settings
 from stream_app.errors import RefusedError
-from stream_app.features.usecase import TimeBounds, UseCase
+from stream_app.features.usecase import TimeBounds
 from stream_app.observer.events import ClockCorrected
 from stream_app.observer.observer import Observer
 from stream_app.records.record import Record
 from stream_app.text.moments import in_utc
 from stream_app.waiting.retry import Retry
 
-__all__ = ["ClockDoubt", "RecordClock", "make_record_clock"]
+__all__ = ["ClockDoubt", "RecordClock"]
 
 _FEWEST: Final = 5
 """Records that accuse the clock, at least: one or two may be a producer's fault."""
@@ -113,11 +112,3 @@ class RecordClock:
                 corrected += 1
         if corrected:
             self._observer.tell(ClockCorrected(corrected))
-
-
-def make_record_clock(
-    settings: Settings, usecase: UseCase, retry: Retry, observer: Observer
-) -> RecordClock:
-    """What dates a use case's records."""
-    doubt = ClockDoubt(usecase.times, retry) if settings.clock_doubt == "stop" else None
-    return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stream_app.alignment.record_clock import make_record_clock
+from stream_app.alignment.assembly import make_record_clock
 from stream_app.config.settings import Settings
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase

@@ -1,13 +1,12 @@
-"""The composition root: the only place that builds the concrete things of a worker.
+"""The composition root: all the parts of a worker, and how they know each other.
 
-Each stage is made by one function here. A topic more to write to is not: `stream_app.wire.assembly`
-lists the emitters, and `stream_app.worker.listeners` lists who is told what.
+What several programs are made of is put together in the room it belongs to (`wire/assembly.py` lists what
+is written to which topic), and who is told what is listed in `worker/listeners.py`.
 """
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +15,11 @@ from typing import Final
 from confluent_kafka.admin import AdminClient
 
 from stream_app import __version__
-from stream_app.alignment.align import AlignStage
-from stream_app.alignment.record_clock import make_record_clock
+from stream_app.alignment.assembly import make_align_stage, make_record_clock
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import CrashIsolation, guarded
 from stream_app.crash_isolation.trial import Trial
-from stream_app.delivery.publish import Publishing, PublishStage
-from stream_app.delivery.refusals import Refusals
-from stream_app.delivery.transactions import TransactionStage
+from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
@@ -35,7 +31,6 @@ from stream_app.kafka.credential_files import CredentialFiles
 from stream_app.kafka.end_offsets import EndOffsets
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.kafka.output_topics import OutputTopics
-from stream_app.kafka.producers import Producers
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import decode_stage, make_predictor
@@ -146,12 +141,21 @@ class _Assembly:
             max_value_bytes=settings.max_value_bytes,
             transactional=settings.delivery == "exactly_once",
         )
-        refusals = Refusals(emitters.dead_letters, limit_bytes=output_topics.limit_bytes)
         store = open_store(settings, usecase, self._application, self._brokers)
         isolation, predictor = self._guarded_predictor(models, store)
-        # The client waits for batches under way, and they need it: what it is asked for is asked
-        # later, when there is one.
-        publish = self._publish(output_topics, refusals, lambda: client)
+        publish = make_publishing(
+            settings,
+            self._application,
+            emitters.dead_letters,
+            output_topics,
+            self._brokers,
+            self._causes,
+            self._tracker,
+            self._retry,
+            self._observer,
+            # Asked for when there is a client: that waits for batches, and batches are published.
+            group_metadata=lambda: client.group_metadata(),
+        )
         deliver_thread = DeliverThread(
             publish, self._tracker, self._observer, on_crash=self._on_crash
         )
@@ -162,7 +166,9 @@ class _Assembly:
         stages = Stages(
             clock=make_record_clock(settings, usecase, self._retry, self._observer),
             isolation=isolation,
-            align=self._align(client),
+            align=make_align_stage(
+                settings, self._observer, pause=client.pause, resume=client.resume
+            ),
             predictor=predictor,
             outgoing=OutgoingRecords(emitters.in_order),
             publish=publish,
@@ -224,52 +230,6 @@ class _Assembly:
             decode=lambda records: isolation.decode(records, decode),
         )
         return isolation, predictor
-
-    def _align(self, client: ClientThread) -> AlignStage:
-        settings = self._settings
-        return AlignStage(
-            enabled=settings.alignment,
-            grace_seconds=settings.alignment_grace_seconds,
-            wait_seconds=settings.alignment_wait_seconds,
-            held_bytes_per_partition=settings.held_bytes_per_partition,
-            held_bytes_total=settings.held_bytes_total - settings.queue_bytes,
-            batch_max_records=settings.batch_max_records,
-            batch_max_bytes=settings.batch_max_bytes,
-            pause=client.pause,
-            resume=client.resume,
-            observer=self._observer,
-        )
-
-    def _publish(
-        self, output_topics: OutputTopics, refusals: Refusals, client: Callable[[], ClientThread]
-    ) -> Publishing:
-        settings = self._settings
-        if settings.delivery == "at_least_once":
-            return PublishStage(
-                Producers(self._causes.watched(settings.producer_properties())),
-                self._retry,
-                refusals,
-                has_ended=self._tracker.has_ended,
-                look=output_topics.look,
-                why_unacknowledged=output_topics.why_unacknowledged,
-                stopping=self._retry.stopped,
-                observer=self._observer,
-            )
-        instance = settings.group_instance_id or uuid.uuid4().hex
-        properties = settings.transaction_properties(self._application, instance)
-        return TransactionStage(
-            Producers(self._causes.watched(properties)),
-            self._retry,
-            refusals,
-            self._tracker,
-            interval_seconds=settings.commit_interval_seconds,
-            timeout_seconds=settings.transaction_timeout_seconds,
-            group_metadata=lambda: client().group_metadata(),
-            committed=self._brokers.committed_of,
-            look=output_topics.look,
-            why_unacknowledged=output_topics.why_unacknowledged,
-            observer=self._observer,
-        )
 
     def _recovery(
         self,
