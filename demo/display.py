@@ -158,7 +158,7 @@ def _line(view: View) -> str:
         f"{_clock(view, '%b %d %H:%M')}  {view.sent:>6,}/{view.planned:,}  "
         f"{view.finished_a_second:>5,.0f}/s  lag {view.lag_seconds:.1f} s  "
         f"p50 {_ms(view.latency_p50_seconds)}  "
-        f"{view.predictions:,} predictions  {dead:,} dead letters  AUC {_three(view.auc)}"
+        f"{view.predictions:,} predictions  {dead:,} dead letters"
     )
 
 
