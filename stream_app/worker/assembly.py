@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.records_before import timestamps_before
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.predictor.decode import Decode
+from stream_app.records.places import PartitionId, id_of
+from stream_app.records.record import Record
 from stream_app.recovery.log_replay import LogReplay
 from stream_app.waiting.retry import Retry
 
@@ -23,11 +27,19 @@ log = logging.getLogger(__name__)
 def record_clock(
     settings: Settings,
     usecase: UseCase,
+    brokers: Brokers,
     retry: Retry,
     observer: Observer,
 ) -> RecordClock:
     """What dates a use case's records."""
-    doubt = ClockDoubt(usecase.times, retry) if settings.clock_doubt == "stop" else None
+
+    def before(records: Sequence[Record]) -> list[float]:
+        firsts: dict[PartitionId, int] = {}
+        for record in records:
+            firsts.setdefault(id_of(record.partition), record.offset)
+        return timestamps_before(brokers, firsts)
+
+    doubt = ClockDoubt(usecase.times, retry, before) if settings.clock_doubt == "stop" else None
     return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
 
 
@@ -35,6 +47,7 @@ def make_log_replay(
     settings: Settings,
     usecase: UseCase,
     application: str,
+    brokers: Brokers,
     store: Store,
     retry: Retry,
     observer: Observer,
@@ -49,7 +62,7 @@ def make_log_replay(
     decode = guard(decode_stage(settings, usecase, untold))
     return LogReplay(
         settings.consumer_properties(application),
-        record_clock(settings, usecase, retry, untold),
+        record_clock(settings, usecase, brokers, retry, untold),
         make_predictor(settings, usecase, (), store, retry, observer, decode=decode),
         observer,
     )

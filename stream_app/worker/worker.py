@@ -223,7 +223,7 @@ class Worker:
         )
         self._deliver_thread = DeliverThread(publish, self._tracker, observer, on_crash=self._crash)
         return Stages(
-            clock=record_clock(settings, usecase, self._retry, observer),
+            clock=record_clock(settings, usecase, self._brokers, self._retry, observer),
             isolation=isolation,
             align=AlignStage(
                 enabled=settings.alignment,
@@ -248,6 +248,7 @@ class Worker:
                     settings,
                     usecase,
                     self.application,
+                    self._brokers,
                     store,
                     self._retry,
                     observer,
