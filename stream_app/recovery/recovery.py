@@ -252,7 +252,7 @@ class Recovery:
 
     def _wait_for_it(self) -> int:
         """Wait while records may not go on beside the rebuilding; return how far behind it is."""
-        waiting = False
+        waiting, left = False, 0
         try:
             while left := self._left():
                 if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
@@ -266,7 +266,7 @@ class Recovery:
             return left
         finally:
             if waiting:
-                self._observer.tell(WaitingEnded("state"))
+                self._observer.tell(WaitingEnded("state", is_given_up=left > 0))
 
     def _left(self) -> int:
         """How many offsets the rebuilding is behind the partitions, those given away left out."""
