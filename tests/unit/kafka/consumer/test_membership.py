@@ -64,7 +64,9 @@ def test_who_holds_partitions_is_not_told_that_it_has_none() -> None:
     assert told(look("member-1"), lambda m: m.assigned(1), look("member-1"))[-1] == (True, "")
 
 
-def test_the_brokers_are_asked_until_it_is_known_and_not_for_as_long_as_the_worker_stands_by() -> None:
+def test_the_brokers_are_asked_until_it_is_known_and_not_for_as_long_as_the_worker_stands_by() -> (
+    None
+):
     """Each such request is a small risk to the process; a new assignment asks again."""
     asked: list[str] = []
     membership = Membership(Observer())
