@@ -11,7 +11,7 @@ from stream_app.features.stores import MemoryStore, Progress, Source, StateWrite
 from stream_app.features.stores.codec import StateCodec
 from tests.chaos.books import Books
 from tests.chaos.history import History, Incarnation
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Out
 from tests.usecases import regression
 
@@ -21,7 +21,7 @@ TOPIC = USECASE.topics[0].name
 NOW = 1.4e9
 
 
-class BedInMemory(Bed):
+class TestbedInMemory(Testbed):
     """A use case without brokers and Redis."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ OLD = Incarnation(TOPIC, "old", "cluster", RECORDS, {0: 0})
 
 def difference(of_meters: Sequence[int], of_areas: Sequence[int], *, mark: int) -> str | None:
     """What is found where states hold these records, and the mark says so much."""
-    bed = BedInMemory()
+    bed = TestbedInMemory()
     log = list(bed.log(RECORDS))
     (source,) = bed.memory.register([Source("cluster", "old", 0)])
 

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.chaos import clock
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 
 DAYS = 2 * 86_400
 
 
 @pytest.mark.skipif(bool(clock.lacks()), reason=clock.lacks() or "nothing is lacking")
 def test_not_even_the_first_record_is_dead_lettered_for_a_clock_that_is_behind(
-    tickets: Bed,
+    tickets: Testbed,
 ) -> None:
     """Those before it in the log accuse the clock; the next worker, whose clock is right, takes it."""
     records = tickets.tickets(40)

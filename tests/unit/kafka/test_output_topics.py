@@ -1,6 +1,7 @@
 """Why nothing is acknowledged, as far as the brokers tell."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -34,9 +35,8 @@ class Brokers:
 def why(in_sync: int, settings: dict[str, str] | Exception | None) -> str | None:
     """Why nothing is acknowledged."""
     brokers: Any = Brokers(in_sync, settings)
-    topics = OutputTopics(
-        brokers, predictions="out", dead_letters="dead", feature_log=None, max_value_bytes=1
-    )
+    emitters: list[Any] = [SimpleNamespace(topic="out"), SimpleNamespace(topic="dead")]
+    topics = OutputTopics(brokers, emitters, max_value_bytes=1)
     return topics.why_unacknowledged()
 
 
