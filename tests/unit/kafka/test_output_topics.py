@@ -35,7 +35,10 @@ class Brokers:
 def why(in_sync: int, settings: dict[str, str] | Exception | None) -> str | None:
     """Why nothing is acknowledged."""
     brokers: Any = Brokers(in_sync, settings)
-    emitters: list[Any] = [SimpleNamespace(topic="out"), SimpleNamespace(topic="dead")]
+    emitters: list[Any] = [
+        SimpleNamespace(topic="out", kind="prediction"),
+        SimpleNamespace(topic="dead", kind="dead letter"),
+    ]
     topics = OutputTopics(brokers, emitters, max_value_bytes=1)
     return topics.why_unacknowledged()
 
