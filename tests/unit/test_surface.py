@@ -16,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "Manifest", "ModelInput", "ModelOutput",
-    "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature", "TimeBounds",
-    "TrainingData", "Update", "UseCase", "View", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "Column", "DecayedSums", "Decoder", "Entity", "EpochMilliseconds", "EpochSeconds", "Event",
+    "FeatureSet", "GoldenVector", "InputTopic", "InvalidEventError", "JsonDecoder", "LastValue",
+    "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs",
+    "PlainMessage", "Prediction", "RowFeature", "ServiceAwayError", "TimeBounds", "TrainingData",
+    "Update", "UseCase", "View", "from_header", "from_key", "from_timestamp", "measure_baseline",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")
@@ -45,7 +46,7 @@ def test_each_name_is_loaded_under_its_own_name() -> None:
         found = getattr(stream_app, name)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert found.__name__ == name
-            assert found.__module__.startswith("stream_app.features.")
+            assert found.__module__ == stream_app._MODULE_OF[name]
     assert set(SURFACE) <= set(dir(stream_app))
 
 
