@@ -9,10 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from stream_app.decoders.avro import AvroDecoder
+    from stream_app.decoders.json_schema import JsonSchemaDecoder
+    from stream_app.decoders.protobuf import ProtobufDecoder
     from stream_app.errors import ServiceAwayError
     from stream_app.features.engine.replay import replay
+    from stream_app.features.events.cloudevents import CloudEvent, CloudEventsDecoder
     from stream_app.features.events.decoder import Decoder
     from stream_app.features.events.event import Event
+    from stream_app.features.events.header_decoder import HeaderDecoder
     from stream_app.features.events.invalid import InvalidEventError
     from stream_app.features.events.json_decoder import JsonDecoder
     from stream_app.features.events.message import Message, PlainMessage
@@ -39,21 +44,28 @@ if TYPE_CHECKING:
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "Column", "DecayedSums", "Decoder", "Entity", "EpochMilliseconds", "EpochSeconds", "Event",
-    "FeatureSet", "GoldenVector", "InputTopic", "InvalidEventError", "JsonDecoder", "LastValue",
-    "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs",
-    "PlainMessage", "Prediction", "RowFeature", "ServiceAwayError", "TimeBounds", "TrainingData",
-    "Update", "UseCase", "View", "from_header", "from_key", "from_timestamp", "measure_baseline",
-    "record_golden_events", "replay", "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedSums", "Decoder",
+    "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "FeatureSet", "GoldenVector",
+    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
+    "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
+    "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
+    "ServiceAwayError", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "from_header",
+    "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay",
+    "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
+    "decoders.avro": ("AvroDecoder",),
+    "decoders.json_schema": ("JsonSchemaDecoder",),
+    "decoders.protobuf": ("ProtobufDecoder",),
     "errors": ("ServiceAwayError",),
     "features.engine.replay": ("replay",),
+    "features.events.cloudevents": ("CloudEvent", "CloudEventsDecoder"),
     "features.events.decoder": ("Decoder",),
     "features.events.event": ("Event",),
+    "features.events.header_decoder": ("HeaderDecoder",),
     "features.events.invalid": ("InvalidEventError",),
     "features.events.json_decoder": ("JsonDecoder",),
     "features.events.message": ("Message", "PlainMessage"),

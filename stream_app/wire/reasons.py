@@ -101,6 +101,21 @@ _ALL: Final = (
         "Send plain JSON, or have the contract's decoder changed to one of a schema registry.",
     ),
     _event(
+        "not-framed",
+        "the value does not begin with the id of a schema, and a schema registry's framing is declared",
+        "Write values with the serializer of the schema registry that the contract names.",
+    ),
+    _event(
+        "unknown-schema",
+        "the schema registry does not know the schema that the value names",
+        "Register the schema in the registry that the worker asks.",
+    ),
+    _event(
+        "schema-mismatch",
+        "the value cannot be read by the schema that it names",
+        "Write the value with the schema whose id it carries.",
+    ),
+    _event(
         "nesting-too-deep", "the JSON document nests deeper than the parser allows",
         "Send a flatter document.",
     ),

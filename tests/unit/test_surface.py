@@ -16,12 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedSums", "Decoder", "Entity", "EpochMilliseconds", "EpochSeconds", "Event",
-    "FeatureSet", "GoldenVector", "InputTopic", "InvalidEventError", "JsonDecoder", "LastValue",
-    "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs",
-    "PlainMessage", "Prediction", "RowFeature", "ServiceAwayError", "TimeBounds", "TrainingData",
-    "Update", "UseCase", "View", "from_header", "from_key", "from_timestamp", "measure_baseline",
-    "record_golden_events", "replay", "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedSums", "Decoder",
+    "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "FeatureSet", "GoldenVector",
+    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
+    "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
+    "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
+    "ServiceAwayError", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "from_header",
+    "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay",
+    "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

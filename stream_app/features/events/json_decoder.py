@@ -15,7 +15,7 @@ from stream_app.features.events.explain import explain, is_type_error, wire_name
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.message import Message
 
-__all__ = ["EventContract", "JsonDecoder", "is_contract"]
+__all__ = ["EventContract", "JsonDecoder", "is_contract", "not_json"]
 
 _FRAME_BYTES: Final = 5
 """A schema registry's serializers put a zero byte and the schema's id, four bytes, before a value."""
@@ -100,11 +100,12 @@ class JsonDecoder(EventDecoder):
     def _explained(self, value: bytes, error: ValidationError) -> InvalidEventError:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            return _not_json(value, first["msg"])
+            return not_json(value, first["msg"])
         return self._contract.explained(error)
 
 
-def _not_json(value: bytes, message: str) -> InvalidEventError:
+def not_json(value: bytes, message: str) -> InvalidEventError:
+    """Why a value is no JSON document; `message` is what the parser said."""
     if value[:1] == b"\x00" and len(value) > _FRAME_BYTES:
         schema = int.from_bytes(value[1:_FRAME_BYTES])
         return InvalidEventError(
