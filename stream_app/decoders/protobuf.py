@@ -74,7 +74,7 @@ class WrittenTypes:
 
         schema = SchemaId("PROTOBUF")
         dual_schema_id_deserializer(value, where, schema)
-        key = (schema.id, schema.guid, *schema.message_indexes)
+        key = (schema.id, schema.guid, *(schema.message_indexes or ()))
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = self._asked(schema)
