@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from stream_app.features.events.message import Message, PlainMessage
     from stream_app.features.events.moments import EpochMilliseconds, EpochSeconds, Moment
     from stream_app.features.events.record_fields import from_header, from_key, from_timestamp
+    from stream_app.features.kinds import (
+        DecayedMoments,
+        DecayedShare,
+        DecayedSums,
+        Distinct,
+        DistinctEver,
+        Extremes,
+        LastN,
+        LastText,
+        LastValue,
+        OpenItems,
+        State,
+        Update,
+        Windows,
+    )
     from stream_app.features.model_version.baseline import measure_baseline
     from stream_app.features.model_version.folder import write_version
     from stream_app.features.model_version.golden import GoldenVector, record_golden_events
@@ -32,7 +47,6 @@ if TYPE_CHECKING:
         ModelOutput,
         TrainingData,
     )
-    from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
@@ -44,14 +58,15 @@ if TYPE_CHECKING:
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedSums", "Decoder",
-    "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "FeatureSet", "GoldenVector",
-    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare",
+    "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds",
+    "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder",
+    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
     "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
     "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
-    "ServiceAwayError", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "from_header",
-    "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -71,11 +86,25 @@ _NAMES_BY_MODULE: Final = {
     "features.events.message": ("Message", "PlainMessage"),
     "features.events.moments": ("EpochMilliseconds", "EpochSeconds", "Moment"),
     "features.events.record_fields": ("from_header", "from_key", "from_timestamp"),
+    "features.kinds": (
+        "DecayedMoments",
+        "DecayedShare",
+        "DecayedSums",
+        "Distinct",
+        "DistinctEver",
+        "Extremes",
+        "LastN",
+        "LastText",
+        "LastValue",
+        "OpenItems",
+        "State",
+        "Update",
+        "Windows",
+    ),
     "features.model_version.baseline": ("measure_baseline",),
     "features.model_version.folder": ("write_version",),
     "features.model_version.golden": ("GoldenVector", "record_golden_events"),
     "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "features.states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
     "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
     "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
 }

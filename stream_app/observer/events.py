@@ -37,6 +37,7 @@ __all__ = [
     "StageEnded",
     "StateConflicts",
     "StoreAsked",
+    "UnbelievedReplays",
     "UnknownFields",
     "WaitingBegan",
     "WaitingEnded",
@@ -121,6 +122,13 @@ class FirstSkipped(WorkEvent):
 
     partition: Partition
     offset: int
+
+
+@dataclass(frozen=True)
+class UnbelievedReplays(WorkEvent):
+    """Records call themselves replays without a token that proves it: each is a record of its own."""
+
+    records: int
 
 
 @dataclass(frozen=True)

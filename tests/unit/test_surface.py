@@ -16,14 +16,15 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedSums", "Decoder",
-    "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "FeatureSet", "GoldenVector",
-    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare",
+    "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds",
+    "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder",
+    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
     "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
     "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
-    "ServiceAwayError", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "from_header",
-    "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")
