@@ -24,6 +24,7 @@ __all__ = [
     "ClockCorrected",
     "CommitAnswered",
     "CommitFailed",
+    "FirstSkipped",
     "MembershipChanged",
     "OutageBegan",
     "OutageEnded",

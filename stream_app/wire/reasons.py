@@ -7,9 +7,15 @@ The code that finds a failure chooses its reason and notes both in a `Failure`; 
 what is noted. The files that choose, and what:
 
     records/headers.py             invalid-headers, too-many-headers
-    features/events.py             invalid-utf8, invalid-json, nesting-too-deep, not-an-object,
-                                   wrong-event-type, missing-field, wrong-type, out-of-range, not-finite,
-                                   bad-format, bad-time, invalid-field
+    features/events/explain.py     not-an-object, wrong-event-type, missing-field, wrong-type,
+                                   out-of-range, not-finite, bad-format, bad-time, invalid-field
+    features/events/json_decoder.py    invalid-utf8, invalid-json, nesting-too-deep, framed-value
+    features/events/record_fields.py   missing-field, bad-format, bad-time, out-of-range
+    features/events/header_decoder.py  missing-field, wrong-event-type
+    features/events/cloudevents.py     missing-field, bad-format, wrong-event-type
+    decoders/framed.py             not-framed, schema-mismatch
+    decoders/registry.py           unknown-schema
+    decoders/protobuf.py           wrong-event-type
     predictor/decode.py            tombstone, empty-value, value-too-large, decoder-error, not-an-event,
                                    invalid-event
     predictor/lateness.py          time-out-of-range

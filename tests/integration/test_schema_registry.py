@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from stream_app.features.events import InvalidEventError, PlainMessage
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker
 from tests.unit.decoders.formats import (
     FIELDS,
@@ -70,7 +70,7 @@ def in_protobuf(registry: LocalRegistry, fields: Mapping[str, Any]) -> bytes:
     return framing + protobuf_class()(**fields).SerializeToString()
 
 
-def tickets(bed: Bed, registry: LocalRegistry, count: int) -> list[Sent]:
+def tickets(testbed: Testbed, registry: LocalRegistry, count: int) -> list[Sent]:
     """Messages in Avro, a tenth of a second apart until about now."""
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from confluent_kafka.schema_registry.avro import AvroSerializer
@@ -80,11 +80,11 @@ def tickets(bed: Bed, registry: LocalRegistry, count: int) -> list[Sent]:
 
     conf = {"subject.name.strategy.type": "TOPIC"}
     write = AvroSerializer(SchemaRegistryClient({"url": registry.url}), SCHEMA, conf=conf)
-    where = SerializationContext(bed.topics[0], MessageField.VALUE)
+    where = SerializationContext(testbed.topics[0], MessageField.VALUE)
     begin = time.time() - count * 0.1
     return [
         Sent(
-            bed.topics[0],
+            testbed.topics[0],
             write(
                 {
                     "event_id": f"t{number}",
@@ -106,9 +106,9 @@ def test_a_registry_that_is_away_is_waited_for(
     monkeypatch.setenv("TEST_REGISTRY_URL", registry.url)
     from tests.usecases import framed_text
 
-    bed = Bed(framed_text, tmp_path, cluster, NO_REDIS)
-    sent = tickets(bed, registry, 50)
-    bed.cluster.produce([*sent, Sent(bed.topics[0], b'{"plain": "JSON"}')])
+    testbed = Testbed(framed_text, tmp_path, cluster, NO_REDIS)
+    sent = tickets(testbed, registry, 50)
+    testbed.cluster.produce([*sent, Sent(testbed.topics[0], b'{"plain": "JSON"}')])
 
     def says_why(worker: Worker) -> bool:
         status, why = worker.get("/readyz")
@@ -116,22 +116,22 @@ def test_a_registry_that_is_away_is_waited_for(
 
     registry.pause()
     try:
-        with bed.worker() as first:
+        with testbed.worker() as first:
             first.until("it waits for the registry", lambda: says_why(first))
             assert first.metric("stream_app_waiting", service="schema registry") == 1
             assert first.get("/livez")[0] == 200
             assert first.stop() == 0, first.log
-        worker = bed.worker()
+        worker = testbed.worker()
         worker.start().until("it waits again", lambda: says_why(worker))
     finally:
         registry.resume()
     with worker:
         worker.until(
             "all is predicted",
-            lambda: bed.cluster.count(bed.usecase.predictions_topic) == len(sent),
+            lambda: testbed.cluster.count(testbed.usecase.predictions_topic) == len(sent),
         )
         worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
-        (letter,) = bed.cluster.read(bed.usecase.dead_letters_topic)
+        (letter,) = testbed.cluster.read(testbed.usecase.dead_letters_topic)
         assert letter.letter.reason == "not-framed"
         assert "schema registry is back after " in worker.log
         assert worker.stop() == 0, worker.log
