@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stream_app.features.events import JsonDecoder
 from stream_app.features.usecase import UseCase
 
 __all__ = ["contracts"]
@@ -22,9 +21,9 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def contracts(usecase: UseCase) -> Mapping[str, str]:
     """File name to content: a contract for each topic of JSON events and for the predictions."""
     schemas = {
-        topic.name: topic.decoder.json_schema()
+        topic.name: schema
         for topic in usecase.topics
-        if isinstance(topic.decoder, JsonDecoder)
+        if (schema := topic.decoder.json_schema()) is not None
     }
     schemas[usecase.predictions_topic] = usecase.prediction.model_json_schema()
     return {f"{topic}.schema.json": _document(schema) for topic, schema in schemas.items()}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.events import InvalidEventError
 from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, replay_rows
 from stream_app.features.model_version.manifest import Manifest
@@ -174,7 +175,10 @@ def check_replay(
     topics: Iterable[InputTopic],
     events: Sequence[GoldenEvent],
 ) -> None:
-    """The feature code computes for the golden events the columns it computed in training."""
+    """The feature code computes for the golden events the columns it computed in training.
+
+    Raises `ServiceAwayError` where a decoder does.
+    """
     try:
         rows = replay_rows(features, topics, events)
     except KeyError as error:
@@ -185,6 +189,8 @@ def check_replay(
         raise refusal(
             manifest, f"a golden event is no longer a valid event ({error}): {_RETRAIN}"
         ) from None
+    except ServiceAwayError:
+        raise  # a decoder asks a service: that says nothing of the model
     except Exception as error:  # the declaration's functions may raise anything
         raise refusal(
             manifest,

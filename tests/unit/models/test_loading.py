@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from stream_app.errors import ConfigurationError
+from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.features.events import Event, Message
 from stream_app.features.model_version.golden import GoldenEvent, record_golden_events
 from stream_app.features.model_version.manifest import MANIFEST, ModelInput, ModelOutput
+from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet, RowFeature
 from stream_app.models import Model, ModelRefusedError, ScoringError, load_model, loading
 from stream_app.models.checks import BATCH_SIZES
@@ -437,3 +439,14 @@ def test_vector_with_other_columns_is_not_written(version: Version) -> None:
     odd = vector("odd", 1.0, 1.0, "north").model_copy(update={"columns": {"price": 1.0}})
     with pytest.raises(ValueError, match="'odd' has other columns"):
         version.but(golden=(*version.golden, odd)).write()
+
+
+def test_a_service_that_a_decoder_asks_says_nothing_of_the_model(tmp_path: Path) -> None:
+    """Golden events are decoded: whoever loads the model waits for the service, and loads it then."""
+
+    def asks(message: Message) -> Event | None:
+        raise ServiceAwayError("schema registry", "it does not answer")
+
+    folder = Version(tmp_path).write()
+    with pytest.raises(ServiceAwayError, match="does not answer"):
+        load_model(folder, FEATURES, (InputTopic("sales", asks),))
