@@ -13,6 +13,7 @@ from stream_app.audit import Report, Scope, audit
 from stream_app.config.settings import Settings
 from stream_app.features.events import InvalidEventError
 from stream_app.records.record_id import record_id_of
+from stream_app.text.moments import rfc3339
 from stream_app.wire.prediction import source_headers
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.bed import Bed
@@ -89,9 +90,9 @@ class Hand:
         record = self.record(offset, partition)
         try:
             event: Any = self.bed.usecase.topics[0].decoder((record and record.value) or b"")
-            said = {"event_id": event.event_id, "event_time": event.event_time}
+            said = {"event_id": event.event_id, "event_time": rfc3339(event.event_time)}
         except InvalidEventError:
-            said = {"event_id": "none", "event_time": 0.0}
+            said = {"event_id": "none", "event_time": "1970-01-01T00:00:00Z"}
         value = {
             "prediction_id": origin,
             **said,
