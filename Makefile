@@ -69,7 +69,8 @@ train: .venv/.installed ## train the demo's models into artifacts/
 
 docs: .venv/.installed ## write the generated pages of docs/ anew
 	@$(PY) -m stream_app.generated_docs.pages docs
-	@$(PY) -m stream_app.generated_docs.contracts
+	@$(PY) -m stream_app contract schema --directory docs/contracts
+	@$(PY) -m stream_app contract asyncapi >docs/contracts/flights.asyncapi.json
 
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)

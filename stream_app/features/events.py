@@ -75,13 +75,18 @@ class Event(BaseModel):
     """
 
     model_config = ConfigDict(
-        strict=True, extra="allow", allow_inf_nan=False, frozen=False, populate_by_name=True
+        strict=True,
+        extra="allow",
+        allow_inf_nan=False,
+        frozen=False,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     event_id: Annotated[str, Field(min_length=1, max_length=128)]
     """Identifies the event for its producer; unique per event type."""
     event_time: Moment
-    """When it happened, in seconds since the epoch (RFC 3339 on the wire)."""
+    """When it happened: RFC 3339 with an offset on the wire, seconds since the epoch in Python."""
 
 
 _MESSAGE_CHARACTERS: Final = 500

@@ -36,7 +36,7 @@ class Prediction(BaseModel):
     The value is a pure function of event, state and model: no wall clock enters it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prediction_id: Annotated[
         str, Field(description="Topic id, partition and offset of the event's first origin.")
