@@ -81,6 +81,9 @@ def asyncapi(usecase: str | None, version: str) -> None:
 def diff(old: Path, usecase: str | None, as_json: bool) -> None:
     """Compare the use case with OLD, which `contract asyncapi` or `contract schema` wrote.
 
+    OLD may also be the schema of one topic, which is compared with that topic alone, or a folder of
+    schemas.
+
     An event that was taken and is refused now breaks its producers; a value that was not promised
     before breaks those who read it. A new field breaks nobody unless an event must have it.
 

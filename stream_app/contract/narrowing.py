@@ -184,9 +184,18 @@ def _enumerated(schema: Schema) -> list[Any] | None:
     return schema.get("enum")
 
 
+def _span(values: Sequence[Any]) -> Schema:
+    """The bounds that some values have by themselves."""
+    numbers = [value for value in values if type(value) in (int, float)]
+    sizes = [len(value) for value in values if isinstance(value, str)]
+    return {
+        **({"minimum": min(numbers), "maximum": max(numbers)} if numbers else {}),
+        **({"minLength": min(sizes), "maxLength": max(sizes)} if sizes else {}),
+    }
+
+
 def _bounds(wide: Schema, narrow: Schema, path: str) -> Iterator[Narrowing]:
-    if _enumerated(wide) is not None:  # its values are known one by one
-        return
+    wide = {**_span(_enumerated(wide) or ()), **wide}
     for plain, exclusive, sign in _LIMITS:
         if _limit(narrow, plain, exclusive, sign) > _limit(wide, plain, exclusive, sign):
             named = plain if plain in narrow else exclusive
