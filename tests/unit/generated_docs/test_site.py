@@ -1,0 +1,72 @@
+"""The documentation site: its pages that are made, and that it can be built."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stream_app
+from stream_app.generated_docs.examples import with_fences
+from stream_app.generated_docs.site import kinds, relinked
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site. Its build is strict: a broken link or anchor ends it."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_public_name_is_in_the_reference_or_is_a_kind_with_a_page(site: Path) -> None:
+    """With its text: a name alone explains nothing."""
+    reference = (site / "reference.html").read_text()
+    pages = {path.stem for path in (site / "kinds").glob("*.html")}
+    names = {kind.__name__ for kind in kinds()}
+    assert len(pages) == len(names) >= 3
+    for name in set(stream_app.__all__) - names:
+        assert re.search(rf"<h3[^>]*>.*?\b{name}\b", reference, re.DOTALL), name
+    assert "seconds since the epoch" in reference
+
+
+def test_nothing_is_loaded_from_another_host(site: Path) -> None:
+    """No font, script, style or picture: the site can be read where there is no network."""
+    loaded = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//")
+    for page in site.rglob("*.html"):
+        assert not loaded.search(page.read_text()), page.name
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(?:https?:)?//", style.read_text()), style.name
+
+
+@pytest.mark.parametrize(
+    ("markdown", "source", "expected"),
+    [
+        ("[a](docs/audit.md#fates)", "README.md", "[a](audit.md#fates)"),
+        ("[a](../README.md#the-code)", "docs/audit.md", "[a](index.md#the-code)"),
+        ("[a](delivery.md)", "docs/audit.md", "[a](delivery.md)"),
+        ("[`a`](deploy/prometheus/alerts.yml)", "README.md", "`a`"),
+        ("[a](docs/contracts/)", "README.md", "a"),
+        ("[a](#below)", "README.md", "[a](#below)"),
+        ("[a](https://x.example/y)", "README.md", "[a](https://x.example/y)"),
+        ("[a](docs/nothing.md)", "README.md", "[a](docs/nothing.md)"),
+    ],
+)
+def test_a_link_of_the_repository_becomes_one_of_the_site(
+    markdown: str, source: str, expected: str
+) -> None:
+    """A file that is no page becomes plain text; what is broken stays, for the build to tell."""
+    assert relinked(markdown, source) == expected
+
+
+def test_examples_are_shown_as_sessions() -> None:
+    """Each up to its blank line; the text around them stays."""
+    text = "First.\n\n    >>> 1 + 1\n    2\n\nThen.\n>>> a\n>>> b"
+    assert with_fences(text) == (
+        "First.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nThen.\n```pycon\n>>> a\n>>> b\n```"
+    )
