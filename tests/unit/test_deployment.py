@@ -51,6 +51,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
         "requirements.lock": [
             *project["project"]["dependencies"],
             *project["dependency-groups"]["dev"],
+            *project["dependency-groups"]["docs"],
             *(
                 one
                 for extra in project["project"]["optional-dependencies"].values()
