@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stream_app.features.engine.replay import replay
     from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.kinds import (
+        DecayedMoments,
+        DecayedShare,
+        DecayedSums,
+        Distinct,
+        DistinctEver,
+        Extremes,
+        LastN,
+        LastText,
+        LastValue,
+        OpenItems,
+        State,
+        Update,
+        Windows,
+    )
     from stream_app.features.model_version.baseline import measure_baseline
     from stream_app.features.model_version.folder import write_version
     from stream_app.features.model_version.golden import GoldenVector, record_golden_events
@@ -20,7 +35,6 @@ if TYPE_CHECKING:
         ModelOutput,
         TrainingData,
     )
-    from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
@@ -32,12 +46,13 @@ if TYPE_CHECKING:
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "Manifest", "ModelInput", "ModelOutput",
-    "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature", "TimeBounds",
-    "TrainingData", "Update", "UseCase", "View", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
-]  # fmt: skip  # fmt: skip
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
+    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
+    "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
+    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
+    "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows",
+    "measure_baseline", "record_golden_events", "replay", "write_version",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 
@@ -48,7 +63,21 @@ _NAMES_BY_MODULE: Final = {
     "model_version.folder": ("write_version",),
     "model_version.golden": ("GoldenVector", "record_golden_events"),
     "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
+    "kinds": (
+        "DecayedMoments",
+        "DecayedShare",
+        "DecayedSums",
+        "Distinct",
+        "DistinctEver",
+        "Extremes",
+        "LastN",
+        "LastText",
+        "LastValue",
+        "OpenItems",
+        "State",
+        "Update",
+        "Windows",
+    ),
     "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
     "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
 }

@@ -29,7 +29,7 @@ from stream_app.audit.updates import StateUpdate, Updates
 from stream_app.audit.values import same_values
 from stream_app.errors import ConfigurationError
 from stream_app.features.engine.engine import EntityState, account_hashes
-from stream_app.features.states import State, Update
+from stream_app.features.kinds import State, Update
 from stream_app.features.stores import Store
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import UseCase

@@ -159,7 +159,7 @@ _ALL: Final = (
         "feature-error", "enrich", "a function of the feature declaration raised an exception",
     ),
     _use_case(
-        "invalid-key", "enrich", "the key of an entity is not a text that a store can keep",
+        "invalid-key", "enrich", "the key of an entity is no integer, and no text that a store can keep",
         "Check the field that the key is made of: it may be 4,096 characters long, in UTF-8.",
     ),
     _use_case("invalid-update", "enrich", "an update is not what its kind of state takes"),

@@ -16,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "Manifest", "ModelInput", "ModelOutput",
-    "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature", "TimeBounds",
-    "TrainingData", "Update", "UseCase", "View", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
+    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
+    "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
+    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
+    "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows",
+    "measure_baseline", "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

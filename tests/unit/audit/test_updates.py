@@ -11,7 +11,7 @@ from stream_app.audit.updates import Updates
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.replay import LoggedEvent
-from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems
 from stream_app.features.usecase import TimeBounds
 from tests.unit.features.builders import FEATURES, Delivered, Ordered, examples, logs
 
