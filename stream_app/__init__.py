@@ -9,8 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from stream_app.decoders.avro import AvroDecoder
+    from stream_app.decoders.json_schema import JsonSchemaDecoder
+    from stream_app.decoders.protobuf import ProtobufDecoder
+    from stream_app.errors import ServiceAwayError
     from stream_app.features.engine.replay import replay
-    from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.events.cloudevents import CloudEvent, CloudEventsDecoder
+    from stream_app.features.events.decoder import Decoder
+    from stream_app.features.events.event import Event
+    from stream_app.features.events.header_decoder import HeaderDecoder
+    from stream_app.features.events.invalid import InvalidEventError
+    from stream_app.features.events.json_decoder import JsonDecoder
+    from stream_app.features.events.message import Message, PlainMessage
+    from stream_app.features.events.moments import EpochMilliseconds, EpochSeconds, Moment
+    from stream_app.features.events.record_fields import from_header, from_key, from_timestamp
     from stream_app.features.kinds import (
         DecayedMoments,
         DecayedShare,
@@ -46,24 +58,31 @@ if TYPE_CHECKING:
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
-    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
-    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
-    "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows",
-    "measure_baseline", "record_golden_events", "replay", "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText", "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature", "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
-    "engine.replay": ("replay",),
-    "events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
-    "model_version.baseline": ("measure_baseline",),
-    "model_version.folder": ("write_version",),
-    "model_version.golden": ("GoldenVector", "record_golden_events"),
-    "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "kinds": (
+    "decoders.avro": ("AvroDecoder",),
+    "decoders.json_schema": ("JsonSchemaDecoder",),
+    "decoders.protobuf": ("ProtobufDecoder",),
+    "errors": ("ServiceAwayError",),
+    "features.engine.replay": ("replay",),
+    "features.events.cloudevents": ("CloudEvent", "CloudEventsDecoder"),
+    "features.events.decoder": ("Decoder",),
+    "features.events.event": ("Event",),
+    "features.events.header_decoder": ("HeaderDecoder",),
+    "features.events.invalid": ("InvalidEventError",),
+    "features.events.json_decoder": ("JsonDecoder",),
+    "features.events.message": ("Message", "PlainMessage"),
+    "features.events.moments": ("EpochMilliseconds", "EpochSeconds", "Moment"),
+    "features.events.record_fields": ("from_header", "from_key", "from_timestamp"),
+    "features.model_version.baseline": ("measure_baseline",),
+    "features.model_version.folder": ("write_version",),
+    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
+    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
+    "features.kinds": (
         "DecayedMoments",
         "DecayedShare",
         "DecayedSums",
@@ -78,14 +97,12 @@ _NAMES_BY_MODULE: Final = {
         "Update",
         "Windows",
     ),
-    "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
-    "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
+    "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {
-    name: f"stream_app.features.{module}"
-    for module, names in _NAMES_BY_MODULE.items()
-    for name in names
+    name: f"stream_app.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names
 }
 
 # Hidden from type checkers, to which a module with `__getattr__` has every name.

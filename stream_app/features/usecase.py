@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Annotated, Any
 
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream_app.features.events import Decoder, Event, Moment
+from stream_app.features.events import Decoder, Event, EventDecoder, Moment
+from stream_app.features.events.topic_decoder import decoder_of
 from stream_app.features.views import FeatureSet
 
 __all__ = ["InputTopic", "Model", "Outcome", "Prediction", "TimeBounds", "UseCase"]
@@ -60,12 +62,26 @@ class Prediction(BaseModel):
 
 @dataclass(frozen=True)
 class InputTopic:
-    """A topic of events, with the decoder of its values."""
+    """A topic of events, and what its records hold.
+
+    Raises `TypeError` for a contract that records cannot be decoded by.
+    """
 
     name: str
-    decoder: Decoder
+    contract: type[Event] | UnionType | Decoder
+    """An `Event` class or a union of them, where values are JSON; else a decoder: one of the library's,
+    or a function of one's own."""
     partitions: int = 8
     """How many `stream-app local` and the demo create."""
+    tombstones: type[Event] | None = field(default=None, kw_only=True)
+    """The event that a record without a value is; it takes its id and its time from the record. By
+    default such a record is a dead letter."""
+    decoder: EventDecoder = field(init=False, compare=False)
+    """What decodes its records."""
+
+    def __post_init__(self) -> None:
+        """Make the decoder of the contract."""
+        object.__setattr__(self, "decoder", decoder_of(self.contract, self.tombstones))
 
 
 @dataclass(frozen=True)

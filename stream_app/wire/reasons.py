@@ -75,8 +75,8 @@ _ALL: Final = (
     ),
     Reason(
         "tombstone", ("decode",), "poison",
-        "the record has no value; event topics hold events, not deletions",
-        "Send no record without a value. What takes something back is an event, too.",
+        "the record has no value, and the topic declares no event for that",
+        "Send no record without a value, or have the use case declare what it means (`tombstones`).",
         "Tell the producer.", _NEVER,
     ),
     Reason(
@@ -96,6 +96,26 @@ _ALL: Final = (
     _event("invalid-utf8", "the value is not UTF-8", "Write the JSON in UTF-8."),
     _event("invalid-json", "the value is not a JSON document", "Send one JSON document a record."),
     _event(
+        "framed-value",
+        "the value looks as if a schema registry's serializer had written it, and plain JSON is declared",
+        "Send plain JSON, or have the contract's decoder changed to one of a schema registry.",
+    ),
+    _event(
+        "not-framed",
+        "the value does not begin with the id of a schema, and a schema registry's framing is declared",
+        "Write values with the serializer of the schema registry that the contract names.",
+    ),
+    _event(
+        "unknown-schema",
+        "the schema registry does not know the schema that the value names",
+        "Register the schema in the registry that the worker asks.",
+    ),
+    _event(
+        "schema-mismatch",
+        "the value cannot be read by the schema that it names",
+        "Write the value with the schema whose id it carries.",
+    ),
+    _event(
         "nesting-too-deep", "the JSON document nests deeper than the parser allows",
         "Send a flatter document.",
     ),
@@ -104,10 +124,10 @@ _ALL: Final = (
         "Send an object, `{...}`; where a field is to hold one, there too.",
     ),
     _event(
-        "wrong-event-type", "the event belongs to another topic",
+        "wrong-event-type", "the event is of a type that does not belong to this topic",
         "Send each type of event to its own topic, and spell the type as the contract does.",
     ),
-    _event("missing-field", "a required field is absent", "Send the field that is named."),
+    _event("missing-field", "a required field, key or header is absent", "Send what is named."),
     _event(
         "wrong-type", "a field has another JSON type than the contract says",
         "Send the field with the type of the contract: a number is not a text of digits.",
@@ -121,7 +141,7 @@ _ALL: Final = (
         "Send null where the contract allows it, or leave the field out, where a number is missing.",
     ),
     _event(
-        "bad-format", "a string does not have the form the contract asks for",
+        "bad-format", "a text does not have the form the contract asks for, or is none of those it allows",
         "Write the field in the form of the contract.",
     ),
     _event(

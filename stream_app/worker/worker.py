@@ -198,6 +198,7 @@ class Worker:
             settings,
             usecase,
             observer,
+            retry=self._retry,
             on_unbelieved_replay=partial(
                 RateLimited(log.warning, _TELL_SECONDS), _UNBELIEVED_REPLAY
             ),

@@ -19,9 +19,9 @@ from stream_app import (
     GoldenVector,
     InputTopic,
     InvalidEventError,
-    JsonDecoder,
     LastValue,
     Manifest,
+    Message,
     ModelInput,
     ModelOutput,
     Moment,
@@ -63,8 +63,11 @@ class Risk(Prediction):
     risk: float
 
 
-def decode(value: bytes) -> Event:
+def decode(message: Message) -> Event | None:
     """A decoder may be a function of the author's."""
+    value = message.value or b""
+    if value.startswith(b"#"):
+        return None
     if not value.startswith(b"1;"):
         raise InvalidEventError("bad-format", "the value is not of version 1", field="version")
     return Returned.model_validate({"event_id": value.decode()})
@@ -122,7 +125,7 @@ FEATURES = FeatureSet(
 usecase = UseCase(
     name="orders",
     topics=(
-        InputTopic("orders.placed", JsonDecoder(Order)),
+        InputTopic("orders.placed", Order),
         InputTopic("orders.returned", decode, partitions=2),
     ),
     predictions_topic="orders.predictions",

@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stream_app import Event, FeatureSet, InputTopic, JsonDecoder, Outputs, RowFeature, UseCase
+from stream_app import (
+    Event,
+    FeatureSet,
+    InputTopic,
+    JsonDecoder,
+    Message,
+    Outputs,
+    RowFeature,
+    UseCase,
+)
 from tests.usecases import text
 from tests.usecases.text import Ticket
 
@@ -63,8 +72,8 @@ def _act(ticket: Ticket, where: str) -> None:
 
 
 class _Decoder(JsonDecoder):
-    def __call__(self, value: bytes) -> Event:
-        ticket = super().__call__(value)
+    def __call__(self, message: Message) -> Event:
+        ticket = super().__call__(message)
         assert isinstance(ticket, Ticket)
         _act(ticket, "decode")
         return ticket

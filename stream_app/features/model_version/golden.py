@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from stream_app.features.engine.replay import replay
+from stream_app.features.events import Message, PlainMessage
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
 
@@ -78,11 +79,13 @@ class GoldenEvent(BaseModel):
             raise ValueError("give value or value_base64, one of them")
         return self
 
-    def payload(self) -> bytes:
-        """The record's value as bytes, for the topic's decoder."""
+    def message(self) -> Message:
+        """The record, for the topic's decoder."""
         if self.value_base64 is not None:
-            return base64.b64decode(self.value_base64)
-        return json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode()
+            value = base64.b64decode(self.value_base64)
+        else:
+            value = json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode()
+        return PlainMessage(value, topic=self.topic)
 
 
 def to_cell(value: Any) -> Cell:
@@ -158,8 +161,8 @@ def replay_rows(
     Raises what `record_golden_events` raises, and what a function of the feature set raised.
     """
     decoders = {topic.name: topic.decoder for topic in topics}
-    decoded = [decoders[event.topic](event.payload()) for event in events]
-    rows = replay(features, decoded)
+    decoded = [decoders[event.topic](event.message()) for event in events]
+    rows = replay(features, [event for event in decoded if event is not None])
     return [
         dict(zip(features.columns, next(rows).values, strict=True))
         if type(event) in features.triggers
