@@ -81,9 +81,11 @@ def _contract(schema: Mapping[str, Any], *, role: Role, **kafka: Any) -> Contrac
 
 
 def _events(topic: InputTopic, timestamp: str) -> Contract:
-    schema: Callable[[], dict[str, Any]] | None = getattr(topic.decoder, "json_schema", None)
+    described: Callable[[], dict[str, Any] | None] = getattr(
+        topic.decoder, "json_schema", lambda: None
+    )
     return _contract(
-        schema() if schema is not None else _opaque(topic),
+        described() or _opaque(topic),
         topic=topic.name,
         role="events",
         partitions=topic.partitions,

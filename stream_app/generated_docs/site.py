@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 import stream_app
@@ -44,7 +45,9 @@ def kinds() -> list[type]:
     return [
         each
         for each in public
-        if isinstance(each, type) and all(hasattr(each, name) for name in _OF_A_KIND)
+        if isinstance(each, type)
+        and not getattr(each, "_is_protocol", False)
+        and all(hasattr(each, name) for name in _OF_A_KIND)
     ]
 
 
@@ -136,14 +139,16 @@ def _documented(name: str, found: Any) -> str:
     if inspect.isclass(found) or inspect.isfunction(found):
         return _from_docstrings(found, level=3)
     # A name for a type: what it is stands in the comment above it.
-    return f"### {name}\n\n{_comment_above(name, import_module(stream_app._MODULE_OF[name]))}"
+    return f"### {name}\n\n{_comment_above(name, stream_app._MODULE_OF[name])}"
 
 
-def _comment_above(name: str, module: ModuleType) -> str:
-    found = re.search(rf"((?:^#:.*\n)+){name}\b.*=", inspect.getsource(module), re.MULTILINE)
-    if found is None:
-        raise ValueError(f"{module.__name__}.{name} has no comment `#:` that says what it is")
-    return re.sub(r"(?m)^#: ?", "", found[1])
+def _comment_above(name: str, module: str) -> str:
+    """The comment `#:` above a name, in the module or, where that is a package, in one of its own."""
+    for each in [module, *(loaded for loaded in sys.modules if loaded.startswith(f"{module}."))]:
+        source = inspect.getsource(import_module(each))
+        if found := re.search(rf"(?m)((?:^#:.*\n)+){name}\b.*=", source):
+            return re.sub(r"(?m)^#: ?", "", found[1])
+    raise ValueError(f"{module}.{name} has no comment `#:` that says what it is")
 
 
 def _from_docstrings(found: type | FunctionType, level: int, without: Sequence[str] = ()) -> str:
