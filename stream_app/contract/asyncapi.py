@@ -71,12 +71,18 @@ def asyncapi_document(
 def _channel(kafka: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "address": kafka["topic"],
-        "description": f"Timestamp of a record: {kafka['timestamp']}",
+        "description": f"Timestamp of a record: {kafka['timestamp']}{_tombstones(kafka)}",
         "messages": {},
+        **({"x-without-value": kafka["without_value"]} if "without_value" in kafka else {}),
         "bindings": {
             "kafka": {"topic": kafka["topic"], "partitions": kafka["partitions"], **_BINDING}
         },
     }
+
+
+def _tombstones(kafka: Mapping[str, Any]) -> str:
+    event = kafka.get("without_value")
+    return f" A record without a value is the event {event}." if event else ""
 
 
 def _message(

@@ -95,6 +95,10 @@ def _records(topic: str, old: Contract, new: Contract) -> Iterator[Change]:
             if what not in breaking:  # another type is both narrower and wider
                 yield Change(topic, None, what)
         yield from _fields(topic, role, told, before, after, strict)
+    before, after = (each[KAFKA].get("without_value") for each in (old, new))
+    if before != after:
+        told = f"is the event {after} now" if after else "is no event any more"
+        yield Change(topic, None if after else "producers", f"a record without a value {told}")
     if old[KAFKA]["partitions"] != partitions:
         what = f"partitions were {old[KAFKA]['partitions']}, are {partitions}: keys move to others"
         yield Change(topic, None, what)

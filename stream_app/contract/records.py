@@ -1,32 +1,19 @@
-"""What the records of a use case's topics hold besides their values: keys, headers, timestamps."""
+"""What the records that the worker publishes hold besides their values: keys, headers, timestamps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stream_app.features.usecase import TimeBounds
-
 __all__ = [
-    "DEAD_LETTER_HEADERS", "EVENT_HEADERS", "EVENT_KEY", "PASSED_ON_KEY", "PREDICTION_HEADERS",
-    "PUBLISHED_TIMESTAMP", "event_timestamp",
+    "DEAD_LETTER_HEADERS", "PASSED_ON_KEY", "PREDICTION_HEADERS", "PUBLISHED_TIMESTAMP",
 ]  # fmt: skip
 
 Schema = Mapping[str, Any]
 
-EVENT_KEY: Final[Schema] = {
-    "type": ["string", "null"],
-    "description": "Any bytes, or none. Give all records about one thing the same key: they lie in one "
-    "partition then, and are taken in the order in which they were written. The key is passed on.",
-}
 PASSED_ON_KEY: Final[Schema] = {
     "type": ["string", "null"],
     "description": "The key of the event's record, byte for byte; none where that has none.",
-}
-EVENT_HEADERS: Final[Schema] = {
-    "type": "object",
-    "description": "Any, and none is needed. They are passed on with the prediction, but for those "
-    "whose names the worker uses itself.",
 }
 PUBLISHED_TIMESTAMP: Final = (
     "When the record was published. It says nothing of the event: the time of that is in the value."
@@ -103,17 +90,3 @@ DEAD_LETTER_HEADERS: Final = _headers(
     },
     {},
 )
-
-
-def event_timestamp(times: TimeBounds) -> str:
-    """What the timestamp of an event's record is for."""
-    purpose = (
-        "When the event became known. Records of different partitions and topics are taken in the order "
-        "of their timestamps."
-    )
-    if times.earliest is not None and times.latest is not None:
-        return purpose
-    return (
-        f"{purpose} The event's own time must lie {times.behind_seconds:,.0f} s before it at most, and "
-        f"{times.ahead_seconds:,.0f} s after it at most; else the record becomes a dead letter."
-    )

@@ -1,24 +1,23 @@
 """The contract of each topic of a use case, as one JSON Schema a topic.
 
 The schema is that of the records' values. What JSON Schema has no words for stands in it under
-`x-kafka`: topic and role, key, headers, and what the timestamp is for.
+`x-kafka`: topic and role, key, headers, what the timestamp is for, and which event a record without a
+value is, if it is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from stream_app.contract.event_records import event_headers, event_key, event_timestamp
 from stream_app.contract.records import (
     DEAD_LETTER_HEADERS,
-    EVENT_HEADERS,
-    EVENT_KEY,
     PASSED_ON_KEY,
     PREDICTION_HEADERS,
     PUBLISHED_TIMESTAMP,
-    event_timestamp,
 )
-from stream_app.features.usecase import InputTopic, UseCase
+from stream_app.features.usecase import InputTopic, TimeBounds, UseCase
 
 __all__ = ["KAFKA", "Contract", "Role", "by_name", "topic_contracts"]
 
@@ -42,10 +41,9 @@ _LETTER: Final = {
 
 def topic_contracts(usecase: UseCase) -> list[Contract]:
     """The contracts of the topics of events, then of the predictions, then of the dead letters."""
-    timestamp = event_timestamp(usecase.times)
     partitions = usecase.output_partitions
     return [
-        *(_events(topic, timestamp) for topic in usecase.topics),
+        *(_events(topic, usecase.times) for topic in usecase.topics),
         _contract(
             _for_readers(usecase.prediction.model_json_schema()),
             topic=usecase.predictions_topic,
@@ -80,18 +78,18 @@ def _contract(schema: Mapping[str, Any], *, role: Role, **kafka: Any) -> Contrac
     return {"$schema": _DIALECT, **schema, KAFKA: {"role": role, **kafka}}
 
 
-def _events(topic: InputTopic, timestamp: str) -> Contract:
-    described: Callable[[], dict[str, Any] | None] = getattr(
-        topic.decoder, "json_schema", lambda: None
-    )
+def _events(topic: InputTopic, times: TimeBounds) -> Contract:
+    types = topic.decoder.event_types
+    without_value = {} if topic.tombstones is None else {"without_value": topic.tombstones.__name__}
     return _contract(
-        described() or _opaque(topic),
+        topic.decoder.json_schema() or _opaque(topic),
         topic=topic.name,
         role="events",
         partitions=topic.partitions,
-        key=EVENT_KEY,
-        headers=EVENT_HEADERS,
-        timestamp=timestamp,
+        key=event_key(types),
+        headers=event_headers(types),
+        timestamp=event_timestamp(types, times),
+        **without_value,
     )
 
 

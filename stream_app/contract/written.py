@@ -67,5 +67,7 @@ def _of_asyncapi(document: Mapping[str, Any]) -> list[Contract]:
                 "key": messages[0]["bindings"]["kafka"]["key"],
                 "headers": messages[0]["headers"],
             }
+            if role == "events" and "x-without-value" in channel:
+                kafka["without_value"] = channel["x-without-value"]
             found.append({**schema, "components": document["components"], KAFKA: kafka})
     return found

@@ -9,7 +9,16 @@ import pytest
 from pydantic import Field
 
 from features.flights import usecase as flights
-from stream_app import Event, InputTopic, JsonDecoder, Prediction, UseCase
+from stream_app import (
+    Event,
+    InputTopic,
+    JsonDecoder,
+    Prediction,
+    UseCase,
+    from_header,
+    from_key,
+    from_timestamp,
+)
 from stream_app.contract.asyncapi import asyncapi_document
 from stream_app.contract.comparison import changes
 from stream_app.contract.topics import KAFKA, Contract, by_name, topic_contracts
@@ -182,6 +191,39 @@ def test_partitions_and_keys_are_compared() -> None:
     )
 
 
+class Login(Event, id_from=from_header("login-id"), time_from=from_timestamp()):
+    card: int
+
+
+class Gone(Event, id_from=from_key(), time_from=from_timestamp()):
+    pass
+
+
+def test_what_an_event_takes_of_its_record_is_in_the_contract_and_compared() -> None:
+    """Its header is required; a key that is an id has to be there."""
+    login, gone = (topic_contracts(sales(kind))[0][KAFKA] for kind in (Login, Gone))
+    assert login["headers"]["required"] == ["login-id"]
+    assert login["timestamp"].startswith("The event_time of Login. ")
+    assert gone["key"]["description"].startswith("The event_id of Gone. ")
+
+    class Before(Event):
+        card: int
+
+    after = type("Before", (Login,), {"__module__": __name__})
+    assert told(sales(after), sales(Before))["sales: header login-id is new and required"] == (
+        "producers"
+    )
+
+
+def test_a_record_without_a_value_may_be_an_event() -> None:
+    """Where it is none any more, those who delete so are broken."""
+    plain = sales()
+    deletes = replace(plain, topics=(InputTopic("sales", Sold, tombstones=Gone),))
+    what = "sales: a record without a value"
+    assert told(deletes, plain)[f"{what} is the event Gone now"] is None
+    assert told(plain, deletes)[f"{what} is no event any more"] == "producers"
+
+
 def test_what_breaks_somebody_comes_first() -> None:
     """The reader of a log of CI sees it."""
     new = sales(event(note=None, till=int), answer(why=str))
@@ -207,7 +249,8 @@ def written(of: UseCase, form: str, at: Path) -> Path:
 def test_a_written_contract_is_read_as_it_was(form: str, tmp_path: Path) -> None:
     """Whatever it was written as: no change is found, and a change is found in the same words."""
     union = sales(Annotated[Sold | Returned, Field(discriminator="kind")])
-    for number, of in enumerate((sales(), union, sales(dead_letters_topic="answers"))):
+    deletes = replace(sales(), topics=(InputTopic("sales", Sold, tombstones=Gone),))
+    for number, of in enumerate((sales(), union, deletes, sales(dead_letters_topic="answers"))):
         folder = tmp_path / str(number)
         folder.mkdir()
         old = read_contracts(written(of, form, folder))
