@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import stream_app
-from stream_app.generated_docs.examples import with_fences
-from stream_app.generated_docs.site import kinds, relinked
+from stream_app.generated_docs.class_pages import GROUPS
+from stream_app.generated_docs.docstrings import as_markdown
+from stream_app.generated_docs.site import relinked
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,12 +25,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_public_name_is_in_the_reference_or_is_a_kind_with_a_page(site: Path) -> None:
-    """With its text: a name alone explains nothing."""
+def test_every_public_name_is_in_the_reference_or_has_a_page(site: Path) -> None:
+    """With its text: a name alone explains nothing. Kinds of state and decoders have pages."""
     reference = (site / "reference.html").read_text()
-    pages = {path.stem for path in (site / "kinds").glob("*.html")}
-    names = {kind.__name__ for kind in kinds()}
-    assert len(pages) == len(names) >= 3
+    names = set()
+    for group in GROUPS:
+        names |= {member.__name__ for member in group.members}
+        pages = [path.stem for path in (site / group.folder).glob("*.html")]
+        assert len(pages) == len(group.members) >= 3
     for name in set(stream_app.__all__) - names:
         assert re.search(rf"<h3[^>]*>.*?\b{name}\b", reference, re.DOTALL), name
     assert "seconds since the epoch" in reference
@@ -64,9 +67,16 @@ def test_a_link_of_the_repository_becomes_one_of_the_site(
     assert relinked(markdown, source) == expected
 
 
+def test_a_topic_of_a_docstring_begins_a_paragraph() -> None:
+    """Markdown would run them into one another; a colon within a sentence begins none."""
+    assert as_markdown("One: a.\nMemory: 8 bytes, of\nwhich: two.") == (
+        "\n**One:** a.\n\n**Memory:** 8 bytes, of\nwhich: two."
+    )
+
+
 def test_examples_are_shown_as_sessions() -> None:
     """Each up to its blank line; the text around them stays."""
     text = "First.\n\n    >>> 1 + 1\n    2\n\nThen.\n>>> a\n>>> b"
-    assert with_fences(text) == (
+    assert as_markdown(text) == (
         "First.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nThen.\n```pycon\n>>> a\n>>> b\n```"
     )
