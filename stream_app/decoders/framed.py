@@ -50,7 +50,7 @@ class FramedDecoder(EventDecoder):
         """`contract`, `by` and `skip_others` as in `JsonDecoder`.
 
         `registry`: properties of confluent-kafka's `SchemaRegistryClient`, at least `url`; by default a
-        request may take 10 s, and it is the worker that tries again. Raises `TypeError` and `ValueError`
+        request may take 5 s, and it is the worker that tries again. Raises `TypeError` and `ValueError`
         for what cannot work, and `ConfigurationError` where a package is missing.
         """
         self._contract = EventContract(contract, by)

@@ -21,7 +21,7 @@ SERVICE: Final = "schema registry"
 _DEFAULTS: Final = {
     # The worker waits and asks again by itself, and says so meanwhile.
     "max.retries": 0,
-    "timeout": 10.0,
+    "timeout": 5.0,
 }
 _REFUSED: Final = frozenset({401, 403})
 _UNKNOWN: Final = frozenset({404, 422})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from stream_app.errors import ServiceAwayError
+from stream_app.errors import RefusedError, ServiceAwayError
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
 from stream_app.observer.events import FirstSkipped, UnknownFields
@@ -125,14 +125,14 @@ class DecodeStage:
         def ask() -> Event | _Raised | None:
             try:
                 return decoder(record)
-            except ServiceAwayError:
-                raise
+            except ServiceAwayError as error:
+                raise _named(error) from error
             except BaseException as error:  # noqa: BLE001 - told apart from what `Retry` raises
                 return _Raised(error)
 
         if self._retry is None:
-            raise away
-        answer = self._retry(away.service, ask)
+            raise _named(away) from away
+        answer = self._retry(_named(away).service, ask)
         if isinstance(answer, _Raised):
             return None, _refused(answer.error)
         return self._believed(answer, record)
@@ -199,6 +199,15 @@ class DecodeStage:
             message = f"the value has {len(value)} bytes, max_value_bytes is {limit}"
             return Failure("decode", "value-too-large", message)
         return Failure("decode", reason, REASONS[reason].meaning)
+
+
+def _named(away: ServiceAwayError) -> ServiceAwayError:
+    """An absence in bounded words; a class of the use case's own may be derived from it."""
+    kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
+    try:
+        return kind(bounded(str(away.service)), bounded(str(away), 500))
+    except Exception:  # noqa: BLE001 - it says nothing
+        return kind("a decoder's service", "the decoder does not say why")
 
 
 def _refused(error: BaseException) -> Failure:

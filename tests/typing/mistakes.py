@@ -46,6 +46,7 @@ def not_a_tuple(order: Order) -> float:
     return order.amount
 
 
+InputTopic("orders.placed", Order, tombstones=Risk)  # type: ignore[arg-type]  # a prediction
 InputTopic("orders.placed", Risk)  # type: ignore[arg-type]  # a prediction
 InputTopic("orders.placed", text)  # type: ignore[arg-type]
 InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[arg-type]

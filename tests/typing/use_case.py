@@ -6,9 +6,10 @@ Everything comes from `stream_app`. `tests/typing/mistakes.py` holds what must n
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
 import numpy as np
+from pydantic import Field
 
 from stream_app import (
     Column,
@@ -35,6 +36,8 @@ from stream_app import (
     Update,
     UseCase,
     View,
+    from_key,
+    from_timestamp,
     measure_baseline,
     record_golden_events,
     replay,
@@ -55,6 +58,33 @@ class Returned(Event):
 
     shop: str
     order_id: str
+
+
+class Shipped(Event, id_from="number", time_from="shipped"):
+    """Its id and its time are fields of its own, and its constructor takes no others."""
+
+    number: int
+    shipped: Moment
+
+
+class Seen(Event, id_from=from_key(), time_from=from_timestamp()):
+    """Its id and its time stand in the record."""
+
+    page: str
+
+
+class Renamed(Event):
+    """A field of the base may be called otherwise on the wire."""
+
+    event_id: Annotated[str, Field(alias="id")]
+
+
+def read(event: Shipped | Seen | Renamed) -> tuple[str, float]:
+    """Each event has an id and a time, wherever they come from."""
+    return event.event_id, event.event_time
+
+
+SEEN = Seen(page="front")
 
 
 class Risk(Prediction):

@@ -1,5 +1,6 @@
 """Values behind a schema registry's framing, and a registry that is away, refuses, or does not know."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -161,13 +162,16 @@ def test_an_event_may_take_its_id_and_time_from_headers(registry: RegistryServer
     from confluent_kafka.schema_registry.avro import AvroSerializer
     from confluent_kafka.serialization import MessageField, SerializationContext
 
-    schema = '{"type": "record", "name": "L", "fields": [{"name": "card", "type": "int"}]}'
+    fields = [{"name": "card", "type": "int"}, {"name": "device", "type": "string"}]
+    schema = json.dumps({"type": "record", "name": "Login", "fields": fields})
     write = AvroSerializer(
         SchemaRegistryClient(registry.properties),
         schema,
         conf={"subject.name.strategy.type": "TOPIC"},
     )
-    value = write({"card": 7}, SerializationContext("logins", MessageField.VALUE))
+    value = write(
+        {"card": 7, "device": "telephone"}, SerializationContext("logins", MessageField.VALUE)
+    )
     assert value is not None
     headers = [("id", b"l1"), ("at", b"2013-12-01T12:00:00Z")]
     decode = AvroDecoder(Login, registry.properties)

@@ -366,6 +366,28 @@ def test_a_service_that_a_decoder_asks_is_waited_for(answer: Any, reason: str | 
     assert [item.failure and item.failure.reason for item in items] == [reason] * 3
 
 
+class _SilentAwayError(ServiceAwayError):
+    """Says nothing, not even which service."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
+
+def test_an_absence_that_names_no_service_is_waited_for_all_the_same() -> None:
+    """A decoder may raise an exception of its own that is derived from ours."""
+    away = [_SilentAwayError(), _SilentAwayError()]
+
+    def decode(message: Message) -> Any:
+        if away:
+            raise away.pop()
+        return DECODER(message)
+
+    stage, _, waits = waiting_stage(decode)
+    (item,) = stage([record(PAYMENTS, 0, valid())])
+    assert item.failure is None
+    assert waits == ["a decoder's service"]
+
+
 def test_a_stop_interrupts_the_wait_for_a_decoders_service() -> None:
     """Nothing of the batch goes on, so that all of it is read again."""
     stage, retry, _ = waiting_stage(Vault(1_000_000))

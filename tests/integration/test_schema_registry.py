@@ -1,0 +1,109 @@
+"""A real schema registry: what its serializers wrote is decoded, and its absence is waited for."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stream_app.features.events import InvalidEventError, PlainMessage
+from tests.integration.bed import Bed
+from tests.integration.conftest import NO_REDIS
+from tests.integration.registry import LocalRegistry
+from tests.integration.worker import Cluster, Sent, Worker
+from tests.unit.decoders.formats import FIELDS, NOON, Payment, decoders, serializers
+
+pytestmark = pytest.mark.usefixtures("local_only")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[LocalRegistry]:
+    """A registry that the tests may freeze."""
+    for package in ("fastavro", "jsonschema", "httpx2", "google.protobuf"):
+        pytest.importorskip(package)
+    with LocalRegistry() as service:
+        yield service
+
+
+@pytest.mark.parametrize("form", ["avro", "json", "protobuf"])
+def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str) -> None:
+    """In each format; a schema that the registry does not know is the record's fault."""
+    properties = {"url": registry.url}
+    write, decode = serializers(properties)[form], decoders(properties)[form]
+    message = PlainMessage(write(FIELDS), topic=f"payments.{form}")
+    event = decode(message)
+    assert isinstance(event, Payment)
+    assert (event.event_id, event.event_time) == ("p1", NOON.timestamp())
+    assert (event.amount, event.country, event.limits) == (5.0, "DE", {"day": 3})
+    value = message.value or b""
+    with pytest.raises(InvalidEventError) as refused:
+        decode(message._replace(value=value[:1] + b"\x00\x0f\x42\x40" + value[5:]))
+    assert refused.value.reason == "unknown-schema"
+
+
+def tickets(bed: Bed, registry: LocalRegistry, count: int) -> list[Sent]:
+    """Messages in Avro, a tenth of a second apart until about now."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry.avro import AvroSerializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    from tests.usecases.framed_text import SCHEMA
+
+    conf = {"subject.name.strategy.type": "TOPIC"}
+    write = AvroSerializer(SchemaRegistryClient({"url": registry.url}), SCHEMA, conf=conf)
+    where = SerializationContext(bed.topics[0], MessageField.VALUE)
+    begin = time.time() - count * 0.1
+    return [
+        Sent(
+            bed.topics[0],
+            write(
+                {
+                    "event_id": f"t{number}",
+                    "event_time": datetime.fromtimestamp(begin + number * 0.1, UTC),
+                    "text": "my parcel is late",
+                },
+                where,
+            ),
+            timestamp=begin + number * 0.1,
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_registry_that_is_away_is_waited_for(
+    cluster: Cluster, registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probes and log name it; a stop ends the wait; what waited is predicted, and nothing is lost."""
+    monkeypatch.setenv("TEST_REGISTRY_URL", registry.url)
+    from tests.usecases import framed_text
+
+    bed = Bed(framed_text, tmp_path, cluster, NO_REDIS)
+    sent = tickets(bed, registry, 50)
+    bed.cluster.produce([*sent, Sent(bed.topics[0], b'{"plain": "JSON"}')])
+
+    def says_why(worker: Worker) -> bool:
+        status, why = worker.get("/readyz")
+        return status == 503 and "waits for schema registry" in why
+
+    registry.pause()
+    try:
+        with bed.worker() as first:
+            first.until("it waits for the registry", lambda: says_why(first))
+            assert first.metric("stream_app_waiting", service="schema registry") == 1
+            assert first.get("/livez")[0] == 200
+            assert first.stop() == 0, first.log
+        worker = bed.worker()
+        worker.start().until("it waits again", lambda: says_why(worker))
+    finally:
+        registry.resume()
+    with worker:
+        worker.until(
+            "all is predicted",
+            lambda: bed.cluster.count(bed.usecase.predictions_topic) == len(sent),
+        )
+        worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
+        (letter,) = bed.cluster.read(bed.usecase.dead_letters_topic)
+        assert letter.letter.reason == "not-framed"
+        assert "schema registry is back after " in worker.log
+        assert worker.stop() == 0, worker.log
