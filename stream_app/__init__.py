@@ -58,7 +58,15 @@ if TYPE_CHECKING:
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText", "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature", "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline", "record_golden_events", "replay", "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare",
+    "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds",
+    "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder",
+    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
+    "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
+    "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
+    "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -78,10 +86,6 @@ _NAMES_BY_MODULE: Final = {
     "features.events.message": ("Message", "PlainMessage"),
     "features.events.moments": ("EpochMilliseconds", "EpochSeconds", "Moment"),
     "features.events.record_fields": ("from_header", "from_key", "from_timestamp"),
-    "features.model_version.baseline": ("measure_baseline",),
-    "features.model_version.folder": ("write_version",),
-    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
-    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
     "features.kinds": (
         "DecayedMoments",
         "DecayedShare",
@@ -97,6 +101,10 @@ _NAMES_BY_MODULE: Final = {
         "Update",
         "Windows",
     ),
+    "features.model_version.baseline": ("measure_baseline",),
+    "features.model_version.folder": ("write_version",),
+    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
+    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
     "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
     "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
 }

@@ -81,7 +81,11 @@ class FramedDecoder(EventDecoder):
         _check_framing(message, value)
         try:
             found = self._deserialize(value, self._context_of(message))
-        except (InvalidEventError, ServiceAwayError, MemoryError):
+        except InvalidEventError as error:
+            if self._skip_others and error.reason == "wrong-event-type":
+                return None
+            raise
+        except (ServiceAwayError, MemoryError):
             raise
         except Exception as error:
             # Its text may quote the payload.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from stream_app.decoders.framed import CONF, Deserializer, FramedDecoder
+from stream_app.features.events import InvalidEventError
 
 if TYPE_CHECKING:
     from stream_app.decoders.registry import Registry
@@ -34,7 +36,8 @@ class ProtobufDecoder(FramedDecoder):
         by: str | None = None,
         skip_others: bool = False,
     ) -> None:
-        """`message_type`: the class that `protoc` made of the message; all else as in its base."""
+        """`message_type`: the class that `protoc` made of the message; a message of another type is a dead
+        letter, or skipped with `skip_others`. All else as in its base."""
         self._message_type = message_type
         super().__init__(contract, registry, by=by, skip_others=skip_others)
 
@@ -43,7 +46,55 @@ class ProtobufDecoder(FramedDecoder):
 
         conf = {**CONF, "use.deprecated.format": False}
         deserialize = ProtobufDeserializer(self._message_type, conf, registry)
-        return lambda value, where: as_fields(deserialize(value, where))
+        written = WrittenTypes(registry)
+        expected = self._message_type.DESCRIPTOR.full_name
+
+        def fields_of(value: bytes, where: Any) -> dict[str, Any]:
+            # The deserializer would read any message as if it were of the expected type.
+            if written.name(value, where) != expected:
+                raise InvalidEventError(
+                    "wrong-event-type", f"the value is a message of another type than {expected}"
+                )
+            return as_fields(deserialize(value, where))
+
+        return fields_of
+
+
+class WrittenTypes:
+    """The full names of the message types that values were written as."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._names: dict[tuple[Any, ...], str] = {}
+
+    def name(self, value: bytes, where: Any) -> str:
+        """The name, by the schema's id and the path in its file that a value begins with."""
+        from confluent_kafka.schema_registry import dual_schema_id_deserializer
+        from confluent_kafka.schema_registry.serde import SchemaId
+
+        schema = SchemaId("PROTOBUF")
+        dual_schema_id_deserializer(value, where, schema)
+        key = (schema.id, schema.guid, *(schema.message_indexes or ()))
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = self._asked(schema)
+        return name
+
+    def _asked(self, schema: Any) -> str:
+        from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+        found = (
+            self._registry.get_schema(schema.id, None, "serialized")
+            if schema.guid is None
+            else self._registry.get_schema_by_guid(str(schema.guid), "serialized")
+        )
+        file = FileDescriptorProto.FromString(b64decode(found.schema_str))
+        names, types = [file.package] if file.package else [], file.message_type
+        for index in schema.message_indexes:
+            message = types[index]
+            names.append(message.name)
+            types = message.nested_type
+        return ".".join(names)
 
 
 def as_fields(message: Any) -> dict[str, Any]:

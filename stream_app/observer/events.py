@@ -24,6 +24,7 @@ __all__ = [
     "ClockCorrected",
     "CommitAnswered",
     "CommitFailed",
+    "FirstSkipped",
     "MembershipChanged",
     "OutageBegan",
     "OutageEnded",
@@ -37,6 +38,7 @@ __all__ = [
     "StageEnded",
     "StateConflicts",
     "StoreAsked",
+    "UnbelievedReplays",
     "UnknownFields",
     "WaitingBegan",
     "WaitingEnded",
@@ -121,6 +123,13 @@ class FirstSkipped(WorkEvent):
 
     partition: Partition
     offset: int
+
+
+@dataclass(frozen=True)
+class UnbelievedReplays(WorkEvent):
+    """Records call themselves replays without a token that proves it: each is a record of its own."""
+
+    records: int
 
 
 @dataclass(frozen=True)

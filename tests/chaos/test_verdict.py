@@ -10,7 +10,7 @@ from tests.chaos.answers import buried, predicted
 from tests.chaos.history import History, Incarnation
 from tests.chaos.samples import dead_letter, prediction
 from tests.chaos.verdict import Asked, Fates, compare, fates
-from tests.integration.bed import Account, Place
+from tests.integration.testbed import Account, Place
 from tests.integration.worker import Out
 
 ASKED = Asked(

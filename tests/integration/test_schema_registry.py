@@ -1,18 +1,30 @@
 """A real schema registry: what its serializers wrote is decoded, and its absence is waited for."""
 
+import json
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stream_app.features.events import InvalidEventError, PlainMessage
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker
-from tests.unit.decoders.formats import FIELDS, NOON, Payment, decoders, serializers
+from tests.unit.decoders.formats import (
+    FIELDS,
+    NOON,
+    PROTOBUF,
+    Payment,
+    decoders,
+    protobuf_class,
+    serializers,
+)
 
 pytestmark = pytest.mark.usefixtures("local_only")
 
@@ -30,7 +42,9 @@ def registry() -> Iterator[LocalRegistry]:
 def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str) -> None:
     """In each format; a schema that the registry does not know is the record's fault."""
     properties = {"url": registry.url}
-    write, decode = serializers(properties)[form], decoders(properties)[form]
+    decode = decoders(properties)[form]
+    # This registry takes Protobuf's schemas as text alone, and confluent-kafka's serializer sends bytes.
+    write = partial(in_protobuf, registry) if form == "protobuf" else serializers(properties)[form]
     message = PlainMessage(write(FIELDS), topic=f"payments.{form}")
     event = decode(message)
     assert isinstance(event, Payment)
@@ -42,7 +56,21 @@ def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str)
     assert refused.value.reason == "unknown-schema"
 
 
-def tickets(bed: Bed, registry: LocalRegistry, count: int) -> list[Sent]:
+def in_protobuf(registry: LocalRegistry, fields: Mapping[str, Any]) -> bytes:
+    """A payment as Java's serializer writes it: its schema is registered as text."""
+    request = urllib.request.Request(
+        f"{registry.url}/subjects/payments.protobuf-value/versions",
+        json.dumps({"schemaType": "PROTOBUF", "schema": PROTOBUF}).encode(),
+        {"Content-Type": "application/vnd.schemaregistry.v1+json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        number = json.load(answer)["id"]
+    # After the schema's id comes the path of the message in its file; one zero stands for the first.
+    framing = b"\x00" + int(number).to_bytes(4) + b"\x00"
+    return framing + protobuf_class()(**fields).SerializeToString()
+
+
+def tickets(testbed: Testbed, registry: LocalRegistry, count: int) -> list[Sent]:
     """Messages in Avro, a tenth of a second apart until about now."""
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from confluent_kafka.schema_registry.avro import AvroSerializer
@@ -52,11 +80,11 @@ def tickets(bed: Bed, registry: LocalRegistry, count: int) -> list[Sent]:
 
     conf = {"subject.name.strategy.type": "TOPIC"}
     write = AvroSerializer(SchemaRegistryClient({"url": registry.url}), SCHEMA, conf=conf)
-    where = SerializationContext(bed.topics[0], MessageField.VALUE)
+    where = SerializationContext(testbed.topics[0], MessageField.VALUE)
     begin = time.time() - count * 0.1
     return [
         Sent(
-            bed.topics[0],
+            testbed.topics[0],
             write(
                 {
                     "event_id": f"t{number}",
@@ -78,9 +106,9 @@ def test_a_registry_that_is_away_is_waited_for(
     monkeypatch.setenv("TEST_REGISTRY_URL", registry.url)
     from tests.usecases import framed_text
 
-    bed = Bed(framed_text, tmp_path, cluster, NO_REDIS)
-    sent = tickets(bed, registry, 50)
-    bed.cluster.produce([*sent, Sent(bed.topics[0], b'{"plain": "JSON"}')])
+    testbed = Testbed(framed_text, tmp_path, cluster, NO_REDIS)
+    sent = tickets(testbed, registry, 50)
+    testbed.cluster.produce([*sent, Sent(testbed.topics[0], b'{"plain": "JSON"}')])
 
     def says_why(worker: Worker) -> bool:
         status, why = worker.get("/readyz")
@@ -88,22 +116,22 @@ def test_a_registry_that_is_away_is_waited_for(
 
     registry.pause()
     try:
-        with bed.worker() as first:
+        with testbed.worker() as first:
             first.until("it waits for the registry", lambda: says_why(first))
             assert first.metric("stream_app_waiting", service="schema registry") == 1
             assert first.get("/livez")[0] == 200
             assert first.stop() == 0, first.log
-        worker = bed.worker()
+        worker = testbed.worker()
         worker.start().until("it waits again", lambda: says_why(worker))
     finally:
         registry.resume()
     with worker:
         worker.until(
             "all is predicted",
-            lambda: bed.cluster.count(bed.usecase.predictions_topic) == len(sent),
+            lambda: testbed.cluster.count(testbed.usecase.predictions_topic) == len(sent),
         )
         worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
-        (letter,) = bed.cluster.read(bed.usecase.dead_letters_topic)
+        (letter,) = testbed.cluster.read(testbed.usecase.dead_letters_topic)
         assert letter.letter.reason == "not-framed"
         assert "schema registry is back after " in worker.log
         assert worker.stop() == 0, worker.log

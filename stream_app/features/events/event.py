@@ -14,7 +14,6 @@ from typing import (
 )
 from uuid import UUID
 
-from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
@@ -143,7 +142,7 @@ def _getter(cls: type[Event], name: str, source: str) -> Callable[[Any], Any]:
 
 def _bound(field: FieldInfo) -> None:
     """Give an id the bounds of `event_id`, where its own field has none."""
-    for bound in (MinLen(1), MaxLen(ID_CHARACTERS)):
+    for bound in Field(min_length=1, max_length=ID_CHARACTERS).metadata:
         if not any(isinstance(each, type(bound)) for each in field.metadata):
             field.metadata.append(bound)
 

@@ -57,6 +57,21 @@ JSON = json.dumps(
         "required": ["payment_id", "amount"],
     }
 )
+PROTOBUF = """
+syntax = "proto3";
+package tests;
+import "google/protobuf/timestamp.proto";
+enum Country { NONE = 0; DE = 1; FR = 2; }
+message Payment {
+  string payment_id = 1;
+  google.protobuf.Timestamp created = 2;
+  double amount = 3;
+  optional Country country = 4;
+  repeated string tags = 5;
+  map<string, int32> limits = 6;
+}
+"""
+"""The text of what `protobuf_class` makes."""
 FIELDS: dict[str, Any] = {
     "payment_id": "p1",
     "created": NOON,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stream_app import AvroDecoder
+from stream_app import AvroDecoder, ProtobufDecoder
 from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
 from stream_app.features.events import Event, InvalidEventError, PlainMessage
 from stream_app.wire.reasons import REASONS
@@ -181,6 +181,26 @@ def test_an_event_may_take_its_id_and_time_from_headers(registry: RegistryServer
     ):
         event: Any = decode(message)
         assert (event.event_id, event.event_time, event.card) == ("l1", NOON.timestamp(), 7)
+
+
+def test_a_protobuf_message_of_another_type_is_not_read_as_ours(registry: RegistryServer) -> None:
+    """It would parse, with other fields or none; it may be skipped."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    conf = {"subject.name.strategy.type": "TOPIC", "use.deprecated.format": False}
+    client = SchemaRegistryClient(registry.properties)
+    where = SerializationContext("payments.protobuf", MessageField.VALUE)
+    value = ProtobufSerializer(Timestamp, client, conf)(Timestamp(seconds=5), where)
+    assert value is not None
+    error = refused(decoders(registry.properties)["protobuf"], sent("protobuf", value))
+    assert error.reason == "wrong-event-type"
+    assert "tests.Payment" in str(error)
+    kind = protobuf_class()
+    skipping = ProtobufDecoder(Payment, kind, registry.properties, skip_others=True)
+    assert skipping(sent("protobuf", value)) is None
 
 
 def test_what_a_protobuf_message_holds_is_read_whole() -> None:
