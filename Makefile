@@ -91,9 +91,11 @@ format: .venv/.installed ## format the code and sort its imports
 train: .venv/.installed ## train the demo's models into artifacts/
 	@$(PY) -m features.flights.training.train $(ARGS)
 
-docs: .venv/.installed ## write the generated pages of docs/ anew
+docs: .venv/.installed ## write the generated pages of docs/ anew, and the site: .cache/site/index.html
 	@$(PY) -m stream_app.generated_docs.pages docs
-	@$(PY) -m stream_app.generated_docs.contracts
+	@$(PY) -m stream_app contract schema --directory docs/contracts
+	@$(PY) -m stream_app contract asyncapi >docs/contracts/flights.asyncapi.json
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)
@@ -103,7 +105,7 @@ bench: .venv/.installed ## how fast the worker is, beside the in-process work al
 lock: ## write the lock files anew from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo 'make: lock needs uv' >&2; exit 2; }
 	@$(UV_COMPILE) --no-annotate $(ARGS) pyproject.toml -o deploy/requirements.lock
-	@$(UV_COMPILE) --all-extras --group dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(UV_COMPILE) --all-extras --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
 

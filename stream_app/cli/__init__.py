@@ -24,6 +24,7 @@ _COMMANDS = {
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
+    "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),
     "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),
 }
 

@@ -155,7 +155,7 @@ def check_answers(
     common = {
         "prediction_id": "topic-0-0",
         "event_id": "golden",
-        "event_time": 0.0,
+        "event_time": "1970-01-01T00:00:00Z",
         "model": {"name": model.name, "version": model.version},
         "served_by": "champion",
         "degraded": None,
