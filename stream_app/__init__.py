@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stream_app.features.engine.replay import replay
     from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.log_record import LogRecord
     from stream_app.features.model_version.baseline import measure_baseline
     from stream_app.features.model_version.folder import write_version
     from stream_app.features.model_version.golden import GoldenVector, record_golden_events
@@ -30,33 +31,43 @@ if TYPE_CHECKING:
         UseCase,
     )
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+    from stream_app.training.encoding import fit_one_hot, fit_ordinal, fit_target_mean
+    from stream_app.training.log import read_log
+    from stream_app.training.make_matrix import make_matrix
+    from stream_app.training.matrix import Matrix
+    from stream_app.training.package import package
 
 __all__ = [
     "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "Manifest", "ModelInput", "ModelOutput",
-    "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature", "TimeBounds",
-    "TrainingData", "Update", "UseCase", "View", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
+    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature",
+    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
+    "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
-    "engine.replay": ("replay",),
-    "events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
-    "model_version.baseline": ("measure_baseline",),
-    "model_version.folder": ("write_version",),
-    "model_version.golden": ("GoldenVector", "record_golden_events"),
-    "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
-    "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
-    "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "features.engine.replay": ("replay",),
+    "features.log_record": ("LogRecord",),
+    "features.events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
+    "features.model_version.baseline": ("measure_baseline",),
+    "features.model_version.folder": ("write_version",),
+    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
+    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
+    "features.states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
+    "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
+    "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
+    "training.log": ("read_log",),
+    "training.make_matrix": ("make_matrix",),
+    "training.matrix": ("Matrix",),
+    "training.package": ("package",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {
-    name: f"stream_app.features.{module}"
-    for module, names in _NAMES_BY_MODULE.items()
-    for name in names
+    name: f"stream_app.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names
 }
 
 # Hidden from type checkers, to which a module with `__getattr__` has every name.

@@ -5,6 +5,7 @@ The sentences say what is wrong and what to do, for whoever just deployed it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,16 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.features.events import InvalidEventError
-from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, replay_rows
+from stream_app.features.model_version.golden import (
+    GoldenEvent,
+    GoldenVector,
+    UnknownTopicError,
+    close,
+    replay_rows,
+)
 from stream_app.features.model_version.manifest import Manifest
 from stream_app.features.usecase import InputTopic
-from stream_app.features.views import FeatureSet
+from stream_app.features.views import Dtype, FeatureSet
 from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
 from stream_app.models.model import Model, Outputs, finite
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
-from stream_app.text.causes import cause_of
+from stream_app.text.causes import FeatureError, cause_of
 from stream_app.text.foreign import bounded
 
 __all__ = [
@@ -34,10 +41,20 @@ BATCH_SIZES = (2, 7, 32, 64, 256)
 
 _RETRAIN = "train a version with this feature set, or serve it with the code it was trained with."
 
-_GRAPH_TYPES = {
+#: The dtypes of columns that a tensor of each dtype takes.
+_TAKES: Mapping[Dtype, Sequence[Dtype]] = {
+    "float32": ("float32", "float64", "int64", "bool"),
+    "float64": ("float32", "float64", "int64", "bool"),
+    "int64": ("int64", "bool"),
+    "bool": ("bool",),
+    "string": ("string",),
+}
+
+_GRAPH_TYPES: Mapping[Dtype, str] = {
     "float32": "tensor(float)",
     "float64": "tensor(double)",
     "int64": "tensor(int64)",
+    "bool": "tensor(bool)",
     "string": "tensor(string)",
 }
 
@@ -60,10 +77,11 @@ def check_features(manifest: Manifest, features: FeatureSet) -> None:
             raise refusal(
                 manifest, f"it takes the column {column}, which is not declared: {_RETRAIN}"
             )
-        if declared != dtype:
+        wanted = ("string",) if column in manifest.encodings else _TAKES[dtype]
+        if declared not in wanted:
             raise refusal(
                 manifest,
-                f"it takes the column {column} as {dtype}, which is declared as {declared}: "
+                f"it takes the column {column} as {wanted[0]}, which is declared as {declared}: "
                 f"{_RETRAIN}",
             )
     if manifest.features_fingerprint != features.fingerprint():
@@ -88,8 +106,9 @@ def check_graph(manifest: Manifest, session: Session) -> None:
             "write the version again from one graph.",
         )
     for tensor in manifest.inputs:
-        shapes: list[tuple[int, ...]] = [(len(tensor.columns),)]
-        if len(tensor.columns) == 1:
+        width = manifest.width(tensor)
+        shapes: list[tuple[int, ...]] = [(width,)]
+        if width == 1:
             shapes.append(())
         _check_node(manifest, "input", inputs[tensor.name], tensor.dtype, shapes)
     outputs = {node.name: node for node in session.get_outputs()}
@@ -121,9 +140,26 @@ def check_golden(model: Model, vectors: Sequence[GoldenVector], rows: Rows) -> N
                 raise refusal(
                     model.manifest,
                     f"golden vector {vector.case!r} gives {output.name} {got} where {expected} is "
-                    "expected: the graph runs differently here than where it was trained; train "
-                    "it again with this release of ONNX Runtime.",
+                    f"expected: {_why_not_golden(model, got, expected)}",
                 )
+
+
+def _why_not_golden(model: Model, got: Any, expected: Any) -> str:
+    decimals = model.manifest.score_decimals
+    step = 0.0 if decimals is None else 10.0**-decimals
+    try:
+        gap = float(np.max(np.abs(np.asarray(got, float) - np.asarray(expected, float))))
+    except (TypeError, ValueError):
+        gap = math.inf
+    if decimals is not None and gap <= step:
+        return (
+            f"it was written without the rounding to score_decimals = {decimals}; write the version "
+            "with stream_app.package, which rounds what it writes."
+        )
+    return (
+        "the graph runs differently here than where it was trained; train it again with this "
+        "release of ONNX Runtime."
+    )
 
 
 def check_answers(
@@ -177,7 +213,7 @@ def check_replay(
     """The feature code computes for the golden events the columns it computed in training."""
     try:
         rows = replay_rows(features, topics, events)
-    except KeyError as error:
+    except UnknownTopicError as error:
         raise refusal(
             manifest, f"its golden events come from an unknown topic, {error}: {_RETRAIN}"
         ) from None
@@ -185,10 +221,14 @@ def check_replay(
         raise refusal(
             manifest, f"a golden event is no longer a valid event ({error}): {_RETRAIN}"
         ) from None
-    except Exception as error:  # the declaration's functions may raise anything
+    except FeatureError as error:
+        raise refusal(
+            manifest, f"replaying its golden events fails in {error}: mend that function."
+        ) from error
+    except Exception as error:  # a decoder may raise anything
         raise refusal(
             manifest,
-            f"replaying its golden events raised {type(error).__name__} ({one_line(error)}): {_RETRAIN}",
+            f"replaying its golden events raised {cause_of(error)}: mend that function.",
         ) from error
     for number, (event, row) in enumerate(zip(events, rows, strict=True), start=1):
         if (event.columns is None) != (row is None):
@@ -229,15 +269,15 @@ def _check_node(
     manifest: Manifest,
     kind: str,
     node: Any,
-    dtype: str,
+    dtype: Dtype,
     shapes: Sequence[tuple[int, ...]],
 ) -> None:
     """The node has the dtype and one of the trailing shapes; an input has a free first axis."""
     if node.type != _GRAPH_TYPES[dtype]:
-        hint = "convert it without ZipMap" if "map(" in node.type else "declare that dtype"
         raise refusal(
             manifest,
-            f"its {kind} {node.name} is declared {dtype}, the graph has {node.type}: {hint}.",
+            f"its {kind} {node.name} is {_GRAPH_TYPES[dtype]} in the manifest, and {node.type} in "
+            f"the graph: {_mend_type(node.type)}",
         )
     shape = node.shape
     if kind == "output" and not shape:
@@ -260,6 +300,15 @@ def _check_node(
         f"its {kind} {node.name} is declared with shape {shapes[0]} a row, the graph has "
         f"{tuple(rest)}: write the version again from one graph.",
     )
+
+
+def _mend_type(found: str) -> str:
+    if "map(" in found:
+        return "export the model without ZipMap."
+    known = next((dtype for dtype, name in _GRAPH_TYPES.items() if name == found), None)
+    if known is None:
+        return f"cast it in the graph to one of {', '.join(_GRAPH_TYPES)}."
+    return f"write the version again; stream_app.package takes dtypes from the graph, here {known}."
 
 
 def _score(model: Model, rows: Rows) -> Outputs:

@@ -27,7 +27,7 @@ from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
 
-__all__ = ["load_model", "load_models"]
+__all__ = ["load_model", "load_models", "load_version"]
 
 
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
@@ -35,15 +35,16 @@ def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
 
     Refused as well is one of whose golden outputs the use case makes no valid prediction.
     """
-    contract = AnswerContract(usecase.prediction)
-    models = []
-    for name in usecase.models:
-        model = load_model(artifacts / name, usecase.features, usecase.topics)
-        golden = read_version(artifacts / name).golden
-        rows = [golden_row(vector, usecase.features) for vector in golden]
-        check_answers(model, rows, usecase.fields, contract)
-        models.append(model)
-    return models
+    return [load_version(artifacts / name, usecase) for name in usecase.models]
+
+
+def load_version(folder: Path, usecase: UseCase) -> Model:
+    """Load one version that a use case serves by; see `load_models`."""
+    model = load_model(folder, usecase.features, usecase.topics)
+    golden = read_version(folder).golden
+    rows = [golden_row(vector, usecase.features) for vector in golden]
+    check_answers(model, rows, usecase.fields, AnswerContract(usecase.prediction))
+    return model
 
 
 def load_model(

@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[2]
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
     "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "Manifest", "ModelInput", "ModelOutput",
-    "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature", "TimeBounds",
-    "TrainingData", "Update", "UseCase", "View", "measure_baseline", "record_golden_events", "replay",
-    "write_version",
+    "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
+    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature",
+    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
+    "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")
@@ -45,7 +46,7 @@ def test_each_name_is_loaded_under_its_own_name() -> None:
         found = getattr(stream_app, name)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert found.__name__ == name
-            assert found.__module__.startswith("stream_app.features.")
+            assert found.__module__.startswith(("stream_app.features.", "stream_app.training."))
     assert set(SURFACE) <= set(dir(stream_app))
 
 
