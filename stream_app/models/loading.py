@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from stream_app.features.model_version.baseline import Baseline
 from stream_app.features.model_version.folder import read_version
+from stream_app.features.model_version.golden import GoldenVector
 from stream_app.features.model_version.manifest import ModelVersionError
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.features.views import FeatureSet
@@ -27,7 +30,7 @@ from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
 
-__all__ = ["load_model", "load_models", "load_version"]
+__all__ = ["load_model", "load_models", "load_version", "start_rows"]
 
 
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
@@ -76,10 +79,18 @@ def load_model(
     model = Model(manifest, version.baseline, session, features.columns)
     golden = [golden_row(vector, features) for vector in version.golden]
     check_golden(model, version.golden, golden)
-    rows = golden + sample_rows(version.baseline, features, max(BATCH_SIZES))
+    rows = start_rows(version.golden, version.baseline, features)
     check_batches(model, rows)
     _warm_up(model, rows)
     return model
+
+
+def start_rows(
+    golden: Iterable[GoldenVector], baseline: Baseline, features: FeatureSet
+) -> list[list[Any]]:
+    """The rows on which a version proves at each start that a batch changes no bytes."""
+    rows = [golden_row(vector, features) for vector in golden]
+    return rows + sample_rows(baseline, features, max(BATCH_SIZES))
 
 
 def _warm_up(model: Model, rows: Rows) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,8 @@ from stream_app.training.report import Packaged
 
 __all__ = ["package"]
 
-#: A model's last bits may vary with the batch; so many decimals are published where they do.
-_DECIMALS = 6
+#: To how many decimals floats are rounded, in the order in which they are tried; None: not at all.
+_DECIMALS: Final = (None, 6, 5, 4)
 
 
 def package(
@@ -70,23 +70,22 @@ def package(
     `decision`: handed to the use case's answer. `expected`: what the original of an ONNX file gives for
     the rows of `test`, by output, each within `tolerance`. `inputs`: the columns of each input, where
     names and order do not say it; `outputs`: those of the graph that serve, by default all.
-    `score_decimals`: round float outputs; by default only a model whose last bits vary with the
-    batch, to six decimals. `baseline`: the rows that drift is judged against, by default the matrix.
+    `score_decimals`: round float outputs; by default only of a model whose last bits vary with the
+    batch, to six decimals or less. `baseline`: the rows that drift is judged against, by default the matrix.
     `created`: by default the commit's time, so that the same code and data give the same bytes.
 
     Nothing is written unless every check passes. A version that stands already is left as it is
     where it is the same, and never written over. Raises `PackageError`, `ModelRefusedError` of a
     check that failed, and `ModelVersionError` where another version stands in the folder.
     """
-    from stream_app.models.checks import BATCH_SIZES, check_batches, check_graph
+    from stream_app.models.checks import check_batches, check_graph
     from stream_app.models.errors import ModelRefusedError
-    from stream_app.models.loading import load_version
+    from stream_app.models.loading import load_version, start_rows
     from stream_app.models.model import Model
-    from stream_app.models.samples import sample_rows
     from stream_app.models.session import open_session
     from stream_app.training.golden_vectors import golden_vectors
 
-    folder = Path(folder)
+    folder, features = Path(folder), usecase.features
     rows = matrix if test is None else test
     exported = export(model, matrix)
     try:
@@ -113,7 +112,7 @@ def package(
             version=folder.name,
             inputs=tensors,
             encodings={c: e for c, e in matrix.encodings.items() if c in taken},
-            features_fingerprint=usecase.features.fingerprint(),
+            features_fingerprint=features.fingerprint(),
             outputs=outputs_of(session, results, computed),
             decision=decision or {},
             score_decimals=score_decimals,
@@ -128,15 +127,18 @@ def package(
     except ValidationError as error:
         raise PackageError(f"the manifest of {folder}: {_first(error)}") from None
     check_graph(manifest, session)
-    served = Model(manifest, measured, session, usecase.features.columns)
-    if score_decimals is None:
-        try:
-            check_batches(served, sample_rows(measured, usecase.features, max(BATCH_SIZES)))
-        except ModelRefusedError:
-            manifest = manifest.model_copy(update={"score_decimals": _DECIMALS})
-            served = Model(manifest, measured, session, usecase.features.columns)
     golden = golden_events(usecase, matrix.golden)
-    vectors = golden_vectors(served, rows, results, usecase.features, measured)
+    # A model whose last bits vary with the batch is rounded, as coarsely as it takes.
+    for decimals in _DECIMALS if score_decimals is None else (score_decimals,):
+        manifest = manifest.model_copy(update={"score_decimals": decimals})
+        served = Model(manifest, measured, session, features.columns)
+        vectors = golden_vectors(served, rows, results, features, measured)
+        try:
+            check_batches(served, start_rows(vectors, measured, features))
+            break
+        except ModelRefusedError:
+            if decimals == _DECIMALS[-1] or score_decimals is not None:
+                raise
     write = partial(
         write_version,
         manifest=manifest,
