@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.features.model_version.manifest import ModelInput, ModelOutput
+from stream_app.features.model_version.manifest import ModelInput
 from stream_app.features.views import Dtype
 from stream_app.training.errors import PackageError
 from stream_app.training.matrix import Matrix
 
-__all__ = ["Feed", "inputs_of", "make_feed", "outputs_of"]
+__all__ = ["Feed", "dtype_of", "inputs_of", "make_feed"]
 
 _DTYPE_OF: Final[Mapping[str, Dtype]] = {
     "tensor(float)": "float32",
@@ -47,7 +47,7 @@ def inputs_of(
     taken = {name: tuple(columns) for name, columns in (given or {}).items()}
     taken |= {name: (name,) for name in nodes if name in matrix.columns and name not in taken}
     left = [c for c in matrix.columns if not any(c in columns for columns in taken.values())]
-    dtypes = {name: _dtype(node, "input") for name, node in nodes.items()}
+    dtypes = {name: dtype_of(node, "input") for name, node in nodes.items()}
     open_ = [name for name in nodes if name not in taken]
     for name in open_:
         mine = _share(left, dtypes[name], {dtypes[other] for other in open_}, matrix)
@@ -71,35 +71,6 @@ def inputs_of(
     return inputs
 
 
-def outputs_of(
-    session: Any, results: Mapping[str, npt.NDArray[Any]], chosen: Iterable[str] | None = None
-) -> tuple[ModelOutput, ...]:
-    """The graph's outputs, with the dtypes it declares and the shapes that `results` have."""
-    nodes = {node.name: node for node in session.get_outputs()}
-    names = list(nodes if chosen is None else chosen)
-    made = []
-    for name in names:
-        if name not in nodes:
-            raise PackageError(f"the graph has no output {name}, it has {', '.join(nodes)}.")
-        made.append(
-            ModelOutput(
-                name=name, dtype=_dtype(nodes[name], "output"), shape=results[name].shape[1:]
-            )
-        )
-    return tuple(made)
-
-
-def check_output_types(session: Any, chosen: Iterable[str] | None) -> list[str]:
-    """The names of the outputs to be computed; raises `PackageError` for one of another type."""
-    nodes = {node.name: node for node in session.get_outputs()}
-    names = list(nodes if chosen is None else chosen)
-    for name in names:
-        if name not in nodes:
-            raise PackageError(f"the graph has no output {name}, it has {', '.join(nodes)}.")
-        _dtype(nodes[name], "output")
-    return names
-
-
 def make_feed(session: Any, inputs: Iterable[ModelInput], matrix: Matrix) -> Feed:
     """The matrix as the graph's input tensors."""
     numbers = matrix.numbers()
@@ -117,7 +88,8 @@ def make_feed(session: Any, inputs: Iterable[ModelInput], matrix: Matrix) -> Fee
     return feed
 
 
-def _dtype(node: Any, kind: str) -> Dtype:
+def dtype_of(node: Any, kind: str) -> Dtype:
+    """The dtype of an input or output (`kind`); raises `PackageError` for a type that is none."""
     dtype = _DTYPE_OF.get(node.type)
     if dtype is None:
         if "map(" in node.type:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["code_commit", "commit_time", "libraries"]
+__all__ = ["code_commit", "commit_time", "versions_of"]
 
 _ALWAYS = ("numpy", "onnxruntime", "stream-app")
 
@@ -31,7 +31,7 @@ def commit_time(folder: Path) -> datetime | None:
     return datetime.fromisoformat(time).astimezone(UTC) if time else None
 
 
-def libraries(names: Iterable[str]) -> Mapping[str, str]:
+def versions_of(names: Iterable[str]) -> Mapping[str, str]:
     """The versions of distributions that are installed, and of Python."""
     found = {"python": platform.python_version()}
     for name in sorted({*names, *_ALWAYS}):

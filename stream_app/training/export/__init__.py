@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
 
+import numpy.typing as npt
+
 from stream_app.training.errors import PackageError
 from stream_app.training.export.exported import Exported
-from stream_app.training.export.onnx_file import is_onnx, read_onnx
+from stream_app.training.export.onnx_file import is_onnx, read_onnx, renamed
 from stream_app.training.matrix import Matrix
 
 __all__ = ["Exported", "export"]
@@ -22,8 +26,27 @@ _EXPORTERS: Final = {
 }
 
 
-def export(model: Any, matrix: Matrix) -> Exported:
-    """The model as a graph; raises `PackageError` for one of another kind, or without its extra."""
+def export(model: Any, matrix: Matrix, names: Mapping[str, str] | None = None) -> Exported:
+    """The model as a graph; raises `PackageError` for one of another kind, or without its extra.
+
+    `names`: other names for outputs, old to new.
+    """
+    exported = _export(model, matrix)
+    if not names:
+        return exported
+
+    def predict(rows: Matrix) -> dict[str, npt.NDArray[Any]]:
+        return {names.get(name, name): values for name, values in exported.predict(rows).items()}
+
+    return replace(
+        exported,
+        graph=renamed(exported.graph, names),
+        predict=predict,
+        outputs=list(names.values()),
+    )
+
+
+def _export(model: Any, matrix: Matrix) -> Exported:
     if is_onnx(model):
         return read_onnx(model)
     packages = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]

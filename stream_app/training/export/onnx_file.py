@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from stream_app.training.errors import PackageError
 from stream_app.training.export.exported import Exported
 
-__all__ = ["is_onnx", "read_onnx"]
+__all__ = ["free_batch_axis", "is_onnx", "read_onnx", "renamed"]
 
 _MOST_BYTES: Final = 2**31 - 1
 """Of a graph in one file: protobuf's limit."""
@@ -60,6 +61,27 @@ def free_batch_axis(proto: Any) -> None:
             continue
         if shape.dim[0].HasField("dim_value"):
             shape.dim[0].dim_param = "rows"
+
+
+def renamed(graph: bytes, names: Mapping[str, str]) -> bytes:
+    """The graph with other names for its outputs: old to new; raises `PackageError`."""
+    import onnx
+
+    proto = onnx.ModelProto()
+    proto.ParseFromString(graph)
+    taken = {name for node in proto.graph.node for name in (*node.input, *node.output)}
+    taken |= {node.name for node in (*proto.graph.input, *proto.graph.initializer)}
+    for output in proto.graph.output:
+        new = names.get(output.name, output.name)
+        if new == output.name:
+            continue
+        if new in taken:
+            raise PackageError(f"the graph has a value {new} already: choose another name for it.")
+        for node in proto.graph.node:
+            for values in (node.input, node.output):
+                values[:] = [new if value == output.name else value for value in values]
+        output.name = new
+    return bytes(proto.SerializeToString(deterministic=True))
 
 
 def _plain_bytes(model: Any) -> bytes:
