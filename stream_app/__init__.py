@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from stream_app.training.make_matrix import make_matrix
     from stream_app.training.matrix import Matrix
     from stream_app.training.package import package
+    from stream_app.training.report import Packaged
 
 __all__ = [
     "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
     "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
-    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature",
+    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "Prediction", "RowFeature",
     "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
     "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
     "record_golden_events", "replay", "write_version",
@@ -64,6 +65,7 @@ _NAMES_BY_MODULE: Final = {
     "training.make_matrix": ("make_matrix",),
     "training.matrix": ("Matrix",),
     "training.package": ("package",),
+    "training.report": ("Packaged",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {

@@ -12,34 +12,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.features.events import InvalidEventError
 from stream_app.features.model_version.golden import (
-    GoldenEvent,
     GoldenVector,
-    UnknownTopicError,
     close,
-    replay_rows,
 )
 from stream_app.features.model_version.manifest import Manifest
-from stream_app.features.usecase import InputTopic
 from stream_app.features.views import Dtype, FeatureSet
 from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
 from stream_app.models.model import Model, Outputs, finite
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
-from stream_app.text.causes import FeatureError, cause_of
+from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
 
 __all__ = [
-    "BATCH_SIZES", "check_answers", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
+    "BATCH_SIZES", "RETRAIN", "check_answers", "check_batches", "check_features", "check_golden", "check_graph",
     "one_line", "refusal",
 ]  # fmt: skip
 
 #: A row must give the same bytes alone and in batches of these sizes.
 BATCH_SIZES = (2, 7, 32, 64, 256)
 
-_RETRAIN = "train a version with this feature set, or serve it with the code it was trained with."
+RETRAIN = "train a version with this feature set, or serve it with the code it was trained with."
 
 #: The dtypes of columns that a tensor of each dtype takes.
 _TAKES: Mapping[Dtype, Sequence[Dtype]] = {
@@ -75,20 +70,20 @@ def check_features(manifest: Manifest, features: FeatureSet) -> None:
         declared = features.dtypes.get(column)
         if declared is None:
             raise refusal(
-                manifest, f"it takes the column {column}, which is not declared: {_RETRAIN}"
+                manifest, f"it takes the column {column}, which is not declared: {RETRAIN}"
             )
         wanted = ("string",) if column in manifest.encodings else _TAKES[dtype]
         if declared not in wanted:
             raise refusal(
                 manifest,
                 f"it takes the column {column} as {wanted[0]}, which is declared as {declared}: "
-                f"{_RETRAIN}",
+                f"{RETRAIN}",
             )
     if manifest.features_fingerprint != features.fingerprint():
         raise refusal(
             manifest,
             "the feature set has changed since it was trained (its fingerprint is "
-            f"{manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}): {_RETRAIN}",
+            f"{manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}): {RETRAIN}",
         )
 
 
@@ -202,47 +197,6 @@ def check_answers(
             f"the answer that the use case makes of a golden output breaks its contract ({why}): "
             f"{mend}",
         )
-
-
-def check_replay(
-    manifest: Manifest,
-    features: FeatureSet,
-    topics: Iterable[InputTopic],
-    events: Sequence[GoldenEvent],
-) -> None:
-    """The feature code computes for the golden events the columns it computed in training."""
-    try:
-        rows = replay_rows(features, topics, events)
-    except UnknownTopicError as error:
-        raise refusal(
-            manifest, f"its golden events come from an unknown topic, {error}: {_RETRAIN}"
-        ) from None
-    except InvalidEventError as error:
-        raise refusal(
-            manifest, f"a golden event is no longer a valid event ({error}): {_RETRAIN}"
-        ) from None
-    except FeatureError as error:
-        raise refusal(
-            manifest, f"replaying its golden events fails in {error}: mend that function."
-        ) from error
-    except Exception as error:  # a decoder may raise anything
-        raise refusal(
-            manifest,
-            f"replaying its golden events raised {cause_of(error)}: mend that function.",
-        ) from error
-    for number, (event, row) in enumerate(zip(events, rows, strict=True), start=1):
-        if (event.columns is None) != (row is None):
-            asks = "no longer asks" if row is None else "now asks"
-            raise refusal(manifest, f"golden event {number} {asks} for a prediction: {_RETRAIN}")
-        for column, expected in (event.columns or {}).items():
-            got = (row or {}).get(column)
-            if not close(got, expected):
-                raise refusal(
-                    manifest,
-                    f"golden event {number} gives the column {column} as {got} where "
-                    f"{'nothing' if expected is None else expected} is expected, so its feature "
-                    f"code has changed: {_RETRAIN}",
-                )
 
 
 def check_batches(model: Model, rows: Rows) -> None:

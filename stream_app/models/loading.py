@@ -20,12 +20,13 @@ from stream_app.models.checks import (
     check_features,
     check_golden,
     check_graph,
-    check_replay,
     one_line,
     refusal,
 )
+from stream_app.models.columns import check_columns
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
+from stream_app.models.replay_check import check_replay
 from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
@@ -36,8 +37,10 @@ __all__ = ["load_model", "load_models", "load_version", "start_rows"]
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
-    Refused as well is one of whose golden outputs the use case makes no valid prediction.
+    Raises `ConfigurationError` for a column that does not hold what it declares where nothing is
+    known. Refused as well is a version of whose golden outputs the use case makes no valid prediction.
     """
+    check_columns(usecase.features)
     return [load_version(artifacts / name, usecase) for name in usecase.models]
 
 

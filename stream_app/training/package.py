@@ -19,6 +19,7 @@ from stream_app.training.golden_events import golden_events
 from stream_app.training.matrix import Matrix
 from stream_app.training.parity import compare
 from stream_app.training.report import Packaged
+from stream_app.training.served import is_served, served_version
 
 __all__ = ["package"]
 
@@ -120,7 +121,8 @@ def package(
         unreached=golden.unreached,
         golden_events=len(golden.events),
         without_answer=draft.without_answer,
-        is_served=any(Path(served).name == folder.name for served in usecase.models),
+        is_served=is_served(folder, usecase),
+        served=served_version(folder, usecase, manifest.name),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Packaged:
     without_answer: tuple[str, ...]
     """Golden vectors for which the model gives no finite output: there a fallback serves."""
     is_served: bool
-    """Whether the use case names a version of this name."""
+    """Whether the use case names this folder."""
+    served: Manifest | None
+    """The version of the same model that the use case names instead."""
 
     def __str__(self) -> str:
         """A line a fact."""
@@ -55,6 +58,21 @@ class Packaged:
             )
         lines.append(f"  {self.golden_events} golden events")
         lines += [f"    not reached: {what}" for what in self.unreached]
+        before = self.served.metrics if self.served else {}
+        names = {**manifest.metrics, **before}
+        if names:
+            told = "  metrics"
+            if self.served is not None:
+                told += f" (in brackets those of {self.served.version}, which is served)"
+            lines.append(f"{told}: " + ", ".join(self._metric(name, before) for name in names))
         if not self.is_served:
-            lines.append("  the use case names no version of this name yet: set its champion to it")
+            lines.append(
+                f"  nothing serves it yet: let the use case name {self.folder.name} in champion or "
+                "fallbacks"
+            )
         return "\n".join(lines)
+
+    def _metric(self, name: str, before: Mapping[str, float]) -> str:
+        value = self.manifest.metrics.get(name)
+        now = "-" if value is None else f"{value:g}"
+        return f"{name} {now}" + (f" ({before[name]:g})" if name in before else "")

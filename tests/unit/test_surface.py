@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SURFACE = [
     "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
     "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
-    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction", "RowFeature",
+    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "Prediction", "RowFeature",
     "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
     "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
     "record_golden_events", "replay", "write_version",
