@@ -206,13 +206,17 @@ def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[
             )
         return array
     try:
+        # numpy would take None for NaN, which serving does not.
         doubles = np.array(listed, dtype=np.float64)
+        fits = None not in listed
     except (TypeError, ValueError):
+        fits = False
+    if not fits:
         wrong = next(v for v in listed if not isinstance(v, int | float | np.number))
         raise MatrixError(
             f"the column {name} is declared {dtype} and holds a {type(wrong).__name__}: a missing "
             "number is NaN; let its function return a number."
-        ) from None
+        )
     if dtype in ("int64", "bool") and np.isnan(doubles).any():
         raise MatrixError(
             f"the column {name} is declared {dtype} and reads NaN where nothing is known: declare it "
