@@ -22,7 +22,7 @@ __all__ = ["Matrix"]
 _TENSOR_DTYPES = {"float64": np.float64, "float32": np.float32, "int64": np.int64, "bool": np.bool_}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Matrix:
     """Rows in the order in which they became known; one for each event that asked."""
 
@@ -47,6 +47,10 @@ class Matrix:
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.times)
+
+    def __repr__(self) -> str:
+        """Its size alone: rows would fill pages."""
+        return f"<Matrix of {len(self)} rows, {len(self.columns)} columns>"
 
     def __str__(self) -> str:
         """Rows, labels, columns, and what was read."""
