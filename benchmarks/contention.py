@@ -22,7 +22,7 @@ from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine, Tables, account_hashes
 from stream_app.features.engine.order import rank
 from stream_app.features.events import Event
-from stream_app.features.states import DecayedSums
+from stream_app.features.kinds import DecayedSums
 from stream_app.features.stores import Progress, StateWrite
 from stream_app.features.stores.codec import StateCodec, unique_versions
 from stream_app.features.stores.redis import RedisStore

@@ -25,9 +25,8 @@ from stream_app.records.record import Record
 from stream_app.records.start_position import StartPosition
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.retry import Retry
-from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.assembly import make_emitters
 from stream_app.wire.outgoing import OutgoingRecords
-from stream_app.wire.prediction import Predictions
 from stream_app.worker.listeners import metrics_listeners
 from stream_app.worker.worker import GC_THRESHOLD
 
@@ -76,10 +75,7 @@ def work_alone(
         resume=lambda _: None,
         observer=observer,
     )
-    dead_letters = DeadLetters(
-        usecase.dead_letters_topic, group="bench", code_version="", model_version=""
-    )
-    outgoing = OutgoingRecords([Predictions(usecase.predictions_topic), dead_letters])
+    outgoing = OutgoingRecords(make_emitters(settings, usecase, "champion/1").in_order)
     tracker = OffsetTracker()
     partitions, records = _as_consumed(workload, usecase)
     predictor.state.register(dict.fromkeys(partitions, 0))

@@ -20,7 +20,7 @@ from redis import Redis
 
 from features.flights import usecase
 from stream_app.features.engine.engine import EntityState
-from stream_app.features.states import DecayedSums
+from stream_app.features.kinds import DecayedSums
 from stream_app.features.stores import Progress, StateWrite
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.stores.fences import prune_fences

@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stream_app.features.engine.replay import replay
     from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.kinds import (
+        DecayedMoments,
+        DecayedShare,
+        DecayedSums,
+        Distinct,
+        DistinctEver,
+        Extremes,
+        LastN,
+        LastText,
+        LastValue,
+        OpenItems,
+        State,
+        Update,
+        Windows,
+    )
     from stream_app.features.log_record import LogRecord
     from stream_app.features.model_version.baseline import measure_baseline
     from stream_app.features.model_version.folder import write_version
@@ -21,7 +36,6 @@ if TYPE_CHECKING:
         ModelOutput,
         TrainingData,
     )
-    from stream_app.features.states import DecayedSums, LastValue, OpenItems, Update
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
@@ -39,37 +53,57 @@ if TYPE_CHECKING:
     from stream_app.training.report import Packaged
 
 __all__ = [
-    "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
-    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "Prediction", "RowFeature",
-    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
-    "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
-    "record_golden_events", "replay", "write_version",
-]  # fmt: skip  # fmt: skip
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
+    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic", "InvalidEventError",
+    "JsonDecoder", "LastN", "LastText", "LastValue", "LogRecord", "Manifest", "Matrix",
+    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
+    "Prediction", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "make_matrix", "measure_baseline",
+    "package", "read_log", "record_golden_events", "replay", "write_version",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
-    "features.engine.replay": ("replay",),
-    "features.log_record": ("LogRecord",),
-    "features.events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
-    "features.model_version.baseline": ("measure_baseline",),
-    "features.model_version.folder": ("write_version",),
-    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
-    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "features.states": ("DecayedSums", "LastValue", "OpenItems", "Update"),
-    "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
-    "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
-    "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
-    "training.log": ("read_log",),
-    "training.make_matrix": ("make_matrix",),
-    "training.matrix": ("Matrix",),
-    "training.package": ("package",),
-    "training.report": ("Packaged",),
+    "engine.replay": ("replay",),
+    "events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
+    "model_version.baseline": ("measure_baseline",),
+    "model_version.folder": ("write_version",),
+    "model_version.golden": ("GoldenVector", "record_golden_events"),
+    "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
+    "kinds": (
+        "DecayedMoments",
+        "DecayedShare",
+        "DecayedSums",
+        "Distinct",
+        "DistinctEver",
+        "Extremes",
+        "LastN",
+        "LastText",
+        "LastValue",
+        "OpenItems",
+        "State",
+        "Update",
+        "Windows",
+    ),
+    "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
+    "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "log_record": ("LogRecord",),
+}
+_TRAINING: Final = {
+    "encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
+    "log": ("read_log",),
+    "make_matrix": ("make_matrix",),
+    "matrix": ("Matrix",),
+    "package": ("package",),
+    "report": ("Packaged",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {
-    name: f"stream_app.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names
+    name: f"stream_app.{room}.{module}"
+    for room, modules in (("features", _NAMES_BY_MODULE), ("training", _TRAINING))
+    for module, names in modules.items()
+    for name in names
 }
 
 # Hidden from type checkers, to which a module with `__getattr__` has every name.

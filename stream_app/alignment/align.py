@@ -10,6 +10,9 @@ A record is decoded when its turn comes, not when it arrives: a backlog holds te
 records, and as events they would take several times the memory. For the order, the event is needed
 only among records that became known at the same moment. Where very many did, only the time of each
 event is kept, and its record is decoded again when it goes on.
+
+How large a batch is, is decided in `batch_size`. Which partition is paused is decided at the end of
+this file.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from stream_app.features.engine.order import OrderKey, PartitionOrder
+from stream_app.alignment.batch_size import BatchSize
+from stream_app.alignment.lane import Held, Lane
+from stream_app.features.engine.order import OrderKey
 from stream_app.observer.events import AlignmentGaveUp
 from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import Decode
@@ -40,42 +44,11 @@ EVENT_OVERHEAD_BYTES: Final = 1_920
 _DECODED_BATCHES: Final = 2
 """So many batches of records are held decoded."""
 
-#: A held record behind as much of its order key as is known before it is decoded: when it became
-#: known, the rank of its partition, its offset.
-_Held = tuple[float, int, int, Record]
-
 #: A decoded record behind its order key, flat: tuples within tuples are slower to compare. None for
 #: the item where too many became known at one moment to hold all of them decoded.
 _Keyed = tuple[float, float, int, int, Item | None, Record]
 
 _LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)
-
-
-class _Lane:
-    """The records of one partition that are not released yet."""
-
-    __slots__ = (
-        "at_end", "bytes", "given_up", "held", "known_at", "order", "paused", "waited_since",
-    )  # fmt: skip
-
-    def __init__(self, partition: Partition) -> None:
-        self.held: deque[_Held] = deque()
-        """Those whose turn has not come."""
-        self.known_at = -math.inf
-        """What the partition still delivers is merged at this moment or later."""
-        self.order = PartitionOrder(partition.rank)
-        """Of what is decoded."""
-        self.bytes = 0
-        self.at_end = False
-        """Unknown after an assignment, so not at the end until the broker says so."""
-        self.paused = False
-        self.given_up = False
-        self.waited_since: float | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether what it still delivers may come before what others hold."""
-        return not (self.at_end or self.given_up)
 
 
 class AlignStage:
@@ -102,15 +75,14 @@ class AlignStage:
         self._wait = wait_seconds
         self._bytes_per_partition = held_bytes_per_partition
         self._bytes_total = held_bytes_total
-        self._batch_records = batch_max_records
-        self._batch_bytes = batch_max_bytes
+        self._size = BatchSize(batch_max_records, batch_max_bytes)
         self._most_decoded = _DECODED_BATCHES * batch_max_records
         self._pause = pause
         self._resume = resume
         self._observer = observer
         self._seen_at = -math.inf
         self._monotonic = monotonic
-        self._lanes: dict[Partition, _Lane] = {}
+        self._lanes: dict[Partition, Lane] = {}
         self._tied: list[_Keyed] = []
         """Decoded and in order: more may come that became known at the same moment."""
         self._decoded = 0
@@ -134,8 +106,8 @@ class AlignStage:
         for partition in chunk.revoked:
             self._drop(partition)
         for start in chunk.assigned:
-            self._lanes[start.partition] = _Lane(start.partition)
-        lane: _Lane | None = None
+            self._lanes[start.partition] = Lane(start.partition)
+        lane: Lane | None = None
         at: Partition | None = None
         for record in chunk.records:
             if record.partition is not at:
@@ -177,7 +149,7 @@ class AlignStage:
         yet yielded is still held: a backlog that waited for one partition is released at once and
         takes its memory until it is worked off.
         """
-        most = limit(self._batch_records)
+        most = limit(self._size.max_records)
         due = self._due()
         self._pause_and_resume(released=len(due))
         while due or self._tied:
@@ -186,7 +158,7 @@ class AlignStage:
             if not (ready or due):
                 return
             while ready:
-                count, size = self._fitting([keyed[5].size for keyed in ready], most)
+                count, size = self._size.fitting([keyed[5].size for keyed in ready], most)
                 batch = ready[:count]
                 del ready[:count]
                 items = self._as_items(batch, decode)
@@ -204,10 +176,10 @@ class AlignStage:
         again = iter(decode([keyed[5] for keyed in batch if keyed[4] is None]))
         return [next(again) if keyed[4] is None else keyed[4] for keyed in batch]
 
-    def _due(self) -> list[_Held]:
+    def _due(self) -> list[Held]:
         """The records that nothing known earlier can come before, in the order they are known."""
         frontier = self._frontier()
-        due: list[_Held] = []
+        due: list[Held] = []
         for lane in self._lanes.values():
             held = lane.held
             while held and held[0][0] <= frontier:
@@ -240,27 +212,14 @@ class AlignStage:
             frontier = min(frontier, lane.known_at)
         return frontier
 
-    def _next(self, due: list[_Held], most: int) -> list[Record]:
+    def _next(self, due: list[Held], most: int) -> list[Record]:
         """Take the first records of `due`, about a batch."""
-        count, _ = self._fitting([held[3].size for held in due[:most]], most)
+        count, _ = self._size.fitting([held[3].size for held in due[:most]], most)
         records = [held[3] for held in due[:count]]
         del due[:count]
         return records
 
-    def _fitting(self, sizes: Sequence[int], most: int) -> tuple[int, int]:
-        """How many of the first records fit into a batch, at least one, and their bytes."""
-        total = sum(sizes)
-        if len(sizes) <= most and total <= self._batch_bytes:
-            return len(sizes), total
-        count = total = 0
-        for size in sizes:
-            count += 1
-            total += size
-            if count >= most or total >= self._batch_bytes:
-                break
-        return count, total
-
-    def _in_order(self, items: Iterable[Item], due: Sequence[_Held]) -> list[_Keyed]:
+    def _in_order(self, items: Iterable[Item], due: Sequence[Held]) -> list[_Keyed]:
         """Take in decoded records, all before those in `due`; return what may go on, in order."""
         lanes, tied = self._lanes, self._tied
         for item in items:

@@ -13,22 +13,21 @@ The order is what makes the account right while workers go on:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
+from stream_app.audit.notes import notes
 from stream_app.audit.outputs import Outputs
-from stream_app.audit.reading import place_of, read
+from stream_app.audit.reading import read
 from stream_app.audit.recompute import recompute
+from stream_app.audit.removed_outputs import RemovedOutputs
 from stream_app.audit.report import PartitionReport, Report
 from stream_app.audit.resolving import resolve
 from stream_app.audit.scope import Scope
-from stream_app.audit.topic_rules import EventRules, event_rules, refuse_compacted
+from stream_app.audit.topic_rules import event_rules, refuse_compacted
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.features.stores import (
@@ -84,16 +83,6 @@ def audit(
         brokers.close()
 
 
-@dataclass
-class _Removed:
-    """What retention took from the topics out."""
-
-    until: float = -math.inf
-    """Outputs written before this time may be missing; seconds since the epoch."""
-    unknown: set[PartitionId] = field(default_factory=set)
-    """Partitions whose first record left has not been seen: it tells the time."""
-
-
 class _Audit:
     def __init__(
         self,
@@ -119,7 +108,9 @@ class _Audit:
         refuse_compacted(brokers, out)
         rules = event_rules(brokers, events)
         report = Report(self._application, doubles_fail=doubles_fail, may_compact=rules.may_compact)
-        everywhere = [place for name in events for place in topics[name].partition_ids]
+        everywhere = [
+            partition_id for name in events for partition_id in topics[name].partition_ids
+        ]
         # Step 1.
         committed = self._committed(everywhere, topics, report)
         starts = brokers.starts(everywhere)
@@ -131,27 +122,35 @@ class _Audit:
         ids = self._sources([topics[name] for name in events])
         marks = self._marks(ids)
         # Step 3.
-        out_places = [place for name in out for place in topics[name].partition_ids]
-        out_starts = brokers.starts(out_places)
-        out_ends = brokers.ends(out_places, decided=False)
+        out_partition_ids = [
+            partition_id for name in out for partition_id in topics[name].partition_ids
+        ]
+        out_starts = brokers.starts(out_partition_ids)
+        out_ends = brokers.ends(out_partition_ids, decided=False)
         # Step 4.
         ledgers = {
-            place: Ledger(max(first, starts[place]), end) for place, (first, end) in ranges.items()
+            partition_id: Ledger(max(first, starts[partition_id]), end)
+            for partition_id, (first, end) in ranges.items()
         }
         partitions = {
-            place: PartitionReport(
-                place, first, end, starts[place], committed.get(place), marks.get(place)
+            partition_id: PartitionReport(
+                partition_id,
+                first,
+                end,
+                starts[partition_id],
+                committed.get(partition_id),
+                marks.get(partition_id),
             )
-            for place, (first, end) in ranges.items()
+            for partition_id, (first, end) in ranges.items()
         }
-        for place, (first, end) in ranges.items():
-            report.add_gone(partitions[place], first, min(starts[place], end))
+        for partition_id, (first, end) in ranges.items():
+            report.add_gone(partitions[partition_id], first, min(starts[partition_id], end))
         judge = Judge(self._settings, usecase, rules.ahead_seconds)
         for messages in read(
             brokers,
-            {place: (ledger.first, ledger.end) for place, ledger in ledgers.items()},
+            {partition_id: (ledger.first, ledger.end) for partition_id, ledger in ledgers.items()},
             lambda done, total: progress("events", done, total),
-            lambda place, first, end: report.add_gone(partitions[place], first, end),
+            lambda partition_id, first, end: report.add_gone(partitions[partition_id], first, end),
         ):
             judge.book(messages, ledgers)
         report.unbelieved_replays = judge.unbelieved_replays
@@ -163,37 +162,44 @@ class _Audit:
             self._application,
             contract=usecase.prediction,
             replays=judge.replays,
-            firsts={place: first for place, (first, _) in ranges.items()},
+            firsts={partition_id: first for partition_id, (first, _) in ranges.items()},
             is_everything=self._scope.is_everything,
         )
-        removed = _Removed(unknown={place for place, start in out_starts.items() if start > 0})
+        removed = RemovedOutputs(out_starts)
         for messages in read(
             brokers,
-            {place: (out_starts[place], out_ends[place]) for place in out_places},
+            {
+                partition_id: (out_starts[partition_id], out_ends[partition_id])
+                for partition_id in out_partition_ids
+            },
             lambda done, total: progress("outputs", done, total),
-            lambda place, _first, _end: removed.unknown.add(place),
+            removed.begins_later,
         ):
-            if removed.unknown:
-                _look_for_first_left(removed, messages)
+            removed.look(messages)
             outputs.take(messages)
-        if removed.unknown:
-            removed.until = math.inf  # nothing is left there that could tell the time
         report.outputs, report.faults = outputs.counts, outputs.faults
         apart = _CLOCKS_APART_SECONDS + rules.ahead_seconds
-        for place, ledger in ledgers.items():
+        for partition_id, ledger in ledgers.items():
             terms = Terms(
-                committed=committed.get(place),
-                mark=marks.get(place) if usecase.features.views else None,
+                committed=committed.get(partition_id),
+                mark=marks.get(partition_id) if usecase.features.views else None,
                 outputs_removed_until=removed.until + apart,
             )
-            report.add(partitions[place], ledger.judge(terms))
+            report.add(partitions[partition_id], ledger.judge(terms))
         self._look_behind_the_ends(report, partitions, outputs)
         if recompute_state:
             report.recomputed = recompute(
                 brokers, self._store, usecase, judge, ledgers, ids, committed,
                 lambda done, total: progress("states", done, total),
             )  # fmt: skip
-        self._explain(report, committed, removed, rules)
+        report.notes += notes(
+            report,
+            rules,
+            removed,
+            application=self._application,
+            has_committed=bool(committed),
+            begins_at_end=self._settings.starts_at == "end" and self._scope.since is None,
+        )
         return report
 
     def _look_behind_the_ends(
@@ -205,22 +211,22 @@ class _Audit:
         an offset that was committed or published, its rest was cut off, and new records will take
         the places of those that were there.
         """
-        for place, end in self._brokers.ends(list(partitions), decided=False).items():
-            report.add_cut_off(partitions[place], end)
-            beyond = np.unique(np.frombuffer(outputs.beyond.get(place, b""), np.int64))
-            report.add_beyond(place, beyond[beyond >= end])
+        for partition_id, end in self._brokers.ends(list(partitions), decided=False).items():
+            report.add_cut_off(partitions[partition_id], end)
+            beyond = np.unique(np.frombuffer(outputs.beyond.get(partition_id, b""), np.int64))
+            report.add_beyond(partition_id, beyond[beyond >= end])
 
     def _committed(
-        self, places: Sequence[PartitionId], topics: dict[str, Topic], report: Report
+        self, partition_ids: Sequence[PartitionId], topics: dict[str, Topic], report: Report
     ) -> dict[PartitionId, int]:
         """The committed offsets that count: none of an earlier topic of the same name."""
         found = {}
-        for place, each in self._brokers.committed(places).items():
-            if each.is_of(topics[place.topic].topic_id):
-                found[place] = each.offset
+        for partition_id, each in self._brokers.committed(partition_ids).items():
+            if each.is_of(topics[partition_id.topic].topic_id):
+                found[partition_id] = each.offset
             else:
                 report.notes.append(
-                    f"The offset {each.offset} committed for {place} is that of an earlier topic of "
+                    f"The offset {each.offset} committed for {partition_id} is that of an earlier topic of "
                     "this name: all records of the present one wait."
                 )
         return found
@@ -233,18 +239,21 @@ class _Audit:
         """
         if not self._usecase.features.views:
             return {}
-        places = [place for topic in topics for place in topic.partition_ids]
+        partition_ids = [partition_id for topic in topics for partition_id in topic.partition_ids]
         cluster = self._brokers.cluster_id(topics[0].name)
         ids = {topic.name: topic.topic_id for topic in topics}
-        sources = [Source(cluster, ids[p.topic], p.number) for p in places]
-        return dict(zip(places, self._store.register(sources), strict=True))
+        sources = [Source(cluster, ids[p.topic], p.number) for p in partition_ids]
+        return dict(zip(partition_ids, self._store.register(sources), strict=True))
 
     def _marks(self, ids: dict[PartitionId, int]) -> dict[PartitionId, int]:
         """Per partition, the offset through which all views are applied; -1: none is known."""
         if not ids:
             return {}
         views = self._store.marks()
-        return {place: min(view.get(number, -1) for view in views) for place, number in ids.items()}
+        return {
+            partition_id: min(view.get(number, -1) for view in views)
+            for partition_id, number in ids.items()
+        }
 
     def _refuse_what_cannot_be_recomputed(self, starts: dict[PartitionId, int]) -> None:
         if not self._usecase.features.views:
@@ -255,66 +264,13 @@ class _Audit:
             raise ConfigurationError(
                 "States are recomputed from the whole log: leave out the range."
             )
-        begun = [f"{place} begins at {start}" for place, start in starts.items() if start > 0]
+        begun = [
+            f"{partition_id} begins at {start}"
+            for partition_id, start in starts.items()
+            if start > 0
+        ]
         if begun:
             raise ConfigurationError(
                 "States can be recomputed only from a complete log, and retention has removed the "
                 f"beginning of this one: {', '.join(begun)}."
             )
-
-    def _explain(
-        self,
-        report: Report,
-        committed: dict[PartitionId, Any],
-        removed: _Removed,
-        rules: EventRules,
-    ) -> None:
-        notes = report.notes
-        if rules.untold:
-            notes.append(
-                f"Brokers do not tell the settings of {', '.join(rules.untold)}: outputs of offsets "
-                "without a record may be of records that compaction removed. Allow DescribeConfigs."
-            )
-        if report.cut_off or report.no_record:
-            notes.append(
-                "A log ends before, or holds no record at, offsets that were processed: an unclean "
-                "election may have cut it, or it was written anew. What was there is lost."
-            )
-        if report.unbelieved_replays:
-            notes.append(
-                f"{report.unbelieved_replays} records say with replay-of that they are replays, and "
-                "their replay-token was not made with replay_secret: they count as records of "
-                "their own."
-            )
-        if not committed:
-            notes.append(f"The group {self._application} has committed no offset.")
-        if self._settings.starts_at == "end" and self._scope.since is None and report.missing:
-            notes.append(
-                "starts_at is end: records from before the group's first start were never read and "
-                "count as missing; --since leaves them out."
-            )
-        if removed.until > -math.inf:
-            notes.append(
-                "Retention has removed outputs: what was written before then can neither be "
-                "missing nor double for certain."
-            )
-        if report.above_marks:
-            notes.append(
-                f"The marks of the state do not cover {report.above_marks} committed records: it "
-                "has lost them or is being built; a running worker reads them again."
-            )
-        if report.gone_unread:
-            notes.append(
-                f"{report.gone_unread} offsets were removed by retention before the group had "
-                "committed them."
-            )
-
-
-def _look_for_first_left(removed: _Removed, messages: Sequence[Any]) -> None:
-    """Take the time of the first record left in each partition that retention cut."""
-    for message in messages:
-        place = place_of(message)
-        if place in removed.unknown:
-            removed.unknown.discard(place)
-            kind, milliseconds = message.timestamp()
-            removed.until = max(removed.until, milliseconds / 1_000.0 if kind else math.inf)

@@ -40,12 +40,12 @@ class Faults:
         """Count a fault of the output at an offset; `what` is a sentence."""
         self.counts[fault] += 1
         if len(self.examples) < _LISTED:
-            place, offset = output
+            partition_id, offset = output
             self.examples.append(
                 {
                     "fault": fault_name(fault),
-                    "topic": place.topic,
-                    "partition": place.number,
+                    "topic": partition_id.topic,
+                    "partition": partition_id.number,
                     "offset": offset,
                     "what": what,
                 }

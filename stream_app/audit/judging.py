@@ -10,7 +10,7 @@ from confluent_kafka import Message
 
 from stream_app.audit.identities import NO_EVENT, Identity, bytes_digest, event_digest
 from stream_app.audit.ledger import Kind, Ledger
-from stream_app.audit.reading import place_of
+from stream_app.audit.reading import partition_id_of
 from stream_app.config.settings import Settings
 from stream_app.features.usecase import TimeBounds, UseCase
 from stream_app.observer.observer import Observer
@@ -95,8 +95,8 @@ class Judge:
         entries: dict[PartitionId, tuple[list[int], list[int], list[int], list[Identity]]] = {}
         for item in self.decode(messages):
             record = item.record
-            place = PartitionId(record.partition.topic, record.partition.number)
-            offsets, kinds, seconds, identities = entries.setdefault(place, ([], [], [], []))
+            partition_id = PartitionId(record.partition.topic, record.partition.number)
+            offsets, kinds, seconds, identities = entries.setdefault(partition_id, ([], [], [], []))
             kind, event = Kind.RECORD, NO_EVENT
             if item.failure is not None:
                 kind |= Kind.INVALID
@@ -109,15 +109,15 @@ class Judge:
             kinds.append(kind)
             seconds.append(_TIMELESS if record.timestamp is None else _whole(record.timestamp))
             identities.append(Identity(bytes_digest(record.key), bytes_digest(record.value), event))
-        for place, (offsets, kinds, seconds, identities) in entries.items():
-            ledgers[place].records(offsets, kinds, seconds)
-            ledgers[place].identities(offsets, identities)
+        for partition_id, (offsets, kinds, seconds, identities) in entries.items():
+            ledgers[partition_id].records(offsets, kinds, seconds)
+            ledgers[partition_id].identities(offsets, identities)
 
     def _record(self, message: Message) -> Record:
-        place = place_of(message)
-        partition = self._partitions.get(place)
+        partition_id = partition_id_of(message)
+        partition = self._partitions.get(partition_id)
         if partition is None:
-            partition = self._partitions[place] = Partition.among(self._topics, place)
+            partition = self._partitions[partition_id] = Partition.among(self._topics, partition_id)
         return Record.of(partition, message)
 
 

@@ -13,7 +13,7 @@ from confluent_kafka import Message
 from stream_app.audit.faults import Fault, Faults
 from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
-from stream_app.audit.reading import headers_of, place_of
+from stream_app.audit.reading import headers_of, partition_id_of
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
@@ -93,8 +93,8 @@ class Outputs:
         messages.reverse()
         while messages:
             self._take(messages.pop())
-        for (book, place), offsets in self._entries.items():
-            book(self._ledgers[place], offsets)
+        for (book, partition_id), offsets in self._entries.items():
+            book(self._ledgers[partition_id], offsets)
         self._entries.clear()
 
     def _take(self, message: Message) -> None:
@@ -255,23 +255,23 @@ class Outputs:
                 )
             raise _WrongError(Fault.OF_ANOTHER_RECORD, f"its {part} is not that of its record")
 
-    def _ledger(self, place: PartitionId, offset: int) -> Ledger | None:
-        ledger = self._ledgers.get(place)
+    def _ledger(self, partition_id: PartitionId, offset: int) -> Ledger | None:
+        ledger = self._ledgers.get(partition_id)
         return ledger if ledger is not None and offset in ledger else None
 
-    def _is_in_scope(self, place: PartitionId, offset: int) -> bool:
+    def _is_in_scope(self, partition_id: PartitionId, offset: int) -> bool:
         """Whether an offset that is in no ledger is of an audited record that is gone."""
-        ledger = self._ledgers.get(place)
+        ledger = self._ledgers.get(partition_id)
         if ledger is None:
             return False
         if offset >= ledger.end:
-            self.beyond[place].append(min(offset, 2**63 - 1))
-        return self._firsts.get(place, ledger.first) <= offset < ledger.first
+            self.beyond[partition_id].append(min(offset, 2**63 - 1))
+        return self._firsts.get(partition_id, ledger.first) <= offset < ledger.first
 
-    def _note_out_of_range(self, message: Message, place: PartitionId) -> None:
+    def _note_out_of_range(self, message: Message, partition_id: PartitionId) -> None:
         self.counts.out_of_range += 1
-        if self._is_everything and place not in self._ledgers:
-            what = f"{_name(message)} is of {place}, a partition that does not exist"
+        if self._is_everything and partition_id not in self._ledgers:
+            what = f"{_name(message)} is of {partition_id}, a partition that does not exist"
             self._note(message, Fault.CONTRADICTORY, what)
 
     def _note(
@@ -282,7 +282,7 @@ class Outputs:
         ledger: Ledger | None = None,
         offset: int = -1,
     ) -> None:
-        self.faults.add(fault, (place_of(message), message.offset() or 0), what)
+        self.faults.add(fault, (partition_id_of(message), message.offset() or 0), what)
         if ledger is not None:
             ledger.fault(offset, fault)
 
@@ -301,4 +301,4 @@ def _raw(data: str | bytes | None) -> bytes | None:
 
 
 def _name(message: Message) -> str:
-    return f"{place_of(message)} {message.offset()}"
+    return f"{partition_id_of(message)} {message.offset()}"

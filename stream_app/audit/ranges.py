@@ -47,10 +47,10 @@ class Ranges:
         self.left_out = 0
         """Ranges that were not kept, because there are too many."""
 
-    def add(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
+    def add(self, partition_id: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
         """Add offsets in rising order."""
         for first, last in runs(offsets):
-            self.add_range(OffsetRange(*place, first, last))
+            self.add_range(OffsetRange(*partition_id, first, last))
 
     def add_range(self, added: OffsetRange) -> None:
         """Add a range that lies above those of its partition that are here."""

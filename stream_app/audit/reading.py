@@ -14,7 +14,7 @@ from stream_app.kafka.log_reader import NoRecord, Step, raise_unless_passing, re
 from stream_app.records.headers import read_headers
 from stream_app.records.places import PartitionId
 
-__all__ = ["Progress", "headers_of", "place_of", "read"]
+__all__ = ["Progress", "headers_of", "partition_id_of", "read"]
 
 #: Told how many offsets have been read, of how many.
 Progress = Callable[[int, int], None]
@@ -29,7 +29,7 @@ def read(
     """Yield the committed records of each range, first offset included, end not; in offset order.
 
     A range whose end lies in a transaction that is not decided yet is waited for.
-    `on_removed(place, first, end)` is told of offsets that retention removed meanwhile. Raises
+    `on_removed(partition_id, first, end)` is told of offsets that retention removed meanwhile. Raises
     `ServiceAwayError` when nothing comes any more.
     """
     total = sum(max(0, end - first) for first, end in ranges.values())
@@ -52,17 +52,17 @@ def read(
         reader.close()
 
 
-def _on_error(error: KafkaError, place: PartitionId | None, offset: int) -> None:
-    if place is not None and is_damaged(error):
+def _on_error(error: KafkaError, partition_id: PartitionId | None, offset: int) -> None:
+    if partition_id is not None and is_damaged(error):
         raise ConfigurationError(
-            f"{place} cannot be read from offset {offset} on ({error.str()}): the batch there is "
+            f"{partition_id} cannot be read from offset {offset} on ({error.str()}): the batch there is "
             "damaged, or unpacks to more than the consumer property receive.message.max.bytes. "
             "Raise that, or leave the batch out with --offsets."
         )
-    raise_unless_passing(error, place, offset)
+    raise_unless_passing(error, partition_id, offset)
 
 
-def place_of(message: Message) -> PartitionId:
+def partition_id_of(message: Message) -> PartitionId:
     """The partition a record came from."""
     topic, partition = message.topic(), message.partition()
     assert topic is not None

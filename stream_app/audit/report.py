@@ -34,7 +34,7 @@ _FAULTS = {
 class PartitionReport:
     """One partition of an event topic."""
 
-    place: PartitionId
+    partition_id: PartitionId
     first: int
     """First offset of the range."""
     end: int
@@ -54,8 +54,8 @@ class PartitionReport:
     def as_json(self) -> dict[str, Any]:
         """The partition as JSON has it."""
         return {
-            "topic": self.place.topic,
-            "partition": self.place.number,
+            "topic": self.partition_id.topic,
+            "partition": self.partition_id.number,
             "first": self.first,
             "end": self.end,
             "log_start": self.log_start,
@@ -110,7 +110,7 @@ class Report:
 
     def add(self, partition: PartitionReport, judged: Iterator[Fates]) -> None:
         """Take in the fates of a partition."""
-        place = partition.place
+        partition_id = partition.partition_id
         for part in judged:
             for fate in Fate:
                 partition.fates[fate] += int((part.fates == fate).sum())
@@ -119,28 +119,28 @@ class Report:
                 ("wrong_output", (Fate.WRONG_OUTPUT,)),
             ):  # fmt: skip
                 chosen = sum((part.fates == fate) for fate in fates)
-                self.ranges[name].add(place, part.offsets[chosen.astype(bool)])
-            self.ranges["unasked"].add(place, part.unasked)
+                self.ranges[name].add(partition_id, part.offsets[chosen.astype(bool)])
+            self.ranges["unasked"].add(partition_id, part.unasked)
             self.unasked += len(part.unasked)
-            self._add_no_record(place, part.no_record)
+            self._add_no_record(partition_id, part.no_record)
             for fault, offsets in part.faults.items():
-                self.ranges[fault_name(fault)].add(place, offsets)
+                self.ranges[fault_name(fault)].add(partition_id, offsets)
             self.waiting_with_output += part.waiting_with_output
             self.above_marks += part.above_mark
             self.repeated_by_replay += part.repeated_by_replay
         self.partitions.append(partition)
 
-    def _add_no_record(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
-        if place.topic in self._may_compact:
-            self.ranges["compacted"].add(place, offsets)
+    def _add_no_record(self, partition_id: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
+        if partition_id.topic in self._may_compact:
+            self.ranges["compacted"].add(partition_id, offsets)
             self.compacted += len(offsets)
         else:
-            self.ranges["no_record"].add(place, offsets)
+            self.ranges["no_record"].add(partition_id, offsets)
             self.no_record += len(offsets)
 
-    def add_beyond(self, place: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
+    def add_beyond(self, partition_id: PartitionId, offsets: npt.NDArray[np.int64]) -> None:
         """Note offsets, in rising order, at or above the end of a log of which there are outputs."""
-        self.ranges["no_record"].add(place, offsets)
+        self.ranges["no_record"].add(partition_id, offsets)
         self.no_record += len(offsets)
 
     def add_cut_off(self, partition: PartitionReport, end: int) -> None:
@@ -148,19 +148,21 @@ class Report:
         committed = partition.committed or 0
         if committed > end:
             partition.cut_off = committed - end
-            self.ranges["cut_off"].add_range(OffsetRange(*partition.place, end, committed - 1))
+            self.ranges["cut_off"].add_range(
+                OffsetRange(*partition.partition_id, end, committed - 1)
+            )
 
     def add_gone(self, partition: PartitionReport, first: int, end: int) -> None:
         """Note that the log no longer holds the offsets from `first` up to `end`."""
         if first >= end:
             return
-        place, committed = partition.place, partition.committed or 0
+        partition_id, committed = partition.partition_id, partition.committed or 0
         partition.gone += end - first
-        self.ranges["gone"].add_range(OffsetRange(*place, first, end - 1))
+        self.ranges["gone"].add_range(OffsetRange(*partition_id, first, end - 1))
         if end > committed:
             unread = max(first, committed)
             partition.gone_unread += end - unread
-            self.ranges["gone_unread"].add_range(OffsetRange(*place, unread, end - 1))
+            self.ranges["gone_unread"].add_range(OffsetRange(*partition_id, unread, end - 1))
 
     def count(self, *fates: Fate) -> int:
         """Records with one of these fates."""

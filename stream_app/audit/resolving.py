@@ -26,38 +26,41 @@ def resolve(
     unknown = sorted(scope.partitions - ends.keys())
     if unknown:
         raise ConfigurationError(f"The event topics have no partition {unknown[0]}.")
-    places = sorted(scope.partitions or ends)
-    firsts, bounded = _by_time(scope, brokers, places, starts, ends)
+    partition_ids = sorted(scope.partitions or ends)
+    firsts, bounded = _by_time(scope, brokers, partition_ids, starts, ends)
     if scope.first is not None or scope.last is not None:
-        if len(places) != 1:
+        if len(partition_ids) != 1:
             raise ConfigurationError("Offsets are those of one partition: name it, and only it.")
-        place = places[0]
-        firsts[place] = max(firsts[place], scope.first or 0)
+        partition_id = partition_ids[0]
+        firsts[partition_id] = max(firsts[partition_id], scope.first or 0)
         if scope.last is not None:
-            bounded[place] = min(bounded[place], scope.last + 1)
-    return {place: (min(firsts[place], bounded[place]), bounded[place]) for place in places}
+            bounded[partition_id] = min(bounded[partition_id], scope.last + 1)
+    return {
+        partition_id: (min(firsts[partition_id], bounded[partition_id]), bounded[partition_id])
+        for partition_id in partition_ids
+    }
 
 
 def _by_time(
     scope: Scope,
     brokers: Brokers,
-    places: Sequence[PartitionId],
+    partition_ids: Sequence[PartitionId],
     starts: Mapping[PartitionId, int],
     ends: Mapping[PartitionId, int],
 ) -> tuple[dict[PartitionId, int], dict[PartitionId, int]]:
     """First offsets and ends by the times of the scope."""
-    firsts = dict.fromkeys(places, 0)
-    bounded = {place: ends[place] for place in places}
+    firsts = dict.fromkeys(partition_ids, 0)
+    bounded = {partition_id: ends[partition_id] for partition_id in partition_ids}
     if scope.since is not None:
-        for place, offset in brokers.first_at(places, scope.since).items():
+        for partition_id, offset in brokers.first_at(partition_ids, scope.since).items():
             if offset is None:
-                firsts[place] = ends[place]
-            elif offset > starts[place]:
-                firsts[place] = offset
+                firsts[partition_id] = ends[partition_id]
+            elif offset > starts[partition_id]:
+                firsts[partition_id] = offset
             # Else the log begins later than the range: offsets that are gone have no times, so
             # all of them may belong to it.
     if scope.until is not None:
-        for place, offset in brokers.first_at(places, scope.until).items():
+        for partition_id, offset in brokers.first_at(partition_ids, scope.until).items():
             if offset is not None:
-                bounded[place] = min(bounded[place], offset)
+                bounded[partition_id] = min(bounded[partition_id], offset)
     return firsts, bounded

@@ -1,7 +1,7 @@
 """Which states an event updates and with what, read off the declaration.
 
 On purpose not by the feature engine: an account that is kept by the code it checks proves little.
-Only the arithmetic of a state is shared (`stream_app.features.states`).
+Only the arithmetic of a state is shared (`stream_app.features.kinds`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from stream_app.features.events import Event
-from stream_app.features.states import Update
+from stream_app.features.kinds import Update
 from stream_app.features.usecase import TimeBounds
 from stream_app.features.views import FeatureSet
 
@@ -61,7 +61,8 @@ class Updates:
             update = _first(view.on, event)
             if update is None and not asks:
                 continue
-            entity = view.entity.key(event)
+            key = view.entity.key(event)
+            entity: Any = str(key) if type(key) is int else key
             if update is not None:
                 value = update(event)
                 view.state.check([value])

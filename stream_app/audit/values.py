@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-from stream_app.features.states import DecayedSums, LastValue, OpenItems, State
+from stream_app.features.kinds import State
+from stream_app.features.kinds.agreement import agree
 
 __all__ = ["same_values"]
-
-_RELATIVE: Final = 1e-9
-_ABSOLUTE: Final = 1e-12
-"""For sums of which little is left because their addends cancelled out."""
 
 
 def same_values(state: State, stored: Sequence[Any], expected: Sequence[Any]) -> bool:
@@ -21,14 +17,11 @@ def same_values(state: State, stored: Sequence[Any], expected: Sequence[Any]) ->
 
     Those of a use case's own kind may be numbers or text; its laws ask of sums what ours ask.
     """
-    if isinstance(state, DecayedSums):
-        exact = 1
-    else:
-        exact = len(expected) if isinstance(state, LastValue | OpenItems) else 0
-    return len(stored) == len(expected) and all(
-        _same(left, right, exactly=position < exact)
-        for position, (left, right) in enumerate(zip(stored, _packed(state, expected), strict=True))
-    )
+    expected = _packed(state, expected)
+    agrees = getattr(state, "agrees", None)
+    if agrees is not None:
+        return bool(agrees(stored, expected))
+    return agree(stored, expected, rounded=range(len(expected)))
 
 
 def _packed(state: State, values: Sequence[Any]) -> Sequence[Any]:
@@ -38,13 +31,3 @@ def _packed(state: State, values: Sequence[Any]) -> Sequence[Any]:
         return layout.unpack(layout.pack(*values))
     except (struct.error, TypeError, ValueError, OverflowError):
         return values
-
-
-def _same(left: Any, right: Any, *, exactly: bool) -> bool:
-    if left == right:
-        return True
-    if not (isinstance(left, float) and isinstance(right, float)):
-        return False
-    if math.isnan(left) and math.isnan(right):
-        return True
-    return not exactly and math.isclose(left, right, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)

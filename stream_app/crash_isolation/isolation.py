@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.predictor.decode import Decode
@@ -20,7 +21,6 @@ from stream_app.records.item import Item
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.records.start_count import StartCount
 from stream_app.records.start_position import StartPosition
 
 __all__ = ["Attempt", "CrashIsolation", "guarded"]
@@ -63,7 +63,7 @@ class CrashIsolation:
 
     def batch_limit(self, records: int) -> int:
         """How many of the usual `records` a batch may have now."""
-        worst = max((self._tracker.start_count(each).found for each in self._suspects), default=0)
+        worst = max(map(self._tracker.failed_starts, self._suspects), default=0)
         # No single record crashed the child, so use batches of one record.
         return max(1, records >> worst) if worst <= self._starts else 1
 
@@ -74,7 +74,7 @@ class CrashIsolation:
                 continue
             partition = start.partition
             self._suspects[partition] = start.offset
-            self._tracker.start_count(partition).region(start.offset + self._region)
+            self._tracker.suspect(partition, until=start.offset + self._region)
             tried = ", and records are first tried in a child process"
             log.warning(
                 "%s: %d starts in a row got nowhere from offset %d on; for a while batches are "
@@ -103,7 +103,9 @@ class CrashIsolation:
         if not self._suspects:
             return
         for partition, reached in list(self._suspects.items()):
-            if self._tracker.is_revoked(partition) or reached >= self._until(partition):
+            if self._tracker.is_revoked(partition) or reached >= self._tracker.suspected_until(
+                partition
+            ):
                 del self._suspects[partition]
                 log.info(
                     "%s: past the records that earlier starts may have died of",
@@ -114,22 +116,19 @@ class CrashIsolation:
             self._attempt.close()
 
     def _is_tried(self, partition: Partition) -> bool:
-        return self._tracker.start_count(partition).found >= self._starts
-
-    def _until(self, partition: Partition) -> int:
-        return self._tracker.start_count(partition).until
+        return self._tracker.failed_starts(partition) >= self._starts
 
     def _try(self, record: Record) -> Failure | None:
         partition = record.partition
         if (
             not self._is_tried(partition)
-            or record.offset >= self._until(partition)
+            or record.offset >= self._tracker.suspected_until(partition)
             or self._tracker.is_revoked(partition)
         ):
             return None
         failure = self._attempt(record)
         if failure is not None:
-            self._tracker.start_count(partition).region(record.offset + 1 + self._region)
+            self._tracker.suspect(partition, until=record.offset + 1 + self._region)
             log.error(
                 "%s %d is isolated, stage %s: %s",
                 partition,
@@ -144,7 +143,7 @@ class CrashIsolation:
 def guarded(
     decode: Decode,
     attempt: Attempt,
-    start_count: Callable[[Partition], StartCount],
+    tracker: OffsetTracker,
     *,
     starts: int,
     region_records: int,
@@ -156,13 +155,22 @@ def guarded(
     rebuilding goes on from what the store holds, so a record that ends it is one of the next.
     """
 
+    progress: WeakKeyDictionary[Partition, tuple[int, int]] = WeakKeyDictionary()
+    """The last offset seen of each, and how many records were tried before it in a row."""
+
     def tried(record: Record) -> Failure | None:
-        count = start_count(record.partition)
-        if count.found < starts or count.rebuilt_records >= region_records:
+        partition = record.partition
+        if tracker.failed_starts(partition) < starts:
             return None
-        failure = attempt(record)
-        # They seldom come alone.
-        count.rebuilt_records = 0 if failure is not None else count.rebuilt_records + 1
+        last, count = progress.get(partition, (-1, 0))
+        if record.offset <= last:
+            count = 0  # it is rebuilt again, from further back
+        failure = None
+        if count < region_records:
+            failure = attempt(record)
+            # They seldom come alone.
+            count = 0 if failure is not None else count + 1
+        progress[partition] = record.offset, count
         return failure
 
     return lambda records: _decode_but(records, tried, decode)

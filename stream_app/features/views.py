@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stream_app.features.events import Event
-from stream_app.features.states import Read, State, Update
+from stream_app.features.kinds import Read, State, Update
 
 __all__ = ["Column", "Dtype", "Entity", "FeatureSet", "RowFeature", "View"]
 
@@ -25,11 +25,11 @@ class Entity:
     """Whom a state is about.
 
     `key` gives the entity's key for an event, or None where the event names none: then the view's
-    columns read as missing and nothing is updated.
+    columns read as missing and nothing is updated. An int is the same key as its decimal text.
     """
 
     name: str
-    key: Callable[[Any], str | None]
+    key: Callable[[Any], str | int | None]
     doc: str = ""
 
 

@@ -17,7 +17,6 @@ from stream_app.kafka.commit_notes import CommitNotes
 from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
-from stream_app.records.start_count import StartCount
 from stream_app.records.start_position import StartPosition
 
 __all__ = ["OffsetTracker", "Settle", "Unfinished"]
@@ -71,9 +70,35 @@ class OffsetTracker:
                 self._committed[start.partition] = start.offset
                 self._committable[start.partition] = start.offset
 
-    def start_count(self, partition: Partition) -> StartCount:
-        """How often an assigned partition was begun without getting anywhere."""
-        return self.notes[partition].starts
+    # How often a partition was begun without getting anywhere: nobody but the tracker changes it.
+
+    def failed_starts(self, partition: Partition) -> int:
+        """How many starts before this one got nowhere."""
+        return self.notes[partition].starts.found
+
+    def suspected_until(self, partition: Partition) -> int:
+        """The offset from which on this start counts as one that got somewhere."""
+        return self.notes[partition].starts.until
+
+    def suspect(self, partition: Partition, until: int) -> None:
+        """The record that ended earlier starts lies before `until`, if there is one."""
+        self.notes[partition].starts.region(until)
+
+    def set_rebuilding(self, partition: Partition, rebuilding: bool) -> None:
+        """Say whether records are read again for the state, so that offsets prove no progress."""
+        self.notes[partition].starts.rebuilding = rebuilding
+
+    def end_in_order(self, partitions: Iterable[Partition]) -> None:
+        """The assignments end without a crash: these starts do not count."""
+        for partition in partitions:
+            self.notes[partition].starts.leave_in_order()
+
+    def give_back_changed_starts(self, partitions: Iterable[Partition]) -> bool:
+        """Commit start offsets again whose count has changed; return whether there are any."""
+        changed = [p for p in partitions if self.notes[p].starts.must_be_told()]
+        for partition in changed:
+            self.give_back(partition, self.notes[partition].starts.start)
+        return bool(changed)
 
     def confirm(self, starts: Sequence[StartPosition]) -> None:
         """Commit where partitions start, and return when that is done or they are not ours.
@@ -102,6 +127,7 @@ class OffsetTracker:
     def at_end(self, partition: Partition, offset: int) -> None:
         """The partition ends at `offset`: nothing but markers lies between the last record and it."""
         with self._changed:
+            self.notes[partition].starts.at_end(offset)
             self._ends[partition] = offset
             self._pass_markers(partition)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stream_app.errors import ConfigurationError, FatalError, RefusedError, ServiceAwayError
 from stream_app.kafka.brokers import Brokers
+from stream_app.wire.outgoing import Emitter
 
 __all__ = ["OutputTopics"]
 
@@ -23,15 +24,13 @@ _MARKER_MILLISECONDS: Final = 1_000
 
 
 class OutputTopics:
-    """The topics that a worker writes to."""
+    """The topics that a worker's emitters write to."""
 
     def __init__(
         self,
         brokers: Brokers,
+        emitters: Sequence[Emitter],
         *,
-        predictions: str,
-        dead_letters: str,
-        feature_log: str | None,
         max_value_bytes: int,
         transactional: bool = False,
     ) -> None:
@@ -41,10 +40,8 @@ class OutputTopics:
         """
         self._brokers = brokers.within(_REQUEST_SECONDS)
         self._brokers_at_work = brokers.within(_LOOK_SECONDS)
-        self._predictions = predictions
-        self._dead_letters = dead_letters
-        named = [predictions, dead_letters, *([feature_log] if feature_log else [])]
-        self._topics = list(dict.fromkeys(named))
+        self._topics = list(dict.fromkeys(emitter.topic for emitter in emitters))
+        self._kinds = {(emitter.topic, emitter.kind) for emitter in emitters}
         self._max_value_bytes = max_value_bytes
         self._transactional = transactional
         self._limits: dict[str, int] = {}
@@ -143,7 +140,7 @@ class OutputTopics:
     def _check_settings(self, settings: Mapping[str, Mapping[str, str]]) -> None:
         for topic, config in settings.items():
             is_compacted = "compact" in config.get("cleanup.policy", "")
-            if topic == self._dead_letters and is_compacted:
+            if is_compacted and self._holds(topic, "dead letter"):
                 raise ConfigurationError(
                     f"topic {topic} is for dead letters and has cleanup.policy="
                     f"{config['cleanup.policy']}: letters of one key would replace each other, and "
@@ -154,17 +151,20 @@ class OutputTopics:
                     "topic %s is compacted: of records with one key the newest alone is kept, and %s",
                     topic,
                     "an event without key becomes a dead letter"
-                    if topic == self._predictions
+                    if self._holds(topic, "prediction")
                     else "a row without key is dropped",
                 )
             self._look_at_size(topic, _number(config, "max.message.bytes"))
             _look_at_clock(topic, config)
 
+    def _holds(self, topic: str, kind: str) -> bool:
+        return (topic, kind) in self._kinds
+
     def _look_at_size(self, topic: str, limit: int | None) -> None:
         if limit is None:
             return
         self._limits[topic] = limit
-        if topic == self._dead_letters and limit < self._max_value_bytes:
+        if limit < self._max_value_bytes and self._holds(topic, "dead letter"):
             log.warning(
                 "topic %s takes %d bytes (max.message.bytes), and max_value_bytes is %d: the dead "
                 "letter of a larger record goes out without its value",

@@ -37,6 +37,7 @@ __all__ = [
     "StageEnded",
     "StateConflicts",
     "StoreAsked",
+    "UnbelievedReplays",
     "UnknownFields",
     "WaitingBegan",
     "WaitingEnded",
@@ -108,6 +109,13 @@ class UnknownFields(WorkEvent):
 
     topic: str
     fields: int
+
+
+@dataclass(frozen=True)
+class UnbelievedReplays(WorkEvent):
+    """Records call themselves replays without a token that proves it: each is a record of its own."""
+
+    records: int
 
 
 @dataclass(frozen=True)

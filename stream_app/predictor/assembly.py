@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from stream_app.config.settings import Settings
 from stream_app.features.engine.engine import FeatureEngine
@@ -54,7 +54,6 @@ def decode_stage(
     observer: Observer,
     *,
     times: TimeBounds | None = None,
-    on_unbelieved_replay: Callable[[], None] = lambda: None,
 ) -> DecodeStage:
     """The stage that decodes a use case's events; `times`: instead of the use case's own bounds."""
     return DecodeStage(
@@ -62,9 +61,5 @@ def decode_stage(
         times or usecase.times,
         max_value_bytes=settings.max_value_bytes,
         observer=observer,
-        replays=Replays(
-            settings.application or usecase.name,
-            settings.replay_secret,
-            on_unbelieved=on_unbelieved_replay,
-        ),
+        replays=Replays(settings.application or usecase.name, settings.replay_secret),
     )

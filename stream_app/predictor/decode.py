@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
-from stream_app.observer.events import UnknownFields
+from stream_app.observer.events import UnbelievedReplays, UnknownFields
 from stream_app.observer.observer import Observer
+from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
-from stream_app.text.moments import in_utc
 from stream_app.wire.reasons import REASONS
-from stream_app.wire.replays import Replays
+from stream_app.wire.replays import Replays, says_replay
 
-__all__ = ["Decode", "DecodeStage", "out_of_range"]
+__all__ = ["Decode", "DecodeStage"]
 
 #: Records to items, in the same order.
 Decode = Callable[[Sequence[Record]], list[Item]]
@@ -51,9 +51,10 @@ class DecodeStage:
     def __call__(self, records: Sequence[Record]) -> list[Item]:
         """An item for each record, in the same order."""
         unknown: dict[str, int] = {}
+        unbelieved = 0
         items = []
         decoders, known, limit = self._decoders, self._events, self._max_value_bytes
-        low, high = self._believed_of_all(records)
+        low, high = believed_of_all(self._times, records)
         for record in records:
             value = record.value
             topic = record.partition.topic
@@ -79,24 +80,25 @@ class DecodeStage:
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
-            elif record.headers:
-                self._note_replay(item)
-        for topic, count in unknown.items():
-            self._observer.tell(UnknownFields(topic, count))
+            elif record.headers and says_replay(record.headers):
+                unbelieved += not self._note_replay(item)
+        self._tell(unknown, unbelieved)
         return items
 
-    def _note_replay(self, item: Item) -> None:
+    def _tell(self, unknown_fields: Mapping[str, int], unbelieved_replays: int) -> None:
+        for topic, count in unknown_fields.items():
+            self._observer.tell(UnknownFields(topic, count))
+        if unbelieved_replays:
+            self._observer.tell(UnbelievedReplays(unbelieved_replays))
+
+    def _note_replay(self, item: Item) -> bool:
+        """Note which record it was at first; return whether it is believed to be a replay."""
         record = item.record
         replay = self._replays(record.key, record.value, record.headers)
-        if replay is not None:
-            item.first_origin, item.applied_before = replay
-
-    def _believed_of_all(self, records: Sequence[Record]) -> tuple[float, float]:
-        """A range of times that lies in the range of each record."""
-        known_at = [record.known_at for record in records]
-        if not known_at:
-            return 0.0, 0.0
-        return self._times.range_at(max(known_at))[0], self._times.range_at(min(known_at))[1]
+        if replay is None:
+            return False
+        item.first_origin, item.applied_before = replay
+        return True
 
     def _doubt(self, event: Event, record: Record) -> Failure | None:
         """Why what a decoder gave cannot be believed, or None if it can; raises like `_unusable`."""
@@ -108,10 +110,7 @@ class DecodeStage:
         if not isinstance(event.event_time, float | int):
             raise TypeError("not a time")
         event.event_id.encode()
-        bounds = self._times.range_at(record.known_at)
-        if bounds[0] <= event.event_time <= bounds[1]:
-            return None
-        return out_of_range("decode", "event_time", event.event_time, bounds)
+        return out_of_range("decode", "event_time", event.event_time, record, self._times)
 
     def _no_value(self, value: bytes | None) -> Failure:
         if value is None:
@@ -157,10 +156,3 @@ def _unusable(event: object, error: BaseException) -> Failure:
         return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
     message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
     return Failure("decode", "invalid-event", message, disposition="bug")
-
-
-def out_of_range(stage: str, field: str, value: float, bounds: tuple[float, float]) -> Failure:
-    """The failure of a record with a time that cannot be believed; all in seconds."""
-    low, high = map(in_utc, bounds)
-    message = f"field {field}: {in_utc(value)} lies outside {low} to {high}"
-    return Failure(stage, "time-out-of-range", message, field)

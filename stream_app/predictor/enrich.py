@@ -9,7 +9,7 @@ from stream_app.errors import StreamAppError
 from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
-from stream_app.predictor.decode import out_of_range
+from stream_app.predictor.lateness import out_of_range
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
@@ -136,11 +136,11 @@ class EnrichStage:
 
         One believed time of the year 2099 would erase a decayed state.
         """
-        bounds = self._times.range_at(item.record.known_at)
+        low, high = self._times.range_at(item.record.known_at)
         for number, update in enumerate(item.updates):
-            if update is not None and not bounds[0] <= update[0] <= bounds[1]:
+            if update is not None and not low <= update[0] <= high:
                 where = self._engine.plan(type(item.event)).update_of(number)
-                return out_of_range("enrich", where, update[0], bounds)
+                return out_of_range("enrich", where, update[0], item.record, self._times)
         return None
 
 

@@ -1,4 +1,9 @@
-"""Stage score: the champion answers; where it cannot, the declared fallbacks do, and say so."""
+"""Stage score: the champion answers; where it cannot, the declared fallbacks do, and say so.
+
+A fallback serves a record for which the champion raised or gave no finite output, and all records of a
+batch for which `enrich` notes that a state is being rebuilt (`Item.degraded`). Whether records go on at
+all while that lasts, or wait, is decided in `recovery/recovery.py`.
+"""
 
 from __future__ import annotations
 

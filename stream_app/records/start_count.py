@@ -25,15 +25,10 @@ def failed_starts(metadata: str | None) -> int:
 
 
 class StartCount:
-    """The count of one assignment.
-
-    The client thread writes it; region and `rebuilding` are the compute thread's, `rebuilt_records` the
-    rebuild thread's.
-    """
+    """The count of one assignment; `OffsetTracker` owns it, and everybody else asks that or tells it."""
 
     __slots__ = (
-        "_attempted", "_in_order", "_start", "_told", "end", "found", "rebuilding", "rebuilt_records",
-        "until",
+        "_attempted", "_in_order", "_start", "_told", "end", "found", "rebuilding", "until",
     )  # fmt: skip
 
     def __init__(self, start: int, found: int) -> None:
@@ -53,8 +48,6 @@ class StartCount:
         self.rebuilding = True
         """Whether its records are read again for the state, or may have to be: what is committed
         meanwhile says nothing of those."""
-        self.rebuilt_records = 0
-        """How many were tried in a child since they are read again, or since one was isolated."""
 
     @property
     def start(self) -> int:

@@ -1,15 +1,23 @@
 """Stage recovery: no record is scored on a state that lacks what came before it.
 
-Beside the state the store keeps, for each source, the offset through which its records are applied
-(its mark). A mark behind the offset that a partition is read from means that the store lost what it
-had acknowledged: a failover to a replica that was behind, an append-only file cut short, FLUSHALL.
-An absent one means an empty store or a view that is new or has changed. Either way the records in
-between are read again and only applied (`log_replay`), and until that has caught up a fallback serves
-with the reason `state-rebuilding`, or records wait, by setting.
+This is what happens when Redis loses state (FLUSHALL, a failover to a replica that was behind, an
+append-only file cut short), and when a view is new or has changed:
 
-While a partition is rebuilt its records update nothing by themselves: a state takes the records of
-a source in order, so a later one must not come first. The rebuilding follows up to where the
-partition is, and takes over from there.
+1. Beside the states the store keeps, for each source partition, the offset through which its records
+   are applied: its mark. Each read and each write says which marks it expects, and the script that
+   reads or writes compares them (`features/stores/redis/compare_and_set.lua`). A mark that is behind
+   raises `StateLostError`; the pipeline gives that to `lost`, and from then on writes nothing. An idle
+   worker looks for itself (`look`), and a mark behind the offset that a new partition is read from is
+   found when it is assigned.
+2. Before the next batch (`ready`), all batches under way are finished, the states in memory are
+   forgotten, sources are registered and the marks of all partitions are read again.
+3. The log of each partition that is behind is read again from its mark on and only applied, on a
+   thread of its own (`rebuilding`, `log_replay`). What retention removed meanwhile is named in the log.
+4. Until that has caught up a fallback serves, with the reason `state-rebuilding`, or records wait:
+   by the setting `while_rebuilding`, and where there is no fallback they wait.
+5. While a partition is rebuilt its records update nothing by themselves: a state takes the records of
+   a source in order, so a later one must not come first. The rebuilding follows up to where the
+   partition is, and then the pipeline takes over from there.
 """
 
 from __future__ import annotations
@@ -20,15 +28,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from stream_app.errors import FatalError, StoppingError
+from stream_app.errors import FatalError
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import OffsetTracker, Settle
-from stream_app.observer.events import PartitionsRebuilding, WaitingBegan, WaitingEnded
+from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
 from stream_app.recovery.log_replay import LogReplay
+from stream_app.recovery.rebuilding import Rebuilding
 from stream_app.state.stage import StateStage
 
 __all__ = ["Recovery"]
@@ -38,7 +47,6 @@ log = logging.getLogger(__name__)
 _CLOSE_RECORDS = 2_000
 """Records wait for a rebuilding that is this close to them. If they went on, it might follow them for
 ever and never catch up."""
-_WAIT_SECONDS = 0.2
 _LOOK_SECONDS = 0.5
 """How often an idle worker looks."""
 
@@ -46,8 +54,7 @@ _LOOK_SECONDS = 0.5
 class Recovery:
     """Watches over the state of the partitions held.
 
-    `rebuild` runs on a thread of its own; `lost` and `stop` may be called by any thread, everything
-    else by the one that computes.
+    `lost` and `stop` may be called by any thread, everything else by the one that computes.
     """
 
     def __init__(
@@ -55,7 +62,7 @@ class Recovery:
         state: StateStage,
         tracker: OffsetTracker,
         settle: Settle,
-        rebuild: LogReplay,
+        log_replay: LogReplay,
         *,
         mode: Literal["fallback", "wait"],
         in_hand_records: int,
@@ -68,12 +75,12 @@ class Recovery:
         self._state = state
         self._tracker = tracker
         self._settle = settle
-        self._rebuild = rebuild
-        self._rebuilding: set[Partition] = set()
+        self._rebuilding = Rebuilding(
+            log_replay, tracker, observer, on_lost=self.lost, on_crash=on_crash
+        )
         self._mode = mode
         self._in_hand = in_hand_records
         self._observer = observer
-        self._on_crash = on_crash
         self._starts: dict[Partition, StartPosition] = {}
         """Start position of each partition held; empty where no view is declared."""
         self._positions: dict[Partition, int] = {}
@@ -81,8 +88,6 @@ class Recovery:
         the control records right before it."""
         self._looked_at = 0.0
         self._lost = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def lost(self, error: StateLostError) -> None:
         """The store lost something: look before the next batch."""
@@ -102,16 +107,15 @@ class Recovery:
     @property
     def rebuilding(self) -> frozenset[Partition]:
         """The partitions whose state is being rebuilt now: what their records read would be old."""
-        return frozenset(self._rebuilding)
+        return self._rebuilding.partitions
 
     def stop(self) -> None:
         """End every wait and the rebuilding."""
-        self._stopping.set()
+        self._rebuilding.stop()
 
     def join(self, seconds: float) -> None:
         """Wait until the rebuilding has ended, not longer than so many seconds."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        self._rebuilding.join(seconds)
 
     def assigned(self, starts: Sequence[StartPosition]) -> None:
         """Partitions were assigned: check that the state has reached the offsets they are read from.
@@ -132,7 +136,7 @@ class Recovery:
                 self._state.fencing.set_ahead_until(start.partition, ahead_until)
         else:
             for partition in partitions:
-                self._tracker.start_count(partition).rebuilding = False
+                self._tracker.set_rebuilding(partition, False)
         self._tracker.confirm([start for start in starts if start.committed_by != "worker"])
         if self._state.has_views:
             self._look(partitions)
@@ -143,7 +147,7 @@ class Recovery:
             self._starts.pop(partition, None)
             self._positions.pop(partition, None)
         self._state.expect_nothing(partitions)
-        self._forget(partitions)
+        self._rebuilding.forget(partitions)
 
     def look(self) -> None:
         """The worker is idle: check whether the store still holds what it acknowledged."""
@@ -162,7 +166,7 @@ class Recovery:
         while True:
             if self._lost.is_set():
                 self._look_again()
-            if self._rebuilding:
+            if self.rebuilding:
                 self._follow()
             if not self._lost.is_set():
                 return
@@ -174,12 +178,12 @@ class Recovery:
         held = [p for p in self._positions if not self._tracker.is_revoked(p)]
         # Forget them before the store is reopened, so that a step under way is not written to the
         # generation that is opened.
-        self._forget(held)
+        self._rebuilding.forget(held)
         self._state.expect_nothing(held)
         self._state.reopen()
         self._register(held)
         self._look(held)
-        if not self._rebuilding:
+        if not self.rebuilding:
             log.info("the state holds what was read: nothing is to be rebuilt")
 
     def _register(self, partitions: Sequence[Partition]) -> None:
@@ -207,7 +211,7 @@ class Recovery:
                 behind.append((partition, start, applied))
             else:
                 self._state.expect(partition, applied)
-                self._tracker.start_count(partition).rebuilding = False
+                self._tracker.set_rebuilding(partition, False)
         if not behind:
             return
         # What is under way of these partitions was enriched with the state they had.
@@ -219,33 +223,25 @@ class Recovery:
             "a fallback serves" if self._mode == "fallback" else "their records wait",
         )  # fmt: skip
         for partition, start, applied in behind:
-            self._rebuilding.add(partition)
-            starts = self._tracker.start_count(partition)
-            starts.rebuilding = True
-            starts.rebuilt_records = 0
             self._state.expect_nothing([partition])
-            self._rebuild.begin(
+            self._rebuilding.begin(
                 partition,
                 start,
                 self._positions[partition],
                 source_id=self._state.fencing[partition].source_id,
                 applied=applied,
-                failed_starts=starts.found,
             )
-        self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
-            self._thread.start()
+        self._rebuilding.go_on()
 
     def _follow(self) -> None:
         """Let the rebuilding come up to where the partitions are; take over what has arrived."""
         left = self._wait_for_it()
-        if not left and self._rebuilding:
+        if not left and self.rebuilding:
             # The states in memory were read while the rebuilding wrote.
             self._settle(None, None)
             self._state.forget_all()
-            arrived = list(self._rebuilding)
-            self._forget(arrived)
+            arrived = list(self.rebuilding)
+            self._rebuilding.forget(arrived)
             for partition in arrived:
                 self._state.expect(partition, self._positions[partition] - 1)
             log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
@@ -254,49 +250,17 @@ class Recovery:
         """Wait while records may not go on beside the rebuilding; return how far behind it is."""
         waiting = False
         try:
-            while left := self._left():
+            while left := self._rebuilding.left(self._positions):
                 if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
                     break
                 if not waiting:
                     waiting = True
                     self._observer.tell(WaitingBegan("state", "it is rebuilt from the log"))
-                if self._stopping.is_set():
-                    raise StoppingError("stopped while the state is rebuilt")
-                self._rebuild.wait(_WAIT_SECONDS)
+                self._rebuilding.wait()
             return left
         finally:
             if waiting:
                 self._observer.tell(WaitingEnded("state"))
-
-    def _left(self) -> int:
-        """How many offsets the rebuilding is behind the partitions, those given away left out."""
-        self._forget([p for p in self._rebuilding if self._tracker.is_revoked(p)])
-        for partition in self._rebuilding:
-            self._rebuild.extend(partition, self._positions[partition])
-        return self._rebuild.remaining(self._rebuilding)
-
-    def _forget(self, partitions: Sequence[Partition]) -> None:
-        mine = [partition for partition in partitions if partition in self._rebuilding]
-        if mine:
-            self._rebuild.end(mine)
-            self._rebuilding.difference_update(mine)
-            for partition in mine:
-                self._tracker.start_count(partition).rebuilding = False
-            self._observer.tell(PartitionsRebuilding(len(self._rebuilding)))
-
-    def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                try:
-                    if not self._rebuild.step():
-                        self._rebuild.wait(_WAIT_SECONDS)
-                except StateLostError as error:
-                    self.lost(error)
-                    self._rebuild.wait(_WAIT_SECONDS)
-        except StoppingError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - nothing may end this thread unseen
-            self._on_crash(error)
 
 
 def _check_origin(start: StartPosition, applied: int) -> None:

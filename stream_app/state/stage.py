@@ -23,7 +23,7 @@ from typing import Final, TypeVar
 from stream_app.errors import FatalError, StreamAppError
 from stream_app.features.engine.careful import reapply_carefully
 from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
-from stream_app.features.states import StateOverflowError
+from stream_app.features.kinds import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, StateUnreadableError, unique_versions
 from stream_app.observer.events import StateConflicts, StoreAsked

@@ -1,5 +1,7 @@
 """Every metric of the worker, in one place: what is exported and what `docs/metrics.md` says.
 
+Where each is counted is in `worker/listeners.py`.
+
 Base units: seconds, bytes, records. Counters are exported with the suffix `_total`.
 """
 

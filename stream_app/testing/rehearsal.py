@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream_app import __version__
 from stream_app.alignment.align import AlignStage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
@@ -30,9 +29,8 @@ from stream_app.records.start_position import StartPosition
 from stream_app.recovery.recovery import Recovery
 from stream_app.testing.topics import MemoryTopics
 from stream_app.waiting.retry import Retry
-from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.assembly import make_emitters
 from stream_app.wire.outgoing import OutgoingRecords
-from stream_app.wire.prediction import Predictions
 from stream_app.worker.deliver_thread import DeliverThread
 from stream_app.worker.pipeline import Pipeline, Stages
 
@@ -157,7 +155,7 @@ class Rehearsal:
         settings, usecase, observer = self._settings, self.usecase, self._observer
         retry = Retry(initial_seconds=0.01, max_seconds=0.1, observer=observer)
         predictor = make_predictor(settings, usecase, models, self.store, retry, observer)
-        champion = models[0]
+        emitters = make_emitters(settings, usecase, f"{models[0].name}/{models[0].version}")
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, observer),
             align=AlignStage(
@@ -169,17 +167,7 @@ class Rehearsal:
             ),
             isolation=CrashIsolation(_NoTrial(), self._tracker, starts=1, region_records=0),
             predictor=predictor,
-            outgoing=OutgoingRecords(
-                [
-                    Predictions(usecase.predictions_topic, usecase.prediction),
-                    DeadLetters(
-                        usecase.dead_letters_topic,
-                        group=settings.application or usecase.name,
-                        code_version=__version__,
-                        model_version=f"{champion.name}/{champion.version}",
-                    ),
-                ]
-            ),
+            outgoing=OutgoingRecords(emitters.in_order),
             publish=publishing,
             recovery=Recovery(
                 predictor.state,

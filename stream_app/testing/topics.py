@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
@@ -45,6 +46,7 @@ class MemoryTopics:
     """The next offset to read, by partition; absent where nothing was committed."""
 
     def __post_init__(self) -> None:
+        self._ends = Counter[str]()
         self.logs = {
             PartitionId(topic.name, number): []
             for topic in self.usecase.topics
@@ -67,8 +69,8 @@ class MemoryTopics:
         topic or partition that the use case does not have.
         """
         if partition is None:
-            count = sum(name == topic for name, _ in self.logs)
-            partition = crc32(key or b"") % count if count else 0
+            counts = {each.name: each.partitions for each in self.usecase.topics}
+            partition = crc32(key or b"") % counts[topic]
         log = self.logs[PartitionId(topic, partition)]
         when = time.time() if timestamp is None else timestamp
         message = Message(topic, partition, len(log), key, value, tuple(headers), when)
@@ -77,11 +79,13 @@ class MemoryTopics:
 
     def publish(self, outgoing: Outgoing) -> None:
         """Take what a worker writes, as brokers that acknowledge it."""
+        offset = self._ends[outgoing.topic]
+        self._ends[outgoing.topic] += 1
         self.published.append(
             Message(
                 outgoing.topic,
                 0,
-                sum(message.topic == outgoing.topic for message in self.published),
+                offset,
                 outgoing.key,
                 outgoing.value,
                 tuple(outgoing.headers),

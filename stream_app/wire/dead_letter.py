@@ -103,6 +103,8 @@ class Omitted(NamedTuple):
 class DeadLetters:
     """Writes dead letters for one worker."""
 
+    kind = "dead letter"
+
     def __init__(
         self,
         topic: str,
@@ -155,7 +157,7 @@ class DeadLetters:
             headers_that_came(record.headers) + said.headers(),
             record.partition,
             item,
-            "dead letter",
+            self.kind,
         )
 
     def smaller(self, letter: Outgoing) -> Outgoing | None:

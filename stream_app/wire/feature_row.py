@@ -41,6 +41,8 @@ class FeatureRow(NamedTuple):
 class FeatureLog:
     """Writes the row that a prediction was made from, for a share of the predictions."""
 
+    kind = "feature row"
+
     def __init__(self, topic: str, share: float, columns: Sequence[str]) -> None:
         """`share` from 0 to 1; which ones is a function of the source offset alone."""
         self.topic = topic
@@ -69,6 +71,4 @@ class FeatureLog:
         row = FeatureRow(prediction_id(item), item.event.event_id, columns)
         value = to_json(row._asdict(), inf_nan_mode="null")
         record = item.record
-        return Outgoing(
-            self.topic, record.key, value, [JSON], record.partition, item, "feature row"
-        )
+        return Outgoing(self.topic, record.key, value, [JSON], record.partition, item, self.kind)

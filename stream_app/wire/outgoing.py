@@ -18,6 +18,8 @@ class Emitter(Protocol):
     """Writes records to one topic. A further topic out is an emitter more."""
 
     topic: str
+    kind: str
+    """What it writes, as `Outgoing.kind` has it."""
 
     def __call__(self, item: Item) -> Outgoing | None:
         """What goes to the topic for an item that was answered or has failed; None: nothing.
@@ -30,10 +32,7 @@ class OutgoingRecords:
     """Fills in what goes out for a batch."""
 
     def __init__(self, emitters: Sequence[Emitter]) -> None:
-        """`emitters` in the order of what they make of one item.
-
-        Predictions come before dead letters: a prediction that cannot be written is a dead letter.
-        """
+        """`emitters` in the order of what they make of one item; see `make_emitters`."""
         self._emitters = emitters
 
     def __call__(self, batch: Batch) -> None:

@@ -48,6 +48,8 @@ class Predictions:
     The bytes are a function of event, state and model: no wall clock enters them.
     """
 
+    kind = "prediction"
+
     def __init__(self, topic: str, contract: type[Prediction] | None = None) -> None:
         """`contract` of the topic: whether a number may be null is asked of it."""
         self.topic = topic
@@ -100,7 +102,7 @@ class Predictions:
                 for header in record.headers
                 if header[0] not in _OURS and not header[0].startswith(DEAD_LETTER)
             ]
-        return Outgoing(self.topic, record.key, value, headers, partition, item)
+        return Outgoing(self.topic, record.key, value, headers, partition, item, self.kind)
 
 
 def prediction_id(item: Item) -> str:

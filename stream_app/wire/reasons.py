@@ -2,6 +2,26 @@
 
 Each says what it means and what a person does about it; `docs/reasons.md` is made of it. Reasons stand
 in the header `dead-letter.reason`, in the field `degraded` of predictions, and in labels of metrics.
+
+The code that finds a failure chooses its reason and notes both in a `Failure`; `dead_letter` writes
+what is noted. The files that choose, and what:
+
+    records/headers.py             invalid-headers, too-many-headers
+    features/events.py             invalid-utf8, invalid-json, nesting-too-deep, not-an-object,
+                                   wrong-event-type, missing-field, wrong-type, out-of-range, not-finite,
+                                   bad-format, bad-time, invalid-field
+    predictor/decode.py            tombstone, empty-value, value-too-large, decoder-error, not-an-event,
+                                   invalid-event
+    predictor/lateness.py          time-out-of-range
+    features/engine/evaluation.py  feature-error, invalid-key, invalid-update
+    features/engine/careful.py     column-error, apply-error, state-overflow
+    predictor/enrich.py            invalid-update, state-rebuilding
+    predictor/score.py             model-error, non-finite-score, fields-error, invalid-answer, unscorable
+    wire/prediction.py             unencodable-answer
+    delivery/refusals.py           prediction-refused
+    crash_isolation/trial.py       process-crash, process-hang
+
+A decoder of the use case's own may give other reasons, with `InvalidEventError`.
 """
 
 from __future__ import annotations
@@ -159,7 +179,7 @@ _ALL: Final = (
         "feature-error", "enrich", "a function of the feature declaration raised an exception",
     ),
     _use_case(
-        "invalid-key", "enrich", "the key of an entity is not a text that a store can keep",
+        "invalid-key", "enrich", "the key of an entity is no integer, and no text that a store can keep",
         "Check the field that the key is made of: it may be 4,096 characters long, in UTF-8.",
     ),
     _use_case("invalid-update", "enrich", "an update is not what its kind of state takes"),

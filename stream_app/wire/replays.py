@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pydantic import SecretStr
@@ -49,16 +49,12 @@ class Replays:
         self,
         application: str,
         secret: SecretStr | None = None,
-        *,
-        on_unbelieved: Callable[[], None] = lambda: None,
     ) -> None:
         """`secret`: one or several, separated by white space; the first makes tokens, and all are
-        believed. Without one nothing is a replay. `on_unbelieved` is told of each record that calls
-        itself a replay and is none."""
+        believed. Without one nothing is a replay."""
         words = secret.get_secret_value().split() if secret is not None else []
         self._application = application.encode()
         self._secrets = [word.encode() for word in words]
-        self._on_unbelieved = on_unbelieved
 
     def headers(self, replay: Replay, key: bytes | None, value: bytes | None) -> list[Header]:
         """The headers that make a record of this key and value a replay."""
@@ -73,12 +69,7 @@ class Replays:
         self, key: bytes | None, value: bytes | None, headers: Sequence[Header]
     ) -> Replay | None:
         """The replay that a record is, or None: it says nothing of it, or cannot be believed."""
-        if not says_replay(headers):
-            return None
-        replay = self._believed(key, value, dict(headers))
-        if replay is None:
-            self._on_unbelieved()
-        return replay
+        return self._believed(key, value, dict(headers)) if says_replay(headers) else None
 
     def _believed(
         self, key: bytes | None, value: bytes | None, named: dict[str, str | bytes | None]

@@ -1,55 +1,321 @@
-"""Parts that more than one program is made of: the worker, and the command that rebuilds state."""
+"""The composition root: all the parts of a worker, and how they know each other.
+
+What several programs are made of is put together in the room it belongs to (`wire/assembly.py` lists what
+is written to which topic), and who is told what is listed in `worker/listeners.py`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
-from stream_app.alignment.record_clock import ClockDoubt, RecordClock
+from confluent_kafka.admin import AdminClient
+
+from stream_app import __version__
+from stream_app.alignment.assembly import make_align_stage, make_record_clock
 from stream_app.config.settings import Settings
+from stream_app.crash_isolation.isolation import CrashIsolation, guarded
+from stream_app.crash_isolation.trial import Trial
+from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
-from stream_app.observer.observer import Observer
+from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.connection_causes import ConnectionCauses
+from stream_app.kafka.consumer.client_thread import ClientThread
+from stream_app.kafka.consumer.membership import Membership
+from stream_app.kafka.consumer.start_positions import StartPositions
+from stream_app.kafka.credential_files import CredentialFiles
+from stream_app.kafka.end_offsets import EndOffsets
+from stream_app.kafka.offset_tracker import OffsetTracker
+from stream_app.kafka.output_topics import OutputTopics
+from stream_app.kafka.topic_ids import TopicIds
+from stream_app.models import Model, load_models
 from stream_app.predictor.assembly import decode_stage, make_predictor
-from stream_app.predictor.decode import Decode
-from stream_app.recovery.log_replay import LogReplay
+from stream_app.predictor.predictor import Predictor
+from stream_app.records.chunk import Chunk
+from stream_app.records.partition import Partition
+from stream_app.recovery.assembly import make_log_replay
+from stream_app.recovery.log_replay import RECORDS_A_STEP
+from stream_app.recovery.recovery import Recovery
+from stream_app.state.open_store import open_store
+from stream_app.state.stage import StateStage
+from stream_app.telemetry.lag import LagCollector
 from stream_app.waiting.retry import Retry
+from stream_app.wire.assembly import make_emitters
+from stream_app.wire.outgoing import OutgoingRecords
+from stream_app.worker.deliver_thread import DeliverThread
+from stream_app.worker.monitoring import Monitoring
+from stream_app.worker.pipeline import Stages
+from stream_app.worker.preflight import Preflight
 
-__all__ = ["make_log_replay", "record_clock"]
+__all__ = ["Parts", "assemble"]
 
 log = logging.getLogger(__name__)
 
+_librdkafka = logging.getLogger("librdkafka")
 
-def record_clock(
+_REGION_BATCHES: Final = 2
+"""How many batches' records of one partition a process that dies may have had in hand."""
+_REQUEST_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a worker consists of, as far as its life cycle has to do with it."""
+
+    monitoring: Monitoring
+    retry: Retry
+    credentials: CredentialFiles
+    preflight: Preflight
+    deliver_thread: DeliverThread
+    stages: Stages
+    client: ClientThread
+    end_offsets: EndOffsets
+
+
+def assemble(
     settings: Settings,
     usecase: UseCase,
-    retry: Retry,
-    observer: Observer,
-) -> RecordClock:
-    """What dates a use case's records."""
-    doubt = ClockDoubt(usecase.times, retry) if settings.clock_doubt == "stop" else None
-    return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
+    *,
+    on_chunk: Callable[[Chunk], None],
+    on_crash: Callable[[BaseException], None],
+) -> Parts:
+    """Build a worker: models are loaded and checked, nothing is connected to, no thread is started.
 
-
-def make_log_replay(
-    settings: Settings,
-    usecase: UseCase,
-    application: str,
-    store: Store,
-    retry: Retry,
-    observer: Observer,
-    guard: Callable[[Decode], Decode] = lambda decode: decode,
-) -> LogReplay:
-    """What re-reads the log into a store; it shares no state in memory with anybody.
-
-    `guard` keeps records that may end the process out of the stage that decodes.
+    `on_chunk` is called by the client thread, `on_crash` by any thread that cannot go on. Raises
+    `ConfigurationError`.
     """
-    # Errors of a record were reported when it was first read, so nobody listens here.
-    untold = Observer()
-    decode = guard(decode_stage(settings, usecase, untold))
-    return LogReplay(
-        settings.consumer_properties(application),
-        record_clock(settings, usecase, retry, untold),
-        make_predictor(settings, usecase, (), store, retry, observer, decode=decode),
-        observer,
-    )
+    return _Assembly(settings, usecase, on_chunk, on_crash).parts()
+
+
+class _Assembly:
+    """What many parts share, and a method for each part that is built of it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        usecase: UseCase,
+        on_chunk: Callable[[Chunk], None],
+        on_crash: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._usecase = usecase
+        self._on_chunk = on_chunk
+        self._on_crash = on_crash
+        self._application = settings.application or usecase.name
+        self._topics = [topic.name for topic in usecase.topics]
+        self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
+        self._monitoring = Monitoring(settings, self._causes)
+        self._observer = self._monitoring.observer
+        self._retry = Retry(
+            initial_seconds=settings.backoff_initial_seconds,
+            max_seconds=settings.backoff_max_seconds,
+            observer=self._observer,
+            refusal_seconds=settings.refusal_seconds,
+            explained=self._causes.explained,
+        )
+        admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
+        self._causes.poll(admin)
+        self._brokers = Brokers(
+            admin, {**settings.consumer_properties(self._application), "log_level": 0}
+        )
+        self._topic_ids = TopicIds(self._brokers, self._topics)
+        self._membership = Membership(self._observer)
+        self._tracker = OffsetTracker()
+
+    def parts(self) -> Parts:
+        settings, usecase = self._settings, self._usecase
+        credentials = CredentialFiles(
+            settings.credential_files(),
+            check=settings.check_kafka_properties,
+            on_changed=self._on_crash,
+        )
+        models = self._models()
+        emitters = make_emitters(settings, usecase, f"{models[0].name}/{models[0].version}")
+        output_topics = OutputTopics(
+            self._brokers,
+            emitters.in_order,
+            max_value_bytes=settings.max_value_bytes,
+            transactional=settings.delivery == "exactly_once",
+        )
+        store = open_store(settings, usecase, self._application, self._brokers)
+        isolation, predictor = self._guarded_predictor(models, store)
+        publish = make_publishing(
+            settings,
+            self._application,
+            emitters.dead_letters,
+            output_topics,
+            self._brokers,
+            self._causes,
+            self._tracker,
+            self._retry,
+            self._observer,
+            # Asked for when there is a client: that waits for batches, and batches are published.
+            group_metadata=lambda: client.group_metadata(),
+        )
+        deliver_thread = DeliverThread(
+            publish, self._tracker, self._observer, on_crash=self._on_crash
+        )
+        preflight = Preflight(
+            self._retry, self._brokers, self._topics, self._topic_ids, output_topics, publish, store
+        )
+        client = self._client(predictor, deliver_thread, preflight)
+        stages = Stages(
+            clock=make_record_clock(settings, usecase, self._retry, self._observer),
+            isolation=isolation,
+            align=make_align_stage(
+                settings, self._observer, pause=client.pause, resume=client.resume
+            ),
+            predictor=predictor,
+            outgoing=OutgoingRecords(emitters.in_order),
+            publish=publish,
+            recovery=self._recovery(predictor, store, deliver_thread, has_fallback=len(models) > 1),
+            tracker=self._tracker,
+        )
+        end_offsets = EndOffsets(
+            self._brokers,
+            self._topic_ids,
+            self._tracker,
+            lambda: client.partitions,
+            self._retry,
+            when_idle=self._look_at_membership,
+            on_crash=self._on_crash,
+        )
+        self._monitoring.metrics.registry.register(LagCollector(end_offsets.lag))
+        return Parts(
+            self._monitoring,
+            self._retry,
+            credentials,
+            preflight,
+            deliver_thread,
+            stages,
+            client,
+            end_offsets,
+        )
+
+    def _models(self) -> list[Model]:
+        models = load_models(self._usecase, self._settings.artifacts)
+        self._monitoring.metrics.build(__version__, models[0].name, models[0].version)
+        log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
+        return models
+
+    def _guarded_predictor(
+        self, models: Sequence[Model], store: Store
+    ) -> tuple[CrashIsolation, Predictor]:
+        """The predictor, and what keeps records out of it that would end the process."""
+        settings = self._settings
+        isolation = CrashIsolation(
+            Trial(
+                settings,
+                self._retry,
+                lambda partition: predictor.state.fencing[partition].source_id,
+                self._observer,
+                of="batches",
+            ),
+            self._tracker,
+            starts=settings.crash_isolation_starts,
+            region_records=_REGION_BATCHES * settings.batch_max_records,
+        )
+        decode = decode_stage(settings, self._usecase, self._observer)
+        predictor = make_predictor(
+            settings,
+            self._usecase,
+            models,
+            store,
+            self._retry,
+            self._observer,
+            decode=lambda records: isolation.decode(records, decode),
+        )
+        return isolation, predictor
+
+    def _recovery(
+        self,
+        predictor: Predictor,
+        store: Store,
+        deliver_thread: DeliverThread,
+        *,
+        has_fallback: bool,
+    ) -> Recovery:
+        settings = self._settings
+        fencing = predictor.state.fencing
+        guard = partial(
+            guarded,
+            attempt=Trial(
+                settings,
+                self._retry,
+                lambda partition: fencing[partition].source_id,
+                self._observer,
+                of="rebuilding",
+            ),
+            tracker=self._tracker,
+            starts=settings.crash_isolation_starts,
+            region_records=RECORDS_A_STEP,
+        )
+        return Recovery(
+            predictor.state,
+            self._tracker,
+            deliver_thread.settle,
+            make_log_replay(
+                settings,
+                self._usecase,
+                self._application,
+                store,
+                self._retry,
+                self._observer,
+                guard,
+            ),
+            mode=settings.while_rebuilding if has_fallback else "wait",
+            in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
+            observer=self._observer,
+            on_crash=self._on_crash,
+        )
+
+    def _client(
+        self, predictor: Predictor, deliver_thread: DeliverThread, preflight: Preflight
+    ) -> ClientThread:
+        settings = self._settings
+        return ClientThread(
+            self._causes.watched(settings.consumer_properties(self._application)),
+            self._topics,
+            on_chunk=self._on_chunk,
+            on_crash=self._on_crash,
+            observer=self._observer,
+            membership=self._membership,
+            before_joining=preflight,
+            tracker=self._tracker,
+            settle=deliver_thread.settle,
+            positions=StartPositions(
+                self._brokers,
+                self._topic_ids,
+                self._retry,
+                starts_at=settings.starts_at,
+                on_gone=settings.on_gone,
+                applied=partial(_applied, predictor.state),
+                observer=self._observer,
+            ),
+            poll_max_records=settings.poll_max_records,
+            linger_seconds=settings.linger_seconds,
+            commit_interval_seconds=settings.commit_interval_seconds,
+            chunk_buffer=settings.chunk_buffer,
+            revoke_seconds=settings.drain_seconds,
+            beside_transactions=settings.delivery == "exactly_once",
+            refusal_seconds=settings.refusal_seconds,
+            isolation_starts=settings.crash_isolation_starts,
+            tick_seconds=min(0.1, max(0.005, settings.alignment_grace_seconds / 4)),
+        )
+
+    def _look_at_membership(self) -> None:
+        self._membership.look(
+            lambda: self._brokers.within(_REQUEST_SECONDS).idle_members(self._application)
+        )
+
+
+def _applied(state: StateStage, partitions: Sequence[Partition]) -> Sequence[int]:
+    """Through which offset the state holds each partition's records; -1 for none."""
+    if not state.has_views:
+        return [-1] * len(partitions)
+    state.register(dict.fromkeys(partitions, 0))
+    return state.applied(partitions)

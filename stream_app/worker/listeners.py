@@ -1,11 +1,17 @@
 """Who listens to what happens in a worker: the one place where listeners are registered.
 
+Where a metric is counted is in `metrics_listeners`, with four exceptions: what a finished batch counts
+at once (records, predictions, dead letters, latencies, batch sizes) is in `telemetry/batch_metrics.py`;
+`waiting` is in `outage_listeners`; the lag is worked out at each scrape, in `telemetry/lag.py`; and
+`build` is set when the models are loaded, in `worker/assembly.py`.
+
 The watchdog measures time by thread, so its listeners must be called on the thread that works.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.observer.events import (
@@ -28,6 +34,7 @@ from stream_app.observer.events import (
     StageEnded,
     StateConflicts,
     StoreAsked,
+    UnbelievedReplays,
     UnknownFields,
     WaitingBegan,
     WaitingEnded,
@@ -38,6 +45,7 @@ from stream_app.telemetry.batch_metrics import account_for
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.metrics import Metrics
+from stream_app.text.rate_limited import RateLimited
 from stream_app.waiting.outages import Outages
 from stream_app.worker.watchdog import Watchdog
 
@@ -50,6 +58,13 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_UNBELIEVED_REPLAY: Final = (
+    "a record has a header replay-of without a replay-token made with this worker's replay_secret: "
+    "it is taken as a record of its own"
+)
+_REPLAYS_SECONDS: Final = 60.0
+"""From one such line to the next."""
 
 
 def metrics_listeners(metrics: Metrics) -> list[Listener]:
@@ -110,12 +125,14 @@ def health_listeners(health: Health) -> list[Listener]:
 
 def log_listeners(failures: FailureLog, outages: Outages) -> list[Listener]:
     """What is told in the log."""
+    warn_of_replays = RateLimited(log.warning, _REPLAYS_SECONDS)
     return [
         on(BatchFinished, failures),
         on(ChunkWorkedOff, lambda _: failures.look()),
         on(WaitingBegan, outages.began),
         on(WaitingEnded, outages.ended),
         on(AlignmentGaveUp, _log_partition_given_up),
+        on(UnbelievedReplays, lambda _: warn_of_replays(_UNBELIEVED_REPLAY)),
     ]
 
 

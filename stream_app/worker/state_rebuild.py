@@ -22,10 +22,10 @@ from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
+from stream_app.recovery.assembly import make_log_replay
 from stream_app.state.open_store import open_store
 from stream_app.state.store_errors import ask
 from stream_app.waiting.retry import Retry
-from stream_app.worker.assembly import make_log_replay
 
 __all__ = ["Rebuilt", "rebuild_state"]
 
@@ -78,32 +78,34 @@ def rebuild_state(
     try:
         with asked_by_command():
             partitions = _partitions(brokers, [topic.name for topic in usecase.topics])
-            places = list(partitions)
-            log_starts = brokers.starts(places)
-            ends = brokers.ends(places, decided=True)
+            partition_ids = list(partitions)
+            log_starts = brokers.starts(partition_ids)
+            ends = brokers.ends(partition_ids, decided=True)
             starts = dict(log_starts)
             if since is not None:
-                found = brokers.first_at(places, since)
-                starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in places}
+                found = brokers.first_at(partition_ids, since)
+                starts = {p: ends[p] if found[p] is None else found[p] or 0 for p in partition_ids}
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
         successor = asked(store.successor)
         rebuild = make_log_replay(settings, usecase, application, successor, retry, observer)
-        for (place, partition), source_id in zip(partitions.items(), ids, strict=True):
-            rebuild.begin(partition, starts[place], ends[place], source_id=source_id, applied=-1)
-            if starts[place] == ends[place] > 0:
+        for (partition_id, partition), source_id in zip(partitions.items(), ids, strict=True):
+            rebuild.begin(
+                partition, starts[partition_id], ends[partition_id], source_id=source_id, applied=-1
+            )
+            if starts[partition_id] == ends[partition_id] > 0:
                 # Nothing of it is to be applied: say so, or the workers would apply all there is.
-                done = [Progress(source_id, -1, ends[place] - 1)]
+                done = [Progress(source_id, -1, ends[partition_id] - 1)]
                 asked(partial(successor.write, [], done))
         everything = list(partitions.values())
         for _ in range(_ROUNDS):
-            total = sum(ends[place] - starts[place] for place in places)
+            total = sum(ends[partition_id] - starts[partition_id] for partition_id in partition_ids)
             while rebuild.step():
                 progress(total - rebuild.remaining(everything), total)
             with asked_by_command():
-                ends = brokers.ends(places, decided=True)
-            for place, partition in partitions.items():
-                rebuild.extend(partition, ends[place])
+                ends = brokers.ends(partition_ids, decided=True)
+            for partition_id, partition in partitions.items():
+                rebuild.extend(partition, ends[partition_id])
             if rebuild.remaining(everything) <= _CLOSE_RECORDS:
                 break
         asked(successor.activate)
@@ -111,9 +113,9 @@ def rebuild_state(
         return Rebuilt(
             application,
             successor.generation,
-            len(places),
-            sum(ends[place] - starts[place] for place in places),
-            {f"{place}": start for place, start in log_starts.items() if start},
+            len(partition_ids),
+            sum(ends[partition_id] - starts[partition_id] for partition_id in partition_ids),
+            {f"{partition_id}": start for partition_id, start in log_starts.items() if start},
         )
     finally:
         store.close()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tests.chaos.conditions import CONDITIONS
 from tests.chaos.faults import CATALOGUE
-from tests.chaos.grounds import Grounds
 from tests.chaos.results import PAGE, RESULTS, ROOT, append, read, table, write
 from tests.chaos.run import MODES, Outcome, UnplayedError, available_faults, available_modes, play
 from tests.chaos.schedule import Schedule, draw
+from tests.chaos.services import Services
 
 _FAILURES = ROOT / ".stream-app" / "chaos"
 
@@ -39,23 +39,23 @@ def main(arguments: list[str] | None = None) -> int:
     seeds = range(chosen.seed, chosen.seed + chosen.rounds)
     failed = []
     with ExitStack() as stack:
-        grounds: dict[int, Grounds] = {}
+        services: dict[int, Services] = {}
         for seed in seeds:
             schedule = draw(seed, kinds, brokers=chosen.brokers)
             _say(f"\n{schedule}")
             if chosen.show:
                 continue
-            if schedule.brokers not in grounds:
-                grounds[schedule.brokers] = Grounds(schedule.brokers)
-                stack.callback(grounds[schedule.brokers].close)
+            if schedule.brokers not in services:
+                services[schedule.brokers] = Services(schedule.brokers)
+                stack.callback(services[schedule.brokers].close)
             try:
-                outcome = play(schedule, chosen.mode, grounds[schedule.brokers])
+                outcome = play(schedule, chosen.mode, services[schedule.brokers])
             except UnplayedError as unplayed:  # the other rounds are still worth playing
                 logging.getLogger(__name__).exception("the round came to no verdict")
                 failed.append(seed)
                 told = "\n".join((*unplayed.problems, *unplayed.exits))
                 _say(f"its logs are in {_keep(schedule, chosen.mode, told, unplayed.logs)}")
-                grounds.pop(schedule.brokers).close()
+                services.pop(schedule.brokers).close()
                 continue
             append(outcome.result, chosen.results)
             _say(_summary(outcome))

@@ -10,7 +10,7 @@ from stream_app.wire.dead_letter import DeadLetter
 from stream_app.wire.headers import by_name
 from stream_app.wire.prediction import PredictionHeaders
 from tests.chaos.history import History
-from tests.integration.bed import Place
+from tests.integration.testbed import Place
 from tests.integration.worker import Out
 
 __all__ = ["buried", "header", "predicted"]

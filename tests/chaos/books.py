@@ -9,7 +9,7 @@ from stream_app.wire.dead_letter import DeadLetter
 from stream_app.wire.headers import by_name
 from tests.chaos.history import History, Incarnation
 from tests.chaos.verdict import Answers, Asked, compare
-from tests.integration.bed import Bed, Place
+from tests.integration.testbed import Place, Testbed
 from tests.integration.worker import Out
 
 __all__ = ["Books", "open_books"]
@@ -44,10 +44,10 @@ class Books:
         """Events by place."""
         return {_place(out): event for out, _, event in self.events}
 
-    def asked(self, bed: Bed, conditions: Sequence[str]) -> Asked:
+    def asked(self, testbed: Testbed, conditions: Sequence[str]) -> Asked:
         """What must become of each record."""
         events = self.event_at()
-        triggers = bed.usecase.features.triggers
+        triggers = testbed.usecase.features.triggers
         asked = Asked(set(), set(self.records.keys() - events.keys()), set())
         for place, event in events.items():
             if event.event_id.startswith(UNTAKEN):
@@ -61,11 +61,11 @@ class Books:
                     asked.predicted.add(place)
         return asked
 
-    def state_difference(self, bed: Bed, buried: Answers) -> str | None:
+    def state_difference(self, testbed: Testbed, buried: Answers) -> str | None:
         """Where the state in Redis is not what the records lead to; None: nowhere."""
         retired = {each.label: each for each in self.history.retired}
         places = list(dict.fromkeys((out.topic, out.partition) for out, _, _ in self.events))
-        with bed.store() as store:
+        with testbed.store() as store:
             sources = [
                 Source(
                     retired[t].cluster_id if t in retired else self.cluster_id,
@@ -87,29 +87,29 @@ class Books:
             if out.offset <= applied.get((out.topic, out.partition), out.offset)
             and _reaches_the_state(buried.get(_place(out), ()))
         ]
-        expected = bed.expected_account(log, ids)
-        states = {view.name: view.state for view in bed.usecase.features.views}
-        return compare(states, expected, bed.account(expected))
+        expected = testbed.expected_account(log, ids)
+        states = {view.name: view.state for view in testbed.usecase.features.views}
+        return compare(states, expected, testbed.account(expected))
 
 
-def open_books(bed: Bed, history: History, records: Sequence[Out]) -> Books:
+def open_books(testbed: Testbed, history: History, records: Sequence[Out]) -> Books:
     """`records`: those of the topics as they are now."""
-    cluster_id, topic_ids = bed.cluster.topic_ids(*bed.topics)
+    cluster_id, topic_ids = testbed.cluster.topic_ids(*testbed.topics)
     everything: dict[Place, Out] = {}
     events: list[tuple[Out, int, Event]] = []
     for incarnation in history.retired:
         everything |= {_place(out): out for out in incarnation.relabelled()}
-        events += _relabelled(bed, incarnation)
+        events += _relabelled(testbed, incarnation)
     everything |= {_place(out): out for out in records}
-    events += bed.log(records)
+    events += testbed.log(records)
     topic_ids |= {each.label: each.topic_id for each in history.retired}
     return Books(everything, events, topic_ids, cluster_id, history)
 
 
-def _relabelled(bed: Bed, incarnation: Incarnation) -> list[tuple[Out, int, Event]]:
+def _relabelled(testbed: Testbed, incarnation: Incarnation) -> list[tuple[Out, int, Event]]:
     return [
         (replace(out, topic=incarnation.label), rank, event)
-        for out, rank, event in bed.log(incarnation.records)
+        for out, rank, event in testbed.log(incarnation.records)
     ]
 
 

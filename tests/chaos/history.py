@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.integration.bed import Place
+from tests.integration.testbed import Place
 from tests.integration.worker import Out
 
 __all__ = ["History", "Incarnation"]

@@ -14,7 +14,7 @@ from tests.chaos.history import History
 from tests.chaos.traffic import Traffic
 from tests.chaos.values import broken_dead_letters, broken_predictions, shared_ids
 from tests.chaos.verdict import Fates, fates
-from tests.integration.bed import Bed, Place
+from tests.integration.testbed import Place, Testbed
 from tests.integration.worker import Out
 
 __all__ = ["Reckoning", "disagreement", "judge_audit", "reckon"]
@@ -46,32 +46,32 @@ class Reckoning:
 
 
 def reckon(
-    bed: Bed, history: History, conditions: Sequence[str], traffic: Traffic, *, once: bool
+    testbed: Testbed, history: History, conditions: Sequence[str], traffic: Traffic, *, once: bool
 ) -> Reckoning:
     """Compare what came out, and the state, with what went in; `once`: doubles are a problem."""
-    records = bed.cluster.read(*bed.topics)
-    books = open_books(bed, history, records)
+    records = testbed.cluster.read(*testbed.topics)
+    books = open_books(testbed, history, records)
     problems = _unlike_what_was_sent(records, history, traffic)
-    predictions, nameless = predicted(filter(history.counts, bed.predictions()), history)
-    dead_letters, more = buried(filter(history.counts, bed.dead_letters()), history)
+    predictions, nameless = predicted(filter(history.counts, testbed.predictions()), history)
+    dead_letters, more = buried(filter(history.counts, testbed.dead_letters()), history)
     if nameless + more:
         problems.append(f"{nameless + more} answers do not say of which record they are")
-    asked = books.asked(bed, conditions)
+    asked = books.asked(testbed, conditions)
     everyone = asked.predicted | asked.buried | asked.either
     unanswered = everyone - predictions.keys() - dead_letters.keys()
-    gone, cut = history.gone(unanswered), unanswered & _cut(bed, history)
+    gone, cut = history.gone(unanswered), unanswered & _cut(testbed, history)
     for places in (asked.predicted, asked.buried, asked.either):
         places -= gone | cut
-    found = fates(asked, predictions, dead_letters, _committed(bed, history))
+    found = fates(asked, predictions, dead_letters, _committed(testbed, history))
     events = books.event_at()
     broken = [
         *broken_predictions(
-            predictions, books.records, events, books.topic_ids, bed.usecase.prediction
+            predictions, books.records, events, books.topic_ids, testbed.usecase.prediction
         ),
         *broken_dead_letters(dead_letters, books.records),
         *shared_ids(predictions, events),
     ]
-    difference = books.state_difference(bed, dead_letters)
+    difference = books.state_difference(testbed, dead_letters)
     problems += _told(found, once=once)
     if broken:
         problems.append(f"{len(broken)} answers are broken: {'; '.join(broken[:_SHOWN])}")
@@ -91,17 +91,17 @@ def reckon(
     )
 
 
-def _cut(bed: Bed, history: History) -> set[Place]:
+def _cut(testbed: Testbed, history: History) -> set[Place]:
     """Records whose answers the brokers forgot."""
     outs = history.cut_outputs
-    is_prediction = bed.usecase.predictions_topic.__eq__
+    is_prediction = testbed.usecase.predictions_topic.__eq__
     found, _ = predicted((out for out in outs if is_prediction(out.topic)), history)
     others, _ = buried((out for out in outs if not is_prediction(out.topic)), history)
     return {*found, *others}
 
 
-def _committed(bed: Bed, history: History) -> Callable[[Place], bool]:
-    offsets = bed.cluster.committed(bed.usecase.name, *bed.topics)
+def _committed(testbed: Testbed, history: History) -> Callable[[Place], bool]:
+    offsets = testbed.cluster.committed(testbed.usecase.name, *testbed.topics)
 
     def is_committed(place: Place) -> bool:
         incarnation = history.incarnation(place[0])
@@ -144,12 +144,14 @@ def _told(found: Fates, *, once: bool) -> list[str]:
     return problems
 
 
-def judge_audit(bed: Bed, reckoning: Reckoning, history: History, *, once: bool) -> str:
+def judge_audit(testbed: Testbed, reckoning: Reckoning, history: History, *, once: bool) -> str:
     """Let `stream-app audit` account for the round as well; how it disagrees, or nothing."""
-    settings = Settings(bootstrap_servers=bed.cluster.bootstrap, redis_url=SecretStr(bed.redis_url))
+    settings = Settings(
+        bootstrap_servers=testbed.cluster.bootstrap, redis_url=SecretStr(testbed.redis_url)
+    )
     try:
         report = audit(
-            settings, bed.usecase, recompute_state=True,
+            settings, testbed.usecase, recompute_state=True,
             doubles_fail=once and not history.outputs_from,
         )  # fmt: skip
     except ConfigurationError as error:

@@ -15,18 +15,18 @@ from confluent_kafka import KafkaException
 from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
 from tests.chaos.conditions import CONDITIONS, configure
-from tests.chaos.crew import Crew
 from tests.chaos.exits import judge_exits
-from tests.chaos.faults import CATALOGUE, Fault, Scene
-from tests.chaos.grounds import Grounds
+from tests.chaos.faults import CATALOGUE, Context, Fault
 from tests.chaos.history import History
 from tests.chaos.open_transactions import open_transactions
 from tests.chaos.reckoning import Reckoning, judge_audit, reckon
 from tests.chaos.results import Result, commit
 from tests.chaos.schedule import Schedule
+from tests.chaos.services import Services
 from tests.chaos.settled import settled
 from tests.chaos.traffic import Traffic
-from tests.integration.bed import Bed
+from tests.chaos.workers import Workers
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, eventually
 from tests.usecases import chaos_meters
 
@@ -85,12 +85,12 @@ class Outcome:
 
 
 class UnplayedError(Exception):
-    """A round came to no verdict; nobody knows what its grounds are like. Its cause is chained."""
+    """A round came to no verdict; nobody knows what its services are like. Its cause is chained."""
 
-    def __init__(self, problems: Sequence[str], crew: Crew, logs: Mapping[str, str]) -> None:
+    def __init__(self, problems: Sequence[str], workers: Workers, logs: Mapping[str, str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
-        self.exits = tuple(map(str, crew.exits))
+        self.exits = tuple(map(str, workers.exits))
         self.logs = logs
 
 
@@ -98,8 +98,8 @@ class StuckError(Exception):
     """A fault does not come to the end of its beginning, or of its healing."""
 
 
-def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
-    """Play one round; whatever its verdict, the grounds are whole again.
+def play(schedule: Schedule, mode: str, services: Services) -> Outcome:
+    """Play one round; whatever its verdict, the services are whole again.
 
     Raises `UnplayedError` where it comes to none.
     """
@@ -107,94 +107,101 @@ def play(schedule: Schedule, mode: str, grounds: Grounds) -> Outcome:
     once = mode != MODES[0]
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
-        closing(Cluster(grounds.internal)) as cluster,
+        closing(Cluster(services.internal)) as cluster,
     ):
-        grounds.heal()
-        bed = Bed(
+        services.heal()
+        testbed = Testbed(
             chaos_meters,
             Path(folder),
             cluster,
-            grounds.redis.url,
+            services.redis.url,
             {
-                "bootstrap_servers": grounds.bootstrap,
-                "redis_url": grounds.redis_url,
+                "bootstrap_servers": services.bootstrap,
+                "redis_url": services.redis_url,
                 **_settings(schedule, mode),
             },
         )
         for kind in schedule.conditions:
-            configure(grounds.internal, CONDITIONS[kind].topics(bed.usecase))
+            configure(services.internal, CONDITIONS[kind].topics(testbed.usecase))
         traffic = Traffic(
-            bed, grounds.internal,
+            testbed, services.internal,
             rate=schedule.rate, seed=schedule.seed, entities=schedule.entities,
         )  # fmt: skip
-        with Crew(bed.worker, at_work=schedule.workers) as crew:
+        with Workers(testbed.worker, at_work=schedule.workers) as workers:
             problems: list[str] = []
-            scene = Scene(grounds, crew, bed, traffic, History())
+            context = Context(services, workers, testbed, traffic, History())
             try:
                 try:
-                    _strike_and_drain(schedule, scene, problems)
+                    _strike_and_drain(schedule, context, problems)
                 except AssertionError as error:
                     problems.append(str(error))
                 finally:
-                    grounds.heal()
-                    crew.stop()
+                    services.heal()
+                    workers.stop()
                 seconds = time.monotonic() - started
-                found = reckon(bed, scene.history, schedule.conditions, traffic, once=once)
-                disagrees = judge_audit(bed, found, scene.history, once=once)
+                found = reckon(testbed, context.history, schedule.conditions, traffic, once=once)
+                disagrees = judge_audit(testbed, found, context.history, once=once)
             except Exception as error:
-                raise UnplayedError([*problems, repr(error)], crew, _logs(scene)) from error
+                raise UnplayedError([*problems, repr(error)], workers, _logs(context)) from error
             problems += found.problems
-            problems += judge_exits(crew.exits, schedule.ends_workers)
-            problems += _too_much_memory(crew)
+            problems += judge_exits(workers.exits, schedule.ends_workers)
+            problems += _too_much_memory(workers)
             problems += [disagrees] if disagrees else []
             result = replace(
-                _result(schedule, mode, crew, found, seconds),
+                _result(schedule, mode, workers, found, seconds),
                 audit=disagrees[:_KEPT],
                 problems=tuple(problem[:_KEPT] for problem in problems),
             )
-            return Outcome(result, tuple(problems), tuple(map(str, crew.exits)), _logs(scene))
+            return Outcome(result, tuple(problems), tuple(map(str, workers.exits)), _logs(context))
 
 
-def _strike_and_drain(schedule: Schedule, scene: Scene, problems: list[str]) -> None:
+def _strike_and_drain(schedule: Schedule, context: Context, problems: list[str]) -> None:
     """Play it up to the end of all workers; `problems` gets what went wrong with the faults."""
-    bed, crew, traffic = scene.bed, scene.crew, scene.traffic
+    testbed, workers, traffic = context.testbed, context.workers, context.traffic
     for fault in schedule.faults:
-        fault.prepare(scene)
+        fault.prepare(context)
     traffic.backlog(schedule.backlog)
-    crew.start()
-    _wait(crew, "the first prediction", lambda: _works(bed), _BEGIN_SECONDS)
+    workers.start()
+    _wait(workers, "the first prediction", lambda: _works(testbed), _BEGIN_SECONDS)
     traffic.start()
-    problems += strike_all(schedule.faults, scene)
-    scene.grounds.heal()
-    traffic.everywhere(_answer(lambda: bed.cluster.ends(*bed.topics)))
+    problems += strike_all(schedule.faults, context)
+    context.services.heal()
+    traffic.everywhere(_answer(lambda: testbed.cluster.ends(*testbed.topics)))
     traffic.stop()
-    _drain(bed, crew)
-    crew.stop()
-    _settle(scene)
+    _drain(testbed, workers)
+    workers.stop()
+    _settle(context)
 
 
-def _settle(scene: Scene) -> None:
+def _settle(context: Context) -> None:
     """Wait until all transactions are over; say which are not."""
     try:
-        _wait(scene.crew, "no transaction is open", lambda: settled(scene.bed), _DRAIN_SECONDS)
+        _wait(
+            context.workers,
+            "no transaction is open",
+            lambda: settled(context.testbed),
+            _DRAIN_SECONDS,
+        )
     except AssertionError as error:
-        usecase = scene.bed.usecase
+        usecase = context.testbed.usecase
         topics = (usecase.predictions_topic, usecase.dead_letters_topic)
-        data = [broker.directory / "data" for broker in scene.grounds.brokers]
+        data = [broker.directory / "data" for broker in context.services.brokers]
         told = [each for folder in data for each in open_transactions(folder, topics)]
         raise AssertionError(f"{error}: {'; '.join(told) or 'the logs hold none'}") from None
 
 
-def _logs(scene: Scene) -> dict[str, str]:
-    workers = {f"worker-{m.number}": m.worker.log for m in scene.crew.everybody if m.starts}
-    brokers = {f"broker-{each.node}": each.log_tail(_LINES) for each in scene.grounds.brokers}
+def _logs(context: Context) -> dict[str, str]:
+    workers = {f"worker-{m.number}": m.worker.log for m in context.workers.everybody if m.starts}
+    brokers = {f"broker-{each.node}": each.log_tail(_LINES) for each in context.services.brokers}
     return workers | brokers
 
 
-def _too_much_memory(crew: Crew) -> list[str]:
-    if crew.peak_bytes <= MOST_MEMORY_BYTES:
+def _too_much_memory(workers: Workers) -> list[str]:
+    if workers.peak_bytes <= MOST_MEMORY_BYTES:
         return []
-    return [f"a worker held {crew.peak_bytes // _MIB} MiB, more than {MOST_MEMORY_BYTES // _MIB}"]
+    return [
+        f"a worker held {workers.peak_bytes // _MIB} MiB, more than {MOST_MEMORY_BYTES // _MIB}"
+    ]
 
 
 def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
@@ -218,20 +225,20 @@ def _settings(schedule: Schedule, mode: str) -> dict[str, object]:
     return settings
 
 
-def _works(bed: Bed) -> bool:
+def _works(testbed: Testbed) -> bool:
     try:
-        return bed.cluster.count(bed.usecase.predictions_topic) > 0
+        return testbed.cluster.count(testbed.usecase.predictions_topic) > 0
     except ServiceAwayError:
         return False
 
 
-def _wait(crew: Crew, what: str, look: Any, seconds: float) -> None:
+def _wait(workers: Workers, what: str, look: Any, seconds: float) -> None:
     """Wait for something, looking after the workers meanwhile."""
 
     def look_after() -> None:
-        crew.look_after()
-        if len(crew.exits) > _MOST_EXITS:
-            raise AssertionError(f"workers end again and again: {crew.exits[-1].sentence[:300]}")
+        workers.look_after()
+        if len(workers.exits) > _MOST_EXITS:
+            raise AssertionError(f"workers end again and again: {workers.exits[-1].sentence[:300]}")
 
     eventually(what, look, seconds, check=look_after)
 
@@ -250,13 +257,15 @@ def _answer(ask: Callable[[], T]) -> T:
     return answer[0]
 
 
-def _drain(bed: Bed, crew: Crew) -> None:
+def _drain(testbed: Testbed, workers: Workers) -> None:
     """Wait until all offsets are committed; say which are not."""
     try:
-        _wait(crew, "all is committed", bed.drained, _DRAIN_SECONDS)
+        _wait(workers, "all is committed", testbed.drained, _DRAIN_SECONDS)
     except AssertionError as error:
-        committed = _answer(lambda: bed.cluster.committed(bed.usecase.name, *bed.topics))
-        ends = _answer(lambda: bed.cluster.ends(*bed.topics))
+        committed = _answer(
+            lambda: testbed.cluster.committed(testbed.usecase.name, *testbed.topics)
+        )
+        ends = _answer(lambda: testbed.cluster.ends(*testbed.topics))
         behind = [
             f"{topic}[{number}] at {committed[topic, number]} of {end}"
             for (topic, number), end in ends.items()
@@ -265,22 +274,22 @@ def _drain(bed: Bed, crew: Crew) -> None:
         raise AssertionError(f"{error}: {', '.join(behind)}") from None
 
 
-def strike_all(faults: Sequence[Fault], scene: Scene) -> list[str]:
+def strike_all(faults: Sequence[Fault], context: Context) -> list[str]:
     """Let every fault happen at its time; return what went wrong with the faults themselves."""
     started = time.monotonic()
     strikes: list[_Strike] = []
     for fault in faults:
         while (wait := started + fault.at_seconds - time.monotonic()) > 0:
             time.sleep(min(wait, _LOOK_SECONDS))
-            scene.crew.look_after()
+            context.workers.look_after()
         log.info("%5.1f s  %s", time.monotonic() - started, fault.kind)
-        strikes.append(_Strike(fault, scene))
+        strikes.append(_Strike(fault, context))
         strikes[-1].start()
     while any(strike.is_alive() for strike in strikes):
         if stuck := [found for strike in strikes if (found := strike.fault.stuck())]:
             raise StuckError("; ".join(stuck))
         time.sleep(_LOOK_SECONDS)
-        scene.crew.look_after()
+        context.workers.look_after()
     return [
         f"the fault {strike.fault.kind} itself failed: {strike.error!r}"
         for strike in strikes
@@ -291,11 +300,11 @@ def strike_all(faults: Sequence[Fault], scene: Scene) -> list[str]:
 class _Strike(threading.Thread):
     """A fault that happens. One that never returns keeps nobody from ending: a daemon."""
 
-    def __init__(self, fault: Fault, scene: Scene) -> None:
+    def __init__(self, fault: Fault, context: Context) -> None:
         super().__init__(name=fault.kind, daemon=True)
         self.fault = fault
         self.error: BaseException | None = None
-        self._scene = scene
+        self._scene = context
 
     def run(self) -> None:
         try:
@@ -304,7 +313,9 @@ class _Strike(threading.Thread):
             self.error = error
 
 
-def _result(schedule: Schedule, mode: str, crew: Crew, found: Reckoning, seconds: float) -> Result:
+def _result(
+    schedule: Schedule, mode: str, workers: Workers, found: Reckoning, seconds: float
+) -> Result:
     return Result(
         seed=schedule.seed,
         commit=commit(),
@@ -319,12 +330,12 @@ def _result(schedule: Schedule, mode: str, crew: Crew, found: Reckoning, seconds
         double=found.fates.double,
         differing=found.fates.differing,
         state_equal=found.state_equal,
-        worker_starts=crew.starts,
-        worker_exits=len(crew.exits),
+        worker_starts=workers.starts,
+        worker_exits=len(workers.exits),
         seconds=round(seconds, 1),
         entities=schedule.entities,
-        wrong_ends=len(judge_exits(crew.exits, schedule.ends_workers)),
+        wrong_ends=len(judge_exits(workers.exits, schedule.ends_workers)),
         broken=found.broken,
         gone=found.gone,
-        peak_memory_mib=crew.peak_bytes // _MIB,
+        peak_memory_mib=workers.peak_bytes // _MIB,
     )

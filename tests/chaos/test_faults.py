@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from tests.chaos.crew import Crew
 from tests.chaos.faults import base
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 from tests.chaos.run import StuckError, UnplayedError, strike_all
+from tests.chaos.workers import Workers
 
 
 class _Slow(Fault):
@@ -19,10 +19,10 @@ class _Slow(Fault):
     let_go: threading.Event
     slow_at = "begin"
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         self._take("begin")
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         self._take("heal")
 
     def _take(self, step: str) -> None:
@@ -33,14 +33,14 @@ class _Slow(Fault):
 class _Broken(Fault):
     kind, target = "broken", "nothing"
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         raise RuntimeError("the disk is full")
 
 
-def _scene() -> Scene:
-    crew = cast("Crew", SimpleNamespace(members=[], look_after=lambda: None))
+def _scene() -> Context:
+    workers = cast("Workers", SimpleNamespace(members=[], look_after=lambda: None))
     nothing: Any = None
-    return Scene(nothing, crew, nothing, nothing, nothing)
+    return Context(nothing, workers, nothing, nothing, nothing)
 
 
 @pytest.mark.parametrize("step", ["begin", "heal"])
@@ -73,8 +73,8 @@ def test_a_fault_that_fails_is_a_problem_of_the_round() -> None:
 
 def test_a_round_without_a_verdict_keeps_what_was_known() -> None:
     """Its problems, how workers ended, and what they wrote."""
-    crew = cast("Crew", SimpleNamespace(exits=[]))
+    workers = cast("Workers", SimpleNamespace(exits=[]))
     logs = {"worker-0": "INFO it lives"}
-    unplayed = UnplayedError(["not within 180 s: all is committed", "a timeout"], crew, logs)
+    unplayed = UnplayedError(["not within 180 s: all is committed", "a timeout"], workers, logs)
     assert str(unplayed) == "not within 180 s: all is committed; a timeout"
     assert unplayed.logs == logs

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.samples import dead_letter, prediction
 from tests.chaos.values import broken_dead_letters, broken_predictions, shared_ids
-from tests.integration.bed import Place
+from tests.integration.testbed import Place
 from tests.integration.worker import Out
 from tests.usecases.regression import Forecast, Request
 

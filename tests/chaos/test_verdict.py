@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from stream_app.features.states import DecayedSums, LastValue, OpenItems, State
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems, State
 from tests.chaos.answers import buried, predicted
 from tests.chaos.history import History, Incarnation
 from tests.chaos.samples import dead_letter, prediction
 from tests.chaos.verdict import Asked, Fates, compare, fates
-from tests.integration.bed import Account, Place
+from tests.integration.testbed import Account, Place
 from tests.integration.worker import Out
 
 ASKED = Asked(

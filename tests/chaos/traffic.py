@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream_app.errors import ServiceAwayError
 from tests.chaos.spoiled import spoil
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent, headers_of
 from tests.raw_records import RawRecord, write
 from tests.usecases import chaos_meters
@@ -60,9 +60,11 @@ class Traffic(threading.Thread):
     fifty has no key.
     """
 
-    def __init__(self, bed: Bed, bootstrap: str, *, rate: float, seed: int, entities: int) -> None:
+    def __init__(
+        self, testbed: Testbed, bootstrap: str, *, rate: float, seed: int, entities: int
+    ) -> None:
         super().__init__(name="traffic", daemon=True)
-        self._bed = bed
+        self._bed = testbed
         self._servers = bootstrap
         self._rate = rate
         self._random = random.Random(seed)
@@ -240,12 +242,12 @@ class Traffic(threading.Thread):
         assert not self._refused, self._refused[0]
 
 
-def _places(bed: Bed, topic: str) -> list[tuple[str, int]]:
+def _places(testbed: Testbed, topic: str) -> list[tuple[str, int]]:
     places: list[tuple[str, int]] = []
     deadline = time.monotonic() + _WRITE_SECONDS
     while not places:
         try:
-            places = list(bed.cluster.ends(topic))
+            places = list(testbed.cluster.ends(topic))
         except ServiceAwayError:
             if time.monotonic() > deadline:
                 raise

@@ -10,7 +10,7 @@ from stream_app.features.usecase import Prediction
 from stream_app.wire.dead_letter import DeadLetter, omitted
 from stream_app.wire.headers import by_name
 from tests.chaos.answers import header
-from tests.integration.bed import Place
+from tests.integration.testbed import Place
 from tests.integration.worker import Out
 
 __all__ = ["broken_dead_letters", "broken_predictions", "shared_ids"]

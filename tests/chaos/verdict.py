@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stream_app.features.states import DecayedSums, State
+from stream_app.features.kinds import DecayedSums, State
 from tests.chaos.answers import header
-from tests.integration.bed import Account, Place
+from tests.integration.testbed import Account, Place
 from tests.integration.worker import Out
 
 __all__ = ["Answers", "Asked", "Fates", "compare", "fates"]

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stream_app.features.states import DecayedSums
+from stream_app.features.kinds import DecayedSums
 from stream_app.features.stores import (
     MemoryStore,
     Progress,

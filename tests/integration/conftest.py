@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.local import LocalRedis
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster
 from tests.services import Kafka, choose
 from tests.usecases import regression, text
@@ -39,12 +39,12 @@ def own_redis(local_only: None) -> Iterator[LocalRedis]:
 
 
 @pytest.fixture
-def meters(cluster: Cluster, redis_url: str, tmp_path: Path) -> Bed:
+def meters(cluster: Cluster, redis_url: str, tmp_path: Path) -> Testbed:
     """The regression with state."""
-    return Bed(regression, tmp_path, cluster, redis_url)
+    return Testbed(regression, tmp_path, cluster, redis_url)
 
 
 @pytest.fixture
-def tickets(cluster: Cluster, tmp_path: Path) -> Bed:
+def tickets(cluster: Cluster, tmp_path: Path) -> Testbed:
     """The text classifier, which needs no Redis and gets none."""
-    return Bed(text, tmp_path, cluster, NO_REDIS)
+    return Testbed(text, tmp_path, cluster, NO_REDIS)

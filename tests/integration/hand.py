@@ -15,7 +15,7 @@ from stream_app.features.events import InvalidEventError
 from stream_app.records.record_id import record_id_of
 from stream_app.wire.prediction import source_headers
 from stream_app.wire.replays import Replay, Replays
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Out, Sent
 
 __all__ = ["SECRET", "Hand", "run"]
@@ -26,20 +26,20 @@ SECRET = "correct-horse-battery"
 Headers = list[tuple[str, bytes | None]]
 
 
-def run(bed: Bed, scope: Scope | None = None, **options: Any) -> Report:
+def run(testbed: Testbed, scope: Scope | None = None, **options: Any) -> Report:
     """Audit a use case in this process."""
-    return audit(Settings(**bed.settings), bed.usecase, scope, **options)
+    return audit(Settings(**testbed.settings), testbed.usecase, scope, **options)
 
 
 class Hand:
     """The group of a text classifier, whose every valid record asks for a prediction."""
 
-    def __init__(self, bed: Bed) -> None:
-        bed.settings["replay_secret"] = SECRET
-        self.bed = bed
-        self.group = bed.usecase.name
-        self.topic = bed.topics[0]
-        self.ids = bed.cluster.topic_ids(*bed.topics)[1]
+    def __init__(self, testbed: Testbed) -> None:
+        testbed.settings["replay_secret"] = SECRET
+        self.testbed = testbed
+        self.group = testbed.usecase.name
+        self.topic = testbed.topics[0]
+        self.ids = testbed.cluster.topic_ids(*testbed.topics)[1]
         self._records: dict[tuple[int, int], Out] = {}
 
     def send(
@@ -54,11 +54,11 @@ class Hand:
         """Produce events to one partition."""
         made = [
             replace(sent, partition=partition, headers=list(headers), key=key)
-            for sent in self.bed.tickets(count)
+            for sent in self.testbed.tickets(count)
         ]
         if value is not None:
             made = [replace(sent, value=value) for sent in made]
-        self.bed.cluster.produce(made)
+        self.testbed.cluster.produce(made)
 
     def origin(self, offset: int, partition: int = 0, *, topic_id: str = "") -> str:
         """The name of a record."""
@@ -67,13 +67,15 @@ class Hand:
     def record(self, offset: int, partition: int = 0) -> Out | None:
         """The record that stands at an offset."""
         if (partition, offset) not in self._records:
-            read = self.bed.cluster.read(self.topic)
+            read = self.testbed.cluster.read(self.topic)
             self._records = {(out.partition, out.offset): out for out in read}
         return self._records.get((partition, offset))
 
     def predict(self, offsets: Iterable[int], partition: int = 0, **how: Any) -> None:
         """Publish a prediction for each of these records; `how`: see `prediction`."""
-        self.bed.cluster.produce(self.prediction(offset, partition, **how) for offset in offsets)
+        self.testbed.cluster.produce(
+            self.prediction(offset, partition, **how) for offset in offsets
+        )
 
     def prediction(
         self,
@@ -88,7 +90,7 @@ class Hand:
         origin = origin or self.origin(offset, partition, topic_id=topic_id)
         record = self.record(offset, partition)
         try:
-            event: Any = self.bed.usecase.topics[0].decoder((record and record.value) or b"")
+            event: Any = self.testbed.usecase.topics[0].decoder((record and record.value) or b"")
             said = {"event_id": event.event_id, "event_time": event.event_time}
         except InvalidEventError:
             said = {"event_id": "none", "event_time": 0.0}
@@ -103,7 +105,7 @@ class Hand:
             "state_freshness_seconds": None,
         }
         return Sent(
-            self.bed.usecase.predictions_topic,
+            self.testbed.usecase.predictions_topic,
             json.dumps(value | fields).encode(),
             record.key if record else None,
             headers=source_headers(origin, self.topic, partition, offset),
@@ -111,7 +113,9 @@ class Hand:
 
     def bury(self, offsets: Iterable[int], partition: int = 0, **how: Any) -> None:
         """Publish a dead letter for each of these records; `how`: see `dead_letter`."""
-        self.bed.cluster.produce(self.dead_letter(offset, partition, **how) for offset in offsets)
+        self.testbed.cluster.produce(
+            self.dead_letter(offset, partition, **how) for offset in offsets
+        )
 
     def dead_letter(
         self, offset: int, partition: int = 0, *, group: str = "", **about: bytes
@@ -130,7 +134,7 @@ class Hand:
         ours: Headers = [(f"dead-letter.{name}", text) for name, text in told.items()]
         came = list(record.headers) if record else []
         return Sent(
-            self.bed.usecase.dead_letters_topic,
+            self.testbed.usecase.dead_letters_topic,
             record.value if record else b"?",
             record.key if record else None,
             headers=[*came, *ours],
@@ -142,17 +146,17 @@ class Hand:
         `forged`: as somebody without the secret would.
         """
         origin = self.origin(offset, partition)
-        (sent,) = self.bed.tickets(1)
+        (sent,) = self.testbed.tickets(1)
         made: Any = Replays(self.group, SecretStr(SECRET)).headers(
             Replay(record_id_of(origin), applied=False), sent.key, sent.value
         )
         headers = made[:2] if forged else made
-        self.bed.cluster.produce([replace(sent, partition=partition, headers=headers)])
+        self.testbed.cluster.produce([replace(sent, partition=partition, headers=headers)])
         return origin
 
     def commit(self, *offsets: int, metadata: str | None = None) -> None:
         """Commit an offset for each partition, from 0 on."""
-        config = {"bootstrap.servers": self.bed.cluster.bootstrap, "group.id": self.group}
+        config = {"bootstrap.servers": self.testbed.cluster.bootstrap, "group.id": self.group}
         with closing(Consumer(config)) as consumer:
             consumer.commit(
                 offsets=[

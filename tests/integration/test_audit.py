@@ -21,8 +21,8 @@ from stream_app.cli import main
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
 from stream_app.kafka.brokers import open_brokers
-from tests.integration.bed import Bed
 from tests.integration.hand import Hand, run
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, eventually
 from tests.services import Kafka
 
@@ -31,7 +31,7 @@ FEW = 12
 
 
 @pytest.fixture
-def hand(tickets: Bed) -> Hand:
+def hand(tickets: Testbed) -> Hand:
     """A group of the text classifier, whose every valid record asks for a prediction."""
     return Hand(tickets)
 
@@ -50,7 +50,7 @@ def test_each_record_has_one_fate(hand: Hand) -> None:
     hand.bury([FEW])
     hand.commit(FEW + 1, 0)
     hand.predict([FEW + 1])  # published, and not committed yet
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.count(Fate.PREDICTED) == FEW
     assert report.count(Fate.DEAD_LETTERED) == 1
     assert report.waiting == 2
@@ -66,7 +66,7 @@ def test_what_was_committed_and_never_predicted_is_missing(hand: Hand) -> None:
     hand.send(1, value=b"no event")
     hand.predict(set(range(FEW)) - {3, 7, 8})
     hand.commit(FEW + 1, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.missing == 4
     assert report.ranges["missing"].kept == [at(hand, 3), at(hand, 7, 8), at(hand, FEW)]
     assert report.exit_status == 1
@@ -80,16 +80,16 @@ def test_only_the_range_asked_for_counts(hand: Hand) -> None:
     hand.predict(set(range(FEW)) - {9}, 1)
     hand.commit(FEW, FEW)
     one = frozenset({PartitionId(hand.topic, 1)})
-    assert run(hand.bed, Scope(partitions=one)).ranges["missing"].kept == [at(hand, 9, None, 1)]
-    assert run(hand.bed, Scope(partitions=one, last=8)).missing == 0
-    assert run(hand.bed, Scope(partitions=one, first=9, last=9)).records == 1
-    records = [out for out in hand.bed.cluster.read(hand.topic) if out.partition == 0]
-    report = run(hand.bed, Scope(since=records[3].timestamp, until=records[5].timestamp))
+    assert run(hand.testbed, Scope(partitions=one)).ranges["missing"].kept == [at(hand, 9, None, 1)]
+    assert run(hand.testbed, Scope(partitions=one, last=8)).missing == 0
+    assert run(hand.testbed, Scope(partitions=one, first=9, last=9)).records == 1
+    records = [out for out in hand.testbed.cluster.read(hand.topic) if out.partition == 0]
+    report = run(hand.testbed, Scope(since=records[3].timestamp, until=records[5].timestamp))
     assert report.partitions[0].first == 3
     assert report.partitions[0].end == 5
     assert at(hand, 3) in report.ranges["missing"].kept
     with pytest.raises(ConfigurationError, match="no partition"):
-        run(hand.bed, Scope(partitions=frozenset({PartitionId(hand.topic, 99)})))
+        run(hand.testbed, Scope(partitions=frozenset({PartitionId(hand.topic, 99)})))
 
 
 def test_doubles_fail_only_where_exactly_once_is_claimed(hand: Hand) -> None:
@@ -100,12 +100,12 @@ def test_doubles_fail_only_where_exactly_once_is_claimed(hand: Hand) -> None:
     hand.predict([5])
     hand.bury([6])
     hand.commit(FEW, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.count(Fate.PREDICTED_AGAIN) == 2
     assert report.count(Fate.PREDICTED_AND_DEAD_LETTERED) == 1
     assert report.ranges["double"].kept == [at(hand, 4, 6)]
     assert report.exit_status == 0
-    assert run(hand.bed, doubles_fail=True).exit_status == 1
+    assert run(hand.testbed, doubles_fail=True).exit_status == 1
 
 
 def test_a_replay_counts_under_its_first_origin(hand: Hand) -> None:
@@ -116,7 +116,7 @@ def test_a_replay_counts_under_its_first_origin(hand: Hand) -> None:
     origin = hand.replay(1)
     hand.predict([3], origin=origin)
     hand.commit(4, 0)
-    report = run(hand.bed, doubles_fail=True)
+    report = run(hand.testbed, doubles_fail=True)
     assert report.count(Fate.PREDICTED) == 3
     assert report.count(Fate.REPLAYED) == 1
     assert report.count(Fate.DEAD_LETTERED) == 0
@@ -131,7 +131,7 @@ def test_a_replay_that_nothing_came_of_is_missing(hand: Hand) -> None:
     hand.replay(0)
     hand.bury([1])
     hand.commit(3, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.count(Fate.DEAD_LETTERED) == 1
     assert report.count(Fate.REPLAYED) == 1
     assert report.ranges["missing"].kept == [at(hand, 2)]
@@ -142,9 +142,11 @@ def test_outputs_of_other_origins_prove_nothing(hand: Hand) -> None:
     hand.send(3)
     hand.predict([0], topic_id="AAAAAAAAAAAAAAAAAAAAAA")
     hand.bury([1], group="somebody-else")
-    hand.bed.cluster.produce([Sent(hand.bed.usecase.dead_letters_topic, b"{}", None, headers=[])])
+    hand.testbed.cluster.produce(
+        [Sent(hand.testbed.usecase.dead_letters_topic, b"{}", None, headers=[])]
+    )
     hand.commit(3, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.ranges["missing"].kept == [at(hand, 0, 2)]
     assert report.outputs.of_other_origins == 2
     assert report.outputs.unreadable == 1
@@ -154,35 +156,38 @@ def test_an_offset_committed_for_an_earlier_topic_does_not_count(hand: Hand) -> 
     """All records of the topic wait, and a sentence says why."""
     hand.send(3)
     hand.commit(2, 0, metadata="stream-app/1 AAAAAAAAAAAAAAAAAAAAAA")
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert (report.waiting, report.missing) == (3, 0)
     assert any("earlier topic" in note for note in report.notes)
     hand.commit(2, 0, metadata=f"stream-app/1 {hand.ids[hand.topic]} starts=2")
-    assert run(hand.bed).missing == 2
+    assert run(hand.testbed).missing == 2
 
 
 def test_aborted_records_and_markers_are_no_records(hand: Hand) -> None:
     """Neither events that were never committed, nor predictions that were aborted."""
-    events = [replace(sent, partition=0) for sent in hand.bed.tickets(3)]
-    hand.bed.transaction(events, commit=False)  # offsets 0 to 2, marker 3
-    hand.bed.transaction(events, commit=True)  # offsets 4 to 6, marker 7
+    events = [replace(sent, partition=0) for sent in hand.testbed.tickets(3)]
+    hand.testbed.transaction(events, commit=False)  # offsets 0 to 2, marker 3
+    hand.testbed.transaction(events, commit=True)  # offsets 4 to 6, marker 7
     hand.predict([4, 5])
     output = hand.prediction(6)
-    hand.bed.transaction([output], commit=False)
+    hand.testbed.transaction([output], commit=False)
     hand.commit(8, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.records == 3
     assert report.count(Fate.PREDICTED) == 2
     assert report.ranges["missing"].kept == [at(hand, 6)]
-    hand.bed.transaction([output], commit=True)
-    assert run(hand.bed).exit_status == 0
+    hand.testbed.transaction([output], commit=True)
+    assert run(hand.testbed).exit_status == 0
 
 
 def test_outputs_in_an_open_transaction_are_waited_for(hand: Hand) -> None:
     """A coordinator may show the offsets of a transaction before the outputs: they are not missing."""
     hand.send(1)
     hand.commit(1, 0)
-    config = {"bootstrap.servers": hand.bed.cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
+    config = {
+        "bootstrap.servers": hand.testbed.cluster.bootstrap,
+        "transactional.id": uuid.uuid4().hex,
+    }
     producer = Producer(config)
     producer.init_transactions(30)
     producer.begin_transaction()
@@ -197,7 +202,7 @@ def test_outputs_in_an_open_transaction_are_waited_for(hand: Hand) -> None:
             looked.set()
 
     with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(run, hand.bed, progress=progress)
+        found = pool.submit(run, hand.testbed, progress=progress)
         assert looked.wait(30)
         assert not found.done()
         producer.commit_transaction(30)
@@ -205,9 +210,9 @@ def test_outputs_in_an_open_transaction_are_waited_for(hand: Hand) -> None:
     assert report.count(Fate.PREDICTED) == 1
 
 
-def delete_before(bed: Bed, topic: str, offset: int, partition: int = 0) -> None:
+def delete_before(testbed: Testbed, topic: str, offset: int, partition: int = 0) -> None:
     """Let a log begin at an offset, as retention would."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
     for future in admin.delete_records([TopicPartition(topic, partition, offset)]).values():
         future.result()
 
@@ -217,8 +222,8 @@ def test_what_retention_removed_is_gone_and_not_missing(hand: Hand) -> None:
     hand.send(FEW)
     hand.predict(range(FEW))
     hand.commit(4, 0)
-    delete_before(hand.bed, hand.topic, 7)
-    report = run(hand.bed)
+    delete_before(hand.testbed, hand.topic, 7)
+    report = run(hand.testbed)
     assert report.gone == 7
     assert report.ranges["gone"].kept == [at(hand, 0, 6)]
     assert report.ranges["gone_unread"].kept == [at(hand, 4, 6)]
@@ -231,14 +236,14 @@ def test_outputs_that_retention_removed_are_not_called_missing(hand: Hand) -> No
     hand.send(FEW)
     hand.predict(range(FEW))
     hand.commit(FEW, 0)
-    outputs = hand.bed.cluster.read(hand.bed.usecase.predictions_topic)
+    outputs = hand.testbed.cluster.read(hand.testbed.usecase.predictions_topic)
     cut = {out.partition: out.offset for out in outputs}
     removed = 0
     for partition, last in cut.items():
-        delete_before(hand.bed, hand.bed.usecase.predictions_topic, last, partition)
+        delete_before(hand.testbed, hand.testbed.usecase.predictions_topic, last, partition)
         removed += last
     assert removed > 0
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.unproven == removed
     assert report.count(Fate.PREDICTED) == FEW - removed
     assert (report.missing, report.exit_status) == (0, 2)
@@ -247,10 +252,10 @@ def test_outputs_that_retention_removed_are_not_called_missing(hand: Hand) -> No
 def test_what_retention_removes_while_it_is_read_is_told(hand: Hand) -> None:
     """A reader that finds the log begin later goes on there, and says what it missed."""
     hand.send(FEW)
-    delete_before(hand.bed, hand.topic, 7)
+    delete_before(hand.testbed, hand.topic, 7)
     place = PartitionId(hand.topic, 0)
     removed: list[tuple[PartitionId, int, int]] = []
-    with closing(open_brokers(Settings(**hand.bed.settings), hand.group)) as brokers:
+    with closing(open_brokers(Settings(**hand.testbed.settings), hand.group)) as brokers:
         batches = read(
             brokers,
             {place: (2, FEW)},
@@ -265,12 +270,12 @@ def test_what_retention_removes_while_it_is_read_is_told(hand: Hand) -> None:
 @pytest.mark.parametrize("which", ["predictions_topic", "dead_letters_topic"])
 def test_a_compacted_topic_of_outputs_is_refused(hand: Hand, which: str) -> None:
     """With a sentence that names it, before anything is read."""
-    name = getattr(hand.bed.usecase, which)
+    name = getattr(hand.testbed.usecase, which)
     entry = ConfigEntry(
         "cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET
     )
     resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": hand.bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": hand.testbed.cluster.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result()
 
@@ -282,14 +287,14 @@ def test_a_compacted_topic_of_outputs_is_refused(hand: Hand, which: str) -> None
 
     eventually("the broker knows its policy", lambda: "compact" in policy())
     with pytest.raises(ConfigurationError, match=rf"{name} is compacted"):
-        run(hand.bed)
+        run(hand.testbed)
 
 
-def command(bed: Bed, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+def command(testbed: Testbed, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     """Run `stream-app audit` in this process."""
-    monkeypatch.setattr(bed.module, "usecase", bed.usecase)
-    environment = {f"STREAM_APP_{name.upper()}": str(v) for name, v in bed.settings.items()}
-    return CliRunner().invoke(main, ["audit", bed.spec, *arguments], env=environment)
+    monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
+    environment = {f"STREAM_APP_{name.upper()}": str(v) for name, v in testbed.settings.items()}
+    return CliRunner().invoke(main, ["audit", testbed.spec, *arguments], env=environment)
 
 
 def test_the_command_names_what_is_missing(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,11 +302,11 @@ def test_the_command_names_what_is_missing(hand: Hand, monkeypatch: pytest.Monke
     hand.send(FEW)
     hand.predict(set(range(FEW)) - {3})
     hand.commit(FEW, 0)
-    result = command(hand.bed, monkeypatch)
+    result = command(hand.testbed, monkeypatch)
     assert result.exit_code == 1, result.output
     assert f"{hand.topic}[0] 3\n" in result.stdout
     assert result.stdout.endswith("Failed: 1 missing.\n")
-    result = command(hand.bed, monkeypatch, "--json")
+    result = command(hand.testbed, monkeypatch, "--json")
     assert result.exit_code == 1
     found = json.loads(result.stdout)
     assert found["missing"] == 1
@@ -309,12 +314,12 @@ def test_the_command_names_what_is_missing(hand: Hand, monkeypatch: pytest.Monke
         {"topic": hand.topic, "partition": 0, "first": 3, "last": 3}
     ]
     only = ("--partition", f"{hand.topic}[0]", "--offsets", "4-")
-    assert command(hand.bed, monkeypatch, *only).exit_code == 0
-    assert command(hand.bed, monkeypatch, "--recompute").exit_code == 2
+    assert command(hand.testbed, monkeypatch, *only).exit_code == 0
+    assert command(hand.testbed, monkeypatch, "--recompute").exit_code == 2
 
 
 def test_brokers_that_do_not_answer_are_told_from_missing_records(
-    tickets: Bed, monkeypatch: pytest.MonkeyPatch
+    tickets: Testbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status 3 and one line."""
     monkeypatch.setattr("stream_app.kafka.brokers._COMMAND_SECONDS", 1.0)
@@ -324,7 +329,7 @@ def test_brokers_that_do_not_answer_are_told_from_missing_records(
     assert "Kafka does not answer" in result.stderr
 
 
-def test_a_worker_is_audited_with_its_state(meters: Bed, cluster: Cluster) -> None:
+def test_a_worker_is_audited_with_its_state(meters: Testbed, cluster: Cluster) -> None:
     """Nothing is missing or double, what only updates is state only, and the state is the log's."""
     cluster.produce(meters.meters(900))
     with meters.worker() as worker:
@@ -339,7 +344,7 @@ def test_a_worker_is_audited_with_its_state(meters: Bed, cluster: Cluster) -> No
     assert report.recomputed.states == report.recomputed.equal == len(meters.expected_account())
 
 
-def test_an_account_holds_while_a_worker_drains_a_backlog(meters: Bed) -> None:
+def test_an_account_holds_while_a_worker_drains_a_backlog(meters: Testbed) -> None:
     """Killed in the middle, too: what is not committed waits, and no state is called different."""
     meters.cluster.produce(meters.meters(6_000))
     waited = 0
@@ -363,7 +368,7 @@ def test_an_account_holds_while_a_worker_drains_a_backlog(meters: Bed) -> None:
     assert (report.missing, report.waiting, report.states_differ) == (0, 0, 0)
 
 
-def test_a_state_that_was_lost_or_changed_is_told(meters: Bed, redis: Redis) -> None:
+def test_a_state_that_was_lost_or_changed_is_told(meters: Testbed, redis: Redis) -> None:
     """One state overwritten, one deleted: both are named; without marks nothing is state only."""
     meters.cluster.produce(meters.meters(300))
     with meters.worker() as worker:

@@ -1,42 +1,16 @@
 """The audit survives what the worker survives, and does not call it wrong."""
 
-import ctypes
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from stream_app.audit import Fate
-from tests.integration.bed import Bed
 from tests.integration.hand import run
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent, eventually
+from tests.raw_records import RawRecord, write
 
 
-def produce_raw(bootstrap: str, topic: str, value: bytes, header: bytes) -> None:
-    """Produce a record with a header whose name is any bytes: confluent-kafka takes text alone."""
-    maps = Path("/proc/self/maps").read_text()
-    (path, *_) = {line.split()[-1] for line in maps.splitlines() if "librdkafka" in line}
-    library: Any = ctypes.CDLL(path)
-    for made in (library.rd_kafka_conf_new, library.rd_kafka_new, library.rd_kafka_headers_new):
-        made.restype = ctypes.c_void_p
-    told = ctypes.create_string_buffer(512)
-    settings = ctypes.c_void_p(library.rd_kafka_conf_new())
-    library.rd_kafka_conf_set(settings, b"bootstrap.servers", bootstrap.encode(), told, 512)
-    producer = ctypes.c_void_p(library.rd_kafka_new(0, settings, told, 512))
-    headers = ctypes.c_void_p(library.rd_kafka_headers_new(1))
-    library.rd_kafka_header_add(
-        headers, header, ctypes.c_ssize_t(len(header)), b"x", ctypes.c_ssize_t(1)
-    )
-    # Topic, value, headers and the end, by their tags (rdkafka.h).
-    refused = library.rd_kafka_producev(
-        producer, 1, topic.encode(), 4, value, ctypes.c_size_t(len(value)), 10, headers, 0
-    )
-    assert refused == 0
-    assert library.rd_kafka_flush(producer, 20_000) == 0
-    library.rd_kafka_destroy(producer)
-
-
-def test_hostile_records_end_no_audit_and_are_no_failures(meters: Bed) -> None:
+def test_hostile_records_end_no_audit_and_are_no_failures(meters: Testbed) -> None:
     """Null values, headers that cannot be read, very many headers, huge keys, clocks that are off.
 
     Each has one outcome, the state holds what it must, and the audit says so.
@@ -67,8 +41,12 @@ def test_hostile_records_end_no_audit_and_are_no_failures(meters: Bed) -> None:
         replace(some, value=b'{"event_id": "\\ud800", "event_time": "2026-01-01T00:00:00Z"}'),
     ]
     meters.cluster.produce([*usual[:30], *hostile, *usual[30:]])
-    produce_raw(meters.cluster.bootstrap, readings, some.value or b"", b"\xff\xfe")
-    produce_raw(meters.cluster.bootstrap, requests, ask.value or b"", b"\xc3")
+    for topic, value, name in (
+        (readings, some.value, b"\xff\xfe"),
+        (requests, ask.value, b"\xc3"),
+    ):
+        odd = RawRecord(value, headers=[(name, b"x")])
+        write(meters.cluster.bootstrap, topic, 0, [odd])
     with meters.worker() as worker:
         worker.until("all is processed", meters.drained)
     report = run(meters, recompute_state=True, doubles_fail=True)

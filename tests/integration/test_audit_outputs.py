@@ -11,13 +11,13 @@ from pydantic import SecretStr
 from stream_app.audit import Fate, OffsetRange, PartitionId, Scope
 from stream_app.records.record_id import record_id_of
 from stream_app.wire.replays import Replay, Replays
-from tests.integration.bed import Bed
 from tests.integration.hand import SECRET, Hand, run
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent
 
 
 @pytest.fixture
-def hand(tickets: Bed) -> Hand:
+def hand(tickets: Testbed) -> Hand:
     """A group of the text classifier, whose every valid record asks for a prediction."""
     return Hand(tickets)
 
@@ -51,10 +51,10 @@ def test_each_wrong_output_is_a_failure_with_a_figure_of_its_own(hand: Hand) -> 
             replace(letter(14, value_omitted_bytes=b"13", value_omitted_sha256=sha256), value=None),
         ),
     ]
-    hand.bed.cluster.produce(sent for _, sent in outputs)
+    hand.testbed.cluster.produce(sent for _, sent in outputs)
     hand.predict([10, 11])
     hand.commit(15, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     found = report.as_json()
     expected = [fault for fault, _ in outputs]
     assert {fault: found[fault] for fault in expected} == {
@@ -70,7 +70,7 @@ def test_each_wrong_output_is_a_failure_with_a_figure_of_its_own(hand: Hand) -> 
     assert len(found["wrong_outputs"]) == len(outputs)
     only = frozenset({PartitionId(hand.topic, 0)})
     # A range without them is not to blame for them.
-    assert run(hand.bed, Scope(partitions=only, first=10, last=11)).exit_status == 0
+    assert run(hand.testbed, Scope(partitions=only, first=10, last=11)).exit_status == 0
 
 
 def test_what_was_processed_and_is_in_no_log_any_more_is_a_failure(hand: Hand) -> None:
@@ -79,7 +79,7 @@ def test_what_was_processed_and_is_in_no_log_any_more_is_a_failure(hand: Hand) -
     hand.predict(range(3))
     hand.predict([7])
     hand.commit(5, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.ranges["no_record"].kept == [OffsetRange(hand.topic, 0, 7, 7)]
     assert report.ranges["cut_off"].kept == [OffsetRange(hand.topic, 0, 3, 4)]
     assert (report.count(Fate.PREDICTED), report.exit_status) == (3, 1)
@@ -87,13 +87,13 @@ def test_what_was_processed_and_is_in_no_log_any_more_is_a_failure(hand: Hand) -
     hand.send(5)
     hand.predict(range(3, 8))
     hand.commit(8, 0)
-    report = run(hand.bed)
+    report = run(hand.testbed)
     assert report.as_json()["of_another_record"] == 1
     assert report.ranges["of_another_record"].kept == [OffsetRange(hand.topic, 0, 7, 7)]
     assert (report.cut_off, report.no_record, report.exit_status) == (0, 0, 1)
 
 
-def test_a_forged_replay_gets_nobody_s_id_and_keeps_no_update_away(meters: Bed) -> None:
+def test_a_forged_replay_gets_nobody_s_id_and_keeps_no_update_away(meters: Testbed) -> None:
     """Whatever its headers name: another record, itself, a letter of another application.
 
     A genuine replay has its first origin's id and is not applied again; the audit agrees with both.

@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from stream_app.local import LocalKafka, LocalRedis
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Worker
 from tests.usecases import regression, text
 
@@ -53,14 +53,14 @@ def check_is_quiet(worker: Worker) -> None:
 
 
 def check_waits_and_goes_on(
-    bed: Bed, service: str, away: Callable[[], None], back: Callable[[], None]
+    testbed: Testbed, service: str, away: Callable[[], None], back: Callable[[], None]
 ) -> str:
     """In the middle of a backlog `service` goes away and comes back; returns the worker's log."""
-    bed.cluster.produce(bed.meters(5_000))
-    with bed.worker(**SMALL, redis_timeout_seconds=1.0) as worker:
+    testbed.cluster.produce(testbed.meters(5_000))
+    with testbed.worker(**SMALL, redis_timeout_seconds=1.0) as worker:
         worker.ready().until(
             "there are predictions",
-            lambda: bed.cluster.count(bed.usecase.predictions_topic) >= 100,
+            lambda: testbed.cluster.count(testbed.usecase.predictions_topic) >= 100,
         )
         away()
         try:
@@ -76,7 +76,7 @@ def check_waits_and_goes_on(
             check_is_quiet(worker)
         finally:
             back()
-        worker.until("the backlog is drained", bed.drained)
+        worker.until("the backlog is drained", testbed.drained)
         worker.until("it is ready again", lambda: worker.get("/readyz")[0] == 200)
         assert worker.metric("stream_app_waiting", service=service) == 0
         if service == "redis":
@@ -93,13 +93,13 @@ def check_waits_and_goes_on(
 @pytest.mark.parametrize("end", ["kill", "freeze"])
 def test_redis_away(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, end: str) -> None:
     """No request is lost or dead-lettered, no event counted twice, and nothing published twice."""
-    bed = Bed(regression, tmp_path, cluster, own_redis.url)
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url)
     away, back = (
         (own_redis.kill, own_redis.start) if end == "kill" else (own_redis.pause, own_redis.resume)
     )
-    check_waits_and_goes_on(bed, "redis", away, back)
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+    check_waits_and_goes_on(testbed, "redis", away, back)
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
 
 
 def redis_refuses(redis: LocalRedis, wrong: dict[str, str]) -> tuple[Callable[[], None], ...]:
@@ -133,13 +133,13 @@ def test_redis_refuses(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, wrong: dict[str, str], told: str
 ) -> None:
     """It is waited for like one that is gone, and the log says what it said."""
-    bed = Bed(regression, tmp_path, cluster, own_redis.url)
-    log = check_waits_and_goes_on(bed, "redis", *redis_refuses(own_redis, wrong))
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url)
+    log = check_waits_and_goes_on(testbed, "redis", *redis_refuses(own_redis, wrong))
     assert re.search(f"(waiting for redis|redis is still away): .*({told})", log, re.IGNORECASE), (
         log
     )
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
 
 
 @pytest.mark.parametrize("stale", ["yes", "no"], ids=["READONLY", "MASTERDOWN"])
@@ -147,72 +147,72 @@ def test_redis_fails_over(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path, stale: str
 ) -> None:
     """A node that is a replica now, with its master gone, is waited for until it is the master."""
-    bed = Bed(regression, tmp_path, cluster, own_redis.url)
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url)
     with Redis.from_url(own_redis.url) as client:
         client.config_set("replica-serve-stale-data", stale)
         check_waits_and_goes_on(
-            bed,
+            testbed,
             "redis",
             lambda: client.replicaof("127.0.0.1", "1"),
             lambda: client.replicaof("NO", "ONE"),
         )
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
 
 
 def test_redis_loads_its_data(cluster: Cluster, tmp_path: Path) -> None:
     """While it does, it answers LOADING to everything."""
     with LocalRedis(settings={"enable-debug-command": "local"}) as redis:
-        bed = Bed(regression, tmp_path, cluster, redis.url)
+        testbed = Testbed(regression, tmp_path, cluster, redis.url)
         with Redis.from_url(redis.url, socket_timeout=60.0) as client:
             client.mset({f"something else {number}": "" for number in range(4_000)})
             client.config_set("key-load-delay", 2_500)  # microseconds a key
             client.config_set("loading-process-events-interval-bytes", 1_024)
             loading = Thread(target=client.execute_command, args=("DEBUG", "RELOAD"))
-            log = check_waits_and_goes_on(bed, "redis", loading.start, loading.join)
+            log = check_waits_and_goes_on(testbed, "redis", loading.start, loading.join)
         assert "loading the dataset" in log, log
-        bed.check_nothing_lost(once=True)
-        bed.check_each_counted_once()
+        testbed.check_nothing_lost(once=True)
+        testbed.check_each_counted_once()
 
 
 @pytest.mark.parametrize("end", ["kill", "freeze"])
 def test_kafka_away(own_kafka: LocalKafka, redis_url: str, tmp_path: Path, end: str) -> None:
     """No request is lost or dead-lettered, and the offsets are committed in the end."""
-    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    testbed = Testbed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
     away, back = (
         (own_kafka.kill, own_kafka.start) if end == "kill" else (own_kafka.pause, own_kafka.resume)
     )
-    check_waits_and_goes_on(bed, "kafka", away, back)
-    bed.check_nothing_lost()
-    bed.check_each_counted_once(bits=False)
+    check_waits_and_goes_on(testbed, "kafka", away, back)
+    testbed.check_nothing_lost()
+    testbed.check_each_counted_once(bits=False)
 
 
 def test_a_broker_frozen_for_longer_than_its_session_is_not_waited_for_afterwards(
     own_kafka: LocalKafka, tmp_path: Path
 ) -> None:
     """Its partitions have another leader epoch then; also for a worker that has no partition."""
-    bed = Bed(text, tmp_path, Cluster(own_kafka.bootstrap), NO_REDIS)
-    crew = [bed.worker() for _ in range(bed.usecase.topics[0].partitions + 1)]
+    testbed = Testbed(text, tmp_path, Cluster(own_kafka.bootstrap), NO_REDIS)
+    workers = [testbed.worker() for _ in range(testbed.usecase.topics[0].partitions + 1)]
     with ExitStack() as stack:
-        for worker in crew:
+        for worker in workers:
             stack.enter_context(worker).ready()
         for _ in range(2):
             own_kafka.pause()
             try:
-                for worker in crew:
+                for worker in workers:
                     worker.until("it waits", lambda w=worker: w.get("/readyz")[0] == 503)
             finally:
                 own_kafka.resume()
-            for worker in crew:
+            for worker in workers:
                 worker.until("it is ready again", lambda w=worker: w.get("/readyz")[0] == 200)
-        bed.cluster.produce(bed.tickets(100))
-        crew[0].until("all is done", bed.drained)
+        testbed.cluster.produce(testbed.tickets(100))
+        workers[0].until("all is done", testbed.drained)
 
 
 def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) -> None:
     """One that answers only now and then is no reason to lose a partition or a record."""
-    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
-    bed.cluster.produce(bed.meters(2_000))
+    testbed = Testbed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    testbed.cluster.produce(testbed.meters(2_000))
     done = threading.Event()
 
     def falter() -> None:
@@ -222,7 +222,7 @@ def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) ->
             own_kafka.resume()
             done.wait(0.1)
 
-    with bed.worker(**SMALL, session_timeout_seconds=10) as worker:
+    with testbed.worker(**SMALL, session_timeout_seconds=10) as worker:
         worker.ready()
         faltering = Thread(target=falter)
         faltering.start()
@@ -233,11 +233,11 @@ def test_a_slow_broker(own_kafka: LocalKafka, redis_url: str, tmp_path: Path) ->
         finally:
             done.set()
             faltering.join()
-        worker.until("the offsets are committed", bed.drained)
+        worker.until("the offsets are committed", testbed.drained)
         assert worker.metric("stream_app_rebalances_total", kind="lost") == 0
         assert worker.stop() == 0, worker.log
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
@@ -245,12 +245,12 @@ def test_a_worker_told_to_stop_while_kafka_is_away_stops(
     own_kafka: LocalKafka, redis_url: str, tmp_path: Path, delivery: str
 ) -> None:
     """It cannot leave its group, but waits no longer for it than it was told to."""
-    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
-    bed.cluster.produce(bed.meters(5_000))
-    with bed.worker(**SMALL, drain_seconds=2.0, delivery=delivery) as worker:
+    testbed = Testbed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    testbed.cluster.produce(testbed.meters(5_000))
+    with testbed.worker(**SMALL, drain_seconds=2.0, delivery=delivery) as worker:
         worker.ready().until(
             "there are predictions",
-            lambda: bed.cluster.count(bed.usecase.predictions_topic) >= 100,
+            lambda: testbed.cluster.count(testbed.usecase.predictions_topic) >= 100,
         )
         own_kafka.pause()
         try:
@@ -263,59 +263,59 @@ def test_a_worker_told_to_stop_while_kafka_is_away_stops(
         finally:
             own_kafka.resume()
         worker.start()
-        worker.until("the backlog is drained", bed.drained)
-    bed.check_nothing_lost()
+        worker.until("the backlog is drained", testbed.drained)
+    testbed.check_nothing_lost()
 
 
 def test_a_full_disk_at_the_broker(redis_url: str, tmp_path: Path) -> None:
     """The broker gives up; when it is back with room on its disk, the worker goes on."""
     with LocalKafka() as kafka:
-        bed = Bed(regression, tmp_path, Cluster(kafka.bootstrap), redis_url)
+        testbed = Testbed(regression, tmp_path, Cluster(kafka.bootstrap), redis_url)
 
         def fill() -> None:
             # What a full disk does: no file grows any more.
             assert kafka.pid is not None
             resource.prlimit(kafka.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 
-        check_waits_and_goes_on(bed, "kafka", fill, kafka.restart)
-        bed.check_nothing_lost()
-        bed.check_each_counted_once(bits=False)
+        check_waits_and_goes_on(testbed, "kafka", fill, kafka.restart)
+        testbed.check_nothing_lost()
+        testbed.check_each_counted_once(bits=False)
 
 
 def test_a_worker_started_while_both_are_away_begins_when_they_come(
     own_kafka: LocalKafka, own_redis: LocalRedis, tmp_path: Path
 ) -> None:
     """It starts, says what it waits for, and needs no restart."""
-    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), own_redis.url)
-    bed.cluster.produce(bed.meters(300))
+    testbed = Testbed(regression, tmp_path, Cluster(own_kafka.bootstrap), own_redis.url)
+    testbed.cluster.produce(testbed.meters(300))
     own_kafka.kill()
     own_redis.kill()
-    with bed.worker() as worker:
+    with testbed.worker() as worker:
         worker.until("it says that it is not ready", lambda: worker.get("/readyz")[0] == 503)
         assert worker.get("/livez")[0] == 200
         own_kafka.start()
         worker.until("it waits for Redis", lambda: "redis" in worker.get("/readyz")[1])
         own_redis.start()
-        worker.until("the backlog is drained", bed.drained)
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+        worker.until("the backlog is drained", testbed.drained)
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
 
 
 def test_what_was_finished_while_kafka_was_away_is_committed_when_it_is_back(
     own_kafka: LocalKafka, redis_url: str, tmp_path: Path
 ) -> None:
     """A commit that failed is not forgotten, also where no further record comes."""
-    bed = Bed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
-    bed.cluster.produce(bed.meters(300))
-    with bed.worker(commit_interval_seconds=4.0, session_timeout_seconds=45) as worker:
+    testbed = Testbed(regression, tmp_path, Cluster(own_kafka.bootstrap), redis_url)
+    testbed.cluster.produce(testbed.meters(300))
+    with testbed.worker(commit_interval_seconds=4.0, session_timeout_seconds=45) as worker:
         worker.until("all is finished", lambda: worker.metric("stream_app_records_total") == 300)
-        assert not bed.drained(), "the commit came before the broker went"
+        assert not testbed.drained(), "the commit came before the broker went"
         own_kafka.kill()
         due = time.monotonic() + 5.0
         worker.until("it is not ready", lambda: worker.get("/readyz")[0] == 503)
         worker.until("the commit is due", lambda: time.monotonic() > due)
         own_kafka.start()
-        worker.until("the offsets are committed", bed.drained)
+        worker.until("the offsets are committed", testbed.drained)
         assert worker.metric("stream_app_records_total") == 300
         assert worker.stop() == 0, worker.log
-    bed.check_nothing_lost(once=True)
+    testbed.check_nothing_lost(once=True)

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Producer
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Worker
 
 _MIB = 2**20
@@ -15,12 +15,12 @@ runpy.run_module("stream_app", run_name="__main__")
 """A worker in a container of little memory."""
 
 
-def bombs(bed: Bed, sizes: list[int], codec: str = "zstd") -> None:
+def bombs(testbed: Testbed, sizes: list[int], codec: str = "zstd") -> None:
     """Produce values of zeros, each a batch of its own."""
-    (topic,) = bed.topics
+    (topic,) = testbed.topics
     producer = Producer(
         {
-            "bootstrap.servers": bed.cluster.bootstrap,
+            "bootstrap.servers": testbed.cluster.bootstrap,
             "compression.type": codec,
             "message.max.bytes": 900 * _MIB,
             "batch.size": 900 * _MIB,
@@ -32,7 +32,7 @@ def bombs(bed: Bed, sizes: list[int], codec: str = "zstd") -> None:
         assert producer.flush(60) == 0
 
 
-def test_a_batch_that_unpacks_to_more_than_is_allowed_is_named(tickets: Bed) -> None:
+def test_a_batch_that_unpacks_to_more_than_is_allowed_is_named(tickets: Testbed) -> None:
     """The worker ends with a sentence that names partition and offset, and what can be done."""
     (topic,) = tickets.topics
     bombs(tickets, [1, 120 * _MIB])
@@ -46,7 +46,7 @@ def test_a_batch_that_unpacks_to_more_than_is_allowed_is_named(tickets: Bed) -> 
     assert len(tickets.dead_letters()) == 2
 
 
-def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Bed) -> None:
+def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Testbed) -> None:
     """They are more than the process may have of memory: after a start that got nowhere it asks for less."""
     bombs(tickets, [40 * _MIB] * 45)
     worker = tickets.worker(command=("-c", _LIMITED), crash_isolation_starts=1)
@@ -63,11 +63,11 @@ def test_many_of_them_in_one_answer_are_read_one_by_one_in_the_end(tickets: Bed)
     }
 
 
-def _ends(worker: Worker, bed: Bed) -> bool:
+def _ends(worker: Worker, testbed: Testbed) -> bool:
     """Whether the worker ends before all is done."""
     for _ in range(600):
         if worker.wait(0.1) is not None:
             return True
-        if bed.drained():
+        if testbed.drained():
             return False
     raise AssertionError(worker.tail())

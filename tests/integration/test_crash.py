@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stream_app.local import LocalRedis
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, by_source
 from tests.usecases import regression
 
@@ -11,7 +11,7 @@ from tests.usecases import regression
 SMALL = {"batch_max_records": 30, "poll_max_records": 200}
 
 
-def test_kill_9_in_a_backlog_loses_nothing(meters: Bed) -> None:
+def test_kill_9_in_a_backlog_loses_nothing(meters: Testbed) -> None:
     """Killed twice and started again, every request is answered and every event counted once."""
     meters.cluster.produce(meters.meters(9_000))
     with meters.worker(**SMALL) as worker:
@@ -35,28 +35,28 @@ def test_kill_9_between_publishing_and_the_state_publishes_the_same_again(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
 ) -> None:
     """Published while Redis was away, so not in the state: published again, byte for byte."""
-    bed = Bed(regression, tmp_path, cluster, own_redis.url)
-    cluster.produce(bed.meters(5_000))
-    with bed.worker(**SMALL) as worker:
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url)
+    cluster.produce(testbed.meters(5_000))
+    with testbed.worker(**SMALL) as worker:
         worker.until(
             "something is published",
-            lambda: cluster.count(bed.usecase.predictions_topic) > 200,
+            lambda: cluster.count(testbed.usecase.predictions_topic) > 200,
         )
         own_redis.kill()
         worker.until("it waits for Redis", lambda: "redis" in worker.get("/readyz")[1])
         worker.kill()
         own_redis.start()
         worker.start()
-        worker.until("the backlog is drained", bed.drained)
-    predictions = bed.check_nothing_lost()
+        worker.until("the backlog is drained", testbed.drained)
+    predictions = testbed.check_nothing_lost()
     copies = by_source(predictions).values()
     again = [each for each in copies if len(each) > 1]
     assert again, "nothing was published twice: this test hit nothing"
     assert any(all(c.header("state-ahead") is None for c in each) for each in again)
-    bed.check_each_counted_once()
+    testbed.check_each_counted_once()
 
 
-def test_kill_9_before_the_commit_publishes_the_same_again(meters: Bed) -> None:
+def test_kill_9_before_the_commit_publishes_the_same_again(meters: Testbed) -> None:
     """What was written and not committed is read again, told apart by the fences, and not counted."""
     meters.cluster.produce(meters.meters(900))
     with meters.worker(commit_interval_seconds=60.0) as worker:

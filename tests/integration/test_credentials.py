@@ -15,8 +15,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from stream_app.local import LocalKafka, SaslSsl
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster
 from tests.usecases import text
 
@@ -58,7 +58,7 @@ def change_password(broker: LocalKafka, password: str) -> None:
 
 
 @pytest.fixture
-def bed(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
+def testbed(broker: LocalKafka, tmp_path: Path) -> Iterator[Testbed]:
     """The text classifier on it."""
     properties = broker.client_config("worker")
     kept = ("security.protocol", "sasl.mechanisms", "ssl.ca.location")
@@ -71,27 +71,27 @@ def bed(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
         "refusal_seconds": 3,
     }
     with closing(Cluster(broker.internal)) as cluster:
-        yield Bed(text, tmp_path, cluster, NO_REDIS, settings)
+        yield Testbed(text, tmp_path, cluster, NO_REDIS, settings)
 
 
 def test_a_password_that_is_changed_while_it_runs_ends_the_worker(
-    broker: LocalKafka, bed: Bed
+    broker: LocalKafka, testbed: Testbed
 ) -> None:
     """With a sentence and status 1; the next start, with the new one, finds everything there."""
-    bed.cluster.produce(bed.tickets(30))
-    with bed.worker(delivery="exactly_once") as worker:
-        worker.until("the backlog is drained", bed.drained)
+    testbed.cluster.produce(testbed.tickets(30))
+    with testbed.worker(delivery="exactly_once") as worker:
+        worker.until("the backlog is drained", testbed.drained)
         change_password(broker, NEW)
         try:
             assert worker.wait() == 1, worker.tail()
             assert "uthentication failed" in worker.last_words, worker.tail()
             assert "Traceback" not in worker.log
-            bed.cluster.produce(bed.tickets(30))
+            testbed.cluster.produce(testbed.tickets(30))
             worker.environment(STREAM_APP_SASL_PASSWORD=NEW).start()
-            worker.until("the backlog is drained", bed.drained)
+            worker.until("the backlog is drained", testbed.drained)
             assert worker.stop() == 0, worker.tail()
         finally:
             change_password(broker, OLD)
         assert OLD not in worker.log
         assert NEW not in worker.log
-    bed.check_nothing_lost(once=True)
+    testbed.check_nothing_lost(once=True)

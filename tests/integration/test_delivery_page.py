@@ -4,12 +4,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 
 PAGE = Path(__file__).parents[2] / "docs" / "delivery.md"
 
 
-def test_the_consumer_of_the_page_yields_each_prediction_once(meters: Bed) -> None:
+def test_the_consumer_of_the_page_yields_each_prediction_once(meters: Testbed) -> None:
     """Published again after a crash, a prediction is recognised by its id."""
     meters.cluster.produce(meters.meters(900))
     with meters.worker(commit_interval_seconds=60.0) as worker:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from stream_app.local import Acl, LocalKafka, SaslSsl
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import ROOT, Cluster, Worker, eventually
 from tests.services import choose
 from tests.usecases import text
@@ -40,7 +40,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
 
 
 @pytest.fixture
-def bed(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
+def testbed(broker: LocalKafka, tmp_path: Path) -> Iterator[Testbed]:
     """The text classifier on it."""
     properties = broker.client_config("worker")
     kafka = {
@@ -54,7 +54,7 @@ def bed(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
         "refusal_seconds": 2,
     }
     with closing(Cluster(broker.bootstrap, broker.client_config())) as cluster:
-        yield Bed(text, tmp_path, cluster, NO_REDIS, settings)
+        yield Testbed(text, tmp_path, cluster, NO_REDIS, settings)
 
 
 def last_words(worker: Worker, status: int) -> str:
@@ -71,77 +71,81 @@ def last_words(worker: Worker, status: int) -> str:
     return critical[0]
 
 
-def test_a_wrong_password_ends_the_worker_once_it_is_believed(bed: Bed) -> None:
+def test_a_wrong_password_ends_the_worker_once_it_is_believed(testbed: Testbed) -> None:
     """Probes are told before; the brokers only let each request time out."""
-    with bed.worker(sasl_password=WRONG) as worker:
+    with testbed.worker(sasl_password=WRONG) as worker:
         worker.until(
             "the probe says why", lambda: "uthentication failed" in worker.get("/readyz")[1]
         )
         last = last_words(worker, 1)
-    assert bed.cluster.bootstrap in last
+    assert testbed.cluster.bootstrap in last
     assert "check user name, password and sasl.mechanism" in last
 
 
-def test_an_authority_that_did_not_sign_the_brokers_certificate(bed: Bed, tmp_path: Path) -> None:
+def test_an_authority_that_did_not_sign_the_brokers_certificate(
+    testbed: Testbed, tmp_path: Path
+) -> None:
     """TLS is named, with the property."""
     import trustme
 
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
-    kafka = json.loads(str(bed.settings["kafka"])) | {"ssl.ca.location": str(other)}
-    with bed.worker(kafka=json.dumps(kafka)) as worker:
+    kafka = json.loads(str(testbed.settings["kafka"])) | {"ssl.ca.location": str(other)}
+    with testbed.worker(kafka=json.dumps(kafka)) as worker:
         last = last_words(worker, 1)
     assert "certificate verify failed" in last
     assert "ssl.ca.location" in last
 
 
-def test_a_right_that_is_missing_is_a_wrong_setting_of_the_start(bed: Bed) -> None:
+def test_a_right_that_is_missing_is_a_wrong_setting_of_the_start(testbed: Testbed) -> None:
     """Found when all was reached once, before the group was joined."""
-    with bed.worker(sasl_username="stranger") as worker:
+    with testbed.worker(sasl_username="stranger") as worker:
         last = last_words(worker, 2)
         assert "assigned" not in worker.log
-    assert bed.topics[0] in last
+    assert testbed.topics[0] in last
     assert "grant the worker its rights on the topic" in last
 
 
-def test_a_topic_of_events_that_does_not_exist(bed: Bed) -> None:
+def test_a_topic_of_events_that_does_not_exist(testbed: Testbed) -> None:
     """It is named, and what to do; the start does not count as one that got nowhere."""
-    bed.cluster.delete_topic(bed.topics[0])
-    with bed.worker() as worker:
+    testbed.cluster.delete_topic(testbed.topics[0])
+    with testbed.worker() as worker:
         worker.until("the probe says why", lambda: "nknown topic" in worker.get("/readyz")[1])
         last = last_words(worker, 2)
     assert "tickets.written" in last
     assert "create the topic, or correct its name" in last
 
 
-def test_faust_s_own_command_ends_in_the_same_way(bed: Bed) -> None:
+def test_faust_s_own_command_ends_in_the_same_way(testbed: Testbed) -> None:
     """With the same line and status; and Faust's variables do nothing there either."""
     command = ("-m", "faust", "-A", "stream_app.worker.app", "worker")
     variables = {"APP_VERSION": "1.4.2", "BROKER_URL": "kafka://localhost:9092", "TIMEZONE": "X"}
-    with bed.worker(command=command, sasl_username="stranger").environment(**variables) as worker:
-        assert bed.topics[0] in last_words(worker, 2)
+    with testbed.worker(command=command, sasl_username="stranger").environment(
+        **variables
+    ) as worker:
+        assert testbed.topics[0] in last_words(worker, 2)
 
 
-def test_a_renewed_authority_ends_the_worker_in_order(bed: Bed, tmp_path: Path) -> None:
+def test_a_renewed_authority_ends_the_worker_in_order(testbed: Testbed, tmp_path: Path) -> None:
     """What is in flight is finished, and the next start takes the new file."""
     import trustme
 
-    kafka = json.loads(str(bed.settings["kafka"]))
+    kafka = json.loads(str(testbed.settings["kafka"]))
     mounted = tmp_path / "mounted.pem"
     right = Path(kafka["ssl.ca.location"]).read_bytes()
     mounted.write_bytes(right)
     kafka["ssl.ca.location"] = str(mounted)
-    with bed.worker(kafka=json.dumps(kafka)) as worker:
+    with testbed.worker(kafka=json.dumps(kafka)) as worker:
         worker.ready()
-        bed.cluster.produce(bed.tickets(300))
-        worker.until("the backlog is drained", bed.drained)
+        testbed.cluster.produce(testbed.tickets(300))
+        worker.until("the backlog is drained", testbed.drained)
         mounted.write_bytes(right + trustme.CA().cert_pem.bytes())
         last = last_words(worker, 1)
         assert f"ssl.ca.location ({mounted}) has changed" in last
         worker.start()
         worker.ready()
         assert worker.stop() == 0, worker.tail()
-    bed.check_nothing_lost(once=True)
+    testbed.check_nothing_lost(once=True)
 
 
 @pytest.fixture
@@ -151,15 +155,15 @@ def silent() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_a_stop_while_brokers_are_not_reached_is_no_failure(bed: Bed, silent: int) -> None:
+def test_a_stop_while_brokers_are_not_reached_is_no_failure(testbed: Testbed, silent: int) -> None:
     """The wait has the address in it, and the end comes at once: there is no group to leave."""
     for address, protocol, seen in (
         (f"127.0.0.1:{silent}", "PLAINTEXT", str(silent)),
         ("nowhere.invalid:9092", "PLAINTEXT", "Failed to resolve"),
-        (bed.cluster.bootstrap, "PLAINTEXT", bed.cluster.bootstrap),
+        (testbed.cluster.bootstrap, "PLAINTEXT", testbed.cluster.bootstrap),
     ):
         properties = {"security.protocol": protocol, "api.version.request.timeout.ms": 1000}
-        with bed.worker(bootstrap_servers=address, kafka=json.dumps(properties)) as worker:
+        with testbed.worker(bootstrap_servers=address, kafka=json.dumps(properties)) as worker:
             worker.until(
                 "the probe has the address", lambda w=worker, s=seen: s in w.get("/readyz")[1]
             )
@@ -170,15 +174,15 @@ def test_a_stop_while_brokers_are_not_reached_is_no_failure(bed: Bed, silent: in
             assert "Traceback" not in worker.log
 
 
-def test_sigterm_at_any_moment_of_a_start_ends_it(bed: Bed) -> None:
+def test_sigterm_at_any_moment_of_a_start_ends_it(testbed: Testbed) -> None:
     """Also as process 1, which the kernel spares signals that it has no handler for."""
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]
     alone = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
     for seconds in (0.6, 1.2, 2.4):
-        worker = bed.worker(bootstrap_servers="127.0.0.1:1", kafka="{}")
+        worker = testbed.worker(bootstrap_servers="127.0.0.1:1", kafka="{}")
         process = subprocess.Popen(
             [*(unshare if alone else []), sys.executable, "-m", "stream_app", "run"],
-            env=worker._environment | {"TEST_TOPIC_SUFFIX": bed.suffix},
+            env=worker._environment | {"TEST_TOPIC_SUFFIX": testbed.suffix},
             stderr=subprocess.PIPE,
             cwd=ROOT,
         )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stream_app.local import LocalKafka, LocalRedis
-from tests.integration.bed import Bed
 from tests.integration.test_rebalance import done, flowing
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Out, by_source
 from tests.usecases import regression
 
@@ -22,7 +22,7 @@ def own_kafka(local_only: None) -> Iterator[LocalKafka]:
         yield service
 
 
-def test_kill_9_in_a_backlog_shows_each_prediction_once(meters: Bed) -> None:
+def test_kill_9_in_a_backlog_shows_each_prediction_once(meters: Testbed) -> None:
     """Killed twice in a transaction: what it had published is aborted, and published once."""
     meters.cluster.produce(meters.meters(9_000))
     with meters.worker(**EXACTLY_ONCE, **SMALL) as worker:
@@ -42,7 +42,9 @@ def test_kill_9_in_a_backlog_shows_each_prediction_once(meters: Bed) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_workers_that_join_and_leave_show_each_prediction_once(meters: Bed, protocol: str) -> None:
+def test_workers_that_join_and_leave_show_each_prediction_once(
+    meters: Testbed, protocol: str
+) -> None:
     """Partitions are given away with their transaction committed, or taken without it."""
     options = {**EXACTLY_ONCE, "group_protocol": protocol}
     first, second, third = (meters.worker(**options) for _ in range(3))
@@ -61,7 +63,7 @@ def test_workers_that_join_and_leave_show_each_prediction_once(meters: Bed, prot
     meters.check_each_counted_once(bits=False)
 
 
-def test_a_zombie_that_wakes_and_rejoins_publishes_nothing_twice(meters: Bed) -> None:
+def test_a_zombie_that_wakes_and_rejoins_publishes_nothing_twice(meters: Testbed) -> None:
     """Frozen in the middle of its batches, it wakes when others have done its work."""
     meters.cluster.produce(meters.meters(6_000))
     with meters.worker(**EXACTLY_ONCE, **SMALL) as zombie:
@@ -92,17 +94,17 @@ def test_redis_away_for_longer_than_a_transaction_may_last(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
 ) -> None:
     """Its transaction is aborted for the wait; afterwards the same bytes are published."""
-    bed = Bed(regression, tmp_path, cluster, own_redis.url, EXACTLY_ONCE)
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url, EXACTLY_ONCE)
     slow = {"redis_timeout_seconds": 0.5, "commit_interval_seconds": 1.0}
-    with bed.worker(**SMALL, **slow, transaction_timeout_seconds=2) as worker:
+    with testbed.worker(**SMALL, **slow, transaction_timeout_seconds=2) as worker:
         again: list[list[Out]] = []
         for attempt in range(6):
             # Whether the kill hits a transaction with records in it is up to chance.
-            cluster.produce(bed.meters(2_000, seed=attempt))
-            before = cluster.count(bed.usecase.predictions_topic)
+            cluster.produce(testbed.meters(2_000, seed=attempt))
+            before = cluster.count(testbed.usecase.predictions_topic)
             worker.until(
                 "more is published",
-                lambda n=before: cluster.count(bed.usecase.predictions_topic) > n + 100,
+                lambda n=before: cluster.count(testbed.usecase.predictions_topic) > n + 100,
             )
             own_redis.kill()
             worker.until("it waits for Redis", lambda: "redis" in worker.get("/readyz")[1])
@@ -110,14 +112,14 @@ def test_redis_away_for_longer_than_a_transaction_may_last(
             with pytest.raises(AssertionError):
                 worker.until("it ends", lambda: not worker.is_running, seconds=3.0)
             own_redis.start()
-            worker.until("the backlog is drained", bed.drained)
-            everything = cluster.read(bed.usecase.predictions_topic, uncommitted=True)
+            worker.until("the backlog is drained", testbed.drained)
+            everything = cluster.read(testbed.usecase.predictions_topic, uncommitted=True)
             again = [copies for copies in by_source(everything).values() if len(copies) > 1]
             if again:
                 break
         assert "replaced" not in worker.log, worker.tail()
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
     assert again, "nothing was published twice: this test hit nothing"
     for copies in again:
         assert len({copy.value for copy in copies}) == 1
@@ -128,17 +130,17 @@ def test_a_broker_killed_in_a_transaction(
 ) -> None:
     """The broker comes back after kill -9, and the worker goes on by itself."""
     cluster = Cluster(own_kafka.bootstrap)
-    bed = Bed(regression, tmp_path, cluster, redis_url, EXACTLY_ONCE)
-    cluster.produce(bed.meters(5_000))
-    with bed.worker(**SMALL) as worker:
+    testbed = Testbed(regression, tmp_path, cluster, redis_url, EXACTLY_ONCE)
+    cluster.produce(testbed.meters(5_000))
+    with testbed.worker(**SMALL) as worker:
         worker.until(
             "something is published",
-            lambda: cluster.count(bed.usecase.predictions_topic) > 200,
+            lambda: cluster.count(testbed.usecase.predictions_topic) > 200,
         )
         own_kafka.kill()
         worker.until("it waits for Kafka", lambda: "kafka" in worker.get("/readyz")[1])
         own_kafka.start()
-        worker.until("the backlog is drained", bed.drained)
-    bed.check_nothing_lost(once=True)
-    bed.check_each_counted_once()
+        worker.until("the backlog is drained", testbed.drained)
+    testbed.check_nothing_lost(once=True)
+    testbed.check_each_counted_once()
     cluster.close()

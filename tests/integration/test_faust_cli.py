@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Worker
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_faust_worker_predicts_and_stops_in_good_order(
-    meters: Bed, tmp_path: Path, number: signal.Signals
+    meters: Testbed, tmp_path: Path, number: signal.Signals
 ) -> None:
     """`faust -A stream_app.worker.app worker` takes the use case from STREAM_APP_USECASE."""
     meters.cluster.produce(meters.meters(600))

@@ -13,14 +13,16 @@ from redis import Redis
 from stream_app.local import LocalRedis
 from stream_app.records.headers import MOST_HEADERS, UNREADABLE
 from stream_app.wire.dead_letter import headers_that_came
-from tests.integration.bed import Bed
-from tests.integration.raw import RawRecord, produce_raw
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Out, by_source, eventually
+from tests.raw_records import RawRecord, write
 from tests.services import Kafka
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES
 
 Place = tuple[str, int, int]
+
+_BATCH_RECORDS = 20
 
 #: Headers that are refused: what they are, the reason, and what is kept of them.
 HEADERS: dict[str, tuple[list[tuple[bytes, bytes | None]], str, list[tuple[str, bytes | None]]]] = {
@@ -36,21 +38,22 @@ HEADERS: dict[str, tuple[list[tuple[bytes, bytes | None]], str, list[tuple[str, 
 
 
 @pytest.fixture(params=["at_least_once", "exactly_once"])
-def bed(
+def testbed(
     request: pytest.FixtureRequest, kafka: Kafka, own_redis: LocalRedis, tmp_path: Path
-) -> Iterator[Bed]:
+) -> Iterator[Testbed]:
     """The use case that makes every mistake, on a Redis that may be emptied."""
     with closing(Cluster(kafka.bootstrap)) as cluster:
         settings = {"delivery": request.param}
-        yield Bed(mistaken, tmp_path, cluster, own_redis.url, settings)
+        yield Testbed(mistaken, tmp_path, cluster, own_redis.url, settings)
 
 
 class Traffic:
     """What is sent: each hostile record between two good ones of the same partition."""
 
-    def __init__(self, bed: Bed) -> None:
-        self.readings, self.requests = bed.topics
-        self.records: list[RawRecord] = []
+    def __init__(self, testbed: Testbed) -> None:
+        self.readings, self.requests = testbed.topics
+        self.records: list[tuple[str, RawRecord]] = []
+        """Each with its topic."""
         self.bad: dict[int, tuple[str, str, str]] = {}
         """By place in the list: what is wrong, stage and reason."""
         # Whole seconds: a column of the use case fails where the milliseconds end in 7.
@@ -93,24 +96,32 @@ class Traffic:
         else:
             event |= {"kilowatts": 2.5, "volts": 230.0}
         value = json.dumps(event).encode()
-        self.records.append(RawRecord(topic, 0, value, meter.encode(), headers, when))
+        self.records.append((topic, RawRecord(value, meter.encode(), headers, when)))
         # What comes behind it is not merged by its moment.
         self.at += 0.1 if late else 0.0
 
+    def write(self, bootstrap: str) -> list[Place]:
+        """Write all records, a few in a batch; return where each of them lies."""
+        offsets: dict[str, list[int]] = {self.readings: [], self.requests: []}
+        for topic, written in offsets.items():
+            records = [record for at, record in self.records if at == topic]
+            for first in range(0, len(records), _BATCH_RECORDS):
+                some = records[first : first + _BATCH_RECORDS]
+                begin = write(bootstrap, topic, 0, some)
+                written.extend(range(begin, begin + len(some)))
+        in_order = {topic: iter(written) for topic, written in offsets.items()}
+        return [(topic, 0, next(in_order[topic])) for topic, _ in self.records]
 
-def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
+
+def test_each_costs_one_dead_letter_and_no_neighbour(testbed: Testbed) -> None:
     """Its reason and cause are told, the state holds all others once, and can be built again."""
-    traffic = Traffic(bed)
-    offsets = produce_raw(bed.cluster.bootstrap, traffic.records)
-    places = [
-        (record.topic, record.partition, offset)
-        for record, offset in zip(traffic.records, offsets, strict=True)
-    ]
-    with bed.worker() as worker:
-        worker.until("all offsets are committed", bed.drained)
-        check_dead_letters(bed, traffic, places)
-        for topic in bed.topics:
-            bad = [1 for at in traffic.bad if traffic.records[at].topic == topic]
+    traffic = Traffic(testbed)
+    places = traffic.write(testbed.cluster.bootstrap)
+    with testbed.worker() as worker:
+        worker.until("all offsets are committed", testbed.drained)
+        check_dead_letters(testbed, traffic, places)
+        for topic in testbed.topics:
+            bad = [1 for at in traffic.bad if traffic.records[at][0] == topic]
             name = "stream_app_dead_letters_total"
             assert worker.metric(name, topic=topic) == len(bad)
         bugs = worker.metric("stream_app_dead_letters_total", disposition="bug")
@@ -126,19 +137,19 @@ def test_each_costs_one_dead_letter_and_no_neighbour(bed: Bed) -> None:
 
     bad = {places[at] for at in traffic.bad}
     asked = {place for place in places if place[0] == traffic.requests} - bad
-    predictions = by_source(bed.predictions())
+    predictions = by_source(testbed.predictions())
     assert predictions.keys() == asked
     assert all(len(copies) == 1 for copies in predictions.values())
-    check_state(bed, traffic, places)
+    check_state(testbed, traffic, places)
 
-    with closing(Redis.from_url(bed.redis_url)) as client:
+    with closing(Redis.from_url(testbed.redis_url)) as client:
         client.flushall()
-    with bed.worker() as again:
+    with testbed.worker() as again:
         again.ready()
         again.until("the state is built again", lambda: rebuilt(again))
         assert again.stop() == 0
-    check_state(bed, traffic, places, in_order=False)
-    assert len(bed.dead_letters()) == len(traffic.bad)
+    check_state(testbed, traffic, places, in_order=False)
+    assert len(testbed.dead_letters()) == len(traffic.bad)
 
 
 def rebuilt(worker: Any) -> bool:
@@ -149,16 +160,16 @@ def rebuilt(worker: Any) -> bool:
     )
 
 
-def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
+def check_dead_letters(testbed: Testbed, traffic: Traffic, places: list[Place]) -> None:
     """One for each hostile record, with key and value as they came and the cause in words."""
     letters: dict[Place, Out] = {}
-    for letter in bed.dead_letters():
+    for letter in testbed.dead_letters():
         place = letter.letter.topic, letter.letter.partition, letter.letter.offset
         assert place not in letters
         letters[place] = letter
     assert letters.keys() == {places[at] for at in traffic.bad}
     for at, (what, stage, reason) in traffic.bad.items():
-        letter, record = letters[places[at]], traffic.records[at]
+        letter, (_, record) = letters[places[at]], traffic.records[at]
         told = letter.letter
         assert (letter.key, letter.value) == (record.key, record.value), what
         message = told.message
@@ -171,7 +182,9 @@ def check_dead_letters(bed: Bed, traffic: Traffic, places: list[Place]) -> None:
         assert came == (HEADERS[what][2] if what in HEADERS else []), what
 
 
-def check_state(bed: Bed, traffic: Traffic, places: list[Place], *, in_order: bool = True) -> None:
+def check_state(
+    testbed: Testbed, traffic: Traffic, places: list[Place], *, in_order: bool = True
+) -> None:
     """Each record that is no dead letter, or became one at the score, is in the state once.
 
     `in_order`: applied in the merge's order, which a rebuilding does not keep: sums may differ in
@@ -180,11 +193,11 @@ def check_state(bed: Bed, traffic: Traffic, places: list[Place], *, in_order: bo
     left_out = {places[at] for at, (_, stage, _) in traffic.bad.items() if stage != "score"}
     kept = [
         out
-        for out in bed.cluster.read(*bed.topics)
+        for out in testbed.cluster.read(*testbed.topics)
         if (out.topic, out.partition, out.offset) not in left_out
     ]
-    expected = bed.expected_account(list(bed.log(kept)))
-    found = eventually("the state is written", lambda: bed.account(expected))
+    expected = testbed.expected_account(list(testbed.log(kept)))
+    found = eventually("the state is written", lambda: testbed.account(expected))
     assert found.keys() == expected.keys()
     for key, (count, digest, newest, values) in expected.items():
         assert found[key][:3] == (count, digest, newest), key

@@ -7,33 +7,33 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream_app.local import LocalKafka, create_topics
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Worker, eventually
 from tests.usecases import text
 
 
-def made_anew(bed: Bed, topics: dict[str, int]) -> None:
+def made_anew(testbed: Testbed, topics: dict[str, int]) -> None:
     """Delete topics and make them again, with so many partitions."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
     for future in admin.delete_topics(list(topics)).values():
         future.result(30)
     eventually(
         "the old topics are gone",
         lambda: not topics.keys() & admin.list_topics(timeout=20).topics.keys(),
     )
-    create_topics(bed.cluster.bootstrap, topics)
+    create_topics(testbed.cluster.bootstrap, topics)
 
 
-def ends_or_goes_on(worker: Worker, bed: Bed) -> None:
+def ends_or_goes_on(worker: Worker, testbed: Testbed) -> None:
     """The worker ends with the sentence and its successor goes on, or it goes on by itself."""
-    eventually("it ends or is done", lambda: worker.wait(0.1) is not None or bed.drained())
+    eventually("it ends or is done", lambda: worker.wait(0.1) is not None or testbed.drained())
     if worker.wait(1.0) is not None:
         assert worker.wait(0.1) == 1, worker.tail()
         assert "was deleted and made anew while it was in use" in worker.log, worker.tail()
         assert "Traceback" not in worker.log, worker.tail()
         worker.start()
-        worker.until("all is done", bed.drained)
+        worker.until("all is done", testbed.drained)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def ends_or_goes_on(worker: Worker, bed: Bed) -> None:
     ids=["running", "frozen", "frozen, fewer partitions", "running, more partitions"],
 )
 def test_a_topic_made_anew_in_use_is_another_topic(
-    meters: Bed, delivery: str, protocol: str, frozen: bool, partitions: int | None
+    meters: Testbed, delivery: str, protocol: str, frozen: bool, partitions: int | None
 ) -> None:
     """All of its records are predicted, each under its own id, and counted once."""
     meters.cluster.produce(meters.meters(300))
@@ -84,19 +84,21 @@ def test_a_cluster_that_was_rebuilt_under_the_same_address(
 ) -> None:
     """Its topics are others: none of its records is skipped for an offset of the cluster before."""
     with LocalKafka() as old, closing(Cluster(old.bootstrap)) as cluster:
-        bed = Bed(text, tmp_path, cluster, NO_REDIS)
-        cluster.produce(bed.tickets(60))
-        worker = bed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
-        worker.until("all is done", bed.drained)
+        testbed = Testbed(text, tmp_path, cluster, NO_REDIS)
+        cluster.produce(testbed.tickets(60))
+        worker = testbed.worker(delivery="exactly_once", session_timeout_seconds=30).start()
+        worker.until("all is done", testbed.drained)
     with worker, LocalKafka(port=old.port) as new, closing(Cluster(new.bootstrap)) as cluster:
-        bed.cluster = cluster
-        cluster.create(bed.usecase)
-        cluster.produce(bed.tickets(130))
-        ends_or_goes_on(worker, bed)
-        assert len({out.source for out in bed.predictions()}) == len(bed.predictions()) == 130
+        testbed.cluster = cluster
+        cluster.create(testbed.usecase)
+        cluster.produce(testbed.tickets(130))
+        ends_or_goes_on(worker, testbed)
+        assert (
+            len({out.source for out in testbed.predictions()}) == len(testbed.predictions()) == 130
+        )
 
 
-def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed) -> None:
+def test_a_topic_of_predictions_may_be_made_anew(tickets: Testbed) -> None:
     """What was in it is gone by the deed of whoever deleted it; all that comes goes into the new."""
     tickets.cluster.produce(tickets.tickets(50))
     with tickets.worker(delivery="exactly_once") as worker:
@@ -110,7 +112,7 @@ def test_a_topic_of_predictions_may_be_made_anew(tickets: Bed) -> None:
     assert len(sources) == len(tickets.predictions()) == 70
 
 
-def test_a_topic_that_is_deleted_in_use_ends_the_worker_in_a_while(tickets: Bed) -> None:
+def test_a_topic_that_is_deleted_in_use_ends_the_worker_in_a_while(tickets: Testbed) -> None:
     """Until then it is not ready and says why."""
     tickets.cluster.produce(tickets.tickets(20))
     with tickets.worker(refusal_seconds=3) as worker:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.test_refused_records import MODES, alter, ticket
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent
 from tests.usecases import large
 
@@ -20,17 +20,17 @@ def test_an_answer_of_megabytes_is_published_or_a_dead_letter(
 ) -> None:
     """A dead letter where the producer's own bound is below, whose remedy is that bound; published
     where topic and producer take it. Its neighbours pass."""
-    bed = Bed(large, tmp_path, cluster, NO_REDIS)
-    alter(cluster, bed.usecase.predictions_topic, max_message_bytes="10000000")
+    testbed = Testbed(large, tmp_path, cluster, NO_REDIS)
+    alter(cluster, testbed.usecase.predictions_topic, max_message_bytes="10000000")
     words = [f"large {MEGABYTES}" if n % 10 == 5 else "where is it" for n in range(40)]
-    (topic,) = bed.topics
+    (topic,) = testbed.topics
     sent = [Sent(topic, ticket(n, text), b"k%d" % n) for n, text in enumerate(words)]
     for producer in ({"message.max.bytes": 1_000_000}, {}):
         cluster.produce(sent)
-        with bed.worker(delivery=delivery, producer=json.dumps(producer)) as worker:
-            worker.until("all offsets are committed", bed.drained)
-    assert len(bed.predictions()) == 36 + 40
-    letters = bed.dead_letters()
+        with testbed.worker(delivery=delivery, producer=json.dumps(producer)) as worker:
+            worker.until("all offsets are committed", testbed.drained)
+    assert len(testbed.predictions()) == 36 + 40
+    letters = testbed.dead_letters()
     assert len(letters) == 4
     for letter in letters:
         assert letter.letter.reason == "prediction-refused"

@@ -10,9 +10,13 @@ from confluent_kafka.admin import AdminClient
 from stream_app.errors import ConfigurationError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.output_topics import OutputTopics
-from tests.integration.bed import Bed
+from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.feature_row import FeatureLog
+from stream_app.wire.outgoing import Emitter
+from stream_app.wire.prediction import Predictions
 from tests.integration.conftest import NO_REDIS
 from tests.integration.test_refused_records import MODES, alter, ticket
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent
 from tests.services import Kafka, TopicFactory
 from tests.usecases import text
@@ -27,11 +31,15 @@ def topics(kafka: Kafka) -> Topics:
     def make(
         predictions: str, dead_letters: str, feature_log: str | None = None, **more: bool
     ) -> OutputTopics:
+        emitters: list[Emitter] = [
+            Predictions(predictions),
+            DeadLetters(dead_letters, group="g", code_version="1", model_version="m/1"),
+        ]
+        if feature_log:
+            emitters.append(FeatureLog(feature_log, 1.0, []))
         return OutputTopics(
             Brokers(AdminClient({"bootstrap.servers": kafka.bootstrap})),
-            predictions=predictions,
-            dead_letters=dead_letters,
-            feature_log=feature_log,
+            emitters,
             max_value_bytes=100_000,
             **more,
         )
@@ -40,9 +48,9 @@ def topics(kafka: Kafka) -> Topics:
 
 
 @pytest.fixture
-def bed(cluster: Cluster, tmp_path: Path) -> Bed:
+def testbed(cluster: Cluster, tmp_path: Path) -> Testbed:
     """The text classifier; what is refused is believed soon."""
-    return Bed(text, tmp_path, cluster, NO_REDIS, {"refusal_seconds": 2})
+    return Testbed(text, tmp_path, cluster, NO_REDIS, {"refusal_seconds": 2})
 
 
 def test_topics_that_serve_are_told_nothing_of(
@@ -113,27 +121,27 @@ def test_a_topic_that_refuses_markers_is_refused_for_transactions(
     topics(dead, dead, transactional=True).look()
 
 
-def test_a_missing_topic_ends_the_worker_before_it_joins(bed: Bed) -> None:
+def test_a_missing_topic_ends_the_worker_before_it_joins(testbed: Testbed) -> None:
     """With status 2 and a sentence that names the topic."""
-    topic = bed.usecase.dead_letters_topic
-    bed.cluster._admin.delete_topics([topic])[topic].result()
-    with bed.worker() as worker:
+    topic = testbed.usecase.dead_letters_topic
+    testbed.cluster._admin.delete_topics([topic])[topic].result()
+    with testbed.worker() as worker:
         assert worker.wait() == 2, worker.tail()
         assert topic in worker.last_words
         assert "Traceback" not in worker.log
-    assert not any(bed.cluster.committed(bed.usecase.name, *bed.topics).values())
+    assert not any(testbed.cluster.committed(testbed.usecase.name, *testbed.topics).values())
 
 
 @pytest.mark.parametrize("delivery", MODES)
-def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) -> None:
+def test_a_topic_deleted_while_the_worker_runs_ends_it(testbed: Testbed, delivery: str) -> None:
     """With status 1 and a sentence. Made again, nothing is lost; keyless events of a compacted
     topic are dead letters, and a clock that the brokers refuse ends the worker as well."""
-    cluster, topic = bed.cluster, bed.usecase.predictions_topic
-    first, second, third = bed.tickets(60), bed.tickets(60), bed.tickets(30)
-    with bed.worker(delivery=delivery) as worker:
+    cluster, topic = testbed.cluster, testbed.usecase.predictions_topic
+    first, second, third = testbed.tickets(60), testbed.tickets(60), testbed.tickets(30)
+    with testbed.worker(delivery=delivery) as worker:
         worker.ready()
         cluster.produce(first)
-        worker.until("the backlog is drained", bed.drained)
+        worker.until("the backlog is drained", testbed.drained)
         cluster._admin.delete_topics([topic])[topic].result()
         cluster.produce(second)
         assert worker.wait(60.0) == 1, worker.tail()
@@ -142,11 +150,11 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
 
         cluster.create_topic(topic)
         alter(cluster, topic, cleanup_policy="compact,delete")
-        (events,) = bed.topics
+        (events,) = testbed.topics
         keyless = [Sent(events, ticket(n)) for n in range(10)]
         cluster.produce([*third, *keyless])
         worker.start()
-        worker.until("the backlog is drained", bed.drained)
+        worker.until("the backlog is drained", testbed.drained)
         assert "an event without key becomes a dead letter" in worker.log
 
         # In a transaction the brokers' own markers would be refused as well, and it would never end.
@@ -154,13 +162,13 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(bed: Bed, delivery: str) 
             (1, "clock") if delivery == "at_least_once" else (2, "message.timestamp.before.max.ms")
         )
         alter(cluster, topic, message_timestamp_before_max_ms="0")
-        cluster.produce(bed.tickets(5))
+        cluster.produce(testbed.tickets(5))
         assert worker.wait() == status, worker.tail()
         assert named in worker.last_words
         alter(cluster, topic, message_timestamp_before_max_ms="86400000")
         worker.start()
-        worker.until("the backlog is drained", bed.drained)
-    predictions, letters = bed.predictions(), bed.dead_letters()
+        worker.until("the backlog is drained", testbed.drained)
+    predictions, letters = testbed.predictions(), testbed.dead_letters()
     assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + 5
     assert len(letters) == 10
     for letter in letters:

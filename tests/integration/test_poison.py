@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stream_app.wire.dead_letter import headers_that_came
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent, by_source
 
 MAX_BYTES = 20_000
@@ -93,7 +93,7 @@ READINGS: dict[str, tuple[bytes | None, str, str]] = {
 }
 
 
-def test_each_becomes_a_dead_letter_and_its_neighbours_pass(meters: Bed) -> None:
+def test_each_becomes_a_dead_letter_and_its_neighbours_pass(meters: Testbed) -> None:
     """With key, value and headers as they came, and headers that say where and why."""
     readings, requests = meters.topics
     begin = time.time() - 30.0

@@ -4,50 +4,50 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import eventually
 
 
-def delete_records(bed: Bed, topic: str, number: int, before: int) -> None:
+def delete_records(testbed: Testbed, topic: str, number: int, before: int) -> None:
     """Do what retention does: remove a partition's records before an offset."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
     for future in admin.delete_records([TopicPartition(topic, number, before)]).values():
         future.result(30)
 
 
-def add_partitions(bed: Bed, topic: str, count: int) -> None:
+def add_partitions(testbed: Testbed, topic: str, count: int) -> None:
     """Give a topic so many partitions."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
     admin.create_partitions([NewPartitions(topic, count)])[topic].result(30)
-    eventually("there are more", lambda: len(bed.cluster.ends(topic)) == count)
+    eventually("there are more", lambda: len(testbed.cluster.ends(topic)) == count)
 
 
-def delete_topics(bed: Bed) -> None:
+def delete_topics(testbed: Testbed) -> None:
     """Delete the topics of events."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
-    for future in admin.delete_topics(bed.topics).values():
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
+    for future in admin.delete_topics(testbed.topics).values():
         future.result(30)
 
 
-def forget_group(bed: Bed) -> None:
+def forget_group(testbed: Testbed) -> None:
     """Do what happens to a group that was stopped for too long: its offsets expire."""
-    admin = AdminClient({"bootstrap.servers": bed.cluster.bootstrap})
+    admin = AdminClient({"bootstrap.servers": testbed.cluster.bootstrap})
     eventually(
         "nobody is left in it",
-        lambda: not bed.cluster.brokers.members(bed.usecase.name),
+        lambda: not testbed.cluster.brokers.members(testbed.usecase.name),
     )
-    admin.delete_consumer_groups([bed.usecase.name])[bed.usecase.name].result(30)
+    admin.delete_consumer_groups([testbed.usecase.name])[testbed.usecase.name].result(30)
 
 
-def finish_once(bed: Bed, count: int, **settings: object) -> None:
+def finish_once(testbed: Testbed, count: int, **settings: object) -> None:
     """Produce records and let a worker finish them."""
-    bed.cluster.produce(bed.tickets(count))
-    with bed.worker(**settings) as worker:
-        worker.until("all is done", bed.drained)
+    testbed.cluster.produce(testbed.tickets(count))
+    with testbed.worker(**settings) as worker:
+        worker.until("all is done", testbed.drained)
         assert worker.stop() == 0
 
 
-def test_a_group_that_has_committed_nothing_may_start_at_the_end(tickets: Bed) -> None:
+def test_a_group_that_has_committed_nothing_may_start_at_the_end(tickets: Testbed) -> None:
     """By setting; what comes afterwards is predicted."""
     tickets.cluster.produce(tickets.tickets(300))
     with tickets.worker(starts_at="end") as worker:
@@ -58,7 +58,7 @@ def test_a_group_that_has_committed_nothing_may_start_at_the_end(tickets: Bed) -
         worker.until("the rest is done", lambda: len(tickets.predictions()) == 200)
 
 
-def test_a_group_whose_offsets_expired_does_not_start_at_the_end(meters: Bed) -> None:
+def test_a_group_whose_offsets_expired_does_not_start_at_the_end(meters: Testbed) -> None:
     """The state shows that it had been further: what came since is for a person to decide."""
     with meters.worker(starts_at="end") as worker:
         worker.ready().until("its offsets are committed", meters.drained)
@@ -75,7 +75,7 @@ def test_a_group_whose_offsets_expired_does_not_start_at_the_end(meters: Bed) ->
     assert len(meters.predictions()) == 30
 
 
-def test_what_is_skipped_at_the_start_is_told(tickets: Bed) -> None:
+def test_what_is_skipped_at_the_start_is_told(tickets: Testbed) -> None:
     """Without state nobody knows that offsets expired; then a log line and a metric tell of it."""
     finish_once(tickets, 40)
     forget_group(tickets)
@@ -88,7 +88,7 @@ def test_what_is_skipped_at_the_start_is_told(tickets: Bed) -> None:
         assert worker.metric("stream_app_records_skipped_at_start_total", topic=topic) == 40
 
 
-def test_a_new_group_says_what_retention_left_it(tickets: Bed) -> None:
+def test_a_new_group_says_what_retention_left_it(tickets: Testbed) -> None:
     """It begins behind offset 0, and tells how much was deleted before it came."""
     (topic,) = tickets.topics
     sent = tickets.tickets(30)
@@ -104,7 +104,7 @@ def test_a_new_group_says_what_retention_left_it(tickets: Bed) -> None:
     assert len(tickets.predictions()) == 18
 
 
-def test_partitions_added_later_start_at_their_beginning(tickets: Bed) -> None:
+def test_partitions_added_later_start_at_their_beginning(tickets: Testbed) -> None:
     """Also where the group started at the end: their first records came while nobody looked."""
     (topic,) = tickets.topics
     before = len(tickets.cluster.ends(topic))
@@ -120,7 +120,7 @@ def test_partitions_added_later_start_at_their_beginning(tickets: Bed) -> None:
     assert len(tickets.predictions()) == seen + 200
 
 
-def test_records_gone_by_retention_are_told_by_their_range(tickets: Bed) -> None:
+def test_records_gone_by_retention_are_told_by_their_range(tickets: Testbed) -> None:
     """In the log and as a metric; the worker goes on behind the gap."""
     (topic,) = tickets.topics
     finish_once(tickets, 100)
@@ -139,7 +139,7 @@ def test_records_gone_by_retention_are_told_by_their_range(tickets: Bed) -> None
     assert len(tickets.predictions()) == 100 + 35
 
 
-def test_a_worker_may_stop_where_records_are_gone(tickets: Bed) -> None:
+def test_a_worker_may_stop_where_records_are_gone(tickets: Testbed) -> None:
     """By setting: one line with the range and what to do, and status 1."""
     (topic,) = tickets.topics
     finish_once(tickets, 100)
@@ -156,7 +156,7 @@ def test_a_worker_may_stop_where_records_are_gone(tickets: Bed) -> None:
         assert "Traceback" not in worker.log
 
 
-def test_records_that_go_while_they_are_to_be_read_are_told(tickets: Bed) -> None:
+def test_records_that_go_while_they_are_to_be_read_are_told(tickets: Testbed) -> None:
     """A worker that was frozen finds the log shorter than its position."""
     (topic,) = tickets.topics
     with tickets.worker(session_timeout_seconds=30) as worker:
@@ -177,7 +177,7 @@ def test_records_that_go_while_they_are_to_be_read_are_told(tickets: Bed) -> Non
     assert len(tickets.predictions()) == 50 + 20
 
 
-def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Bed) -> None:
+def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Testbed) -> None:
     """The brokers lost what they had acknowledged, and the worker says so."""
     (topic,) = tickets.topics
     finish_once(tickets, 60)
@@ -190,7 +190,7 @@ def test_a_position_behind_the_end_of_the_log_is_for_a_person(tickets: Bed) -> N
         assert "Traceback" not in worker.log
 
 
-def test_an_offset_of_another_log_is_for_a_person(tickets: Bed) -> None:
+def test_an_offset_of_another_log_is_for_a_person(tickets: Testbed) -> None:
     """Its leader epoch was never reached here: the log is not the one that was read, though it
     holds records at that offset. The others of the group's offsets are gone on from."""
     (topic,) = tickets.topics
@@ -210,7 +210,7 @@ def test_an_offset_of_another_log_is_for_a_person(tickets: Bed) -> None:
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-def test_a_topic_made_anew_is_another_topic(meters: Bed, delivery: str) -> None:
+def test_a_topic_made_anew_is_another_topic(meters: Testbed, delivery: str) -> None:
     """Its records are read from the beginning, have ids of their own and are counted."""
     meters.cluster.produce(meters.meters(900))
     with meters.worker(delivery=delivery) as worker:

@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from redis import Redis
 
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker, by_source
 from tests.usecases import hostile, hostile_meters
 
@@ -17,11 +17,13 @@ from tests.usecases import hostile, hostile_meters
 STARTS = 3
 
 
-def restarted_until_drained(bed: Bed, worker: Worker, *, most: int, seconds: float = 120.0) -> int:
+def restarted_until_drained(
+    testbed: Testbed, worker: Worker, *, most: int, seconds: float = 120.0
+) -> int:
     """Start a worker whenever it has ended, as Kubernetes does; return how often it ended."""
     deadline = time.monotonic() + seconds
     ends = 0
-    while not bed.drained():
+    while not testbed.drained():
         assert time.monotonic() < deadline, worker.tail()
         if not worker.is_running:
             ends += 1
@@ -31,10 +33,10 @@ def restarted_until_drained(bed: Bed, worker: Worker, *, most: int, seconds: flo
     return ends
 
 
-def send(bed: Bed, texts: Sequence[str]) -> dict[str, list[tuple[str, int, int]]]:
+def send(testbed: Testbed, texts: Sequence[str]) -> dict[str, list[tuple[str, int, int]]]:
     """Send messages; returns where those of each text are."""
-    (topic,) = bed.topics
-    places = bed.cluster.produce(
+    (topic,) = testbed.topics
+    places = testbed.cluster.produce(
         Sent(topic, hostile.ticket(text), partition=number % 2, timestamp=time.time())
         for number, text in enumerate(texts)
     )
@@ -44,14 +46,18 @@ def send(bed: Bed, texts: Sequence[str]) -> dict[str, list[tuple[str, int, int]]
     return found
 
 
-def counted(bed: Bed) -> bool:
+def counted(testbed: Testbed) -> bool:
     """Whether a committed offset says that a start got nowhere so far."""
     consumer = Consumer(
-        {"bootstrap.servers": bed.cluster.bootstrap, "group.id": bed.usecase.name, "log_level": 0}
+        {
+            "bootstrap.servers": testbed.cluster.bootstrap,
+            "group.id": testbed.usecase.name,
+            "log_level": 0,
+        }
     )
     try:
         places = consumer.committed(
-            [TopicPartition(*place) for place in bed.cluster.ends(*bed.topics)], 20
+            [TopicPartition(*place) for place in testbed.cluster.ends(*testbed.topics)], 20
         )
     finally:
         consumer.close()
@@ -71,22 +77,22 @@ def test_the_record_is_isolated_and_its_neighbours_pass(
     cluster: Cluster, tmp_path: Path, delivery: str, where: str, harm: str, how: str
 ) -> None:
     """It is dead-lettered where it kills, all others are predicted, and the offsets are committed."""
-    bed = Bed(hostile, tmp_path, cluster, NO_REDIS)
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS)
     poison = f"{where} {harm}"
     texts = [f"thanks {number}" for number in range(300)]
     texts[120] = poison
-    sent = send(bed, texts)
+    sent = send(testbed, texts)
     ((topic, partition, offset),) = sent.pop(poison)
-    with bed.worker(
+    with testbed.worker(
         crash_isolation_starts=STARTS, batch_max_records=50, delivery=delivery
     ) as worker:
-        assert restarted_until_drained(bed, worker, most=STARTS) == STARTS
+        assert restarted_until_drained(testbed, worker, most=STARTS) == STARTS
         worker.until("what was held back is given up", lambda: "past the records" in worker.log)
-        send(bed, ["thanks again"])
-        worker.until("it goes on as usual", bed.drained)
+        send(testbed, ["thanks again"])
+        worker.until("it goes on as usual", testbed.drained)
         assert worker.stop() == 0, worker.tail()
         assert f"{topic}[{partition}] {offset} is isolated" in worker.log
-    (letter,) = bed.dead_letters()
+    (letter,) = testbed.dead_letters()
     told = {name: letter.header(f"dead-letter.{name}") for name in (
         "topic", "partition", "offset", "stage", "reason", "disposition", "state", "message",
     )}  # fmt: skip
@@ -102,7 +108,7 @@ def test_the_record_is_isolated_and_its_neighbours_pass(
     }
     assert letter.value is not None
     assert poison.encode() in letter.value
-    predicted = by_source(bed.predictions())
+    predicted = by_source(testbed.predictions())
     assert predicted.keys() >= {place for places in sent.values() for place in places}
     assert len(predicted) == len(texts)
     if delivery == "exactly_once":
@@ -111,47 +117,47 @@ def test_the_record_is_isolated_and_its_neighbours_pass(
 
 def test_a_record_that_hangs_for_ever_is_isolated_too(cluster: Cluster, tmp_path: Path) -> None:
     """The watchdog ends the worker; in the end the child has as long as a batch, and no longer."""
-    bed = Bed(hostile, tmp_path, cluster, NO_REDIS)
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS)
     texts = ["thanks"] * 20
     texts[10] = "score hang"
-    send(bed, texts)
-    with bed.worker(crash_isolation_starts=2, work_deadline_seconds=2.0) as worker:
-        assert restarted_until_drained(bed, worker, most=2) == 2
-    (letter,) = bed.dead_letters()
+    send(testbed, texts)
+    with testbed.worker(crash_isolation_starts=2, work_deadline_seconds=2.0) as worker:
+        assert restarted_until_drained(testbed, worker, most=2) == 2
+    (letter,) = testbed.dead_letters()
     assert letter.header("dead-letter.reason") == "process-hang"
     assert letter.header("dead-letter.stage") == "score"
-    assert len(by_source(bed.predictions())) == 19
+    assert len(by_source(testbed.predictions())) == 19
 
 
 def test_several_such_records_cost_no_more_starts_than_one(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """They seldom come alone: behind the first one, records are tried for a while."""
-    bed = Bed(hostile, tmp_path, cluster, NO_REDIS)
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS)
     texts = ["thanks"] * 60
     texts[20] = texts[33] = texts[50] = "feature abort"
-    send(bed, texts)
-    with bed.worker(crash_isolation_starts=1, batch_max_records=50) as worker:
-        assert restarted_until_drained(bed, worker, most=1) == 1
-    assert len(bed.dead_letters()) == 3
-    assert len(by_source(bed.predictions())) == 57
+    send(testbed, texts)
+    with testbed.worker(crash_isolation_starts=1, batch_max_records=50) as worker:
+        assert restarted_until_drained(testbed, worker, most=1) == 1
+    assert len(testbed.dead_letters()) == 3
+    assert len(by_source(testbed.predictions())) == 57
 
 
 def test_an_orderly_stop_is_no_crash(cluster: Cluster, tmp_path: Path) -> None:
     """However often a worker is stopped before anything comes, its starts are not held against it."""
-    bed = Bed(hostile, tmp_path, cluster, NO_REDIS)
-    send(bed, ["thanks"] * 10)
-    with bed.worker(crash_isolation_starts=1) as worker:
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS)
+    send(testbed, ["thanks"] * 10)
+    with testbed.worker(crash_isolation_starts=1) as worker:
         worker.ready()
-        worker.until("the backlog is drained", bed.drained)
+        worker.until("the backlog is drained", testbed.drained)
         for _ in range(2):
             assert worker.stop() == 0, worker.tail()
             worker.start().ready()
-        worker.until("it has seen that there is nothing to read", lambda: not counted(bed))
+        worker.until("it has seen that there is nothing to read", lambda: not counted(testbed))
         worker.kill()  # with nothing to read, this is no sign either
         worker.start().ready()
-        send(bed, ["thanks"])
-        worker.until("all is done", bed.drained)
+        send(testbed, ["thanks"])
+        worker.until("all is done", testbed.drained)
         assert "got nowhere" not in worker.log
 
 
@@ -159,17 +165,17 @@ def test_a_state_is_rebuilt_past_such_a_record(
     cluster: Cluster, redis: Redis, redis_url: str, tmp_path: Path
 ) -> None:
     """Isolated once, it is read again when the state is lost, and must not end the worker for ever."""
-    bed = Bed(hostile_meters, tmp_path, cluster, redis_url)
-    sent = bed.meters(300)
+    testbed = Testbed(hostile_meters, tmp_path, cluster, redis_url)
+    sent = testbed.meters(300)
     sent[100].value = (sent[100].value or b"").replace(b'"meter": "m', b'"meter": "abort", "x": "m')
     cluster.produce(sent)
-    with bed.worker(crash_isolation_starts=2) as worker:
-        assert restarted_until_drained(bed, worker, most=2) == 2
+    with testbed.worker(crash_isolation_starts=2) as worker:
+        assert restarted_until_drained(testbed, worker, most=2) == 2
         assert worker.stop() == 0, worker.tail()
         # The last commit may have come before the end of the log was seen: then it still counts the
         # starts, and records would be tried at once. A start with nothing to read settles it.
         worker.start().ready()
-        worker.until("its starts are forgotten", lambda: not counted(bed))
+        worker.until("its starts are forgotten", lambda: not counted(testbed))
         assert worker.stop() == 0, worker.tail()
         redis.flushall()
         worker.start()
@@ -183,7 +189,7 @@ def test_a_state_is_rebuilt_past_such_a_record(
             time.sleep(0.1)
         assert ends == 2, worker.tail()
         assert worker.stop() == 0, worker.tail()
-    assert len(bed.dead_letters()) == 1
-    assert len(by_source(bed.predictions())) == sum(s.topic == bed.topics[1] for s in sent) - (
-        sent[100].topic == bed.topics[1]
-    )
+    assert len(testbed.dead_letters()) == 1
+    assert len(by_source(testbed.predictions())) == sum(
+        s.topic == testbed.topics[1] for s in sent
+    ) - (sent[100].topic == testbed.topics[1])

@@ -8,12 +8,12 @@ from statistics import median
 
 import pytest
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Worker, by_source
 
 
 @contextmanager
-def flowing(bed: Bed, *, now: bool = False) -> Iterator[None]:
+def flowing(testbed: Testbed, *, now: bool = False) -> Iterator[None]:
     """Produce a few hundred records a second for as long as the block takes.
 
     `now`: with the time of producing as timestamp, so that it tells how long a record waited.
@@ -26,10 +26,10 @@ def flowing(bed: Bed, *, now: bool = False) -> Iterator[None]:
         try:
             while not stop.wait(0.1):
                 seed += 1
-                records = bed.meters(60, seed=seed)
+                records = testbed.meters(60, seed=seed)
                 if now:
                     records = [replace(record, timestamp=None) for record in records]
-                bed.cluster.produce(records)
+                testbed.cluster.produce(records)
         except BaseException as error:  # noqa: BLE001 - raised in the test below
             failures.append(error)
 
@@ -49,7 +49,7 @@ def done(worker: Worker) -> float:
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_worker_joins_and_leaves_while_records_flow(meters: Bed, protocol: str) -> None:
+def test_a_worker_joins_and_leaves_while_records_flow(meters: Testbed, protocol: str) -> None:
     """Both work meanwhile; each request is answered, and each event counted once in the state."""
     with (
         meters.worker(group_protocol=protocol) as first,
@@ -70,7 +70,7 @@ def test_a_worker_joins_and_leaves_while_records_flow(meters: Bed, protocol: str
     meters.check_each_counted_once(bits=False)
 
 
-def test_a_worker_of_another_strategy_is_refused_in_a_sentence(tickets: Bed) -> None:
+def test_a_worker_of_another_strategy_is_refused_in_a_sentence(tickets: Testbed) -> None:
     """The group goes on without it; with KIP-848 it is let in."""
     with tickets.worker(assignment_strategy="sticky") as first:
         first.ready()
@@ -99,7 +99,7 @@ def test_a_worker_of_another_strategy_is_refused_in_a_sentence(tickets: Bed) -> 
     ],
 )
 def test_a_rolling_restart_of_three_workers_loses_nothing(
-    meters: Bed, protocol: str, strategy: str, static: bool, capsys: pytest.CaptureFixture[str]
+    meters: Testbed, protocol: str, strategy: str, static: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One after the other, while records flow; the longest pause is measured and printed."""
     workers = [

@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from stream_app.local import LocalRedis
-from tests.integration.bed import Bed
 from tests.integration.test_rebalance import done, flowing
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster
 from tests.usecases import regression
 
@@ -19,14 +19,14 @@ COMPLETE = "the state holds what was read"
 
 
 @pytest.fixture
-def harmed(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path) -> Bed:
+def harmed(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path) -> Testbed:
     """The regression with state, on that Redis."""
-    return Bed(regression, tmp_path, cluster, own_redis.url)
+    return Testbed(regression, tmp_path, cluster, own_redis.url)
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_flushall_under_load_ends_in_the_state_of_the_log(
-    harmed: Bed, own_redis: LocalRedis, delivery: str
+    harmed: Testbed, own_redis: LocalRedis, delivery: str
 ) -> None:
     """Noticed by the next read or write; each event is counted once all the same."""
     with harmed.worker(delivery=delivery) as worker, Redis.from_url(own_redis.url) as redis:
@@ -45,7 +45,7 @@ def test_flushall_under_load_ends_in_the_state_of_the_log(
 
 
 def test_an_empty_redis_at_the_start_is_filled_before_records_are_scored(
-    harmed: Bed, own_redis: LocalRedis
+    harmed: Testbed, own_redis: LocalRedis
 ) -> None:
     """A worker without a fallback waits: its predictions know the whole log."""
     harmed.cluster.produce(harmed.meters(3_000))
@@ -66,7 +66,7 @@ def test_an_empty_redis_at_the_start_is_filled_before_records_are_scored(
 
 
 def test_writes_that_a_store_acknowledged_and_lost_are_applied_again(
-    harmed: Bed, own_redis: LocalRedis
+    harmed: Testbed, own_redis: LocalRedis
 ) -> None:
     """An append-only file cut short: the marks say from where on the log is needed."""
     harmed.cluster.produce(harmed.meters(3_000))
@@ -88,7 +88,7 @@ def test_writes_that_a_store_acknowledged_and_lost_are_applied_again(
     harmed.check_each_counted_once(bits=False)
 
 
-def test_a_group_that_starts_at_the_end_knows_what_came_before(meters: Bed) -> None:
+def test_a_group_that_starts_at_the_end_knows_what_came_before(meters: Testbed) -> None:
     """Nothing of the past is published, and all of it is in the state."""
     meters.cluster.produce(meters.meters(3_000))
     with meters.worker(starts_at="end") as worker:
@@ -101,7 +101,7 @@ def test_a_group_that_starts_at_the_end_knows_what_came_before(meters: Bed) -> N
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-def test_markers_of_transactions_are_no_lost_state(meters: Bed, delivery: str) -> None:
+def test_markers_of_transactions_are_no_lost_state(meters: Testbed, delivery: str) -> None:
     """Behind the last record the log holds markers, which no state ever holds."""
     first, second = meters.meters(300), meters.meters(300, seed=8)
     with meters.worker(delivery=delivery) as worker:
@@ -119,7 +119,7 @@ def test_markers_of_transactions_are_no_lost_state(meters: Bed, delivery: str) -
     meters.check_each_counted_once(bits=False)
 
 
-def test_offsets_set_back_by_hand_are_refused(meters: Bed) -> None:
+def test_offsets_set_back_by_hand_are_refused(meters: Testbed) -> None:
     """Old records would be scored on a state that knows what came after them."""
     meters.cluster.produce(meters.meters(900))
     with meters.worker() as worker:
@@ -136,7 +136,7 @@ def test_offsets_set_back_by_hand_are_refused(meters: Bed) -> None:
 
 
 def test_the_state_is_rebuilt_beside_the_one_that_serves(
-    harmed: Bed, own_redis: LocalRedis
+    harmed: Testbed, own_redis: LocalRedis
 ) -> None:
     """By `stream-app state rebuild`, under load: workers turn to it, and nothing else is left."""
     with harmed.worker() as worker, Redis.from_url(own_redis.url) as redis:
@@ -160,7 +160,7 @@ def test_the_state_is_rebuilt_beside_the_one_that_serves(
     assert [key for key in keys if key.startswith(old)] == []
 
 
-def test_a_view_that_is_new_is_filled_from_the_log(harmed: Bed, own_redis: LocalRedis) -> None:
+def test_a_view_that_is_new_is_filled_from_the_log(harmed: Testbed, own_redis: LocalRedis) -> None:
     """Redis knows neither states nor marks of it, and everything of the others."""
     harmed.cluster.produce(harmed.meters(3_000))
     with harmed.worker() as worker:
@@ -183,7 +183,7 @@ def test_a_view_that_is_new_is_filled_from_the_log(harmed: Bed, own_redis: Local
     harmed.check_each_counted_once(bits=False)
 
 
-def test_a_state_may_be_rebuilt_from_a_time_on(harmed: Bed) -> None:
+def test_a_state_may_be_rebuilt_from_a_time_on(harmed: Testbed) -> None:
     """It holds what the log holds since then, and the worker goes on from there."""
     begin = time.time() - 3_000.0
     harmed.cluster.produce(harmed.meters(2_000, start=begin))

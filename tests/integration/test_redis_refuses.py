@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 from stream_app.local import LocalRedis
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Worker
 from tests.usecases import regression
 
@@ -19,9 +19,9 @@ SMALL = {"batch_max_records": 30, "poll_max_records": 200}
 
 
 @pytest.fixture
-def harmed(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path) -> Bed:
+def harmed(cluster: Cluster, own_redis: LocalRedis, tmp_path: Path) -> Testbed:
     """The regression with state, on that Redis."""
-    return Bed(regression, tmp_path, cluster, own_redis.url)
+    return Testbed(regression, tmp_path, cluster, own_redis.url)
 
 
 def check_ended_with_a_sentence(worker: Worker, sentence: str, *, begun: int = 0) -> None:
@@ -44,7 +44,7 @@ def without(redis: Redis, *commands: str) -> Iterator[None]:
 
 
 def test_a_right_that_is_taken_away_ends_the_worker_and_no_record_is_blamed(
-    harmed: Bed, own_redis: LocalRedis
+    harmed: Testbed, own_redis: LocalRedis
 ) -> None:
     """Twelve good records were dead letters for it; with the right back, all is as if nothing was."""
     harmed.cluster.produce(harmed.meters(3_000))
@@ -72,7 +72,7 @@ def test_a_right_that_is_taken_away_ends_the_worker_and_no_record_is_blamed(
 
 
 def test_a_worker_that_cannot_reach_its_redis_takes_no_partition(
-    harmed: Bed, own_redis: LocalRedis
+    harmed: Testbed, own_redis: LocalRedis
 ) -> None:
     """Half of the records would wait with it; one whose database does not exist ends at once."""
     harmed.cluster.produce(harmed.meters(300))
@@ -92,7 +92,7 @@ def test_a_worker_that_cannot_reach_its_redis_takes_no_partition(
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_a_redis_that_comes_back_empty_is_waited_for_no_longer_than_it_is_away(
-    harmed: Bed, own_redis: LocalRedis, delivery: str
+    harmed: Testbed, own_redis: LocalRedis, delivery: str
 ) -> None:
     """The call that was waited for finds that the state is lost: the wait is over with that, too."""
     harmed.cluster.produce(harmed.meters(3_000))

@@ -17,8 +17,8 @@ from confluent_kafka.admin import (
 
 from stream_app.wire.dead_letter import omitted
 from stream_app.wire.headers import by_name
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent
 from tests.usecases import text
 
@@ -54,17 +54,17 @@ def random(size: int) -> bytes:
 
 
 @pytest.fixture
-def bed(cluster: Cluster, tmp_path: Path) -> Bed:
+def testbed(cluster: Cluster, tmp_path: Path) -> Testbed:
     """The text classifier, which needs no Redis."""
-    return Bed(text, tmp_path, cluster, NO_REDIS, {"refusal_seconds": 3})
+    return Testbed(text, tmp_path, cluster, NO_REDIS, {"refusal_seconds": 3})
 
 
 @pytest.mark.parametrize("delivery", MODES)
-def test_no_size_makes_a_prediction_lose_its_value_or_key(bed: Bed, delivery: str) -> None:
+def test_no_size_makes_a_prediction_lose_its_value_or_key(testbed: Testbed, delivery: str) -> None:
     """Refused as a batch it goes out; alone, without headers; then it is a dead letter, perhaps
     without what does not fit, and that is told by length and SHA-256."""
-    cluster, usecase = bed.cluster, bed.usecase
-    (topic,) = bed.topics
+    cluster, usecase = testbed.cluster, testbed.usecase
+    (topic,) = testbed.topics
     for out in (usecase.predictions_topic, usecase.dead_letters_topic):
         alter(cluster, out, max_message_bytes=str(LIMIT))
     trace = ("traceparent", b"00-ab-cd-01")
@@ -85,13 +85,13 @@ def test_no_size_makes_a_prediction_lose_its_value_or_key(bed: Bed, delivery: st
     places = cluster.produce_large(sent)
     by_place = {(topic, *place): record for record, place in zip(sent, places, strict=True)}
 
-    with bed.worker(delivery=delivery, commit_interval_seconds=0.3) as worker:
-        worker.until("all offsets are committed", bed.drained)
+    with testbed.worker(delivery=delivery, commit_interval_seconds=0.3) as worker:
+        worker.until("all offsets are committed", testbed.drained)
         assert worker.metric("stream_app_records_total", outcome="predicted") == 3_002
         assert worker.metric("stream_app_records_total", outcome="dead_lettered") == 7
         assert worker.metric("stream_app_dead_letters_total", reason="prediction-refused") == 2
 
-    predictions = bed.predictions()
+    predictions = testbed.predictions()
     assert Counter(out.source for out in predictions).most_common(1)[0][1] == 1
     assert len(predictions) == 3_002
     for out in predictions:
@@ -101,7 +101,7 @@ def test_no_size_makes_a_prediction_lose_its_value_or_key(bed: Bed, delivery: st
         passed_on = [h for h in out.headers if h in record.headers]
         assert passed_on == (record.headers if record.headers == [trace] else [])
 
-    letters = bed.dead_letters()
+    letters = testbed.dead_letters()
     assert len(letters) == 7
     seen = set()
     for letter in letters:

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka.admin import AclBindingFilter, AdminClient
 
 from stream_app.local import Acl, LocalKafka, SaslSsl
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster
 from tests.services import choose
 from tests.usecases import text
@@ -38,7 +38,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
 
 
 @pytest.fixture
-def secured(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
+def secured(broker: LocalKafka, tmp_path: Path) -> Iterator[Testbed]:
     """The text classifier on it."""
     properties = broker.client_config("worker")
     kafka = {
@@ -47,10 +47,10 @@ def secured(broker: LocalKafka, tmp_path: Path) -> Iterator[Bed]:
     }
     settings = {"kafka": json.dumps(kafka), "sasl_username": "worker", "sasl_password": PASSWORD}
     with closing(Cluster(broker.bootstrap, broker.client_config())) as cluster:
-        yield Bed(text, tmp_path, cluster, NO_REDIS, settings)
+        yield Testbed(text, tmp_path, cluster, NO_REDIS, settings)
 
 
-def test_a_worker_with_least_permissions_predicts(secured: Bed) -> None:
+def test_a_worker_with_least_permissions_predicts(secured: Testbed) -> None:
     """Reading its topics and group and writing its two topics is all it needs."""
     secured.cluster.produce(secured.tickets(300))
     with secured.worker() as worker:
@@ -61,7 +61,7 @@ def test_a_worker_with_least_permissions_predicts(secured: Bed) -> None:
     secured.check_nothing_lost(once=True)
 
 
-def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Bed) -> None:
+def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Testbed) -> None:
     """The log says why, and never the password; the right one then finds everything there."""
     secured.cluster.produce(secured.tickets(60))
     with secured.worker(sasl_password=WRONG) as worker:
@@ -77,7 +77,7 @@ def test_a_wrong_password_is_named_and_nothing_is_lost(secured: Bed) -> None:
     secured.check_nothing_lost(once=True)
 
 
-def test_an_audit_says_why_it_has_no_connection(secured: Bed) -> None:
+def test_an_audit_says_why_it_has_no_connection(secured: Testbed) -> None:
     """A wrong password at once, with status 3; a broker that is not there after some seconds."""
     command = ("-m", "stream_app", "audit")
     with secured.worker(command=command, sasl_password=WRONG) as audit:
@@ -91,7 +91,7 @@ def test_an_audit_says_why_it_has_no_connection(secured: Bed) -> None:
         assert "Connection refused" in audit.log
 
 
-def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Bed) -> None:
+def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Testbed) -> None:
     """The worker names topic and right, ends with status 2 and has committed nothing."""
     secured.cluster.produce(secured.tickets(60))
     forbidden = "forbidden.predictions"
@@ -113,7 +113,7 @@ def test_without_the_right_to_write_predictions_it_does_not_begin(secured: Bed) 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_a_right_withdrawn_while_it_runs_ends_it(
-    broker: LocalKafka, secured: Bed, delivery: str
+    broker: LocalKafka, secured: Testbed, delivery: str
 ) -> None:
     """With a sentence and status 1, when it was refused for long enough; nothing is lost."""
     admin = AdminClient(broker.client_config())

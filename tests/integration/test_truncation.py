@@ -13,9 +13,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
 from stream_app.local import LocalKafkaCluster, create_topics
-from tests.integration.bed import Bed
 from tests.integration.conftest import NO_REDIS
 from tests.integration.test_refused_records import MODES, alter
+from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Worker, eventually
 from tests.usecases import text
 
@@ -55,10 +55,12 @@ def described(brokers: LocalKafkaCluster, topic: str) -> Any:
     return None
 
 
-def drained(bed: Bed, application: str) -> bool:
+def drained(testbed: Testbed, application: str) -> bool:
     """Whether a group has committed all there is."""
     with suppress(ServiceAwayError):
-        return bed.cluster.committed(application, *bed.topics) == bed.cluster.ends(*bed.topics)
+        return testbed.cluster.committed(application, *testbed.topics) == testbed.cluster.ends(
+            *testbed.topics
+        )
     return False
 
 
@@ -69,37 +71,37 @@ def test_a_log_that_lost_what_was_read_is_refused(
     starts. Both end with a sentence, in both modes, and nothing is scored in between."""
     first, second, _ = three_nodes.nodes
     with closing(TwoReplicas(three_nodes.bootstrap)) as cluster:
-        bed = Bed(text, tmp_path, cluster, NO_REDIS)
-        (topic,) = bed.topics
-        cluster.produce(bed.tickets(40))
+        testbed = Testbed(text, tmp_path, cluster, NO_REDIS)
+        (topic,) = testbed.topics
+        cluster.produce(testbed.tickets(40))
         modes = {"alive": "at_least_once", "stopped": "exactly_once", "plain": "at_least_once"}
         workers = {
-            name: bed.worker(application=name, delivery=mode, session_timeout_seconds=60)
+            name: testbed.worker(application=name, delivery=mode, session_timeout_seconds=60)
             for name, mode in modes.items()
         }
         with workers["alive"] as alive, workers["stopped"] as stopped, workers["plain"] as plain:
             second.kill()
             eventually("node 1 is alone", lambda: described(three_nodes, topic).isrs == [1])
-            cluster.produce(bed.tickets(30))
+            cluster.produce(testbed.tickets(30))
             for name, worker in workers.items():
-                worker.until("all is done", lambda name=name: drained(bed, name))  # type: ignore[misc]
+                worker.until("all is done", lambda name=name: drained(testbed, name))  # type: ignore[misc]
             alive.pause()
             assert stopped.stop() == 0
             assert plain.stop() == 0
-            published = cluster.count(bed.usecase.predictions_topic)
+            published = cluster.count(testbed.usecase.predictions_topic)
             first.kill()
             second.restart()
             eventually(
                 "node 2 leads", lambda: getattr(described(three_nodes, topic), "leader", 0) == 2
             )
-            cluster.produce(bed.tickets(60))
+            cluster.produce(testbed.tickets(60))
             assert cluster.ends(topic)[topic, 0] == 100
             alive.resume()
             stopped.start()
             plain.start()
             for worker in workers.values():
                 check_refuses(worker, topic)
-            assert len(bed.predictions()) == 3 * 70
+            assert len(testbed.predictions()) == 3 * 70
             assert published >= 3 * 70
 
 
@@ -117,24 +119,24 @@ def test_too_few_replicas_are_named_and_waited_for(
     """By the log and /readyz, in both modes; what waited is published afterwards, once."""
     three_nodes.nodes[0].kill()  # if it lives: it is not needed any more
     with closing(Cluster(three_nodes.internal)) as cluster, ExitStack() as stack:
-        beds = {mode: Bed(text, tmp_path / mode, cluster, NO_REDIS) for mode in MODES}
+        testbeds = {mode: Testbed(text, tmp_path / mode, cluster, NO_REDIS) for mode in MODES}
         workers = {
-            mode: stack.enter_context(bed.worker(delivery=mode, refusal_seconds=2))
-            for mode, bed in beds.items()
+            mode: stack.enter_context(testbed.worker(delivery=mode, refusal_seconds=2))
+            for mode, testbed in testbeds.items()
         }
-        for mode, bed in beds.items():
+        for mode, testbed in testbeds.items():
             workers[mode].ready()
-            alter(cluster, bed.usecase.predictions_topic, min_insync_replicas="3")
-            cluster.produce(bed.tickets(30))
+            alter(cluster, testbed.usecase.predictions_topic, min_insync_replicas="3")
+            cluster.produce(testbed.tickets(30))
         why = "2 are in sync, and min.insync.replicas is 3"
-        for mode, bed in beds.items():
+        for mode, testbed in testbeds.items():
             worker = workers[mode]
             worker.until("the probe says why", lambda w=worker: why in w.get("/readyz")[1])  # type: ignore[misc]
             assert worker.get("/readyz")[0] == 503
-            assert f"of 3 replicas of {bed.usecase.predictions_topic}[" in worker.log
-            assert not bed.predictions()
-            alter(cluster, bed.usecase.predictions_topic, min_insync_replicas="2")
-        for mode, bed in beds.items():
-            workers[mode].until("the backlog is drained", bed.drained)
+            assert f"of 3 replicas of {testbed.usecase.predictions_topic}[" in worker.log
+            assert not testbed.predictions()
+            alter(cluster, testbed.usecase.predictions_topic, min_insync_replicas="2")
+        for mode, testbed in testbeds.items():
+            workers[mode].until("the backlog is drained", testbed.drained)
             assert "Traceback" not in workers[mode].log
-            bed.check_nothing_lost(once=True)
+            testbed.check_nothing_lost(once=True)

@@ -3,16 +3,18 @@
 import re
 from pathlib import Path
 
-from tests.integration.bed import Bed
+from tests.integration.testbed import Testbed
 from tests.integration.worker import by_source
 
 ROOT = Path(__file__).parents[2]
 
 
-def check_passed_on(bed: Bed) -> None:
+def check_passed_on(testbed: Testbed) -> None:
     """Keys and headers of the events are those of their predictions."""
-    events = {(out.topic, out.partition, out.offset): out for out in bed.cluster.read(*bed.topics)}
-    for source, (prediction,) in by_source(bed.predictions()).items():
+    events = {
+        (out.topic, out.partition, out.offset): out for out in testbed.cluster.read(*testbed.topics)
+    }
+    for source, (prediction,) in by_source(testbed.predictions()).items():
         event = events[source]
         assert prediction.key == event.key
         assert prediction.header("traceparent") == event.header("traceparent")
@@ -20,7 +22,7 @@ def check_passed_on(bed: Bed) -> None:
         assert prediction.header("content-type") == "application/json"
 
 
-def test_a_regression_predicts_what_the_offline_replay_does_to_the_bit(meters: Bed) -> None:
+def test_a_regression_predicts_what_the_offline_replay_does_to_the_bit(meters: Testbed) -> None:
     """Drained from a backlog over five partitions, each request is answered once, bits equal."""
     meters.cluster.produce(meters.meters(4_500))
     with meters.worker(batch_max_records=100) as worker:
@@ -46,7 +48,7 @@ def test_a_regression_predicts_what_the_offline_replay_does_to_the_bit(meters: B
     check_passed_on(meters)
 
 
-def test_a_text_classifier_needs_no_redis(tickets: Bed) -> None:
+def test_a_text_classifier_needs_no_redis(tickets: Testbed) -> None:
     """Three classes from a string, with probabilities, and nothing listens where Redis would be."""
     tickets.cluster.produce(tickets.tickets(900))
     with tickets.worker() as worker:
@@ -70,7 +72,7 @@ def test_a_text_classifier_needs_no_redis(tickets: Bed) -> None:
     check_passed_on(tickets)
 
 
-def test_the_engine_names_neither(meters: Bed, tickets: Bed) -> None:
+def test_the_engine_names_neither(meters: Testbed, tickets: Testbed) -> None:
     """No word of either use case occurs under stream_app/."""
     words = {"tickets", "kilowatts", "meters", "regression"}
     for path in (ROOT / "stream_app").rglob("*.py"):

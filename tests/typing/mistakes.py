@@ -50,7 +50,7 @@ InputTopic("orders.placed", Order)  # type: ignore[arg-type]  # the event, not i
 InputTopic("orders.placed", text)  # type: ignore[arg-type]
 InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[arg-type]
 
-Entity("shop", lambda event: 7)  # type: ignore[arg-type,return-value]  # a key is text
+Entity("shop", lambda event: 7.0)  # type: ignore[arg-type,return-value]  # a key is text or an int
 Column("amount", ORDERS, "EUR", "Mean.")  # type: ignore[arg-type]  # the state, not its mean
 Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float16")  # type: ignore[arg-type]
 Column("amount", ORDERS.mean("amount"), "EUR")  # type: ignore[call-arg]  # no documentation

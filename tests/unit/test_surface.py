@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedSums", "Entity", "Event", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastValue", "LogRecord", "Manifest", "Matrix", "ModelInput",
-    "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "Prediction", "RowFeature",
-    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "fit_one_hot", "fit_ordinal",
-    "fit_target_mean", "make_matrix", "measure_baseline", "package", "read_log",
-    "record_golden_events", "replay", "write_version",
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
+    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic", "InvalidEventError",
+    "JsonDecoder", "LastN", "LastText", "LastValue", "LogRecord", "Manifest", "Matrix",
+    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
+    "Prediction", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "make_matrix", "measure_baseline",
+    "package", "read_log", "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

@@ -1,6 +1,6 @@
 """The regression with state, in the hands of a use case that makes every mistake there is.
 
-A reading or request whose `event_id` is, say, `key-int ...` makes it in the function that gives an
+A reading or request whose `event_id` is, say, `key-float ...` makes it in the function that gives an
 entity's key; see `MISTAKES`. All others are as in `tests.usecases.regression`.
 """
 
@@ -58,7 +58,7 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
     "key-exits": ("enrich", "feature-error"),
     "key-stops": ("enrich", "feature-error"),
     "key-raises": ("enrich", "feature-error"),
-    "key-int": ("enrich", "invalid-key"),
+    "key-float": ("enrich", "invalid-key"),
     "key-bytes": ("enrich", "invalid-key"),
     "key-list": ("enrich", "invalid-key"),
     "key-surrogate": ("enrich", "invalid-key"),
@@ -166,8 +166,8 @@ def _meter(event: Any) -> Any:
             sys.exit("no key")
         case "key-stops":
             raise StopIteration
-        case "key-int":
-            return 7
+        case "key-float":
+            return 7.0
         case "key-bytes":
             return b"m1"
         case "key-list":
@@ -222,7 +222,7 @@ def _plain_update(event: Any) -> Any:
         case "update-short":
             return (event.event_time,)
         case "update-number":
-            return 7
+            return 7.0
         case "sum-fills" | "sum-overflows":
             return event.event_time, 1.7e308
     return event.event_time, 1.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stream_app.features.events import Event
-from stream_app.features.states import Update
+from stream_app.features.kinds import Update
 from stream_app.text.causes import FeatureError
 
 __all__ = ["NEVER", "Arrival"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.engine.plans import Plan
-from stream_app.features.states import StateOverflowError
+from stream_app.features.kinds import StateOverflowError
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 __all__ = ["Check", "advance_carefully", "reapply_carefully"]

@@ -21,7 +21,7 @@ from stream_app.features.engine.arrival import NEVER, Arrival
 from stream_app.features.engine.evaluation import evaluate, evaluate_alone
 from stream_app.features.engine.plans import Plan
 from stream_app.features.events import Event
-from stream_app.features.states import Values
+from stream_app.features.kinds import Values
 from stream_app.features.views import FeatureSet
 from stream_app.text.causes import unless_told_to_end
 

@@ -8,9 +8,11 @@ raises now and then must not get past.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from stream_app.features.states import InvalidUpdateError, Update, plain_updates
+from stream_app.features.events import Event
+from stream_app.features.kinds import InvalidUpdateError, Update, plain_updates
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 if TYPE_CHECKING:
@@ -26,22 +28,20 @@ KEY_CHARACTERS: Final = 4_096
 def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
     """Set keys, updates and row features of the arrivals; return the keys, one set an entity."""
     events = [arrival.event for arrival in group]
-    columns = [list(map(key, events)) for key in plan.keys]
-    distinct = [set(column) for column in columns]
-    for each_key in distinct:
-        _check_keys(each_key)
+    keys_of_entities = [_keys(key, events) for key in plan.keys]
     updates = []
     evaluated: dict[Any, list[Update | None]] = {}
     for update, state in plan.updates:
         # Views that differ in their entity alone share the function of their updates.
-        column = evaluated.get((update, state.width))
-        if column is None:
-            column = evaluated[update, state.width] = plain_updates(list(map(update, events)))
-            state.check(column)
-        updates.append(column)
+        taken = evaluated.get((update, id(state)))
+        if taken is None:
+            taken = evaluated[update, id(state)] = plain_updates(list(map(update, events)))
+            state.check(taken)
+        updates.append(taken)
     rows = [list(map(compute, events)) for compute in plan.row]
-    if columns:
-        for arrival, keys in zip(group, zip(*columns, strict=True), strict=True):
+    if keys_of_entities:
+        columns = zip(*(column for column, _ in keys_of_entities), strict=True)
+        for arrival, keys in zip(group, columns, strict=True):
             arrival.keys = keys
     if updates:
         for arrival, each in zip(group, zip(*updates, strict=True), strict=True):
@@ -50,7 +50,7 @@ def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
         values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(group)
         for arrival, row in zip(group, values, strict=True):
             arrival.row = list(row)
-    return distinct
+    return [distinct for _, distinct in keys_of_entities]
 
 
 def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
@@ -75,6 +75,21 @@ def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]
     return distinct
 
 
+def _keys(
+    key: Callable[[Any], Any], events: Sequence[Event]
+) -> tuple[list[str | None], set[str | None]]:
+    """The key of each event, integers as text, and the different ones among them."""
+    column = list(map(key, events))
+    distinct = set(column)
+    try:
+        _check_keys(distinct)
+    except TypeError:  # integers, or what is no key
+        column = list(map(_text_of, column))
+        distinct = set(column)
+        _check_keys(distinct)
+    return column, distinct
+
+
 def _check_keys(keys: set[str | None]) -> None:
     """Raise unless each key is text that a store can keep, or None."""
     texts = keys.difference(_NO_KEY)
@@ -87,14 +102,23 @@ def _check_keys(keys: set[str | None]) -> None:
 _NO_KEY: Final = frozenset({None})
 
 
+def _text_of(key: Any) -> Any:
+    """The text of a key that is an integer; any other key as it is."""
+    return str(key) if type(key) is int else key
+
+
 def _key(name: str, key: Callable[[Any], Any], arrival: Arrival) -> str | None:
     where = f"the key of entity {name}"
     found = _feature(where, key, arrival)
     why = ""
     if found is None:
         return None
+    with suppress(ValueError):  # of more digits than Python writes out
+        found = _text_of(found)
     if not isinstance(found, str):
-        why = f"it is of type {type(found).__name__}, and has to be a str or None"
+        why = f"it is of type {type(found).__name__}, and has to be a str, an int or None"
+        if type(found) is int:
+            why = f"it has more than {KEY_CHARACTERS} digits"
     elif len(found) > KEY_CHARACTERS:
         why = f"it has {len(found)} characters, at most {KEY_CHARACTERS} are kept"
     else:

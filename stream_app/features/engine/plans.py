@@ -18,7 +18,7 @@ from traceback import walk_tb
 from typing import Any
 
 from stream_app.features.events import Event
-from stream_app.features.states import EXPRESSION_NAMES, Formula, State, Statements, Update
+from stream_app.features.kinds import EXPRESSION_NAMES, Formula, State, Statements, Update
 from stream_app.features.views import Entity, FeatureSet, View
 
 __all__ = ["Plan"]
@@ -80,7 +80,7 @@ class Plan:
             if self.trigger:
                 reads.append((position, key, view))
             if updates is not None:
-                self.updates.append((updates, view.state))
+                self.updates.append((updates, self._same_check(view.state)))
                 updated.append((position, key))
         self.entities = entities
         self.keys = [entity.key for entity in entities]
@@ -102,6 +102,12 @@ class Plan:
         self.update: Callable[[Any, Any, int, bool], None] = names["update"]
         """(arrival, tables, batch, create): apply the arrival's updates; without `create` only
         to states that are there."""
+
+    def _same_check(self, state: State) -> State:
+        """An equal state of another view, if there is one: what both check is checked once."""
+        described = type(state), state.describe()
+        others = (other for _, other in self.updates)
+        return next((o for o in others if (type(o), o.describe()) == described), state)
 
     def update_of(self, number: int) -> str:
         """Name one of `updates`, for a person."""

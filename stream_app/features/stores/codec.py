@@ -17,7 +17,7 @@ from struct import Struct
 from typing import Final
 
 from stream_app.features.engine.engine import FENCE, EntityState
-from stream_app.features.states import StateOverflowError
+from stream_app.features.kinds import StateOverflowError
 from stream_app.features.views import View
 
 __all__ = [

@@ -96,13 +96,9 @@ class Assignment:
 
     def commit(self, consumer: Consumer, *, wait: bool = False) -> None:
         """Commit what is finished, and starts whose count has changed; `wait` for the answer."""
-        for partition in self._held.values():
-            starts = self._tracker.start_count(partition)
-            if starts.must_be_told():
-                self._tracker.give_back(partition, starts.start)
-                # Lest it overtake what a transaction commits further on.
-                wait = True
-        self.commits.send(consumer, wait=wait)
+        given_back = self._tracker.give_back_changed_starts(self._held.values())
+        # Waited for, lest it overtake what a transaction commits further on.
+        self.commits.send(consumer, wait=wait or given_back)
 
     # Called by librdkafka, inside poll.
 
@@ -135,8 +131,7 @@ class Assignment:
         self._observer.tell(Rebalanced("revoked", len(leaving)))
         finished = self._settle(leaving, self._revoke_seconds())
         if finished and self._in_order():
-            for partition in leaving:
-                self._tracker.start_count(partition).leave_in_order()
+            self._tracker.end_in_order(leaving)
         self.commit(consumer, wait=True)
         self._forget(leaving)
         log.info(

@@ -2,13 +2,12 @@
 
 librdkafka's consumer is driven by polling: rebalances run inside `poll`, and a commit from another
 thread starves while this one polls. So one plain thread polls, commits, pauses and resumes; others
-leave their wishes under a lock. Polling never ceases, whatever the work is waiting for: where the
+leave their requests. Polling never ceases, whatever the work is waiting for: where the
 work does not keep up, partitions are paused instead.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -17,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from stream_app.errors import RefusedError
 from stream_app.kafka.consumer.assignment import Assignment, generation
+from stream_app.kafka.consumer.callbacks import Callbacks
 from stream_app.kafka.consumer.error_events import ConsumerErrors
+from stream_app.kafka.consumer.hand_over import HandOver
 from stream_app.kafka.consumer.incoming import Incoming
 from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.rebalancing import rebalancing
@@ -39,22 +40,15 @@ __all__ = ["ClientThread"]
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.1
-"""How long a poll waits for the first record: wishes of other threads wait as long."""
+"""How long a poll waits for the first record: requests of other threads wait as long."""
 _TURN_SECONDS = 0.01
 """Shortest wait for anything: commits that are due at once are due this late."""
-_HEARTBEAT_SECONDS = 0.5
-"""An empty chunk goes through the worker at least this often, to show that all of it is alive."""
 _REJOIN_SECONDS = 1.0
 """How long to wait before a new consumer follows one that the brokers shut out."""
-#: A rebalance callback.
-_Rebalance = Callable[[Consumer, list[TopicPartition]], None]
-
 _ONE_BATCH = {"fetch.max.bytes": 1_000, "message.max.bytes": 1_000, "max.partition.fetch.bytes": 1}
 """The least there is: brokers give one batch all the same. A batch of some kilobytes may unpack to
 a hundred megabytes, and librdkafka unpacks all of an answer at once."""
 _NEVER = 2**31
-_CROWDED = 16
-"""How much smaller chunks are while many records are held for their turn."""
 _PATIENCE_SECONDS = 1.0
 """How long a full hand-over is waited for before partitions are paused."""
 
@@ -100,7 +94,6 @@ class ClientThread(threading.Thread):
         self._library_log = ConsumerLog()
         self._properties = ConsumerLog.properties(properties)
         self._topics = list(topics)
-        self._on_chunk = on_chunk
         self._on_crash = on_crash
         self._membership = membership
         self._isolation_starts = isolation_starts
@@ -112,10 +105,9 @@ class ClientThread(threading.Thread):
         self._commit_interval = commit_interval_seconds
         # No longer, or rebalances wait as well; no shorter, or the thread spins.
         self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
-        self._chunk_buffer = chunk_buffer
+        self._hand_over = HandOver(on_chunk, chunk_buffer=chunk_buffer, tick_seconds=tick_seconds)
+        self._callbacks = Callbacks()
         self._requests: deque[Callable[[Consumer], None]] = deque()
-        self._space = threading.Condition()
-        self._outstanding = 0
         self._stopping = threading.Event()
         self._crashed = False
         self._assignment = Assignment(
@@ -132,14 +124,9 @@ class ClientThread(threading.Thread):
         )
         self._beside_transactions = beside_transactions
         self._metadata: Any = None
-        self._kept: BaseException | None = None
         self._incoming = Incoming(self._assignment, positions, tracker, self._errors)
         self._full_since: float | None = None
-        self._last_chunk = 0.0
         self._next_commit = 0.0
-        self._tick = tick_seconds
-        self._holding = False
-        self._crowded = False
 
     # Called by other threads.
 
@@ -163,11 +150,7 @@ class ClientThread(threading.Thread):
         be paused; then chunks are smaller, since all that is in one may be of a partition that the
         others do not wait for.
         """
-        with self._space:
-            self._holding = holding
-            self._crowded = crowded
-            self._outstanding -= 1
-            self._space.notify_all()
+        self._hand_over.done(holding=holding, crowded=crowded)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
@@ -184,8 +167,7 @@ class ClientThread(threading.Thread):
     def stop(self) -> None:
         """Consume no more, commit what is finished and leave the group."""
         self._stopping.set()
-        with self._space:
-            self._space.notify_all()
+        self._hand_over.wake()
 
     # The thread.
 
@@ -218,35 +200,14 @@ class ClientThread(threading.Thread):
         try:
             consumer.subscribe(
                 self._topics,
-                on_assign=self._raised_later(self._on_assign),
-                on_revoke=self._raised_later(self._on_revoke),
-                on_lost=self._raised_later(self._on_lost),
+                on_assign=self._callbacks.raised_later(self._on_assign, assigns=True),
+                on_revoke=self._callbacks.raised_later(self._on_revoke),
+                on_lost=self._callbacks.raised_later(self._on_lost),
             )
             while not self._stopping.is_set():
                 self._turn(consumer)
         finally:
             self._leave(consumer)
-
-    def _raised_later(self, call: _Rebalance) -> _Rebalance:
-        """What raises inside librdkafka's `poll` is kept until that returns.
-
-        confluent-kafka makes a SystemError of what its own functions raise there (2.16, Python 3.11).
-        """
-
-        def kept(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            try:
-                call(consumer, partitions)
-            except BaseException as error:  # noqa: BLE001 - raised by `_raise_kept`
-                self._kept = self._kept or error
-                if call == self._on_assign:
-                    _take_nothing(consumer)
-
-        return kept
-
-    def _raise_kept(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            raise kept
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.on_assign(consumer, partitions)
@@ -283,25 +244,19 @@ class ClientThread(threading.Thread):
             # nothing is polled, so the answer would not arrive: wait for it here.
             self._assignment.commit(consumer, wait=urgent)
             self._next_commit = now + self._commit_interval
-        if self._has_space():
+        if self._hand_over.has_space(self._turn_seconds):
             self._full_since = None
             self._assignment.resume_all(consumer)
             self._poll(consumer)
-            self._hand_over()
+            self._hand_over_chunk()
         elif self._full_since is None:
             self._full_since = now
         elif now - self._full_since > _PATIENCE_SECONDS:
             self._assignment.pause_all(consumer)
             self._poll(consumer)  # for the rebalances and commits it serves
 
-    def _has_space(self) -> bool:
-        with self._space:
-            return self._space.wait_for(
-                lambda: self._outstanding < self._chunk_buffer, timeout=self._turn_seconds
-            )
-
     def _poll(self, consumer: Consumer) -> None:
-        wait = self._tick if self._holding else _IDLE_SECONDS
+        wait = self._hand_over.poll_seconds(_IDLE_SECONDS)
         first = consumer.poll(min(wait, self._turn_seconds))
         self._check()
         seen_at = time.time()
@@ -309,47 +264,26 @@ class ClientThread(threading.Thread):
             if self._linger:
                 time.sleep(self._linger)
             seen_at = time.time()
-            most = self._poll_max_records
-            if self._crowded:
-                most = max(1, most // _CROWDED)
+            most = self._hand_over.most_records(self._poll_max_records)
             rest = messages(consumer, most - 1, 0.0, self._check)
             if self._incoming.take(consumer, chain([first], rest)) == most:
                 seen_at = self._incoming.chunk.seen_at  # there may be more
         self._incoming.chunk.seen_at = seen_at
 
     def _check(self) -> None:
-        self._raise_kept()
+        self._callbacks.raise_kept()
         self._library_log.check(self._assignment.partitions)
 
-    def _hand_over(self) -> None:
+    def _hand_over_chunk(self) -> None:
         chunk = self._incoming.chunk
-        now = time.monotonic()
-        empty = not (chunk.records or chunk.ended or self._assignment.has_news)
-        due = now - self._last_chunk >= (self._tick if self._holding else _HEARTBEAT_SECONDS)
-        if empty and not due:
-            return
-        self._last_chunk = now
-        self._incoming.chunk = Chunk()
-        self._assignment.tell(chunk)
-        with self._space:
-            self._outstanding += 1
-        self._on_chunk(chunk)
+        if self._hand_over.is_due(chunk, has_news=self._assignment.has_news):
+            self._incoming.chunk = Chunk()
+            self._assignment.tell(chunk)
+            self._hand_over(chunk)
 
     def _leave(self, consumer: Consumer) -> None:
         try:
             self._assignment.commits.send(consumer, wait=True)
         finally:
             consumer.close()
-            if self._kept is not None:
-                # Whatever ends this thread is told already.
-                log.warning("leaving the group: %s", self._kept)
-                self._kept = None
-
-
-def _take_nothing(consumer: Consumer) -> None:
-    """Answer a rebalance: left without an answer, confluent-kafka takes the partitions by itself."""
-    try:
-        consumer.incremental_assign([])
-    except KafkaException:
-        with contextlib.suppress(KafkaException):
-            consumer.assign([])
+            self._callbacks.log_kept()

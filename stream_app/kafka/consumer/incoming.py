@@ -80,7 +80,6 @@ class Incoming:
             epochs.last_offset = message.offset()
         for partition, offset in ended.items():
             self._tracker.at_end(partition, offset)
-            self._tracker.start_count(partition).at_end(offset)
         chunk.ended.extend(ended)
         self._errors.delivered((*last, *ended))
         return len(taken)

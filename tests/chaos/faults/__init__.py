@@ -1,6 +1,6 @@
 """The faults: what each does, to whom, and how it is healed."""
 
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 from tests.chaos.faults.brokers import BrokerFrozen, BrokerKilled, BrokerRestarted, LeaderKilled
 from tests.chaos.faults.clocks import ClockAhead, ClockBehind
 from tests.chaos.faults.elections import EventsTruncated, OutputsTruncated
@@ -52,7 +52,7 @@ from tests.chaos.faults.workers import (
     WorkerRestarted,
 )
 
-__all__ = ["CATALOGUE", "STATE_LOSS", "Fault", "Scene"]
+__all__ = ["CATALOGUE", "STATE_LOSS", "Context", "Fault"]
 
 _ALL: tuple[type[Fault], ...] = (
     WorkerKilled, WorkerFrozen, WorkerRestarted, WorkerLeaves, WorkerJoins, AllWorkersKilled,

@@ -14,15 +14,15 @@ from typing import ClassVar, TypeVar
 from confluent_kafka import KafkaException
 
 from stream_app.errors import ServiceAwayError
-from tests.chaos.crew import Crew
-from tests.chaos.grounds import Grounds
 from tests.chaos.history import History
+from tests.chaos.services import Services
 from tests.chaos.settled import settled
 from tests.chaos.traffic import Traffic
-from tests.integration.bed import Bed
+from tests.chaos.workers import Workers
+from tests.integration.testbed import Testbed
 from tests.integration.worker import eventually
 
-__all__ = ["REQUEST_SECONDS", "STEP_SECONDS", "Fault", "Scene", "insist"]
+__all__ = ["REQUEST_SECONDS", "STEP_SECONDS", "Context", "Fault", "insist"]
 
 REQUEST_SECONDS = 10.0
 _INSIST_SECONDS = 60.0
@@ -33,12 +33,12 @@ T = TypeVar("T")
 
 
 @dataclass
-class Scene:
+class Context:
     """What faults can reach."""
 
-    grounds: Grounds
-    crew: Crew
-    bed: Bed
+    services: Services
+    workers: Workers
+    testbed: Testbed
     traffic: Traffic
     history: History
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Scene:
 
     def topic_id(self, topic: str) -> str:
         """The id of a topic as it is now."""
-        return insist(lambda: self.bed.cluster.topic_ids(topic))[1][topic]
+        return insist(lambda: self.testbed.cluster.topic_ids(topic))[1][topic]
 
     def begin_again(self) -> None:
         """What a person does who was told to: all workers stop, and start as another application.
@@ -54,21 +54,21 @@ class Scene:
         What they had published before counts no more, and everything is published again.
         """
         with self._everybody():
-            self.crew.stop()
-            name = f"{self.bed.usecase.name}-again"
-            self.bed.usecase = replace(self.bed.usecase, name=name)
-            usecase = self.bed.usecase
+            self.workers.stop()
+            name = f"{self.testbed.usecase.name}-again"
+            self.testbed.usecase = replace(self.testbed.usecase, name=name)
+            usecase = self.testbed.usecase
             out = (usecase.predictions_topic, usecase.dead_letters_topic)
-            eventually("the transactions are over", lambda: settled(self.bed))
-            self.history.outputs_from = insist(lambda: self.bed.cluster.ends(*out))
-            for member in self.crew.everybody:
+            eventually("the transactions are over", lambda: settled(self.testbed))
+            self.history.outputs_from = insist(lambda: self.testbed.cluster.ends(*out))
+            for member in self.workers.everybody:
                 member.worker.environment(STREAM_APP_APPLICATION=name)
-            self.crew.start()
+            self.workers.start()
 
     @contextmanager
     def _everybody(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for member in self.crew.everybody:
+            for member in self.workers.everybody:
                 stack.enter_context(member.lock)
             yield
 
@@ -124,19 +124,19 @@ class Fault(ABC):
         """Its target, more exactly."""
         return cls.target
 
-    def prepare(self, scene: Scene) -> None:  # noqa: B027  most need nothing
+    def prepare(self, context: Context) -> None:  # noqa: B027  most need nothing
         """Before anything else of the round happens."""
 
-    def strike(self, scene: Scene) -> None:
+    def strike(self, context: Context) -> None:
         """Begin, wait, heal."""
-        with scene.alone_with(self.whom(self.choice, len(scene.crew.members))):
+        with context.alone_with(self.whom(self.choice, len(context.workers.members))):
             try:
                 with self._at("begin"):
-                    self.begin(scene)
+                    self.begin(context)
                 time.sleep(self.lasts_seconds)
             finally:
                 with self._at("heal"):
-                    self.heal(scene)
+                    self.heal(context)
 
     def stuck(self) -> str:
         """What it does not come to the end of, in words; empty: nothing."""
@@ -155,10 +155,10 @@ class Fault(ABC):
             self.step = ""
 
     @abstractmethod
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         """Do it."""
 
-    def heal(self, scene: Scene) -> None:  # noqa: B027  some heal by themselves
+    def heal(self, context: Context) -> None:  # noqa: B027  some heal by themselves
         """Undo it."""
 
 

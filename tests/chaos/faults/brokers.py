@@ -1,7 +1,7 @@
 """Faults that strike brokers."""
 
 from stream_app.local import LocalKafka
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 
 __all__ = ["BrokerFrozen", "BrokerKilled", "BrokerRestarted", "LeaderKilled"]
 
@@ -12,12 +12,12 @@ class _OnBroker(Fault):
     target = "broker"
     recovers_seconds = 3.0
 
-    def broker(self, scene: Scene) -> LocalKafka:
+    def broker(self, context: Context) -> LocalKafka:
         """Whom it strikes."""
-        return scene.grounds.brokers[self.choice % len(scene.grounds.brokers)]
+        return context.services.brokers[self.choice % len(context.services.brokers)]
 
-    def heal(self, scene: Scene) -> None:
-        self.broker(scene).start()
+    def heal(self, context: Context) -> None:
+        self.broker(context).start()
 
 
 class BrokerKilled(_OnBroker):
@@ -26,8 +26,8 @@ class BrokerKilled(_OnBroker):
     kind = "broker-killed"
     longest_seconds = 2.0
 
-    def begin(self, scene: Scene) -> None:
-        self.broker(scene).kill()
+    def begin(self, context: Context) -> None:
+        self.broker(context).kill()
 
 
 class BrokerRestarted(_OnBroker):
@@ -35,8 +35,8 @@ class BrokerRestarted(_OnBroker):
 
     kind = "broker-restarted"
 
-    def begin(self, scene: Scene) -> None:
-        self.broker(scene).terminate()
+    def begin(self, context: Context) -> None:
+        self.broker(context).terminate()
 
 
 class BrokerFrozen(_OnBroker):
@@ -45,11 +45,11 @@ class BrokerFrozen(_OnBroker):
     kind = "broker-frozen"
     shortest_seconds, longest_seconds = 1.0, 4.0
 
-    def begin(self, scene: Scene) -> None:
-        self.broker(scene).pause()
+    def begin(self, context: Context) -> None:
+        self.broker(context).pause()
 
-    def heal(self, scene: Scene) -> None:
-        self.broker(scene).resume()
+    def heal(self, context: Context) -> None:
+        self.broker(context).resume()
 
 
 class LeaderKilled(_OnBroker):
@@ -61,12 +61,12 @@ class LeaderKilled(_OnBroker):
     brokers = 3
     _struck: LocalKafka | None = None
 
-    def begin(self, scene: Scene) -> None:
-        usecase = scene.bed.usecase
-        topics = [*scene.bed.topics, usecase.predictions_topic]
-        self._struck = scene.grounds.leader(topics[self.choice % len(topics)])
+    def begin(self, context: Context) -> None:
+        usecase = context.testbed.usecase
+        topics = [*context.testbed.topics, usecase.predictions_topic]
+        self._struck = context.services.leader(topics[self.choice % len(topics)])
         self._struck.kill()
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         if self._struck is not None:
             self._struck.start()

@@ -1,7 +1,7 @@
 """Workers whose clock is off."""
 
 from tests.chaos import clock
-from tests.chaos.faults.base import Scene
+from tests.chaos.faults.base import Context
 from tests.chaos.faults.workers import OnWorker
 
 __all__ = ["ClockAhead", "ClockBehind"]
@@ -19,14 +19,14 @@ class _ClockOff(OnWorker):
     def lacks(cls) -> str:
         return clock.lacks()
 
-    def begin(self, scene: Scene) -> None:
-        member = self.member(scene)
+    def begin(self, context: Context) -> None:
+        member = self.member(context)
         member.stop()
         member.worker.environment(**clock.shifted(self.shift_seconds))
         member.start()
 
-    def heal(self, scene: Scene) -> None:
-        member = self.member(scene)
+    def heal(self, context: Context) -> None:
+        member = self.member(context)
         member.notice_end()
         member.stop()
         member.worker.environment(**clock.RIGHT)

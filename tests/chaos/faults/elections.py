@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 
 from stream_app.local import LocalKafka
-from tests.chaos.faults.base import REQUEST_SECONDS, Fault, Scene, insist
+from tests.chaos.faults.base import REQUEST_SECONDS, Context, Fault, insist
 from tests.chaos.faults.redis import STATE_LOSS
 from tests.chaos.faults.topics import admin, delete, partitions
 from tests.integration.worker import Out, eventually
@@ -37,57 +37,57 @@ class _UncleanElection(Fault):
     recovers_seconds = 5.0
     weight = 3.0
 
-    def topic(self, scene: Scene) -> str:
+    def topic(self, context: Context) -> str:
         """Which one."""
         raise NotImplementedError
 
-    def prepare(self, scene: Scene) -> None:
-        topic = self.topic(scene)
-        count = insist(lambda: partitions(scene, topic))
-        delete(scene, topic)
-        pair = [broker.node for broker in self._pair(scene)]
+    def prepare(self, context: Context) -> None:
+        topic = self.topic(context)
+        count = insist(lambda: partitions(context, topic))
+        delete(context, topic)
+        pair = [broker.node for broker in self._pair(context)]
         # Without the count it would be a default one, and that goes with no assignment.
         wanted = NewTopic(topic, count, replica_assignment=[pair] * count, config=_SETTINGS)
-        client = admin(scene)  # kept: the answer comes to nobody where the client is gone
+        client = admin(context)  # kept: the answer comes to nobody where the client is gone
         asked = client.create_topics([wanted], operation_timeout=REQUEST_SECONDS)
         asked[topic].result(2 * REQUEST_SECONDS)
-        insist(lambda: scene.bed.cluster.ends(topic))
+        insist(lambda: context.testbed.cluster.ends(topic))
 
-    def _pair(self, scene: Scene) -> tuple[LocalKafka, LocalKafka]:
+    def _pair(self, context: Context) -> tuple[LocalKafka, LocalKafka]:
         """The broker that will be killed with the end of the log, and the one that lacks it."""
-        brokers = scene.grounds.brokers
+        brokers = context.services.brokers
         at = self.choice % len(brokers)
         return brokers[at], brokers[(at + 1) % len(brokers)]
 
-    def begin(self, scene: Scene) -> None:
-        kept, lacking = self._pair(scene)
-        topic = self.topic(scene)
+    def begin(self, context: Context) -> None:
+        kept, lacking = self._pair(context)
+        topic = self.topic(context)
         lacking.terminate()
-        eventually("the topic is on one broker", lambda: _leads(scene, topic, kept))
+        eventually("the topic is on one broker", lambda: _leads(context, topic, kept))
         time.sleep(_ALONE_SECONDS)
-        with self.standing_still(scene):
-            before = insist(lambda: scene.bed.cluster.read(topic, uncommitted=True))
+        with self.standing_still(context):
+            before = insist(lambda: context.testbed.cluster.read(topic, uncommitted=True))
             kept.kill()
             lacking.start()
-            eventually("the other one leads", lambda: _leads(scene, topic, lacking))
-            after = {_place(out) for out in self._left(scene, topic)}
-            self.note(scene, [out for out in before if _place(out) not in after])
+            eventually("the other one leads", lambda: _leads(context, topic, lacking))
+            after = {_place(out) for out in self._left(context, topic)}
+            self.note(context, [out for out in before if _place(out) not in after])
         kept.start()
 
-    def heal(self, scene: Scene) -> None:
-        for broker in self._pair(scene):
+    def heal(self, context: Context) -> None:
+        for broker in self._pair(context):
             broker.start()
 
-    def _left(self, scene: Scene, topic: str) -> list[Out]:
-        return insist(lambda: scene.bed.cluster.read(topic, uncommitted=True))
+    def _left(self, context: Context, topic: str) -> list[Out]:
+        return insist(lambda: context.testbed.cluster.read(topic, uncommitted=True))
 
     @contextmanager
-    def standing_still(self, scene: Scene) -> Iterator[None]:
+    def standing_still(self, context: Context) -> Iterator[None]:
         """Nobody writes to the topic meanwhile."""
         raise NotImplementedError
         yield
 
-    def note(self, scene: Scene, lost: list[Out]) -> None:
+    def note(self, context: Context, lost: list[Out]) -> None:
         """Take down what the brokers have forgotten."""
         raise NotImplementedError
 
@@ -97,21 +97,21 @@ class OutputsTruncated(_UncleanElection):
 
     kind = "outputs-truncated"
 
-    def topic(self, scene: Scene) -> str:
-        usecase = scene.bed.usecase
+    def topic(self, context: Context) -> str:
+        usecase = context.testbed.usecase
         return (usecase.predictions_topic, usecase.dead_letters_topic)[self.choice % 2]
 
     @contextmanager
-    def standing_still(self, scene: Scene) -> Iterator[None]:
+    def standing_still(self, context: Context) -> Iterator[None]:
         with ExitStack() as stack:
-            for member in scene.crew.everybody:
+            for member in context.workers.everybody:
                 stack.enter_context(member.lock)
                 member.freeze()
                 stack.callback(member.resume)
             yield
 
-    def note(self, scene: Scene, lost: list[Out]) -> None:
-        scene.history.cut_outputs += lost
+    def note(self, context: Context, lost: list[Out]) -> None:
+        context.history.cut_outputs += lost
 
 
 class EventsTruncated(_UncleanElection):
@@ -130,32 +130,32 @@ class EventsTruncated(_UncleanElection):
     }
     ends_workers = (r"[Tt]he brokers lost (records|what) they had acknowledged",)
 
-    def topic(self, scene: Scene) -> str:
-        return scene.bed.topics[self.choice % len(scene.bed.topics)]
+    def topic(self, context: Context) -> str:
+        return context.testbed.topics[self.choice % len(context.testbed.topics)]
 
     @contextmanager
-    def standing_still(self, scene: Scene) -> Iterator[None]:
-        with scene.traffic.halted():
+    def standing_still(self, context: Context) -> Iterator[None]:
+        with context.traffic.halted():
             yield
 
-    def note(self, scene: Scene, lost: list[Out]) -> None:
-        scene.history.truncated += lost
-        scene.traffic.acknowledged[self.topic(scene)] -= len(lost)
+    def note(self, context: Context, lost: list[Out]) -> None:
+        context.history.truncated += lost
+        context.traffic.acknowledged[self.topic(context)] -= len(lost)
 
-    def heal(self, scene: Scene) -> None:
-        super().heal(scene)
-        crew = scene.crew
+    def heal(self, context: Context) -> None:
+        super().heal(context)
+        workers = context.workers
         deadline = time.monotonic() + _NOTICE_SECONDS
-        while not any(each.allowed(self.ends_workers) for each in crew.exits):
+        while not any(each.allowed(self.ends_workers) for each in workers.exits):
             if time.monotonic() > deadline:
                 return  # nobody had come so far, or nobody says so: the verdict will tell
             time.sleep(0.2)
-        scene.begin_again()
+        context.begin_again()
 
 
-def _leads(scene: Scene, topic: str, broker: LocalKafka) -> bool:
+def _leads(context: Context, topic: str, broker: LocalKafka) -> bool:
     """Whether it leads all partitions of the topic that are on one of the two brokers."""
-    client = AdminClient({"bootstrap.servers": scene.grounds.internal, "log_level": 0})
+    client = AdminClient({"bootstrap.servers": context.services.internal, "log_level": 0})
     try:
         known = client.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].partitions
     except (KafkaException, KeyError):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.chaos.books import LARGE, UNTAKEN
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 from tests.chaos.traffic import Hostile, encoded
 from tests.raw_records import RawRecord
 
@@ -38,8 +38,8 @@ class Burst(_OnTraffic):
 
     kind = "burst"
 
-    def begin(self, scene: Scene) -> None:
-        scene.traffic.burst(1_000 + self.choice % 2_000)
+    def begin(self, context: Context) -> None:
+        context.traffic.burst(1_000 + self.choice % 2_000)
 
 
 class OneMoment(_OnTraffic):
@@ -47,8 +47,8 @@ class OneMoment(_OnTraffic):
 
     kind = "one-moment"
 
-    def begin(self, scene: Scene) -> None:
-        scene.traffic.burst(2_000 + self.choice % 4_000, one_moment=True)
+    def begin(self, context: Context) -> None:
+        context.traffic.burst(2_000 + self.choice % 4_000, one_moment=True)
 
 
 class ExtremeNumbers(_OnTraffic):
@@ -56,13 +56,13 @@ class ExtremeNumbers(_OnTraffic):
 
     kind = "extreme-numbers"
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         numbers = [_LARGEST_DOUBLE, _LARGEST_DOUBLE, -_LARGEST_DOUBLE, 5e-324, -0.0] * 8
-        events = scene.traffic.events(3 * len(numbers))
+        events = context.traffic.events(3 * len(numbers))
         readings = [event for event in events if "kilowatts" in event]
         for event, number in zip(readings, numbers, strict=False):
             event["magnitude"] = number
-        scene.traffic.send(events)
+        context.traffic.send(events)
 
 
 class _Raw(_OnTraffic):
@@ -70,13 +70,13 @@ class _Raw(_OnTraffic):
 
     codec = "none"
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         rng = random.Random(self.choice)
-        for hostile in self.batches(scene, rng):
-            scene.traffic.write(hostile)
+        for hostile in self.batches(context, rng):
+            context.traffic.write(hostile)
 
     @abstractmethod
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """What is written, each batch to a partition."""
 
 
@@ -85,7 +85,7 @@ class OddHeaders(_Raw):
 
     kind = "odd-headers"
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """Among records without, so that neighbours are there to suffer."""
         bad: list[Headers] = [
             [(b"\xff\xfe\xfd", b"1")],
@@ -97,10 +97,10 @@ class OddHeaders(_Raw):
             [(b"prediction-id", b"mine"), (b"dead-letter.attempts", b"9" * 30)],
         ]
         for _ in range(4):
-            made = scene.traffic.events(6, f"{UNTAKEN}odd-headers")
-            made += scene.traffic.events(9, "odd-headers")
+            made = context.traffic.events(6, f"{UNTAKEN}odd-headers")
+            made += context.traffic.events(9, "odd-headers")
             rng.shuffle(made)
-            for topic, events in scene.traffic.by_topic(made):
+            for topic, events in context.traffic.by_topic(made):
                 yield Hostile(
                     topic,
                     [
@@ -116,11 +116,11 @@ class ManyHeaders(_Raw):
     kind = "many-headers"
     weight = 0.7
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """One a batch: it is a quarter of a megabyte."""
         headers: Headers = [(b"h", b"")] * rng.randrange(_HEADERS // 2, _HEADERS)
-        made = scene.traffic.events(9, f"{UNTAKEN}many-headers")
-        for topic, events in scene.traffic.by_topic(made):
+        made = context.traffic.events(9, f"{UNTAKEN}many-headers")
+        for topic, events in context.traffic.by_topic(made):
             for event in events:
                 yield Hostile(topic, [_record(event, headers=headers)])
 
@@ -131,10 +131,10 @@ class HugeKeys(_Raw):
     kind = "huge-keys"
     weight = 0.7
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """One a batch: more do not fit."""
         for number, (topic, events) in enumerate(
-            scene.traffic.by_topic(scene.traffic.events(9, f"{LARGE}huge-keys"))
+            context.traffic.by_topic(context.traffic.events(9, f"{LARGE}huge-keys"))
         ):
             for event in events:
                 huge = rng.randbytes(rng.randrange(10_000, _LARGEST_KEY_BYTES))
@@ -150,9 +150,9 @@ class Bombs(_Raw):
     kind = "bombs"
     weight = 0.7
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """With either codec."""
-        for topic in scene.bed.topics:
+        for topic in context.testbed.topics:
             for codec in ("gzip", "zstd"):
                 size = rng.randrange(_BOMB_BYTES // 2, _BOMB_BYTES)
                 yield Hostile(topic, [RawRecord(bytes(size), b"bomb")], codec)
@@ -164,9 +164,11 @@ class HostileMoments(_Raw):
     kind = "hostile-moments"
     weight = 0.7
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """Whether they are events is for the contract to say."""
-        for topic, events in scene.traffic.by_topic(scene.traffic.events(12, "hostile-moments")):
+        for topic, events in context.traffic.by_topic(
+            context.traffic.events(12, "hostile-moments")
+        ):
             for event in events:
                 text = str(event["event_time"]).partition("+")[0]
                 event["event_time"] = rng.choice(
@@ -185,9 +187,9 @@ class ForgedReplays(_Raw):
 
     kind = "forged-replays"
 
-    def batches(self, scene: Scene, rng: random.Random) -> Iterator[Hostile]:
+    def batches(self, context: Context, rng: random.Random) -> Iterator[Hostile]:
         """Their claims: huge, senseless, and believable."""
-        topic_id = scene.topic_id(scene.bed.topics[-1])
+        topic_id = context.topic_id(context.testbed.topics[-1])
         claims = [
             b"x" * rng.randrange(10_000, 800_000) + b"-0-0",
             b"\xff\xfe-0-0",
@@ -198,8 +200,8 @@ class ForgedReplays(_Raw):
         ]
         states = [None, b"applied", b"not-applied", b"\xff"]
         for claim in claims:
-            for topic, (event, *_) in scene.traffic.by_topic(
-                scene.traffic.events(3, "forged-replay")
+            for topic, (event, *_) in context.traffic.by_topic(
+                context.traffic.events(3, "forged-replay")
             ):
                 state = rng.choice(states)
                 headers: Headers = [(b"replay-of", claim)]

@@ -2,7 +2,7 @@
 
 import random
 
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 from tests.chaos.proxy import Proxy
 
 __all__ = [
@@ -23,21 +23,21 @@ _SLOWEST_SECONDS = 0.15
 class _OnLink(Fault):
     """Strikes the connections of all workers to one broker, or to Redis."""
 
-    def link(self, scene: Scene) -> Proxy:
+    def link(self, context: Context) -> Proxy:
         """What it strikes."""
         if self.target == "redis link":
-            return scene.grounds.redis_link
-        return scene.grounds.kafka_links[self.choice % len(scene.grounds.kafka_links)]
+            return context.services.redis_link
+        return context.services.kafka_links[self.choice % len(context.services.kafka_links)]
 
-    def heal(self, scene: Scene) -> None:
-        self.link(scene).heal()
+    def heal(self, context: Context) -> None:
+        self.link(context).heal()
 
 
 class _Cut(_OnLink):
     """Connections are reset; new ones are welcome."""
 
-    def begin(self, scene: Scene) -> None:
-        self.link(scene).cut()
+    def begin(self, context: Context) -> None:
+        self.link(context).cut()
 
 
 class _Refused(_OnLink):
@@ -45,8 +45,8 @@ class _Refused(_OnLink):
 
     shortest_seconds, longest_seconds = 0.5, 3.0
 
-    def begin(self, scene: Scene) -> None:
-        self.link(scene).refuse()
+    def begin(self, context: Context) -> None:
+        self.link(context).refuse()
 
 
 class _Slow(_OnLink):
@@ -54,8 +54,8 @@ class _Slow(_OnLink):
 
     shortest_seconds, longest_seconds = 2.0, 5.0
 
-    def begin(self, scene: Scene) -> None:
-        self.link(scene).slow(random.Random(self.choice).uniform(0.01, _SLOWEST_SECONDS))
+    def begin(self, context: Context) -> None:
+        self.link(context).slow(random.Random(self.choice).uniform(0.01, _SLOWEST_SECONDS))
 
 
 class _Frozen(_OnLink):
@@ -63,8 +63,8 @@ class _Frozen(_OnLink):
 
     shortest_seconds, longest_seconds = 1.0, 4.0
 
-    def begin(self, scene: Scene) -> None:
-        self.link(scene).freeze()
+    def begin(self, context: Context) -> None:
+        self.link(context).freeze()
 
 
 class KafkaCut(_Cut):

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from stream_app.local import LocalRedis
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
 
 __all__ = [
     "STATE_LOSS",
@@ -49,8 +49,8 @@ class OnRedis(Fault):
 
     target = "redis"
 
-    def heal(self, scene: Scene) -> None:
-        scene.grounds.redis.start()
+    def heal(self, context: Context) -> None:
+        context.services.redis.start()
 
 
 class RedisKilled(OnRedis):
@@ -60,8 +60,8 @@ class RedisKilled(OnRedis):
     longest_seconds = 2.0
     weight = 2.0
 
-    def begin(self, scene: Scene) -> None:
-        scene.grounds.redis.kill()
+    def begin(self, context: Context) -> None:
+        context.services.redis.kill()
 
 
 class RedisRestarted(OnRedis):
@@ -69,8 +69,8 @@ class RedisRestarted(OnRedis):
 
     kind = "redis-restarted"
 
-    def begin(self, scene: Scene) -> None:
-        scene.grounds.redis.terminate()
+    def begin(self, context: Context) -> None:
+        context.services.redis.terminate()
 
 
 class RedisFrozen(OnRedis):
@@ -79,11 +79,11 @@ class RedisFrozen(OnRedis):
     kind = "redis-frozen"
     shortest_seconds, longest_seconds = 1.0, 4.0
 
-    def begin(self, scene: Scene) -> None:
-        scene.grounds.redis.pause()
+    def begin(self, context: Context) -> None:
+        context.services.redis.pause()
 
-    def heal(self, scene: Scene) -> None:
-        scene.grounds.redis.resume()
+    def heal(self, context: Context) -> None:
+        context.services.redis.resume()
 
 
 class RedisFlushed(OnRedis):
@@ -91,10 +91,10 @@ class RedisFlushed(OnRedis):
 
     kind = "redis-flushed"
 
-    def begin(self, scene: Scene) -> None:
-        scene.grounds.empty_redis()
+    def begin(self, context: Context) -> None:
+        context.services.empty_redis()
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         """What is lost is lost."""
 
 
@@ -104,8 +104,8 @@ class RedisCutShort(OnRedis):
     kind = "redis-cut-short"
     longest_seconds = 1.0
 
-    def begin(self, scene: Scene) -> None:
-        redis = scene.grounds.redis
+    def begin(self, context: Context) -> None:
+        redis = context.services.redis
         redis.kill()
         newest = max(_append_only(redis.directory).glob("*.incr.aof"), key=_number)
         size = newest.stat().st_size
@@ -120,11 +120,11 @@ class RedisRolledBack(OnRedis):
     kind = "redis-rolled-back"
     shortest_seconds, longest_seconds = 0.5, 3.0
 
-    def begin(self, scene: Scene) -> None:
-        _keep_copy(scene.grounds.redis)
+    def begin(self, context: Context) -> None:
+        _keep_copy(context.services.redis)
 
-    def heal(self, scene: Scene) -> None:
-        _roll_back(scene.grounds.redis)
+    def heal(self, context: Context) -> None:
+        _roll_back(context.services.redis)
 
 
 class RedisRolledBackUnderAWriter(OnRedis):
@@ -138,19 +138,19 @@ class RedisRolledBackUnderAWriter(OnRedis):
     shortest_seconds, longest_seconds = 0.5, 2.0
     weight = 2.0
 
-    def begin(self, scene: Scene) -> None:
-        _keep_copy(scene.grounds.redis)
+    def begin(self, context: Context) -> None:
+        _keep_copy(context.services.redis)
         time.sleep(self.lasts_seconds)
-        member = scene.crew.members[self.choice % len(scene.crew.members)]
+        member = context.workers.members[self.choice % len(context.workers.members)]
         with member.lock:
             member.freeze()
             try:
-                _roll_back(scene.grounds.redis)
+                _roll_back(context.services.redis)
                 time.sleep(_REBUILD_SECONDS)
             finally:
                 member.resume()
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         """Nothing is left to do."""
 
 
@@ -161,20 +161,20 @@ class RedisRolledBackWhileHeld(OnRedis):
     shortest_seconds, longest_seconds = 0.5, 2.0
     weight = 2.0
 
-    def begin(self, scene: Scene) -> None:
-        _keep_copy(scene.grounds.redis)
+    def begin(self, context: Context) -> None:
+        _keep_copy(context.services.redis)
         time.sleep(self.lasts_seconds)
-        with scene.alone_with("kafka link"):
-            for link in scene.grounds.kafka_links:
+        with context.alone_with("kafka link"):
+            for link in context.services.kafka_links:
                 link.freeze()
             try:
                 time.sleep(_HELD_SECONDS)
-                _roll_back(scene.grounds.redis)
+                _roll_back(context.services.redis)
             finally:
-                for link in scene.grounds.kafka_links:
+                for link in context.services.kafka_links:
                     link.heal()
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         """Nothing is left to do."""
 
 
@@ -186,12 +186,12 @@ class RedisAnswersWithErrors(OnRedis):
     weight = 2.0
     ends_workers = (r"^Redis refuses: .*has no permissions to run the '\S+' command",)
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         command = ("mget", "evalsha", "eval", "hgetall", "@all")[self.choice % 5]
-        scene.grounds.rights_in_redis(f"-{command}")
+        context.services.rights_in_redis(f"-{command}")
 
-    def heal(self, scene: Scene) -> None:
-        scene.grounds.rights_in_redis("+@all")
+    def heal(self, context: Context) -> None:
+        context.services.rights_in_redis("+@all")
 
 
 class KilledInRebuild(OnRedis):
@@ -200,14 +200,14 @@ class KilledInRebuild(OnRedis):
     kind = "killed-in-rebuild"
     weight = 2.0
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         for _ in range(2):
-            said = {member.number: len(member.worker.log) for member in scene.crew.members}
-            scene.grounds.empty_redis()
+            said = {member.number: len(member.worker.log) for member in context.workers.members}
+            context.services.empty_redis()
             deadline = time.monotonic() + _NOTICE_SECONDS
             struck = False
             while not struck and time.monotonic() < deadline:
-                for member in scene.crew.members:
+                for member in context.workers.members:
                     if _REBUILDING in member.worker.log[said[member.number] :]:
                         with member.lock:
                             member.kill()
@@ -215,7 +215,7 @@ class KilledInRebuild(OnRedis):
                         struck = True
                 time.sleep(0.05)
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         """What is lost is lost."""
 
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 
 from stream_app.kafka.brokers import Brokers
 from stream_app.local import create_topics
-from tests.chaos.faults.base import REQUEST_SECONDS, Fault, Scene, insist
+from tests.chaos.faults.base import REQUEST_SECONDS, Context, Fault, insist
 from tests.chaos.faults.redis import STATE_LOSS
 from tests.chaos.history import Incarnation
 from tests.integration.worker import eventually
@@ -34,9 +34,9 @@ class _OnTopic(Fault):
 
     target = "partitions"
 
-    def topic(self, scene: Scene) -> str:
+    def topic(self, context: Context) -> str:
         """Which one."""
-        return scene.bed.topics[self.choice % len(scene.bed.topics)]
+        return context.testbed.topics[self.choice % len(context.testbed.topics)]
 
 
 class PartitionsAdded(_OnTopic):
@@ -45,15 +45,15 @@ class PartitionsAdded(_OnTopic):
     kind = "partitions-added"
     recovers_seconds = 4.0
 
-    def begin(self, scene: Scene) -> None:
-        insist(lambda: self._add(scene))
+    def begin(self, context: Context) -> None:
+        insist(lambda: self._add(context))
 
-    def _add(self, scene: Scene) -> None:
-        topic = self.topic(scene)
-        count = partitions(scene, topic) + 1
+    def _add(self, context: Context) -> None:
+        topic = self.topic(context)
+        count = partitions(context, topic) + 1
         if 1 < count <= _MOST_PARTITIONS:
             wanted = [NewPartitions(topic, count)]
-            client = admin(scene)  # kept: the answer comes to nobody where the client is gone
+            client = admin(context)  # kept: the answer comes to nobody where the client is gone
             asked = client.create_partitions(wanted, request_timeout=REQUEST_SECONDS)
             asked[topic].result(REQUEST_SECONDS)
 
@@ -76,34 +76,34 @@ class TopicMadeAnew(_OnTopic):
         r"; create the topic, or correct its name",  # gone for longer than `refusal_seconds`
     )
 
-    def begin(self, scene: Scene) -> None:
-        topic = self.topic(scene)
-        with scene.traffic.halted():
-            cluster = scene.bed.cluster
+    def begin(self, context: Context) -> None:
+        topic = self.topic(context)
+        with context.traffic.halted():
+            cluster = context.testbed.cluster
             cluster_id, topic_ids = insist(lambda: cluster.topic_ids(topic))
             records = insist(lambda: cluster.read(topic))
-            committed = insist(lambda: cluster.committed(scene.bed.usecase.name, topic))
-            count = insist(lambda: partitions(scene, topic))
-            scene.history.retired.append(
+            committed = insist(lambda: cluster.committed(context.testbed.usecase.name, topic))
+            count = insist(lambda: partitions(context, topic))
+            context.history.retired.append(
                 Incarnation(
                     topic,
                     topic_ids[topic],
                     cluster_id,
                     records,
                     {number: offset for (_, number), offset in committed.items()},
-                    scene.traffic.acknowledged.pop(topic, 0),
-                    scene.traffic.doubtful.pop(topic, 0),
+                    context.traffic.acknowledged.pop(topic, 0),
+                    context.traffic.doubtful.pop(topic, 0),
                 )
             )
-            self._replace(scene, topic, max(1, count + self.choice % 3 - 1))
+            self._replace(context, topic, max(1, count + self.choice % 3 - 1))
 
-    def _replace(self, scene: Scene, topic: str, count: int) -> None:
-        old = scene.topic_id(topic)
-        delete(scene, topic)
+    def _replace(self, context: Context, topic: str, count: int) -> None:
+        old = context.topic_id(topic)
+        delete(context, topic)
         deadline = time.monotonic() + 60.0
         while True:
-            insist(lambda: create_topics(scene.grounds.internal, {topic: count}))
-            if insist(lambda: _exists(scene, topic)) and scene.topic_id(topic) != old:
+            insist(lambda: create_topics(context.services.internal, {topic: count}))
+            if insist(lambda: _exists(context, topic)) and context.topic_id(topic) != old:
                 return
             assert time.monotonic() < deadline, f"{topic} cannot be made anew"
 
@@ -115,38 +115,38 @@ class TopicMadeAnewWhileFrozen(TopicMadeAnew):
     shortest_seconds, longest_seconds = 0.0, 2.0
     _stack: ExitStack
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, context: Context) -> None:
         self._stack = ExitStack()
-        for member in scene.crew.everybody:
+        for member in context.workers.everybody:
             self._stack.enter_context(member.lock)
         # Some are let go on while it happens: they take what the new topic has.
-        for member in scene.crew.everybody[self.choice % 2 :]:
+        for member in context.workers.everybody[self.choice % 2 :]:
             member.freeze()
-        super().begin(scene)
+        super().begin(context)
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, context: Context) -> None:
         try:
-            for member in scene.crew.everybody:
+            for member in context.workers.everybody:
                 member.resume()
         finally:
             self._stack.close()
 
 
-def admin(scene: Scene) -> AdminClient:
+def admin(context: Context) -> AdminClient:
     """A client of the brokers, behind no proxy."""
-    return AdminClient({"bootstrap.servers": scene.grounds.internal, "log_level": 0})
+    return AdminClient({"bootstrap.servers": context.services.internal, "log_level": 0})
 
 
-def partitions(scene: Scene, topic: str) -> int:
+def partitions(context: Context, topic: str) -> int:
     """How many a topic has."""
-    found = Brokers(admin(scene), seconds=REQUEST_SECONDS).topics([topic])
+    found = Brokers(admin(context), seconds=REQUEST_SECONDS).topics([topic])
     return found[topic].partitions
 
 
-def delete(scene: Scene, topic: str) -> None:
+def delete(context: Context, topic: str) -> None:
     """Delete a topic and return when it is gone."""
 
-    client = admin(scene)
+    client = admin(context)
 
     def ask() -> None:
         asked = client.delete_topics(
@@ -157,14 +157,14 @@ def delete(scene: Scene, topic: str) -> None:
 
     def is_gone() -> bool:
         ask()
-        return not _exists(scene, topic)
+        return not _exists(context, topic)
 
     eventually(f"{topic} is gone", is_gone)
 
 
-def _exists(scene: Scene, topic: str) -> bool:
+def _exists(context: Context, topic: str) -> bool:
     try:
         # All topics: to ask for one by name would be told of it as if it were there.
-        return topic in admin(scene).list_topics(timeout=REQUEST_SECONDS).topics
+        return topic in admin(context).list_topics(timeout=REQUEST_SECONDS).topics
     except KafkaException:
         return True

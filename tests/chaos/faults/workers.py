@@ -2,8 +2,8 @@
 
 from contextlib import ExitStack
 
-from tests.chaos.crew import Member
-from tests.chaos.faults.base import Fault, Scene
+from tests.chaos.faults.base import Context, Fault
+from tests.chaos.workers import Member
 
 __all__ = [
     "AllWorkersKilled",
@@ -28,16 +28,16 @@ class OnWorker(Fault):
         """The worker it strikes."""
         return f"worker {choice % workers}"
 
-    def member(self, scene: Scene) -> Member:
+    def member(self, context: Context) -> Member:
         """Whom it strikes."""
-        return scene.crew.members[self.choice % len(scene.crew.members)]
+        return context.workers.members[self.choice % len(context.workers.members)]
 
-    def strike(self, scene: Scene) -> None:
-        with self.member(scene).lock:
-            super().strike(scene)
+    def strike(self, context: Context) -> None:
+        with self.member(context).lock:
+            super().strike(context)
 
-    def heal(self, scene: Scene) -> None:
-        self.member(scene).start()
+    def heal(self, context: Context) -> None:
+        self.member(context).start()
 
 
 class WorkerKilled(OnWorker):
@@ -47,8 +47,8 @@ class WorkerKilled(OnWorker):
     longest_seconds = 2.0
     weight = 4.0
 
-    def begin(self, scene: Scene) -> None:
-        self.member(scene).kill()
+    def begin(self, context: Context) -> None:
+        self.member(context).kill()
 
 
 class WorkerFrozen(OnWorker):
@@ -59,11 +59,11 @@ class WorkerFrozen(OnWorker):
     recovers_seconds = 1.0
     weight = 4.0
 
-    def begin(self, scene: Scene) -> None:
-        self.member(scene).freeze()
+    def begin(self, context: Context) -> None:
+        self.member(context).freeze()
 
-    def heal(self, scene: Scene) -> None:
-        self.member(scene).resume()
+    def heal(self, context: Context) -> None:
+        self.member(context).resume()
 
 
 class WorkerRestarted(OnWorker):
@@ -71,8 +71,8 @@ class WorkerRestarted(OnWorker):
 
     kind = "worker-restarted"
 
-    def begin(self, scene: Scene) -> None:
-        self.member(scene).stop()
+    def begin(self, context: Context) -> None:
+        self.member(context).stop()
 
 
 class WorkerLeaves(OnWorker):
@@ -82,8 +82,8 @@ class WorkerLeaves(OnWorker):
     shortest_seconds, longest_seconds = 1.0, 5.0
     weight = 1.0
 
-    def begin(self, scene: Scene) -> None:
-        self.member(scene).stop()
+    def begin(self, context: Context) -> None:
+        self.member(context).stop()
 
 
 class WorkerJoins(Fault):
@@ -93,15 +93,15 @@ class WorkerJoins(Fault):
     shortest_seconds, longest_seconds = 5.0, 9.0
     weight = 2.0
 
-    def strike(self, scene: Scene) -> None:
-        with scene.crew.extra.lock:
-            super().strike(scene)
+    def strike(self, context: Context) -> None:
+        with context.workers.extra.lock:
+            super().strike(context)
 
-    def begin(self, scene: Scene) -> None:
-        scene.crew.extra.start()
+    def begin(self, context: Context) -> None:
+        context.workers.extra.start()
 
-    def heal(self, scene: Scene) -> None:
-        scene.crew.extra.stop()
+    def heal(self, context: Context) -> None:
+        context.workers.extra.stop()
 
 
 class AllWorkersKilled(Fault):
@@ -111,16 +111,16 @@ class AllWorkersKilled(Fault):
     shortest_seconds, longest_seconds = 0.5, 3.0
     recovers_seconds = 5.0
 
-    def strike(self, scene: Scene) -> None:
+    def strike(self, context: Context) -> None:
         with ExitStack() as stack:
-            for member in scene.crew.members:
+            for member in context.workers.members:
                 stack.enter_context(member.lock)
-            super().strike(scene)
+            super().strike(context)
 
-    def begin(self, scene: Scene) -> None:
-        for member in scene.crew.members:
+    def begin(self, context: Context) -> None:
+        for member in context.workers.members:
             member.kill()
 
-    def heal(self, scene: Scene) -> None:
-        for member in scene.crew.members:
+    def heal(self, context: Context) -> None:
+        for member in context.workers.members:
             member.start()

@@ -65,9 +65,8 @@ class Books:
             "predictions",
             "dead",
             "group",
-            contract=Scored,
             replays=REPLAYS,
-            **options,
+            **{"contract": Scored, **options},
         )
 
     def predict(
@@ -194,7 +193,6 @@ def test_a_right_prediction_beside_a_wrong_one_is_the_outcome() -> None:
 
 def test_a_contract_that_raises_is_a_broken_one() -> None:
     """A validator of the use case may raise anything."""
-    books = Books()
 
     class Raising(Scored):
         def __init__(self, **_: Any) -> None:
@@ -204,7 +202,7 @@ def test_a_contract_that_raises_is_a_broken_one() -> None:
         def model_validate_json(cls, *_: Any, **__: Any) -> Any:
             raise ZeroDivisionError
 
-    books.outputs._contract = Raising
+    books = Books(contract=Raising)
     books.predict(origin(12))
     assert books.faults == {Fault.BROKEN_CONTRACT: 1}
 

@@ -18,7 +18,7 @@ from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import rank
 from stream_app.features.events import Event, JsonDecoder
-from stream_app.features.states import Apply, DecayedSums, Update
+from stream_app.features.kinds import Apply, DecayedSums, Update
 from stream_app.features.stores import MemoryStore, Source, StateWrite
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.usecase import InputTopic, Prediction, TimeBounds, UseCase

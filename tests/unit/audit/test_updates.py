@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 
-from stream_app.audit.recompute import same_values
 from stream_app.audit.updates import Updates
+from stream_app.audit.values import same_values
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.replay import LoggedEvent
-from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems
 from stream_app.features.usecase import TimeBounds
 from tests.unit.features.builders import FEATURES, Delivered, Ordered, examples, logs
 

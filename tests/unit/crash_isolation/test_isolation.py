@@ -132,7 +132,7 @@ def test_the_end_of_the_partition_ends_the_trials(
     """Even where no further record comes."""
     start = begun(tracker, STARTS)
     through(isolation, start, range(5), first=True)
-    tracker.start_count(start.partition).at_end(5)
+    tracker.at_end(start.partition, 5)
     isolation.look()
     assert child.closed == 1
     through(isolation, start, range(5, 10))
@@ -179,7 +179,7 @@ def test_what_is_read_again_for_the_state_is_tried_where_it_goes_on(
 ) -> None:
     """The record may have been isolated long ago; only partitions under suspicion are tried."""
     child.dies_of = (1,)
-    stage = guarded(decode, child, tracker.start_count, starts=STARTS, region_records=REGION)
+    stage = guarded(decode, child, tracker, starts=STARTS, region_records=REGION)
     for found, failed in ((STARTS, [False, True, False]), (0, [False] * 3)):
         start = begun(tracker, found, offset=500)
         items = stage([builders.record(start.partition, n) for n in range(3)])
@@ -193,9 +193,18 @@ def test_the_rest_of_a_long_rebuilding_is_not_tried(child: Child, tracker: Offse
     The log may have gaps: records are counted, no offsets.
     """
     child.dies_of = (10,)
-    stage = guarded(decode, child, tracker.start_count, starts=STARTS, region_records=REGION)
+    stage = guarded(decode, child, tracker, starts=STARTS, region_records=REGION)
     start = begun(tracker, STARTS, offset=5_000)
     log = [builders.record(start.partition, offset) for offset in range(0, 1_000, 2)]
     for first in range(0, len(log), 100):
         stage(log[first : first + 100])
     assert child.tried == list(range(0, 12 + 2 * REGION, 2))
+
+
+def test_a_rebuilding_that_begins_anew_is_tried_anew(child: Child, tracker: OffsetTracker) -> None:
+    """The store may have lost more meanwhile, so that it begins further back."""
+    stage = guarded(decode, child, tracker, starts=STARTS, region_records=3)
+    start = begun(tracker, STARTS, offset=5_000)
+    for offsets in (range(10, 20), range(2, 12)):
+        stage([builders.record(start.partition, offset) for offset in offsets])
+    assert child.tried == [10, 11, 12, 2, 3, 4]

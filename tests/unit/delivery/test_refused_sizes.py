@@ -7,7 +7,7 @@ import pytest
 from stream_app.delivery.refused_sizes import RefusedSizes
 from stream_app.records.batch import Outgoing
 from tests.unit.builders import item, partition
-from tests.unit.delivery.test_transactions import Scene
+from tests.unit.delivery.test_transactions import Context
 
 P = partition(0)
 
@@ -38,16 +38,16 @@ def test_what_is_no_smaller_is_believed_for_a_while() -> None:
 @pytest.mark.parametrize("batch_records", [1, 50, 400])
 def test_many_refused_records_cost_a_few_transactions(batch_records: int) -> None:
     """Each aborted one takes half a second: with one for each record a backlog took minutes."""
-    scene = Scene()
-    scene.log.limits = {"out": 2_000, "dead": 20_000}
+    context = Context()
+    context.log.limits = {"out": 2_000, "dead": 20_000}
     for start in range(0, 400, batch_records):
-        batch = scene.batch(*(item(P, start + n) for n in range(batch_records)))
+        batch = context.batch(*(item(P, start + n) for n in range(batch_records)))
         for each in batch.outgoing:
             assert each.item is not None
             if each.item.offset % 20 == 7:
                 each.value = os.urandom(3_000 + each.item.offset)
-        scene.stage(batch)
-        scene.stage.finish(batch)
-    scene.stage.flush()
-    assert len(scene.log.values) == 400
-    assert scene.log.calls.count("abort") <= 6
+        context.stage(batch)
+        context.stage.finish(batch)
+    context.stage.flush()
+    assert len(context.log.values) == 400
+    assert context.log.calls.count("abort") <= 6

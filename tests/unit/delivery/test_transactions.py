@@ -175,11 +175,19 @@ class Producers:
         return True
 
 
-class Scene:
+class Context:
     """The stage, its batches, its clock and its log."""
 
-    def __init__(self, timeout_seconds: float = 5.0, refusal_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float = 5.0,
+        refusal_seconds: float = 60.0,
+        observer: Observer | None = None,
+    ) -> None:
+        """`observer`: is told of waits."""
         self.log = Log()
+        self.producers = Producers(self.log)
+        self.group_metadata: Callable[[], Any] = lambda: "metadata"
         self.look: Callable[[], None] = lambda: None
         self.dead = DeadLetters(
             "dead", group="g", code_version="1", model_version="m/3", clock=lambda: NOW
@@ -188,18 +196,18 @@ class Scene:
         self.tracker = OffsetTracker()
         self.numbers = 0
         self.stage = TransactionStage(
-            Producers(self.log),  # type: ignore[arg-type]
+            self.producers,  # type: ignore[arg-type]
             Retry(
                 initial_seconds=1e-4,
                 max_seconds=1e-3,
-                observer=Observer(),
+                observer=observer or Observer(),
                 refusal_seconds=refusal_seconds,
             ),
             Refusals(self.dead, clock=lambda: NOW),
             self.tracker,
             interval_seconds=0.1,
             timeout_seconds=timeout_seconds,
-            group_metadata=lambda: "metadata",
+            group_metadata=lambda: self.group_metadata(),
             committed=self._committed,
             look=lambda: self.look(),
             observer=Observer(),
@@ -232,128 +240,128 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     """A stage of its own."""
-    return Scene()
+    return Context()
 
 
-def test_batches_of_an_interval_share_a_transaction(scene: Scene) -> None:
+def test_batches_of_an_interval_share_a_transaction(context: Context) -> None:
     """The first two wait for it to end; the third finds it over."""
-    assert scene.deliver(item(P, 0)) == []
-    assert scene.deliver(item(P, 1)) == []
-    assert scene.log.values == []
-    assert scene.stage.put_off_seconds == pytest.approx(0.1)
-    scene.now = 0.11
-    assert [b.number for b in scene.deliver(item(P, 2), item(Q, 0))] == [1, 2, 3]
-    assert scene.log.values == [b"0/0", b"0/1", b"0/2", b"1/0"]
-    assert scene.log.offsets == {(P.topic, 0): 3, (Q.topic, 1): 1}
-    assert scene.log.calls == ["init", "begin", "offsets", "commit"]
-    assert scene.stage.put_off_seconds is None
+    assert context.deliver(item(P, 0)) == []
+    assert context.deliver(item(P, 1)) == []
+    assert context.log.values == []
+    assert context.stage.put_off_seconds == pytest.approx(0.1)
+    context.now = 0.11
+    assert [b.number for b in context.deliver(item(P, 2), item(Q, 0))] == [1, 2, 3]
+    assert context.log.values == [b"0/0", b"0/1", b"0/2", b"1/0"]
+    assert context.log.offsets == {(P.topic, 0): 3, (Q.topic, 1): 1}
+    assert context.log.calls == ["init", "begin", "offsets", "commit"]
+    assert context.stage.put_off_seconds is None
 
 
-def test_flushing_ends_it_at_once(scene: Scene) -> None:
+def test_flushing_ends_it_at_once(context: Context) -> None:
     """Before a partition is given away, and at a stop; there may be nothing to end."""
-    assert scene.stage.flush() == []
-    scene.deliver(item(P, 0))
-    assert len(scene.stage.flush()) == 1
-    assert scene.log.values == [b"0/0"]
-    assert scene.stage.flush() == []
+    assert context.stage.flush() == []
+    context.deliver(item(P, 0))
+    assert len(context.stage.flush()) == 1
+    assert context.log.values == [b"0/0"]
+    assert context.stage.flush() == []
 
 
-def test_an_abortable_failure_publishes_the_same_bytes_again(scene: Scene) -> None:
+def test_an_abortable_failure_publishes_the_same_bytes_again(context: Context) -> None:
     """All batches of the interval, those before the failure as well."""
-    scene.deliver(item(P, 0))
-    scene.deliver(item(P, 1))
-    scene.log.raises["offsets"] = [failure(KafkaError.ILLEGAL_GENERATION, abort=True)]
-    assert len(scene.stage.flush()) == 2
-    assert scene.log.values == [b"0/0", b"0/1"]
-    assert scene.log.calls.count("abort") == 1
+    context.deliver(item(P, 0))
+    context.deliver(item(P, 1))
+    context.log.raises["offsets"] = [failure(KafkaError.ILLEGAL_GENERATION, abort=True)]
+    assert len(context.stage.flush()) == 2
+    assert context.log.values == [b"0/0", b"0/1"]
+    assert context.log.calls.count("abort") == 1
 
 
-def test_what_came_of_partitions_that_ended_is_left_out(scene: Scene) -> None:
+def test_what_came_of_partitions_that_ended_is_left_out(context: Context) -> None:
     """Their next owner publishes it; the rest is published without it."""
-    scene.deliver(item(P, 0), item(Q, 5))
-    scene.tracker.revoke([Q])
-    scene.tracker.forget([Q])
-    (done,) = scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.offsets == {(P.topic, 0): 1}
+    context.deliver(item(P, 0), item(Q, 5))
+    context.tracker.revoke([Q])
+    context.tracker.forget([Q])
+    (done,) = context.stage.flush()
+    assert context.log.values == [b"0/0"]
+    assert context.log.offsets == {(P.topic, 0): 1}
     assert [i.record.partition for i in done.items] == [P]
 
 
-def test_a_partition_that_ends_while_the_generation_is_read_is_left_out(scene: Scene) -> None:
+def test_a_partition_that_ends_while_the_generation_is_read_is_left_out(context: Context) -> None:
     """Whoever got it did so in a later generation, and nothing of it may be in this one."""
-    scene.deliver(item(P, 0), item(Q, 5))
-    scene.stage._group_metadata = lambda: scene.tracker.forget([Q])
-    scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.offsets == {(P.topic, 0): 1}
+    context.deliver(item(P, 0), item(Q, 5))
+    context.group_metadata = lambda: context.tracker.forget([Q])
+    context.stage.flush()
+    assert context.log.values == [b"0/0"]
+    assert context.log.offsets == {(P.topic, 0): 1}
 
 
-def test_a_fatal_failure_replaces_the_producer(scene: Scene) -> None:
+def test_a_fatal_failure_replaces_the_producer(context: Context) -> None:
     """Its successor publishes the same bytes."""
-    scene.deliver(item(P, 0))
-    scene.log.raises["offsets"] = [failure(KafkaError._FENCED, fatal=True)]
-    scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.calls.count("init") == 2
+    context.deliver(item(P, 0))
+    context.log.raises["offsets"] = [failure(KafkaError._FENCED, fatal=True)]
+    context.stage.flush()
+    assert context.log.values == [b"0/0"]
+    assert context.log.calls.count("init") == 2
 
 
 @pytest.mark.parametrize("committed", [True, False])
-def test_a_commit_whose_answer_is_lost_is_asked_after(scene: Scene, committed: bool) -> None:
+def test_a_commit_whose_answer_is_lost_is_asked_after(context: Context, committed: bool) -> None:
     """The group's offsets tell whether it was: nothing is published twice, and nothing is lost."""
-    scene.deliver(item(P, 0))
-    scene.log.lost_answers = int(committed)
-    scene.log.raises["commit"] = [failure(KafkaError._FENCED, fatal=True)]
-    assert len(scene.stage.flush()) == 1
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.calls.count("commit") == (1 if committed else 2)
+    context.deliver(item(P, 0))
+    context.log.lost_answers = int(committed)
+    context.log.raises["commit"] = [failure(KafkaError._FENCED, fatal=True)]
+    assert len(context.stage.flush()) == 1
+    assert context.log.values == [b"0/0"]
+    assert context.log.calls.count("commit") == (1 if committed else 2)
 
 
-def test_a_commit_that_took_too_long_is_asked_again(scene: Scene) -> None:
+def test_a_commit_that_took_too_long_is_asked_again(context: Context) -> None:
     """By the same producer, without anything sent a second time."""
-    scene.deliver(item(P, 0))
-    scene.log.raises["commit"] = [failure(KafkaError._TIMED_OUT, retriable=True)]
-    scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.calls == ["init", "begin", "offsets", "commit", "commit"]
+    context.deliver(item(P, 0))
+    context.log.raises["commit"] = [failure(KafkaError._TIMED_OUT, retriable=True)]
+    context.stage.flush()
+    assert context.log.values == [b"0/0"]
+    assert context.log.calls == ["init", "begin", "offsets", "commit", "commit"]
 
 
-def test_nothing_is_open_while_another_service_is_waited_for(scene: Scene) -> None:
+def test_nothing_is_open_while_another_service_is_waited_for(context: Context) -> None:
     """Suspended, the transaction is aborted; the next batch publishes both."""
-    scene.deliver(item(P, 0))
-    scene.stage.suspend()
-    assert scene.log.calls[-1] == "abort"
-    scene.deliver(item(P, 1))
-    scene.stage.flush()
-    assert scene.log.values == [b"0/0", b"0/1"]
+    context.deliver(item(P, 0))
+    context.stage.suspend()
+    assert context.log.calls[-1] == "abort"
+    context.deliver(item(P, 1))
+    context.stage.flush()
+    assert context.log.values == [b"0/0", b"0/1"]
 
 
 def test_a_call_that_never_returns_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its producer: librdkafka may wait for ever for a coordinator that went away."""
     monkeypatch.setattr("stream_app.kafka.bounded_calls._GRACE_SECONDS", 0.05)
-    scene = Scene(timeout_seconds=0.05)
+    context = Context(timeout_seconds=0.05)
     never = threading.Event()
-    scene.deliver(item(P, 0))
-    scene.log.before["offsets"] = lambda: bool(never.wait(30)) and None
-    assert len(scene.stage.flush()) == 1
+    context.deliver(item(P, 0))
+    context.log.before["offsets"] = lambda: bool(never.wait(30)) and None
+    assert len(context.stage.flush()) == 1
     never.set()
-    assert scene.log.values == [b"0/0"]
-    assert scene.log.calls.count("init") == 2
+    assert context.log.values == [b"0/0"]
+    assert context.log.calls.count("init") == 2
 
 
 def test_a_missing_right_is_believed_after_a_while() -> None:
     """Trying again would not help who lacks an ACL, unless the brokers have just started."""
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.raises["init"] = [
+    context = Context(refusal_seconds=0.0)
+    context.log.raises["init"] = [
         failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True) for _ in range(3)
     ]
     with pytest.raises(FatalError, match=r"kafka refuses publishing.*grant"):
-        scene.deliver(item(P, 0))
-    scene = Scene()
-    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
-    scene.deliver(item(P, 0))
-    assert len(scene.stage.flush()) == 1
+        context.deliver(item(P, 0))
+    context = Context()
+    context.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    context.deliver(item(P, 0))
+    assert len(context.stage.flush()) == 1
 
 
 @pytest.mark.parametrize(
@@ -368,16 +376,16 @@ def test_a_missing_right_is_believed_after_a_while() -> None:
 )
 def test_a_producer_that_dies_in_any_call_is_replaced(call: str, error: BaseException) -> None:
     """Its successor publishes the same bytes; where each of them dies the worker ends."""
-    scene = Scene()
-    scene.log.raises[call] = [error]
-    scene.deliver(item(P, 0))
-    scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.raises[call] = [error] * 5
+    context = Context()
+    context.log.raises[call] = [error]
+    context.deliver(item(P, 0))
+    context.stage.flush()
+    assert context.log.values == [b"0/0"]
+    context = Context(refusal_seconds=0.0)
+    context.log.raises[call] = [error] * 5
     with pytest.raises(FatalError, match="the producer failed"):  # noqa: PT012 - in which is said above
-        scene.deliver(item(P, 0))
-        scene.stage.flush()
+        context.deliver(item(P, 0))
+        context.stage.flush()
 
 
 def outgoing(*values: bytes, topic: str = "out") -> Batch:
@@ -391,182 +399,182 @@ def outgoing(*values: bytes, topic: str = "out") -> Batch:
 
 def test_a_refused_batch_says_nothing_of_its_records() -> None:
     """Each is tried alone; then the transaction is made of smaller batches."""
-    scene = Scene()
-    scene.log.limits = {"out": 20_000}
+    context = Context()
+    context.log.limits = {"out": 20_000}
     values = [b"%0500d" % n for n in range(300)]
     batch = outgoing(*values)
-    scene.stage(batch)
-    assert scene.stage.flush() == [batch]
-    assert scene.log.values == values
+    context.stage(batch)
+    assert context.stage.flush() == [batch]
+    assert context.log.values == values
     assert all(each.failure is None for each in batch.items)
     # Batches of a million bytes, alone, of a quarter, a sixteenth; the next quarter fits.
-    assert scene.log.sent <= 5 * 300
+    assert context.log.sent <= 5 * 300
 
 
 def test_what_is_refused_alone_is_replaced_in_its_place() -> None:
     """A dead letter instead of a prediction; its neighbours are committed with it."""
-    scene = Scene()
-    scene.log.limits = {"out": 1_000}
+    context = Context()
+    context.log.limits = {"out": 1_000}
     batch = outgoing(b"a", bytes(2_000), b"b")
-    scene.stage(batch)
-    assert scene.stage.flush() == [batch]
-    assert scene.log.values == [b"a", bytes(5), b"b"]
+    context.stage(batch)
+    assert context.stage.flush() == [batch]
+    assert context.log.values == [b"a", bytes(5), b"b"]
     assert [each.failure and each.failure.reason for each in batch.items] == [
         None, "prediction-refused", None,
     ]  # fmt: skip
-    assert scene.log.offsets == {(P.topic, 0): 3}
+    assert context.log.offsets == {(P.topic, 0): 3}
 
 
 def test_many_refused_records_cost_what_they_are_and_no_more() -> None:
     """Each refusal ends a transaction; what was taken before is not sent again for each."""
-    scene = Scene()
-    scene.log.limits = {"out": 1_000}
+    context = Context()
+    context.log.limits = {"out": 1_000}
     values = [bytes(2_000) if n % 2 else b"%d" % n for n in range(1_000)]
     batch = outgoing(*values)
-    scene.stage(batch)
-    scene.stage.flush()
-    assert len(scene.log.values) == 1_000
+    context.stage(batch)
+    context.stage.flush()
+    assert len(context.log.values) == 1_000
     # A try of all, each record alone, 500 letters, and the transaction itself.
-    assert scene.log.sent <= 1_000 + 1_000 + 500 + 1_000 + 1_000
-    assert scene.log.calls.count("abort") <= 500 + 5
+    assert context.log.sent <= 1_000 + 1_000 + 500 + 1_000 + 1_000
+    assert context.log.calls.count("abort") <= 500 + 5
 
 
 def test_records_are_tried_alone_in_transactions_that_end_before_brokers_abort_them() -> None:
     """Slow brokers take some tens of milliseconds for each, and there may be hundreds."""
-    scene = Scene(timeout_seconds=5.0)
-    scene.log.limits["out"] = 1_000
+    context = Context(timeout_seconds=5.0)
+    context.log.limits["out"] = 1_000
     open_since, lasted = [0.0], list[float]()
 
     def begin(self: Producer) -> None:
-        open_since[0] = scene.now
+        open_since[0] = context.now
         Producer.begin_transaction(self)
 
     def answer(self: Producer, topic: str, size: int, batch: list[Any]) -> None:
-        scene.now += 0.05
-        lasted.append(scene.now - open_since[0])
+        context.now += 0.05
+        lasted.append(context.now - open_since[0])
         Producer._answer(self, topic, size, batch)
 
     slow = type("Slow", (Producer,), {"begin_transaction": begin, "_answer": answer})
-    scene.stage._producers.alone = lambda: slow(scene.log, alone=True)  # type: ignore[method-assign]
-    scene.stage(outgoing(*[b"x" * 100] * 400, b"y" * 2_000))
-    scene.stage.flush()
-    assert len(scene.log.values) == 401  # the last one is a dead letter
+    context.producers.alone = lambda: slow(context.log, alone=True)  # type: ignore[method-assign]
+    context.stage(outgoing(*[b"x" * 100] * 400, b"y" * 2_000))
+    context.stage.flush()
+    assert len(context.log.values) == 401  # the last one is a dead letter
     assert max(lasted) < 5.0
 
 
 def test_a_letter_that_can_lose_nothing_more_ends_the_worker() -> None:
     """It does not go round for ever."""
-    scene = Scene()
-    scene.log.limits = {"out": 1_000, "dead": 10}
-    scene.stage(outgoing(bytes(2_000)))
+    context = Context()
+    context.log.limits = {"out": 1_000, "dead": 10}
+    context.stage(outgoing(bytes(2_000)))
     with pytest.raises(
         FatalError, match=r"orders\[0\] offset 0 for topic dead.*max\.message\.bytes"
     ):
-        scene.stage.flush()
+        context.stage.flush()
 
 
 def test_a_topic_that_refuses_everything_is_believed_after_a_while() -> None:
     """Its right was withdrawn while the worker runs."""
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.errors = {"out": KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
-    scene.stage(outgoing(b"a"))
+    context = Context(refusal_seconds=0.0)
+    context.log.errors = {"out": KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
+    context.stage(outgoing(b"a"))
     with pytest.raises(FatalError, match=r"topic out.*grant"):
-        scene.stage.flush()
+        context.stage.flush()
 
 
 def test_the_topics_are_looked_at_before_anything_is_tried_again() -> None:
     """One that was deleted is named, instead of records that time out for ever."""
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.errors = {"out": KafkaError(KafkaError._MSG_TIMED_OUT)}
+    context = Context(refusal_seconds=0.0)
+    context.log.errors = {"out": KafkaError(KafkaError._MSG_TIMED_OUT)}
 
     def look() -> None:
         raise RefusedError("kafka", "topic out is unknown")
 
-    scene.look = look
-    scene.stage(outgoing(b"a"))
+    context.look = look
+    context.stage(outgoing(b"a"))
     with pytest.raises(FatalError, match="topic out is unknown"):
-        scene.stage.flush()
+        context.stage.flush()
 
 
-def test_what_came_of_partitions_that_ended_is_not_tried_again(scene: Scene) -> None:
+def test_what_came_of_partitions_that_ended_is_not_tried_again(context: Context) -> None:
     """Nor is it tried alone."""
-    scene.log.limits = {"out": 1_000}
-    batch = scene.batch(item(P, 0), item(Q, 5))
+    context.log.limits = {"out": 1_000}
+    batch = context.batch(item(P, 0), item(Q, 5))
     batch.outgoing[1].value = bytes(2_000)
-    scene.stage(batch)
-    scene.log.before["abort"] = lambda: scene.tracker.forget([Q])
-    (done,) = scene.stage.flush()
-    assert scene.log.values == [b"0/0"]
+    context.stage(batch)
+    context.log.before["abort"] = lambda: context.tracker.forget([Q])
+    (done,) = context.stage.flush()
+    assert context.log.values == [b"0/0"]
     assert [each.record.partition for each in done.items] == [P]
 
 
 def test_abandoned_batches_are_told() -> None:
     """A crash leaves them to the next start."""
-    scene = Scene()
-    scene.deliver(item(P, 0))
-    assert [b.number for b in scene.stage.abandon()] == [1]
-    assert scene.stage.flush() == []
+    context = Context()
+    context.deliver(item(P, 0))
+    assert [b.number for b in context.stage.abandon()] == [1]
+    assert context.stage.flush() == []
 
 
 def test_a_topic_that_takes_less_than_two_records_takes_one_after_the_other() -> None:
     """Batches get smaller until they hold one record; that is the end of it."""
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.limits = {"out": 15}
+    context = Context(refusal_seconds=0.0)
+    context.log.limits = {"out": 15}
     values = [b"%010d" % n for n in range(20)]
-    scene.stage(outgoing(*values))
-    scene.stage.flush()
-    assert scene.log.values == values
+    context.stage(outgoing(*values))
+    context.stage.flush()
+    assert context.log.values == values
 
 
 def test_a_topic_whose_limit_is_lowered_meanwhile_is_asked_again() -> None:
     """What it took alone a moment ago it does not take now."""
-    scene = Scene()
-    scene.log.limits = {"out": 15}
+    context = Context()
+    context.log.limits = {"out": 15}
     values = [b"%010d" % n for n in range(20)]
     batch = outgoing(*values)
-    scene.stage(batch)
+    context.stage(batch)
     begun = []
 
     def lower() -> None:
         begun.append(len(begun))
-        scene.log.before["begin"] = lower
+        context.log.before["begin"] = lower
         if len(begun) == 2:
-            scene.log.limits["out"] = 5
+            context.log.limits["out"] = 5
 
-    scene.log.before["begin"] = lower
-    scene.stage.flush()
+    context.log.before["begin"] = lower
+    context.stage.flush()
     assert all(each.failure is not None for each in batch.items)
-    assert len(scene.log.values) == 20
+    assert len(context.log.values) == 20
 
 
 def test_what_transactions_need_is_seen_before_the_group_is_joined() -> None:
     """The right to the transactional id, and a timeout that the brokers allow."""
-    scene = Scene()
-    scene.stage.check()
-    assert scene.log.calls == ["init"]
-    scene = Scene()
-    scene.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
+    context = Context()
+    context.stage.check()
+    assert context.log.calls == ["init"]
+    context = Context()
+    context.log.raises["init"] = [failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)]
     with pytest.raises(RefusedError, match="grant"):
-        scene.stage.check()
-    scene.log.raises["init"] = [failure(KafkaError.INVALID_TRANSACTION_TIMEOUT, fatal=True)]
+        context.stage.check()
+    context.log.raises["init"] = [failure(KafkaError.INVALID_TRANSACTION_TIMEOUT, fatal=True)]
     with pytest.raises(FatalError, match="transaction_timeout_seconds"):
-        scene.stage.check()
+        context.stage.check()
 
 
-def test_closing_leaves_to_the_brokers_what_they_refuse_to_abort(scene: Scene) -> None:
+def test_closing_leaves_to_the_brokers_what_they_refuse_to_abort(context: Context) -> None:
     """The worker stops in order all the same."""
-    scene.deliver(item(P, 0))
-    scene.log.raises["abort"] = [failure(KafkaError.UNSUPPORTED_VERSION)]
-    scene.stage.close()
-    assert "abort" in scene.log.calls
+    context.deliver(item(P, 0))
+    context.log.raises["abort"] = [failure(KafkaError.UNSUPPORTED_VERSION)]
+    context.stage.close()
+    assert "abort" in context.log.calls
 
 
 def test_a_transaction_that_fails_while_records_are_handed_over_says_why_when_it_is_aborted() -> (
     None
 ):
     """As often as that happens: it is no refusal that lasts."""
-    scene = Scene(refusal_seconds=0.0)
-    scene.log.limits = {"out": 15}
+    context = Context(refusal_seconds=0.0)
+    context.log.limits = {"out": 15}
     values = [b"%010d" % n for n in range(20)]
     batch = outgoing(*values)
     plain = Producer.produce
@@ -592,14 +600,14 @@ def test_a_transaction_that_fails_while_records_are_handed_over_says_why_when_it
         patch.setattr(Producer, "late", [], raising=False)
         patch.setattr(Producer, "produce", produce)
         patch.setattr(Producer, "abort_transaction", abort)
-        scene.stage(batch)
-        scene.stage.flush()
-    assert scene.log.values == values
+        context.stage(batch)
+        context.stage.flush()
+    assert context.log.values == values
 
 
 def test_a_transaction_that_fails_for_ever_without_a_reason_ends_the_worker() -> None:
     """After a while, and not never."""
-    scene = Scene(refusal_seconds=0.0)
+    context = Context(refusal_seconds=0.0)
 
     def produce(self: Producer, *_: Any, **__: Any) -> None:
         raise KafkaException(KafkaError(KafkaError._STATE))
@@ -607,7 +615,7 @@ def test_a_transaction_that_fails_for_ever_without_a_reason_ends_the_worker() ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Producer, "produce", produce)
         with pytest.raises(FatalError, match="the transaction failed"):
-            scene.stage(outgoing(b"a"))
+            context.stage(outgoing(b"a"))
 
 
 def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
@@ -615,14 +623,9 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
 
     With every seventh record refused it was waited for, longer each time.
     """
-    scene = Scene()
-    scene.log.limits = {"out": 1_000}
     observer, waits = listening(WaitingBegan)
-    scene.stage._retry = Retry(
-        initial_seconds=1e-4,
-        max_seconds=1e-3,
-        observer=observer,
-    )
+    context = Context(observer=observer)
+    context.log.limits = {"out": 1_000}
     answer = Producer._answer
     late = [2]
 
@@ -637,8 +640,8 @@ def test_a_report_that_comes_too_late_is_no_absence_of_the_brokers() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Producer, "_answer", keep_to_oneself)
         batch = outgoing(b"a", bytes(2_000), b"b")
-        scene.stage(batch)
-        assert scene.stage.flush() == [batch]
+        context.stage(batch)
+        assert context.stage.flush() == [batch]
     assert not late[0]
     assert [each.failure is not None for each in batch.items] == [False, True, False]
     assert all("urge" not in why for why in (wait.why for wait in waits)), waits

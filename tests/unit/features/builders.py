@@ -17,7 +17,7 @@ from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.engine.order import rank
 from stream_app.features.engine.replay import LoggedEvent
 from stream_app.features.events import Event
-from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems
 from stream_app.features.stores import MemoryStore, Progress, StateWrite, Store
 from stream_app.features.stores.codec import StateCodec, unique_versions
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View

@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.kinds import DecayedSums
 from stream_app.features.model_version.baseline import measure_baseline
 from stream_app.features.model_version.folder import write_version
 from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, record_golden_events
@@ -19,7 +20,6 @@ from stream_app.features.model_version.manifest import (
     ModelOutput,
     TrainingData,
 )
-from stream_app.features.states import DecayedSums
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from stream_app.models import Model, load_model

@@ -9,8 +9,7 @@ from pydantic import SecretStr
 
 from stream_app.features.events import Decoder, Event, InvalidEventError, JsonDecoder
 from stream_app.features.usecase import TimeBounds
-from stream_app.observer.events import UnknownFields
-from stream_app.observer.observer import Observer
+from stream_app.observer.events import UnbelievedReplays, UnknownFields
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
@@ -252,20 +251,25 @@ def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own()
     origin = RecordId("t" * 22, 3, 41)
     genuine = replays.headers(Replay(origin, applied=True), b"key", valid())
     forged: Any = [("replay-of", str(origin).encode()), ("replay-state", b"applied")]
+    observer, told = listening(UnbelievedReplays)
     stage = DecodeStage(
         {"payments": DECODER},
         TimeBounds(),
         max_value_bytes=MAX_BYTES,
-        observer=Observer(),
+        observer=observer,
         replays=replays,
     )
+    no_replay: Any = [("replay-state", b"applied"), ("replay-token", b"x")]
     records = [
         record(PAYMENTS, number, valid(), headers=headers)
-        for number, headers in enumerate((genuine, forged, []))
+        for number, headers in enumerate((genuine, forged, [], no_replay, forged))
     ]
     made = stage(records)
     assert [(each.first_origin, each.applied_before) for each in made] == [
         (origin, True),
         (None, False),
         (None, False),
+        (None, False),
+        (None, False),
     ]
+    assert told == [UnbelievedReplays(2)]

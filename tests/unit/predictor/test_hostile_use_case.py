@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_app.features.states import DecayedSums, OpenItems, Values
+from stream_app.features.kinds import DecayedSums, OpenItems, Values
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.records.batch import Batch
@@ -102,7 +102,7 @@ def reading(state: Any, at: float) -> float:
 
 
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
-    "key-int": ({"key": lambda e: 7 if e.amount == 13.0 else "n"}, "invalid-key", "entity doubtful"),
+    "key-float": ({"key": lambda e: 7.0 if e.amount == 13.0 else "n"}, "invalid-key", "entity doubtful"),
     "key-bytes": ({"key": lambda e: b"n" if e.amount == 13.0 else "n"}, "invalid-key", "bytes"),
     "key-list": ({"key": lambda e: ["n"] if e.amount == 13.0 else "n"}, "invalid-key", "list"),
     "key-surrogate": (
@@ -285,7 +285,7 @@ def test_an_update_that_fails_on_what_another_worker_left_is_told(
     assert math.isfinite(state.values[2])
 
 
-@pytest.mark.parametrize("name", ["key-int", "update-raises", "read", "apply", "count"])
+@pytest.mark.parametrize("name", ["key-float", "update-raises", "read", "apply", "count"])
 def test_a_failed_record_is_let_go_of_with_its_batch(name: str) -> None:
     """The traceback of what was raised must not keep a batch of megabytes alive."""
     worker = Worker(features=features(**CASES[name][0]))

@@ -20,6 +20,7 @@ from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, partition
+from tests.unit.stores import states_of
 from tests.usecases import mistaken
 from tests.usecases.mistaken import ASKING, MISTAKES, usecase
 
@@ -88,7 +89,7 @@ def states(worker: Worker) -> list[dict[str, bytes]]:
     """What the store holds, without the versions."""
     return [
         {entity: packed[VERSION_BYTES:] for entity, packed in view.items()}
-        for view in worker.store._states
+        for view in states_of(worker.store)
     ]
 
 

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stream_app.records.headers import MOST_HEADERS, UNREADABLE
 from stream_app.records.record import Record
-from tests.integration.raw import RawRecord, produce_raw
+from tests.raw_records import RawRecord, write
 from tests.unit.builders import partition
 
 
@@ -27,13 +27,15 @@ def test_what_the_library_cannot_read_becomes_a_record_all_the_same(bootstrap: s
     names: list[tuple[bytes, bytes | None]] = [
         (b"shift", b"\xff"), (b"\xff\xfe", b"kept"), (b"", None), (b"\xed\xa0\x80", b""),
     ]  # fmt: skip
-    produce_raw(
+    write(
         bootstrap,
+        "hostile",
+        0,
         [
-            RawRecord("hostile", 0, b"v0", b"k", names),
-            RawRecord("hostile", 0, b"v1", None, [(b"a", b"")] * 60_000),
-            RawRecord("hostile", 0, b"v2", b"k", [(b"ok", b"1")]),
-            RawRecord("hostile", 0, None, b"k", [(b"\x80", None)]),
+            RawRecord(b"v0", b"k", names),
+            RawRecord(b"v1", None, [(b"a", b"")] * 60_000),
+            RawRecord(b"v2", b"k", [(b"ok", b"1")]),
+            RawRecord(None, b"k", [(b"\x80", None)]),
         ],
     )
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "g", "log_level": 0})

@@ -25,6 +25,7 @@ from stream_app.recovery.log_replay import LogReplay, _Goal, _step_records
 from tests.unit.builders import partition
 from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
+from tests.unit.stores import lose_everything
 
 P = partition(0)
 
@@ -98,7 +99,7 @@ class _Log:
         """Nothing to let go of."""
 
 
-class Scene:
+class Context:
     """A rebuilding over a store in memory."""
 
     def __init__(self) -> None:
@@ -140,112 +141,111 @@ class Scene:
 
     def lose_everything(self) -> None:
         """FLUSHALL."""
-        for kept in (*self.worker.store._states, *self.worker.store._marks):
-            kept.clear()
+        lose_everything(self.worker.store)
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     """A rebuilding of its own."""
-    return Scene()
+    return Context()
 
 
-def test_records_are_applied_up_to_the_target_and_no_further(scene: Scene) -> None:
+def test_records_are_applied_up_to_the_target_and_no_further(context: Context) -> None:
     """What comes after it the worker applies itself."""
-    scene.rebuild.begin(P, 0, 25, source_id=1, applied=-1)
-    scene.finish()
-    assert scene.count == 25
-    assert scene.worker.store.marks()[0][1] == 24
-    assert scene.rebuild.remaining([P]) == 0
+    context.rebuild.begin(P, 0, 25, source_id=1, applied=-1)
+    context.finish()
+    assert context.count == 25
+    assert context.worker.store.marks()[0][1] == 24
+    assert context.rebuild.remaining([P]) == 0
 
 
-def test_a_step_is_told_as_a_stage_and_by_its_records(scene: Scene) -> None:
+def test_a_step_is_told_as_a_stage_and_by_its_records(context: Context) -> None:
     """The watchdog sees a step that hangs, and a metric how the rebuilding gets on."""
-    scene.rebuild.begin(P, 0, 10, source_id=1, applied=-1)
-    scene.rebuild.step()
-    began, ended, rebuilt = scene.told
+    context.rebuild.begin(P, 0, 10, source_id=1, applied=-1)
+    context.rebuild.step()
+    began, ended, rebuilt = context.told
     assert isinstance(began, StageBegan)
     assert isinstance(ended, StageEnded)
     assert (began.stage, ended.stage, len(list(began.records))) == ("rebuild", "rebuild", 10)
     assert rebuilt == RecordsRebuilt(10)
 
 
-def test_a_target_that_moves_is_followed(scene: Scene) -> None:
+def test_a_target_that_moves_is_followed(context: Context) -> None:
     """From where it was: the consumer had read past it."""
-    scene.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
-    scene.finish()
-    scene.rebuild.extend(P, 38)
-    scene.finish()
-    assert scene.count == 38
+    context.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
+    context.finish()
+    context.rebuild.extend(P, 38)
+    context.finish()
+    assert context.count == 38
 
 
-def test_what_the_state_holds_already_is_not_applied_twice(scene: Scene) -> None:
+def test_what_the_state_holds_already_is_not_applied_twice(context: Context) -> None:
     """It may begin anywhere at or before the mark."""
-    scene.rebuild.begin(P, 0, 20, source_id=1, applied=-1)
-    scene.finish()
-    scene.rebuild.end([P])
-    scene.rebuild.begin(P, 5, 30, source_id=1, applied=19)
-    scene.finish()
-    assert scene.count == 30
+    context.rebuild.begin(P, 0, 20, source_id=1, applied=-1)
+    context.finish()
+    context.rebuild.end([P])
+    context.rebuild.begin(P, 5, 30, source_id=1, applied=19)
+    context.finish()
+    assert context.count == 30
 
 
-def test_a_step_under_way_writes_nothing_once_its_rebuilding_has_ended(scene: Scene) -> None:
+def test_a_step_under_way_writes_nothing_once_its_rebuilding_has_ended(context: Context) -> None:
     """Else the later records it had read would fence off the earlier ones that are missing."""
-    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
-    scene.rebuild.step()
+    context.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
+    context.rebuild.step()
 
     def begin_again() -> None:
-        scene.log.before_poll = lambda: None
-        scene.lose_everything()
-        scene.rebuild.end([P])
-        scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
+        context.log.before_poll = lambda: None
+        context.lose_everything()
+        context.rebuild.end([P])
+        context.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
 
-    scene.log.before_poll = begin_again
-    scene.finish()
-    assert scene.count == 30
+    context.log.before_poll = begin_again
+    context.finish()
+    assert context.count == 30
 
 
-def test_records_that_could_not_be_written_are_read_again(scene: Scene) -> None:
+def test_records_that_could_not_be_written_are_read_again(context: Context) -> None:
     """The store lost something in between, and the rebuilding begins anew when that was noticed."""
-    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
-    scene.rebuild.step()
-    scene.lose_everything()
+    context.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
+    context.rebuild.step()
+    context.lose_everything()
     with pytest.raises(StateLostError):
-        scene.rebuild.step()
-    assert scene.count == 0
-    scene.worker.state.expect(P, -1)  # as if what was lost had come back empty
-    scene.rebuild.step()
-    assert scene.log.at == 20
+        context.rebuild.step()
+    assert context.count == 0
+    context.worker.state.expect(P, -1)  # as if what was lost had come back empty
+    context.rebuild.step()
+    assert context.log.at == 20
 
 
 def test_a_log_that_ends_before_what_was_processed_is_not_waited_for_for_ever(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Brokers that lost what they acknowledged; those that fail over may be behind for a while."""
-    scene.log.end = 15
-    scene.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
+    context.log.end = 15
+    context.rebuild.begin(P, 0, 30, source_id=1, applied=-1)
     for _ in range(5):
-        assert scene.rebuild.step(), "there is more to do, as far as is known"
-    assert scene.count == 15
-    scene.log.end = 20  # a broker that was behind
+        assert context.rebuild.step(), "there is more to do, as far as is known"
+    assert context.count == 15
+    context.log.end = 20  # a broker that was behind
     for _ in range(5):
-        scene.rebuild.step()
-    assert scene.count == 20
+        context.rebuild.step()
+    assert context.count == 20
     monkeypatch.setattr("stream_app.recovery.log_replay._ENDED_SECONDS", 0.0)
     with pytest.raises(FatalError, match="its log ends at offset 20, and records up to offset 29"):
-        scene.rebuild.step()
+        context.rebuild.step()
 
 
-def test_a_log_that_goes_on_is_followed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_goes_on_is_followed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end was not the end."""
     monkeypatch.setattr("stream_app.recovery.log_replay._ENDED_SECONDS", 0.0)
-    scene.log.end = 15
-    scene.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
-    scene.finish()
-    scene.log.end = None
-    scene.rebuild.extend(P, 40)
-    scene.finish()
-    assert scene.count == 40
+    context.log.end = 15
+    context.rebuild.begin(P, 0, 15, source_id=1, applied=-1)
+    context.finish()
+    context.log.end = None
+    context.rebuild.extend(P, 40)
+    context.finish()
+    assert context.count == 40
 
 
 @pytest.mark.parametrize(("found", "asked"), [(0, 4_096), (1, 2_048), (4, 256), (70, 256)])

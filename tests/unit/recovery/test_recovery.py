@@ -22,6 +22,7 @@ from stream_app.state.stage import StateStage
 from stream_app.waiting.retry import Retry
 from tests.unit.builders import begins, partition
 from tests.unit.features.builders import FEATURES
+from tests.unit.stores import lose_everything
 
 
 class LogReplay:
@@ -70,15 +71,15 @@ class LogReplay:
                 goal[0] = min(goal[1], goal[0] + step)
 
     def step(self) -> bool:
-        """There is no log to read."""
-        return False
+        """End the thread that calls: the steps are taken by hand."""
+        raise StoppingError("no thread")
 
 
 IN_HAND = 50
 """Records that a previous owner may still write."""
 
 
-class Scene:
+class Context:
     """A worker's recovery over a store in memory."""
 
     def __init__(self, mode: str = "wait") -> None:
@@ -105,8 +106,6 @@ class Scene:
             observer=observer,
             on_crash=self.crashes.append,
         )
-        # No thread: the steps are taken by hand.
-        self.recovery._run = lambda: None  # type: ignore[method-assign]
 
     def take(self, *partitions: Partition, offset: int = 100, **known: Any) -> None:
         """Partitions are assigned and read from an offset that a worker committed."""
@@ -137,11 +136,11 @@ class Scene:
 
 def test_a_state_that_is_where_its_partition_begins_is_used_at_once() -> None:
     """Nothing is rebuilt."""
-    scene, p = Scene(), partition()
-    scene.mark(p, 99)
-    scene.take(p)
-    scene.recovery.ready()
-    assert (scene.rebuilding, scene.rebuild.begun) == (set(), [])
+    context, p = Context(), partition()
+    context.mark(p, 99)
+    context.take(p)
+    context.recovery.ready()
+    assert (context.rebuilding, context.rebuild.begun) == (set(), [])
 
 
 def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
@@ -149,10 +148,10 @@ def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
 
     A partition that nobody had is not: to look costs time.
     """
-    scene, p, new, behind = Scene(), partition(), partition(1), partition(2)
-    scene.mark(p, 119)
-    scene.begin(begins(p, 100), begins(new, 0, committed_by="nobody"), begins(behind, 100))
-    assert [scene.state.fencing[each].ahead_until for each in (p, new, behind)] == [
+    context, p, new, behind = Context(), partition(), partition(1), partition(2)
+    context.mark(p, 119)
+    context.begin(begins(p, 100), begins(new, 0, committed_by="nobody"), begins(behind, 100))
+    assert [context.state.fencing[each].ahead_until for each in (p, new, behind)] == [
         120 + IN_HAND,
         0,
         100 + IN_HAND,
@@ -161,112 +160,112 @@ def test_what_a_previous_owner_may_still_write_is_looked_for() -> None:
 
 def test_markers_before_the_offset_a_partition_begins_at_are_not_missed() -> None:
     """The state holds every record; a lost one before them is missed all the same."""
-    scene, p, q = Scene(), partition(), partition(1)
-    scene.mark(p, 96)
-    scene.mark(q, 95)
-    scene.take(p, q, control_records=3)
-    assert scene.rebuild.begun == [(q, 96, 97, 95)]
+    context, p, q = Context(), partition(), partition(1)
+    context.mark(p, 96)
+    context.mark(q, 95)
+    context.take(p, q, control_records=3)
+    assert context.rebuild.begun == [(q, 96, 97, 95)]
 
 
 def test_a_state_that_is_behind_is_rebuilt_from_its_mark() -> None:
     """Up to where the partition begins; until then records wait."""
-    scene, p = Scene(), partition()
-    scene.mark(p, 39)
-    scene.take(p)
-    assert scene.rebuilding == {p}
-    assert scene.rebuild.begun == [(p, 40, 100, 39)]
-    scene.rebuild.steps = [30, 20, 10]
-    scene.recovery.ready()
-    assert scene.rebuild.steps == []
-    assert scene.rebuilding == set()
-    assert scene.told == [1, 0]
+    context, p = Context(), partition()
+    context.mark(p, 39)
+    context.take(p)
+    assert context.rebuilding == {p}
+    assert context.rebuild.begun == [(p, 40, 100, 39)]
+    context.rebuild.steps = [30, 20, 10]
+    context.recovery.ready()
+    assert context.rebuild.steps == []
+    assert context.rebuilding == set()
+    assert context.told == [1, 0]
 
 
 def test_an_empty_store_is_filled_from_the_first_record_there_is() -> None:
     """What retention has removed cannot be applied again."""
-    scene, p = Scene(), partition()
-    scene.take(p, log_start=60)
-    assert scene.rebuild.begun == [(p, 60, 100, -1)]
+    context, p = Context(), partition()
+    context.take(p, log_start=60)
+    assert context.rebuild.begun == [(p, 60, 100, -1)]
 
 
 def test_a_partition_read_from_its_first_record_has_nothing_to_rebuild() -> None:
     """Whatever retention has removed before."""
-    scene, p = Scene(), partition()
-    scene.take(p, offset=60, log_start=60)
-    assert scene.rebuilding == set()
+    context, p = Context(), partition()
+    context.take(p, offset=60, log_start=60)
+    assert context.rebuilding == set()
 
 
 def test_a_fallback_serves_while_the_rebuilding_is_far_behind() -> None:
     """And the last bit is waited for: chased for ever, it might never arrive."""
-    scene, p = Scene("fallback"), partition()
-    scene.take(p, offset=10_000)
-    scene.recovery.ready()
-    assert scene.rebuilding == {p}
-    scene.recovery.admitted({p: 10_000})
-    scene.rebuild.goals[p][0] = 9_500
-    scene.rebuild.steps = [400, 400]
-    scene.recovery.ready()
-    assert scene.rebuild.begun[0][2] == 10_000
-    assert scene.rebuilding == set()
+    context, p = Context("fallback"), partition()
+    context.take(p, offset=10_000)
+    context.recovery.ready()
+    assert context.rebuilding == {p}
+    context.recovery.admitted({p: 10_000})
+    context.rebuild.goals[p][0] = 9_500
+    context.rebuild.steps = [400, 400]
+    context.recovery.ready()
+    assert context.rebuild.begun[0][2] == 10_000
+    assert context.rebuilding == set()
 
 
 def test_the_rebuilding_follows_what_is_served_meanwhile() -> None:
     """Records that a fallback answered for update the state all the same."""
-    scene, p = Scene("fallback"), partition()
-    scene.take(p, offset=10_000)
-    scene.recovery.admitted({p: 10_007})
-    scene.recovery.ready()
-    assert scene.rebuild.goals[p] == [0, 10_008]
+    context, p = Context("fallback"), partition()
+    context.take(p, offset=10_000)
+    context.recovery.admitted({p: 10_007})
+    context.recovery.ready()
+    assert context.rebuild.goals[p] == [0, 10_008]
 
 
 def test_what_is_lost_while_running_is_looked_for_in_all_partitions() -> None:
     """FLUSHALL takes the marks of quiet partitions as well."""
-    scene, p, q = Scene(), partition(), partition(1)
-    scene.mark(p, 99)
-    scene.mark(q, 99)
-    scene.take(p, q)
-    scene.store = scene.state._store = MemoryStore(FEATURES)
-    scene.rebuild.steps = [100]
-    scene.recovery.lost(StateLostError("a mark is gone"))
-    scene.recovery.ready()
-    assert [(at, start) for at, start, *_ in scene.rebuild.begun] == [(p, 0), (q, 0)]
-    assert scene.rebuilding == set()
+    context, p, q = Context(), partition(), partition(1)
+    context.mark(p, 99)
+    context.mark(q, 99)
+    context.take(p, q)
+    lose_everything(context.store)
+    context.rebuild.steps = [100]
+    context.recovery.lost(StateLostError("a mark is gone"))
+    context.recovery.ready()
+    assert [(at, start) for at, start, *_ in context.rebuild.begun] == [(p, 0), (q, 0)]
+    assert context.rebuilding == set()
 
 
 def test_records_wait_to_the_end_when_the_store_loses_more_meanwhile() -> None:
     """The rebuilding begins again, and nobody is scored in between."""
-    scene, p = Scene(), partition()
-    scene.take(p)
+    context, p = Context(), partition()
+    context.take(p)
     losses = iter([StateLostError("again")])
 
     def lose() -> None:
         for error in losses:
-            scene.recovery.lost(error)
+            context.recovery.lost(error)
 
-    scene.rebuild.on_wait = lose
-    scene.rebuild.steps = [50, 100]
-    scene.recovery.ready()
-    assert len(scene.rebuild.begun) == 2
-    assert scene.rebuilding == set()
+    context.rebuild.on_wait = lose
+    context.rebuild.steps = [50, 100]
+    context.recovery.ready()
+    assert len(context.rebuild.begun) == 2
+    assert context.rebuilding == set()
 
 
 def test_a_partition_given_away_is_no_longer_waited_for() -> None:
     """Its next owner goes on from the mark."""
-    scene, p = Scene(), partition()
-    scene.take(p)
-    scene.rebuild.on_wait = lambda: scene.tracker.revoke([p])
-    scene.recovery.ready()
-    assert scene.rebuilding == set()
-    assert scene.rebuild.goals == {}
+    context, p = Context(), partition()
+    context.take(p)
+    context.rebuild.on_wait = lambda: context.tracker.revoke([p])
+    context.recovery.ready()
+    assert context.rebuilding == set()
+    assert context.rebuild.goals == {}
 
 
 def test_a_stop_ends_the_wait() -> None:
     """What was not rebuilt is at the next start."""
-    scene, p = Scene(), partition()
-    scene.take(p)
-    scene.recovery.stop()
+    context, p = Context(), partition()
+    context.take(p)
+    context.recovery.stop()
     with pytest.raises(StoppingError):
-        scene.recovery.ready()
+        context.recovery.ready()
 
 
 @pytest.mark.parametrize("committed_by", ["other", "nobody"])
@@ -274,25 +273,25 @@ def test_old_records_are_not_scored_on_a_state_that_knows_what_came_after(
     committed_by: str,
 ) -> None:
     """Offsets set back by hand, or deleted: refused, and nothing is committed for them."""
-    scene, p = Scene(), partition()
-    scene.mark(p, 99)
+    context, p = Context(), partition()
+    context.mark(p, 99)
     with pytest.raises(FatalError, match=r"from offset 10, .* holds its records through 99"):
-        scene.take(p, offset=10, committed_by=committed_by)
-    assert scene.confirmed == []
+        context.take(p, offset=10, committed_by=committed_by)
+    assert context.confirmed == []
 
 
 def test_a_crash_leaves_the_state_ahead_and_is_no_mistake() -> None:
     """Offsets that a worker committed are gone on from."""
-    scene, p = Scene(), partition()
-    scene.mark(p, 99)
-    scene.take(p, offset=10)
-    assert scene.rebuilding == set()
+    context, p = Context(), partition()
+    context.mark(p, 99)
+    context.take(p, offset=10)
+    assert context.rebuilding == set()
 
 
 def test_where_a_group_begins_is_committed_before_its_records_are_taken() -> None:
     """Should the process die at once, its successor must know that it was here."""
-    scene, new, old = Scene(), partition(), partition(1)
+    context, new, old = Context(), partition(), partition(1)
     start = begins(new, 0, committed_by="nobody")
-    scene.mark(old, 99)
-    scene.begin(start, begins(old, 100))
-    assert scene.confirmed == [start]
+    context.mark(old, 99)
+    context.begin(start, begins(old, 100))
+    assert context.confirmed == [start]

@@ -37,6 +37,7 @@ from tests.unit.features.builders import (
     delivered,
     ordered,
 )
+from tests.unit.stores import lose_marks, lose_states
 
 P = partition(0)
 Q = partition(1)
@@ -263,8 +264,7 @@ def test_a_state_that_vanished_is_begun_anew() -> None:
     worker = Worker()
     worker.finish(order(P, 0, 10.0))
     under_way = worker.begin(order(P, 1, 11.0))
-    for table in worker.store._states:
-        table.clear()
+    lose_states(worker.store)
     worker.state.write(under_way)
     (state,) = worker.stored("north")[0].values()
     assert (state.count, state.fences) == (1, {1: 1})
@@ -276,8 +276,7 @@ def test_a_state_that_comes_back_has_a_version_it_never_had() -> None:
     for offset in range(3):
         worker.finish(order(P, offset, 10.0 + offset))
     (before,) = worker.stored("north")[0].values()
-    for table in worker.store._states:
-        table.clear()
+    lose_states(worker.store)
     worker.state.forget_all()
     worker.finish(order(P, 3, 14.0))
     (after,) = worker.stored("north")[0].values()
@@ -455,8 +454,7 @@ def test_a_batch_knows_the_marks_it_was_made_from_when_its_partition_is_given_aw
     worker.state.expect(P, 0)
     one = worker.begin(order(P, 1, 11.0))
     worker.state.expect_nothing([P])
-    for marks in worker.store._marks:
-        marks.clear()
+    lose_marks(worker.store)
     with pytest.raises(StateLostError):
         worker.state.write(one)
 

@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.kinds import DecayedSums, LastValue
 from stream_app.features.log_record import LogRecord
-from stream_app.features.states import DecayedSums, LastValue
 from stream_app.features.usecase import InputTopic, Outcome, Outputs, Prediction, UseCase
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 

@@ -152,10 +152,11 @@ def test_a_further_topic_out_is_one_emitter_more() -> None:
 
     class Shadow:
         topic = "shadow"
+        kind = "shadow"
 
         def __call__(self, item: Item) -> Outgoing | None:
             value = b"failed" if item.failure is not None else b"answered"
-            return Outgoing(self.topic, None, value, [], item.record.partition, item, "shadow")
+            return Outgoing(self.topic, None, value, [], item.record.partition, item, self.kind)
 
     unencodable = answered(2)
     unencodable.served = Served({"score": object()}, "m", "3", "champion", None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stream_app
+from stream_app.wire import reasons
 from stream_app.wire.reasons import OTHER, REASONS, Reason, label
 
 STAGES = ("decode", "enrich", "score", "publish")
@@ -75,6 +76,23 @@ def test_every_reason_that_the_code_gives_is_in_the_catalogue_and_no_other() -> 
     }
     assert not unexplained
     assert REASONS.keys() - found.keys() == set()
+
+
+def test_the_catalogue_says_which_file_chooses_each_reason() -> None:
+    """Whoever wonders about a dead letter opens the catalogue and the one file that it names."""
+    root = Path(stream_app.__file__).parent
+    chosen = {
+        (path.relative_to(root).as_posix(), reason)
+        for path, tree in trees()
+        for reason in given(tree)
+    }
+    said, file = set(), ""
+    for word in re.findall(r"[\w/.-]+", reasons.__doc__ or ""):
+        if word.endswith(".py"):
+            file = word
+        elif word in REASONS:
+            said.add((file, word))
+    assert said == chosen
 
 
 def test_every_failure_names_a_stage_and_a_disposition_of_the_catalogue() -> None:

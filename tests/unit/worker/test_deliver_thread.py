@@ -41,7 +41,7 @@ class Transactions:
         return done
 
 
-class Scene:
+class Context:
     """A deliver thread over transactions, and what it told."""
 
     def __init__(self) -> None:
@@ -77,75 +77,75 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     """One of its own."""
-    return Scene()
+    return Context()
 
 
-def test_what_was_put_off_is_finished_when_somebody_waits_for_it(scene: Scene) -> None:
+def test_what_was_put_off_is_finished_when_somebody_waits_for_it(context: Context) -> None:
     """Behind the batches before it; a rebalance need not wait until the interval is over."""
     for number in (1, 2):
-        scene.thread.submit(scene.thread.finish, scene.admitted(number))
-    assert scene.thread.settle([P], 10.0)
-    assert scene.finished == [1, 2]
-    assert scene.tracker.next_offset(P) == 3
+        context.thread.submit(context.thread.finish, context.admitted(number))
+    assert context.thread.settle([P], 10.0)
+    assert context.finished == [1, 2]
+    assert context.tracker.next_offset(P) == 3
 
 
-def test_closing_finishes_what_was_put_off(scene: Scene) -> None:
+def test_closing_finishes_what_was_put_off(context: Context) -> None:
     """What is on its way goes on, and nothing is left behind in a transaction."""
-    scene.thread.submit(scene.thread.finish, scene.admitted(1))
-    scene.thread.close()
-    assert scene.tracker.settle(None, 10.0)
-    assert scene.finished == [1]
+    context.thread.submit(context.thread.finish, context.admitted(1))
+    context.thread.close()
+    assert context.tracker.settle(None, 10.0)
+    assert context.finished == [1]
 
 
-def test_to_wait_when_it_is_closed_does_no_harm(scene: Scene) -> None:
+def test_to_wait_when_it_is_closed_does_no_harm(context: Context) -> None:
     """A worker that stops waits for its work after the loop has ended."""
-    scene.thread.close()
-    assert scene.thread.settle(None, 10.0)
+    context.thread.close()
+    assert context.thread.settle(None, 10.0)
 
 
-def test_after_a_crash_nothing_more_is_delivered(scene: Scene) -> None:
+def test_after_a_crash_nothing_more_is_delivered(context: Context) -> None:
     """Batches behind one that failed must not be committed; all are given back, and one crash told."""
 
     def fail(_: Batch) -> None:
         raise ValueError("a bug")
 
-    scene.thread.submit(scene.thread.finish, scene.admitted(1))
-    scene.thread.submit(fail, scene.admitted(2))
-    scene.thread.submit(scene.thread.finish, scene.admitted(3))
-    assert scene.thread.settle(None, 10.0)
-    assert [str(error) for error in scene.crashes] == ["a bug"]
-    assert scene.finished == []
-    assert scene.tracker.next_offset(P) == 0
+    context.thread.submit(context.thread.finish, context.admitted(1))
+    context.thread.submit(fail, context.admitted(2))
+    context.thread.submit(context.thread.finish, context.admitted(3))
+    assert context.thread.settle(None, 10.0)
+    assert [str(error) for error in context.crashes] == ["a bug"]
+    assert context.finished == []
+    assert context.tracker.next_offset(P) == 0
 
 
-def test_a_crash_is_told_before_its_batches_are_given_back(scene: Scene) -> None:
+def test_a_crash_is_told_before_its_batches_are_given_back(context: Context) -> None:
     """Whoever waits until nothing is under way would take it for finished, and commit."""
 
     def fail(_: Batch) -> None:
         raise ValueError("a bug")
 
-    scene.thread.submit(fail, scene.admitted(1))
-    assert scene.thread.settle(None, 10.0)
-    assert len(scene.crashes) == 1
-    assert not scene.was_settled
+    context.thread.submit(fail, context.admitted(1))
+    assert context.thread.settle(None, 10.0)
+    assert len(context.crashes) == 1
+    assert not context.was_settled
 
 
-def test_a_flush_that_fails_is_a_crash(scene: Scene) -> None:
+def test_a_flush_that_fails_is_a_crash(context: Context) -> None:
     """Nobody waits for what it returns, so it would go unseen."""
-    scene.publish.raises = ValueError("no transaction")
-    scene.thread.submit(scene.thread.finish, scene.admitted(1))
-    scene.thread.flush_soon()
-    assert scene.crashed.wait(10.0)
-    assert [str(error) for error in scene.crashes] == ["no transaction"]
-    assert scene.tracker.settle(None, 10.0)
-    assert scene.finished == []
+    context.publish.raises = ValueError("no transaction")
+    context.thread.submit(context.thread.finish, context.admitted(1))
+    context.thread.flush_soon()
+    assert context.crashed.wait(10.0)
+    assert [str(error) for error in context.crashes] == ["no transaction"]
+    assert context.tracker.settle(None, 10.0)
+    assert context.finished == []
 
 
-def test_the_watchdog_sees_the_end_of_a_batch_as_work(scene: Scene) -> None:
+def test_the_watchdog_sees_the_end_of_a_batch_as_work(context: Context) -> None:
     """A commit may hang as any other step may."""
-    scene.thread.submit(scene.thread.finish, scene.admitted(1)).result(10.0)
-    (began,) = scene.told
+    context.thread.submit(context.thread.finish, context.admitted(1)).result(10.0)
+    (began,) = context.told
     assert isinstance(began, StageBegan)
     assert (began.stage, [record.offset for record in began.records]) == ("finish", [1])

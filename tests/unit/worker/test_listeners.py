@@ -24,6 +24,7 @@ from stream_app.observer.events import (
     RecordsSkipped,
     StateConflicts,
     StoreAsked,
+    UnbelievedReplays,
     UnknownFields,
     WaitingBegan,
     WaitingEnded,
@@ -241,6 +242,14 @@ def test_a_partition_that_is_given_up_is_named_in_the_log(
     with caplog.at_level(logging.WARNING):
         telemetry.tell(AlignmentGaveUp(partition(3)))
     assert "orders[3] delivers nothing" in caplog.text
+
+
+def test_replays_that_are_not_believed_are_told_of_once_in_a_while(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A producer that writes the headers of replays fills no log."""
+    telemetry.tell(UnbelievedReplays(3), UnbelievedReplays(1))
+    assert caplog.text.count("replay-of without a replay-token") == 1
 
 
 def test_metrics_that_fail_stop_neither_watchdog_nor_log(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.features.engine.engine import EntityState
-from stream_app.features.states import DecayedSums, LastValue, OpenItems
+from stream_app.features.kinds import DecayedSums, LastValue, OpenItems
 from stream_app.features.stores.codec import VERSION_BYTES, StateCodec, layout_of, version_bytes
 from stream_app.features.views import Entity, View
 from tests.unit.features.builders import FEATURES, bits, examples

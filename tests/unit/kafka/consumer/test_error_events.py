@@ -48,7 +48,7 @@ class Broker:
         return SimpleNamespace(topics={topic: SimpleNamespace(error=self.error)})
 
 
-class Scene:
+class Context:
     """Error events, a clock, and what was said of waiting."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def context() -> Context:
     """A consumer of which nothing was heard yet."""
-    return Scene()
+    return Context()
 
 
 def fatal(code: int) -> KafkaError:
@@ -88,12 +88,12 @@ def fatal(code: int) -> KafkaError:
     return KafkaError(KafkaError._FATAL, f"Fatal error: {KafkaError(code).str()}: heartbeat failed")
 
 
-def test_what_passes_is_no_end(scene: Scene) -> None:
+def test_what_passes_is_no_end(context: Context) -> None:
     """librdkafka tries again by itself."""
-    scene.tell(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-    scene.tell(KafkaError(KafkaError.NOT_COORDINATOR))
-    scene.tell(KafkaError(KafkaError._BAD_MSG))
-    assert scene.waiting == []
+    context.tell(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    context.tell(KafkaError(KafkaError.NOT_COORDINATOR))
+    context.tell(KafkaError(KafkaError._BAD_MSG))
+    assert context.waiting == []
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_what_passes_is_no_end(scene: Scene) -> None:
     ],
 )
 def test_a_partition_whose_fetch_fails_for_ever_is_named_with_its_offset(
-    scene: Scene, code: int
+    context: Context, code: int
 ) -> None:
     """One sentence: where it is, what it is, and what to do."""
     with pytest.raises(FatalError, match=r"orders\[3\] at offset 17: .*; .*offset"):
-        scene.tell(KafkaError(code), "orders", 3, 17)
+        context.tell(KafkaError(code), "orders", 3, 17)
 
 
-def test_a_log_that_was_truncated_is_named(scene: Scene) -> None:
+def test_a_log_that_was_truncated_is_named(context: Context) -> None:
     """librdkafka tells no offset then."""
     with pytest.raises(FatalError, match=r"orders\[3\]: .*lost records they had acknowledged"):
-        scene.tell(KafkaError(KafkaError._LOG_TRUNCATION), "orders", 3)
+        context.tell(KafkaError(KafkaError._LOG_TRUNCATION), "orders", 3)
 
 
 @pytest.mark.parametrize(
@@ -128,71 +128,71 @@ def test_a_log_that_was_truncated_is_named(scene: Scene) -> None:
     ],
 )
 def test_a_fatal_error_ends_the_worker_though_its_code_is_negative(
-    scene: Scene, code: int, remedy: str
+    context: Context, code: int, remedy: str
 ) -> None:
     """`fatal()` is false on such events; the text names the error behind it, and so the remedy."""
     assert not fatal(code).fatal()
     with pytest.raises(FatalError, match=remedy):
-        scene.tell(fatal(code))
+        context.tell(fatal(code))
 
 
-def test_a_member_whose_predecessor_has_not_left_yet_tries_again(scene: Scene) -> None:
+def test_a_member_whose_predecessor_has_not_left_yet_tries_again(context: Context) -> None:
     """The session of a static member that was killed ends by itself: until then, and no longer."""
     error = fatal(KafkaError.UNRELEASED_INSTANCE_ID)
-    for scene.now in (0.0, 10.0, 29.0):
+    for context.now in (0.0, 10.0, 29.0):
         with pytest.raises(RefusedError, match="same group_instance_id"):
-            scene.tell(error)
-        scene.look(is_member=False)
-    scene.errors.joined()
-    assert scene.waiting == [True, True, True, False]
-    scene.now = 31.0
+            context.tell(error)
+        context.look(is_member=False)
+    context.errors.joined()
+    assert context.waiting == [True, True, True, False]
+    context.now = 31.0
     with pytest.raises(RefusedError):
-        scene.tell(error)
-    scene.now = 61.0
+        context.tell(error)
+    context.now = 61.0
     with pytest.raises(FatalError, match="same group_instance_id"):
-        scene.tell(error)
+        context.tell(error)
 
 
-def test_a_topic_that_is_unknown_for_a_moment_does_not_end_the_worker(scene: Scene) -> None:
+def test_a_topic_that_is_unknown_for_a_moment_does_not_end_the_worker(context: Context) -> None:
     """A broker that starts says so, too; one that goes on saying so means it."""
     error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
-    scene.tell(error, "orders")
-    scene.now = 29.0
-    scene.look()
-    scene.broker.error = None
-    scene.now = 31.0
-    scene.look()
-    assert scene.waiting == [True, False]
-    scene.broker.error = error
-    scene.tell(error, "orders")
-    scene.now = 62.0
+    context.tell(error, "orders")
+    context.now = 29.0
+    context.look()
+    context.broker.error = None
+    context.now = 31.0
+    context.look()
+    assert context.waiting == [True, False]
+    context.broker.error = error
+    context.tell(error, "orders")
+    context.now = 62.0
     with pytest.raises(FatalError, match=r"orders: .*create the topic"):
-        scene.look()
+        context.look()
 
 
-def test_a_partition_that_was_refused_works_when_it_delivers(scene: Scene) -> None:
+def test_a_partition_that_was_refused_works_when_it_delivers(context: Context) -> None:
     """Or when it is another worker's."""
     error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     for number, works in ((0, True), (1, False)):
         at = partition(number)
-        scene.tell(error, at.topic, number, 7)
+        context.tell(error, at.topic, number, 7)
         if works:
-            scene.errors.delivered([at])
-        scene.now += 31.0
-        scene.look()
-    scene.tell(error, at.topic, number, 7)
-    scene.now += 31.0
+            context.errors.delivered([at])
+        context.now += 31.0
+        context.look()
+    context.tell(error, at.topic, number, 7)
+    context.now += 31.0
     with pytest.raises(FatalError, match="rights"):
-        scene.look(at)
+        context.look(at)
 
 
-def test_a_bug_is_no_sentence(scene: Scene) -> None:
+def test_a_bug_is_no_sentence(context: Context) -> None:
     """It ends the worker as what it is."""
     with pytest.raises(KafkaException):
-        scene.tell(KafkaError(KafkaError._INVALID_ARG))
+        context.tell(KafkaError(KafkaError._INVALID_ARG))
 
 
-def test_an_error_that_no_row_knows_is_not_passing(scene: Scene) -> None:
+def test_an_error_that_no_row_knows_is_not_passing(context: Context) -> None:
     """To wait for what nobody knows would be to wait for ever."""
     with pytest.raises(FatalError):
-        scene.tell(KafkaError(12_345), "orders", 0, 1)
+        context.tell(KafkaError(12_345), "orders", 0, 1)

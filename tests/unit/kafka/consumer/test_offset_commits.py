@@ -10,7 +10,7 @@ from stream_app.observer.observer import Observer
 from tests.unit.builders import begins, partition
 
 
-class Scene:
+class Context:
     """A partition whose offset 5 is to be committed, and brokers that answer what they are told."""
 
     def __init__(self) -> None:
@@ -40,32 +40,32 @@ class Scene:
 
 def test_a_commit_that_is_refused_for_good_ends_the_worker() -> None:
     """The sentence names the partition and the offset."""
-    scene = Scene()
-    scene.answer(KafkaError.FENCED_INSTANCE_ID)
+    context = Context()
+    context.answer(KafkaError.FENCED_INSTANCE_ID)
     with pytest.raises(FatalError, match=r"orders\[0\] at 5.*group_instance_id"):
-        scene.go_on()
+        context.go_on()
 
 
 def test_a_commit_that_is_refused_for_a_moment_is_tried_again() -> None:
     """Refused for `refusal_seconds` without one that succeeds, it is refused for good."""
-    scene = Scene()
-    for scene.now in (0.0, 29.0):
-        scene.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
-        scene.go_on()
-    scene.answer(None)
-    scene.now = 40.0
-    scene.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
-    scene.go_on()
-    scene.now = 71.0
-    scene.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
+    context = Context()
+    for context.now in (0.0, 29.0):
+        context.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
+        context.go_on()
+    context.answer(None)
+    context.now = 40.0
+    context.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
+    context.go_on()
+    context.now = 71.0
+    context.answer(KafkaError.GROUP_AUTHORIZATION_FAILED)
     with pytest.raises(FatalError, match="grant the worker Read on its group"):
-        scene.go_on()
+        context.go_on()
 
 
 def test_a_commit_that_fails_while_the_group_moves_is_tried_again_for_ever() -> None:
     """Its coordinator is away, or a rebalance is under way."""
-    scene = Scene()
-    for scene.now in (0.0, 100.0, 1_000.0):
-        scene.answer(KafkaError.REBALANCE_IN_PROGRESS)
-        assert scene.stage.has_due
-        scene.go_on()
+    context = Context()
+    for context.now in (0.0, 100.0, 1_000.0):
+        context.answer(KafkaError.REBALANCE_IN_PROGRESS)
+        assert context.stage.has_due
+        context.go_on()

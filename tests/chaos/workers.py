@@ -10,7 +10,7 @@ from typing import Self
 from tests.chaos.exits import Exit
 from tests.integration.worker import Worker
 
-__all__ = ["Crew", "Member"]
+__all__ = ["Member", "Workers"]
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Member:
         log.warning("worker %d %s (%s): %s", self.number, what, code, noted.sentence[:300])
 
 
-class Crew:
+class Workers:
     """All workers of a round. A context manager: leaving it kills whoever is left."""
 
     def __init__(self, make: Callable[[], Worker], *, at_work: int) -> None:

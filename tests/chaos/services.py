@@ -14,7 +14,7 @@ from stream_app.local import LocalKafka, LocalKafkaCluster, LocalRedis
 from stream_app.local.ports import free_ports
 from tests.chaos.proxy import Proxy, ProxyLoop
 
-__all__ = ["Grounds"]
+__all__ = ["Services"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _AS_ADMIN: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Grounds:
+class Services:
     """One broker or a cluster of three, and a Redis. A context manager: leaving it ends all."""
 
     def __init__(self, brokers: int) -> None:

@@ -29,7 +29,7 @@ from stream_app.models import load_model
 from tests.integration.worker import Cluster, Out, Sent, Worker, by_source, headers_of
 from tests.usecases import regression, text
 
-__all__ = ["Account", "Bed", "Expected", "Place"]
+__all__ = ["Account", "Expected", "Place", "Testbed"]
 
 #: Topic, partition and offset of a record.
 Place = tuple[str, int, int]
@@ -47,8 +47,11 @@ class Expected:
     freshness: float | None
 
 
-class Bed:
+class Testbed:
     """A use case whose topics exist and whose model version is written."""
+
+    __test__ = False
+    """For pytest: no class of tests, whatever its name begins with."""
 
     def __init__(
         self,

@@ -1,0 +1,41 @@
+"""How large a batch is.
+
+A batch is what `align` may release now: one record where the stream is quiet, and under load as many
+as fit here, `batch_max_records` and `batch_max_bytes` of values, at least one. After starts of the
+process that got nowhere it holds fewer: `crash_isolation` halves `batch_max_records` for each of
+them, and in the end batches of one record (`CrashIsolation.batch_limit`).
+
+How many records are polled at once is another matter (`poll_max_records`, `linger_seconds`: see
+`kafka/consumer/client_thread.py`), and so is how many a rebuilding takes at a time
+(`recovery/log_replay.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["BatchSize"]
+
+
+class BatchSize:
+    """The bounds of a batch."""
+
+    def __init__(self, max_records: int, max_bytes: int) -> None:
+        self.max_records = max_records
+        self._max_bytes = max_bytes
+
+    def fitting(self, sizes: Sequence[int], most: int) -> tuple[int, int]:
+        """How many of the first records fit into a batch, at least one, and their bytes.
+
+        `sizes`: of the records, in bytes. `most`: how many records a batch may have now.
+        """
+        total = sum(sizes)
+        if len(sizes) <= most and total <= self._max_bytes:
+            return len(sizes), total
+        count = total = 0
+        for size in sizes:
+            count += 1
+            total += size
+            if count >= most or total >= self._max_bytes:
+                break
+        return count, total

@@ -1,0 +1,66 @@
+"""What a reader of a report has to know beside its numbers, as sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from stream_app.audit.removed_outputs import RemovedOutputs
+from stream_app.audit.report import Report
+from stream_app.audit.topic_rules import EventRules
+
+__all__ = ["notes"]
+
+
+def notes(
+    report: Report,
+    rules: EventRules,
+    removed: RemovedOutputs,
+    *,
+    application: str,
+    has_committed: bool,
+    begins_at_end: bool,
+) -> Iterator[str]:
+    """The sentences for a report that is complete.
+
+    `begins_at_end`: whether records before the group's first start were never to be read, and are
+    in the range all the same.
+    """
+    if rules.untold:
+        yield (
+            f"Brokers do not tell the settings of {', '.join(rules.untold)}: outputs of offsets "
+            "without a record may be of records that compaction removed. Allow DescribeConfigs."
+        )
+    if report.cut_off or report.no_record:
+        yield (
+            "A log ends before, or holds no record at, offsets that were processed: an unclean "
+            "election may have cut it, or it was written anew. What was there is lost."
+        )
+    if report.unbelieved_replays:
+        yield (
+            f"{report.unbelieved_replays} records say with replay-of that they are replays, and "
+            "their replay-token was not made with replay_secret: they count as records of "
+            "their own."
+        )
+    if not has_committed:
+        yield f"The group {application} has committed no offset."
+    if begins_at_end and report.missing:
+        yield (
+            "starts_at is end: records from before the group's first start were never read and "
+            "count as missing; --since leaves them out."
+        )
+    if removed.until > -math.inf:
+        yield (
+            "Retention has removed outputs: what was written before then can neither be "
+            "missing nor double for certain."
+        )
+    if report.above_marks:
+        yield (
+            f"The marks of the state do not cover {report.above_marks} committed records: it "
+            "has lost them or is being built; a running worker reads them again."
+        )
+    if report.gone_unread:
+        yield (
+            f"{report.gone_unread} offsets were removed by retention before the group had "
+            "committed them."
+        )

@@ -1,0 +1,68 @@
+"""Reads and updates as text, which the engine writes into the function it compiles for an event type.
+
+There, a call a column and a call an update would cost more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import exp2, inf, nan
+from typing import Any, Final
+
+from stream_app.features.kinds.contract import Apply, Read, Update, Values
+
+__all__ = ["AGE", "EXPRESSION_NAMES", "Formula", "Statements", "named"]
+
+#: What the text of `Formula` and `Statements` may name besides what they are about.
+EXPRESSION_NAMES: Final[dict[str, Any]] = {"exp2": exp2, "inf": inf, "nan": nan}
+
+
+class Formula:
+    """A column as a Python expression over ``v``, the state's values, and ``at``, seconds.
+
+    It is a `Read` like any function.
+    """
+
+    __slots__ = ("_read", "absent", "expression")
+
+    def __init__(self, expression: str, *, absent: str) -> None:
+        """`absent`: the value where nothing is known, as an expression as well."""
+        self.expression = expression
+        self.absent = absent
+        text = f"lambda v, at: {absent} if v is None else {expression}"
+        self._read: Read = eval(text, dict(EXPRESSION_NAMES))  # noqa: S307  our own text
+
+    def __call__(self, state: Values | None, at: float) -> Any:
+        """The column's value."""
+        return self._read(state, at)
+
+
+class Statements:
+    """An update as Python statements over ``v``, the state's values, ``update``, and its ``rank``
+    and ``offset``.
+
+    It is an `Apply` like any function.
+    """
+
+    __slots__ = ("_apply", "lines")
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        names = dict(EXPRESSION_NAMES)
+        text = "def apply(v, update, rank, offset):\n    " + "\n    ".join(self.lines)
+        exec(text, names)  # noqa: S102  our own text
+        self._apply: Apply = names["apply"]
+
+    def __call__(self, state: Values, update: Update, rank: int, offset: int) -> None:
+        """Take the update in, in place."""
+        self._apply(state, update, rank, offset)
+
+
+def named(name: str, read: Read) -> Read:
+    """Name a read that is a function by all that it depends on: a fingerprint may cover the name."""
+    read.__qualname__ = name
+    return read
+
+
+#: Seconds since the newest update, for kinds whose first value is its time.
+AGE: Final = Formula("float(at - v[0]) if at > v[0] else 0.0", absent="nan")

@@ -1,0 +1,78 @@
+"""The hand-over of chunks from the client thread to the work, and how much of it may be under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from stream_app.records.chunk import Chunk
+
+__all__ = ["HandOver"]
+
+_HEARTBEAT_SECONDS = 0.5
+"""An empty chunk goes through the worker at least this often, to show that all of it is alive."""
+_CROWDED = 16
+"""How much smaller chunks are while many records are held for their turn."""
+
+
+class HandOver:
+    """Hands chunks over while fewer than so many are at work."""
+
+    def __init__(
+        self, on_chunk: Callable[[Chunk], None], *, chunk_buffer: int, tick_seconds: float
+    ) -> None:
+        """`chunk_buffer`: chunks that may be at work at once.
+
+        `tick_seconds`: how often an empty chunk comes while records are held for their turn.
+        """
+        self._on_chunk = on_chunk
+        self._chunk_buffer = chunk_buffer
+        self._tick = tick_seconds
+        self._changed = threading.Condition()
+        self._outstanding = 0
+        self._holding = False
+        self._crowded = False
+        self._last_chunk = 0.0
+
+    def done(self, *, holding: bool, crowded: bool) -> None:
+        """One chunk is worked off; called by other threads. See `ClientThread.chunk_done`."""
+        with self._changed:
+            self._holding = holding
+            self._crowded = crowded
+            self._outstanding -= 1
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """End a wait for space early."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def has_space(self, timeout: float) -> bool:
+        """Whether another chunk may be handed over; waited for, so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._outstanding < self._chunk_buffer, timeout=timeout
+            )
+
+    def poll_seconds(self, idle_seconds: float) -> float:
+        """How long a poll may wait for its first record."""
+        return self._tick if self._holding else idle_seconds
+
+    def most_records(self, poll_max_records: int) -> int:
+        """How many records the next chunk may hold."""
+        return max(1, poll_max_records // _CROWDED) if self._crowded else poll_max_records
+
+    def is_due(self, chunk: Chunk, *, has_news: bool) -> bool:
+        """Whether the chunk goes now: there is something in it, or its emptiness is to be told."""
+        if chunk.records or chunk.ended or has_news:
+            return True
+        interval = self._tick if self._holding else _HEARTBEAT_SECONDS
+        return time.monotonic() - self._last_chunk >= interval
+
+    def __call__(self, chunk: Chunk) -> None:
+        """Hand a chunk over."""
+        self._last_chunk = time.monotonic()
+        with self._changed:
+            self._outstanding += 1
+        self._on_chunk(chunk)
