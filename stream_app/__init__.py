@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from stream_app.training.matrix import Matrix
     from stream_app.training.package import package
     from stream_app.training.report import Packaged
+    from stream_app.training.topic_log import read_topics
 
 __all__ = [
     "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
@@ -59,7 +60,7 @@ __all__ = [
     "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
     "Prediction", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
     "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "make_matrix", "measure_baseline",
-    "package", "read_log", "record_golden_events", "replay", "write_version",
+    "package", "read_log", "read_topics", "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -97,6 +98,7 @@ _TRAINING: Final = {
     "matrix": ("Matrix",),
     "package": ("package",),
     "report": ("Packaged",),
+    "topic_log": ("read_topics",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {

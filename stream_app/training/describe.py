@@ -44,6 +44,7 @@ def describe(
             inputs=graph.inputs,
             encodings={name: e for name, e in matrix.encodings.items() if name in taken},
             features_fingerprint=usecase.features.fingerprint(),
+            features=usecase.features.describe(),
             outputs=graph.outputs(results),
             training_data=TrainingData(
                 start=datetime.fromtimestamp(float(matrix.times.min()), UTC),

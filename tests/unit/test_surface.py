@@ -22,7 +22,7 @@ SURFACE = [
     "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
     "Prediction", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
     "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "make_matrix", "measure_baseline",
-    "package", "read_log", "record_golden_events", "replay", "write_version",
+    "package", "read_log", "read_topics", "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

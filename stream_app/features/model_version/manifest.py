@@ -106,6 +106,8 @@ class Manifest(BaseModel):
     inputs: Annotated[tuple[ModelInput, ...], Field(min_length=1)]
     features_fingerprint: Sha256
     """`FeatureSet.fingerprint()` of the declaration it was trained with."""
+    features: Mapping[str, JsonValue] = {}
+    """`FeatureSet.describe()` of it: what a refusal names the difference by."""
     encodings: Mapping[str, Encoding] = {}
     """Of columns of text that the tensors take as numbers, by column."""
     outputs: Annotated[tuple[ModelOutput, ...], Field(min_length=1)]
