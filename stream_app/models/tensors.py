@@ -96,19 +96,26 @@ def to_tensor(
 
 def _encoder(indices: Sequence[int], tables: Mapping[int, Table]) -> Callable[[Rows], list[Any]]:
     """Collect as `_collector` does, with numbers in the place of texts."""
-    steps = [(at, tables.get(at)) for at in indices]
+    # Neighbours that are no texts are taken by one slice.
+    steps: list[tuple[int, int, Table | None]] = []
+    for at in indices:
+        if steps and steps[-1][2] is None and steps[-1][1] == at and at not in tables:
+            steps[-1] = (steps[-1][0], at + 1, None)
+        else:
+            steps.append((at, at + 1, tables.get(at)))
 
     def encoded(rows: Rows) -> list[Any]:
         collected: list[Any] = []
         for row in rows:
-            for at, table in steps:
-                value = row[at]
+            for first, last, table in steps:
                 if table is None:
-                    collected.append(value)
-                elif type(value) is str:
-                    collected += table[0].get(value, table[1])
-                else:
+                    collected += row[first:last]
+                    continue
+                known, unseen = table
+                text = row[first]
+                if not isinstance(text, str):
                     raise TypeError("a string column holds something else")
+                collected += known.get(text, unseen)
         return collected
 
     return encoded

@@ -2,7 +2,7 @@
 
 A branch is where a conditional jump of the compiled function goes, so that a lambda's ``a if b else
 c`` has two. Watched are the functions of the declaration, and those of the author's own package that
-they name, wherever they are called from. It costs little: a function is traced only until all of its
+they name, wherever they are called from. It costs little: a function is watched only until all of its
 branches were reached.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from types import CodeType, FrameType, FunctionType, ModuleType
@@ -20,10 +19,10 @@ from typing import Any, Final, NamedTuple
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.events import Event
 from stream_app.features.views import FeatureSet
+from stream_app.training.instructions import ENTRY, watch_code
 
 __all__ = ["Branch", "Watch", "branches"]
 
-_ENTRY: Final = -1
 _LIBRARY: Final = "stream_app"
 
 
@@ -40,7 +39,7 @@ class Branch(NamedTuple):
         line, column = _position(code, self.offset)
         place = f"line {line}" if column is None else f"line {line}, column {column + 1},"
         name = "a lambda" if code.co_name == "<lambda>" else code.co_name
-        told = "never called" if self.offset == _ENTRY else "not reached"
+        told = "never called" if self.offset == ENTRY else "not reached"
         return f"{place} of {where}, in {name}: {told}"
 
 
@@ -53,7 +52,10 @@ def branches(features: FeatureSet) -> frozenset[Branch]:
 
 
 class Watch:
-    """Notes which branches are reached while it is entered, and the events that reached them first."""
+    """Notes which branches are reached while it is entered, and the events that reached them first.
+
+    In this thread alone on Python 3.11, where it traces; a debugger that traces is put back.
+    """
 
     def __init__(self, wanted: Iterable[Branch]) -> None:
         self.reached: set[Branch] = set()
@@ -62,40 +64,31 @@ class Watch:
         self._open: dict[CodeType, set[int]] = {}
         for branch in wanted:
             self._open.setdefault(branch.code, set()).add(branch.offset)
-        self._before: Any = None
+        self._leave: Callable[[], None] = _nothing
 
     def __enter__(self) -> Watch:
-        """Begin, in this thread alone; a debugger that traces is put back at the end."""
-        self._before = sys.gettrace()
-        if any(self._open.values()):
-            sys.settrace(self._on_call)
+        """Begin."""
+        open_ = [code for code, offsets in self._open.items() if offsets]
+        self._leave = watch_code(open_, self._reach) if open_ else _nothing
         return self
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        sys.settrace(self._before)
+        self._leave()
 
-    def _on_call(self, frame: FrameType, event: str, _: Any) -> Any:
-        wanted = self._open.get(frame.f_code)
-        if not wanted or event != "call":
-            return None
-        self._reach(frame, wanted, _ENTRY)
-        frame.f_trace_lines, frame.f_trace_opcodes = False, True
-        return self._on_step
+    def _reach(self, frame: FrameType, offset: int) -> bool:
+        wanted = self._open[frame.f_code]
+        if offset in wanted:
+            wanted.discard(offset)
+            self.reached.add(Branch(frame.f_code, offset))
+            event = _event_of(frame)
+            if event is not None and all(event is not each for each in self.first_by):
+                self.first_by.append(event)
+        return bool(wanted)
 
-    def _on_step(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "opcode":
-            self._reach(frame, self._open[frame.f_code], frame.f_lasti)
-        return self._on_step
 
-    def _reach(self, frame: FrameType, wanted: set[int], offset: int) -> None:
-        if offset not in wanted:
-            return
-        wanted.discard(offset)
-        self.reached.add(Branch(frame.f_code, offset))
-        event = _event_of(frame)
-        if event is not None and all(event is not each for each in self.first_by):
-            self.first_by.append(event)
+def _nothing() -> None:
+    return
 
 
 def _event_of(frame: FrameType | None) -> Event | None:
@@ -167,7 +160,7 @@ def _package(module: str) -> str:
 @functools.cache
 def _offsets(code: CodeType) -> frozenset[int]:
     instructions = [i for i in dis.get_instructions(code) if i.opname != "EXTENDED_ARG"]
-    offsets = {_ENTRY}
+    offsets = {ENTRY}
     real = sorted(i.offset for i in instructions)
     for at, instruction in enumerate(instructions[:-1]):
         if "JUMP" in instruction.opname and "IF" in instruction.opname:
@@ -178,7 +171,7 @@ def _offsets(code: CodeType) -> frozenset[int]:
 
 
 def _position(code: CodeType, offset: int) -> tuple[int, int | None]:
-    if offset != _ENTRY:
+    if offset != ENTRY:
         for instruction in dis.get_instructions(code):
             positions = instruction.positions
             if instruction.offset == offset and positions and positions.lineno is not None:
