@@ -14,33 +14,57 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 # A Python that exists, has the right version and can make virtual environments.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
-PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test test-unit chaos lint format train docs bench lock clean
+# What installs a lock file into .venv: uv where it is there, which is several times as fast, else pip.
+# Build isolation is off: it would download what builds packages, without hashes. Nothing is compiled
+# beforehand: Python compiles what is imported, a small part of what is installed.
+ifdef UV
+INSTALLER_MODULE := sys
+VENV_OPTIONS := --without-pip
+INSTALL := uv pip install --quiet --python $(PY) --no-build-isolation
+else
+INSTALLER_MODULE := pip
+VENV_OPTIONS :=
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-build-isolation
+endif
+
+.PHONY: help demo test test-unit chaos lint format train docs bench lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 # Nothing is downloaded and nothing is done while the lock files are older than the stamps.
-# pip's build isolation is off: it would download the build's own dependencies without hashes.
-.venv/.locked: build.lock requirements.lock
-	@$(PY) -c 'import pip' 2>/dev/null || { \
+.venv/.python: build.lock
+	@$(PY) -c 'import $(INSTALLER_MODULE)' 2>/dev/null || { \
 	  for python in $(PYTHONS); do \
 	    "$$python" -c '$(FITS)' 2>/dev/null && break; python=; \
 	  done; \
 	  test -n "$$python" || { echo 'make: needs Python 3.11, 3.12 or 3.13 with the module venv (PYTHON=/path/to/python3 chooses one)' >&2; exit 2; }; \
 	  echo "Creating .venv with $$("$$python" --version)" >&2; \
-	  "$$python" -m venv --clear .venv; }
-	@echo 'Installing what build.lock and requirements.lock name; about a minute' >&2
-	@$(PIP) install --require-hashes --only-binary :all: -r build.lock
-	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock
+	  "$$python" -m venv --clear $(VENV_OPTIONS) .venv; }
+	@$(INSTALL) --require-hashes --only-binary :all: -r build.lock
 	@touch $@
 
-.venv/.installed: .venv/.locked pyproject.toml
-	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+# The demo needs neither training nor what the tests need: it installs a third of it.
+.venv/.demo: .venv/.python demo/requirements.lock
+	@echo 'Installing what demo/requirements.lock names; 10 to 60 seconds' >&2
+	@$(INSTALL) --require-hashes -r demo/requirements.lock
 	@touch $@
 
-demo: .venv/.installed ## the product in a minute: real Kafka, real Redis, real flights
+.venv/.locked: .venv/.python requirements.lock
+	@echo 'Installing what requirements.lock names; a minute or two' >&2
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.project: .venv/.python pyproject.toml
+	@$(INSTALL) --no-deps --no-index --editable .
+	@touch $@
+
+.venv/.installed: .venv/.locked .venv/.project
+	@touch $@
+
+demo: .venv/.demo .venv/.project ## the product in a minute: real Kafka, real Redis, real flights
 	@exec $(PY) -m demo $(ARGS)
 
 # Tests wait more than they work: JOBS of their files run at once, each with services of its own.
@@ -83,7 +107,16 @@ lock: ## write the lock files anew from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo 'make: lock needs uv' >&2; exit 2; }
 	@$(UV_COMPILE) --no-annotate $(ARGS) pyproject.toml -o deploy/requirements.lock
 	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
 
-clean: ## remove the virtual environment and every cache
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+clean: ## remove the virtual environment and the caches of this folder
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
+
+# The downloads are outside this folder and serve every clone: `make clean` leaves them.
+distclean: ## the same, and Kafka's downloaded jars
+	@for python in $(PY) $(PYTHONS); do \
+	  cache=$$("$$python" stream_app/local/cache.py 2>/dev/null) && break; \
+	done; \
+	test -n "$$cache" && rm -rf "$$cache/kafka" "$$cache/java" && echo "Removed kafka/ and java/ of $$cache"
+	@$(MAKE) --no-print-directory clean

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
 import click
@@ -17,6 +18,7 @@ import click
 from demo.demonstration import Demonstration, Options
 from demo.display import Display, display_on
 from demo.errors import DemoError
+from demo.wrapping import wrapped
 from stream_app.errors import ConfigurationError
 from stream_app.local import LocalServiceError, LocalServices
 
@@ -96,7 +98,10 @@ def command(
 def _run(options: Options, display: Display, as_json: bool) -> int:
     begun = time.monotonic()
     _compile_quickly()
-    display.say("Kafka and Redis start; the first time, Kafka is downloaded (44 MB) ...")
+    display.say(
+        "Apache Kafka and Valkey, the open Redis, start as child processes; the first time, Kafka is "
+        "downloaded (44 MB) ..."
+    )
     with LocalServices() as services:
         demonstration = Demonstration(options, services, display, begun)
         with demonstration.worker as worker:
@@ -119,25 +124,51 @@ def _run(options: Options, display: Display, as_json: bool) -> int:
 def _say_where_to_look(
     demonstration: Demonstration, services: LocalServices, display: Display, options: Options
 ) -> None:
-    usecase, worker = demonstration.usecase, demonstration.worker
     display.say("")
-    display.say("Where to look next")
-    if not options.keep:
-        display.say("  python -m demo --keep        everything stays up, for kcat and a browser")
-        display.say("  python -m demo --backlog     the worker starts late and catches up")
-        display.say(
-            "  stream-app local             Kafka and Redis alone, for a worker of your own"
-        )
-        display.say(
-            "  README.md                    what is promised, and how to bring your own model"
-        )
+    if options.keep:
+        _say_what_stays(demonstration, services, display)
         return
+    demo, stream_app = f"{_program('python')} -m demo", _program("stream-app")
+    display.say("Where to look next")
+    for command, what in (
+        (f"{demo} --keep", "everything stays up, for a second terminal and a browser"),
+        (f"{demo} --backlog", "the worker starts late and catches up"),
+        (f"{stream_app} local", "Kafka and Redis alone, for a worker of your own"),
+        ("README.md", "what is promised, and how to bring your own model"),
+    ):
+        display.say(f"  {command:<34}  {what}")
+
+
+def _say_what_stays(
+    demonstration: Demonstration, services: LocalServices, display: Display
+) -> None:
+    usecase, worker = demonstration.usecase, demonstration.worker
+    display.say("All of it stays up until Ctrl-C. In a second terminal, in this folder:")
+    for name, value in {
+        "BOOTSTRAP_SERVERS": services.kafka,
+        "REDIS_URL": services.redis,
+        # Without it, another worker would be another group and publish every prediction again.
+        "APPLICATION": worker.application,
+    }.items():
+        display.show_command(f"  export STREAM_APP_{name}={value}")
+    stream_app = _program("stream-app")
+    display.say("and then")
+    display.say(f"  {stream_app + ' audit':<34}  what became of every record")
+    display.say(f"  {stream_app + ' run':<34}  a second worker, which shares the partitions")
+    display.say("or, with kcat installed, the last predictions and dead letters:")
     for topic in (usecase.predictions_topic, usecase.dead_letters_topic):
-        display.say(f"  kcat -b {services.kafka} -t {topic} -C -e -f '%h\\n%s\\n'")
-    display.say(f"  http://{worker.address}/metrics   http://{worker.address}/readyz")
-    display.say(f"  export STREAM_APP_BOOTSTRAP_SERVERS={services.kafka}")
-    display.say(f"  export STREAM_APP_REDIS_URL={services.redis}")
-    display.say("Ctrl-C stops all of it.")
+        display.show_command(
+            f"  kcat -b {services.kafka} -t {topic} -C -o -1 -e -q -f '%h\\n%s\\n'"
+        )
+    display.say(
+        f"A browser shows http://{worker.address}/metrics and http://{worker.address}/readyz"
+    )
+
+
+def _program(name: str) -> str:
+    """Return a program of this environment as one can type it here, whether or not it is activated."""
+    path = Path(sys.executable).with_name(name)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _stay(demonstration: Demonstration, services: LocalServices) -> None:
@@ -186,5 +217,5 @@ def _log_to(stream: TextIO) -> None:
 
 
 def _end(text: str, status: int) -> NoReturn:
-    click.echo(text, err=True)
+    click.echo(wrapped(text), err=True)
     sys.exit(status)

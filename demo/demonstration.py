@@ -204,6 +204,7 @@ class Demonstration:
             worker_exit_code=exit_code,
             finished=finished,
             seconds=time.monotonic() - self._begun,
+            example=seen.last_prediction,
         )
 
     def _read_everything(self) -> Observation:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TextIO
 
 from demo.view import View
+from demo.wrapping import WIDTH, wrapped
 from features.flights.clock import zone
 
 __all__ = ["Display", "display_on"]
@@ -16,14 +17,16 @@ __all__ = ["Display", "display_on"]
 _LINE_SECONDS: Final = 3.0
 _NEW_YORK: Final = "America/New_York"
 _BAR: Final = 40
-_WIDTH: Final = 110
 
 
 class Display(Protocol):
     """Shows what happens."""
 
     def say(self, text: str) -> None:
-        """Show a sentence."""
+        """Show a sentence or a row of a table, broken at words."""
+
+    def show_command(self, text: str) -> None:
+        """Show a line to be pasted: as it is."""
 
     def show(self, view: View) -> None:
         """Show one look at what runs."""
@@ -65,13 +68,16 @@ class _Plain:
         self._next = 0.0
 
     def say(self, text: str) -> None:
+        self.show_command(wrapped(text))
+
+    def show_command(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
     def show(self, view: View) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _LINE_SECONDS
-            self.say(_line(view))
+            print(_line(view), file=self._stream, flush=True)
 
     def close(self) -> None:
         pass
@@ -87,12 +93,15 @@ class _Live:
         self._live: Any = None
 
     def say(self, text: str) -> None:
+        self.show_command(wrapped(text, min(self._console.width, WIDTH)))
+
+    def show_command(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def show(self, view: View) -> None:
         from rich.live import Live
 
-        table = _table(view, min(self._console.width, _WIDTH))
+        table = _table(view, min(self._console.width, WIDTH))
         if self._live is None:
             self._live = Live(table, console=self._console, auto_refresh=False)
             self._live.start()
@@ -146,12 +155,10 @@ def _table(view: View, width: int) -> Any:
 def _line(view: View) -> str:
     dead = sum(view.dead_letters.values())
     return (
-        f"{_clock(view, '%b %d %H:%M')}  {view.sent:>6,}/{view.planned:,} sent  "
-        f"{view.finished_a_second:>5,.0f} events/s  "
-        f"lag {view.lag_records:,} records {view.lag_seconds:.2f} s  "
-        f"latency p50 {_ms(view.latency_p50_seconds)} p99 {_ms(view.latency_p99_seconds)}  "
-        f"{view.predictions:,} predictions  {dead:,} dead letters  "
-        f"AUC {_three(view.auc)} static {_three(view.auc_static)} ({view.labels:,} landed)"
+        f"{_clock(view, '%b %d %H:%M')}  {view.sent:>6,}/{view.planned:,}  "
+        f"{view.finished_a_second:>5,.0f}/s  lag {view.lag_seconds:.1f} s  "
+        f"p50 {_ms(view.latency_p50_seconds)}  "
+        f"{view.predictions:,} predictions  {dead:,} dead letters"
     )
 
 

@@ -46,6 +46,8 @@ class Observation:
         self.sources: dict[Place, Source] = {}
         self.predictions: dict[Place, list[Served]] = {}
         self.dead_letters: dict[Place, list[DeadLetter]] = {}
+        self.last_prediction: bytes | None = None
+        """The value of the one that was read last."""
         self.strays: list[str] = []
         """What lies in the topics out and does not say where it came from."""
 
@@ -68,7 +70,9 @@ class Observation:
 
     def _prediction(self, message: Message, headers: Named) -> None:
         said = PredictionHeaders.of(headers)
-        value = json.loads(message.value() or b"")
+        text = message.value() or b""
+        value = json.loads(text)
+        self.last_prediction = text
         served = Served(
             _timestamp(message),
             float(value["score"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,8 @@ class Summary:
     finished: bool
     """Whether the worker got through before the demonstration stopped waiting."""
     seconds: float
+    example: bytes | None
+    """A prediction as its topic holds it."""
 
     @property
     def ok(self) -> bool:
@@ -102,7 +105,14 @@ class Summary:
             f"  latency                  {self._latency()}",
             "",
             f"{took} All but the AUC is counted from the topics.",
+            *self._example(),
         ]
+
+    def _example(self) -> list[str]:
+        if self.example is None:
+            return []
+        # With spaces, so that the line can be broken.
+        return ["", "One of the predictions:", "", f"  {json.dumps(json.loads(self.example))}"]
 
     def _problems(self) -> list[str]:
         problems = list(self.fates.unexpected[:5])

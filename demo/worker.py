@@ -30,8 +30,9 @@ class Worker:
     A context manager; leaving it kills the worker unless `stop` has ended it in good order.
     """
 
-    def __init__(self, usecase: str, **settings: str) -> None:
-        """`usecase` is MODULE:OBJECT; `settings` are the worker's, by name."""
+    def __init__(self, usecase: str, *, application: str, **settings: str) -> None:
+        """`usecase` is MODULE:OBJECT; `settings` are the worker's, by name, as `application` is."""
+        self.application = application
         self.address = f"{HOST}:{free_ports(1)[0]}"
         """Where metrics and health are served."""
         self._usecase = usecase
@@ -41,6 +42,7 @@ class Worker:
             name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)
         }
         settings = {
+            "application": application,
             "artifacts": str(ROOT / "artifacts"),
             "http_host": HOST,
             "http_port": self.address.rpartition(":")[2],

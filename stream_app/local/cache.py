@@ -1,4 +1,4 @@
-"""Where downloads are kept between runs."""
+"""Where downloads are kept between runs. As a script it prints the folder, for `make distclean`."""
 
 import os
 import sys
@@ -14,3 +14,7 @@ def cache_directory() -> Path:
         return Path.home() / "Library" / "Caches" / "stream-app"
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "stream-app"
+
+
+if __name__ == "__main__":
+    print(cache_directory())

@@ -23,16 +23,21 @@ _log = logging.getLogger(__name__)
 _OUTDATED_SECONDS = 7 * 86_400.0
 
 
-def fast_start_options(java: Path, class_path: str, record: Callable[[Path], None]) -> list[str]:
+def fast_start_options(
+    java: Path, class_path: str, record: Callable[[Path], None] | None
+) -> list[str]:
     """Return the options that use the cache; `record` makes it if there is none for these files.
 
-    A cache that cannot be made costs time, nothing else: then there are no options.
+    Without `record` none is made. That, and a cache that cannot be made, costs time and nothing else:
+    then there are no options.
     """
     cache = cache_directory() / "java" / f"{_key(java, class_path)}.aot"
     if not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        if record is None:
+            return []
         _log.info("Preparing fast starts of the local Kafka, once; some 10 to 30 s")
         try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
             _make(cache, record)
         except (LocalServiceError, KafkaException, OSError) as error:
             _log.warning("The local Kafka will start slowly: %s", error)

@@ -57,13 +57,19 @@ def class_path(
     jars = locked_jars() if jars is None else jars
     directory = cache_directory() / "kafka" if directory is None else directory
     fetch = download if fetch is None else fetch
-    directory.mkdir(parents=True, exist_ok=True)
-    missing = [jar for jar in jars if not (directory / jar.file_name).exists()]
-    if missing:
-        _log.info("Downloading %d of %d jars of the local Kafka, once", len(missing), len(jars))
-        _download_all(missing, directory, fetch)
-    for jar in jars:
-        _check(jar, directory / jar.file_name)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        missing = [jar for jar in jars if not (directory / jar.file_name).exists()]
+        if missing:
+            _log.info("Downloading %d of %d jars of the local Kafka, once", len(missing), len(jars))
+            _download_all(missing, directory, fetch)
+        for jar in jars:
+            _check(jar, directory / jar.file_name)
+    except OSError as error:
+        raise LocalServiceError(
+            f"Cannot keep Kafka's jars in {directory}: {error.strerror}. Set STREAM_APP_CACHE to a "
+            "folder that can be written to; downloads are kept there."
+        ) from error
     return os.pathsep.join(str(directory / jar.file_name) for jar in jars)
 
 

@@ -76,6 +76,9 @@ class LocalKafka(LocalService):
     `properties` are broker settings that replace or add to ours. `security` makes the listener for
     clients SASL_SSL; `client_config` returns what a client needs then. `advertised` is the HOST:PORT
     that the broker tells clients to reach it by, where something stands between.
+
+    The first start on a machine prepares fast ones, which takes some 10 to 30 s; without
+    `prepare_fast_starts` it does not.
     """
 
     name = "kafka"
@@ -91,8 +94,10 @@ class LocalKafka(LocalService):
         advertised: str | None = None,
         membership: Membership | None = None,
         start_seconds: float = 120.0,
+        prepare_fast_starts: bool = True,
     ) -> None:
         super().__init__(port=port, start_seconds=start_seconds)
+        self._prepare_fast_starts = prepare_fast_starts
         self._member = Membership.alone() if membership is None else membership
         self._advertised = self.address if advertised is None else advertised
         self._topics = dict(topics or {})
@@ -177,7 +182,8 @@ class LocalKafka(LocalService):
             self._security.create_acls(self.client_config())
 
     def _fast_start(self) -> list[str]:
-        return fast_start_options(java_binary(), self._class_path, _record_fast_start)
+        record = _record_fast_start if self._prepare_fast_starts else None
+        return fast_start_options(java_binary(), self._class_path, record)
 
     def _properties(self, directory: Path) -> dict[str, str]:
         protocol = "PLAINTEXT" if self._security is None else "SASL_SSL"

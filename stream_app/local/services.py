@@ -8,10 +8,14 @@ from .errors import LocalServiceError
 from .kafka import LocalKafka
 from .redis import LocalRedis
 
+# Events of the past would be deleted within minutes: brokers look at the timestamps of records.
+_KEEP_EVERYTHING = {"log.retention.ms": "-1"}
+
 
 class LocalServices:
     """A real Kafka with `topics` (name to number of partitions) and a real Redis.
 
+    The topics keep their records as long as they run, however old the timestamps are.
     A context manager: on leaving it, both are ended and their directories are removed.
     """
 
@@ -24,7 +28,17 @@ class LocalServices:
         kafka_port: int | None = None,
         redis_port: int | None = None,
     ) -> None:
-        self.local_kafka = LocalKafka(topics=topics, port=kafka_port) if kafka else None
+        self.local_kafka = (
+            LocalKafka(
+                topics=topics,
+                port=kafka_port,
+                properties=_KEEP_EVERYTHING,
+                # Worth it for tests, which start many brokers: a person waits for one.
+                prepare_fast_starts=False,
+            )
+            if kafka
+            else None
+        )
         self.local_redis = LocalRedis(port=redis_port) if redis else None
         self._stack = ExitStack()
 

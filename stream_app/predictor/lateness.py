@@ -10,7 +10,7 @@ A record can be late in three ways, and each is decided in one place:
   for `alignment_wait_seconds` where its partition delivers nothing. If it comes later still, it is
   taken as it comes: no record is dropped for that.
 - Its event is older than what a state already holds. The kind of state decides what the update
-  changes (`features/states.py`): a decayed sum takes it with the weight of its age, a latest value
+  changes (`features/kinds/`): a decayed sum takes it with the weight of its age, a latest value
   keeps the newer one.
 
 The timestamp that counts is the record's own, unless it lies ahead of the worker's clock

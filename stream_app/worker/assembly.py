@@ -164,7 +164,7 @@ class _Assembly:
         )
         client = self._client(predictor, deliver_thread, preflight)
         stages = Stages(
-            clock=make_record_clock(settings, usecase, self._retry, self._observer),
+            clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
             isolation=isolation,
             align=make_align_stage(
                 settings, self._observer, pause=client.pause, resume=client.resume
@@ -262,6 +262,7 @@ class _Assembly:
                 settings,
                 self._usecase,
                 self._application,
+                self._brokers,
                 store,
                 self._retry,
                 self._observer,

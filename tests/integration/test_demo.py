@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,4 +113,41 @@ def test_an_interruption_in_the_middle_leaves_nothing_behind(
         process.kill()
         process.wait()
     assert "Traceback" not in rest
+    assert_nothing_is_left(tmp_path, mark)
+
+
+def test_what_keep_prints_can_be_pasted(
+    tmp_path: Path, environment: dict[str, str], mark: str
+) -> None:
+    """The variables lead to the demo's services and group, and no line for a shell is cut."""
+    process = start(environment, "--keep", *PACE)
+    assert process.stdout is not None
+    exports, audit, lines = {}, "", []
+    try:
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if found := re.match(r"  export (\w+)=(\S+)$", line):
+                exports[found[1]] = found[2]
+            elif found := re.match(r"  (\S+/stream-app audit) ", line):
+                audit = found[1]
+            elif line.startswith("A browser"):
+                break
+        audited = subprocess.run(
+            ["sh", "-c", audit],
+            cwd=ROOT,
+            env={**environment, **exports},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert audited.returncode == 0, audited.stdout + audited.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert exports["STREAM_APP_APPLICATION"] == "flights-demo"
+    assert max(map(len, lines)) <= 100
+    assert len([line for line in lines if line.startswith("  kcat ")]) == 2
     assert_nothing_is_left(tmp_path, mark)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from redis import Redis
 
 from stream_app.local import (
@@ -88,6 +88,14 @@ def partitions(config: ClientConfig) -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in topics.items()}
 
 
+def setting(bootstrap: str, topic: str, name: str) -> str | None:
+    """Return a setting of a topic as the broker has it in effect."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+    value = described.result(10)[name].value
+    return None if value is None else str(value)
+
+
 def produce(config: ClientConfig, topic: str, value: bytes) -> None:
     """Produce one record to partition 0 and wait for its acknowledgement."""
     errors: list[KafkaError | None] = []
@@ -123,6 +131,7 @@ def test_both_start_serve_and_leave_nothing() -> None:
             "flights.arrived": 2,
         }
         assert Redis.from_url(services.redis).ping()
+        assert setting(services.kafka, "flights.arrived", "retention.ms") == "-1"
         both = (services.local_kafka, services.local_redis)
         pids = [one.pid for one in both]
         directories = [one.directory for one in both]

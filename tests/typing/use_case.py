@@ -12,14 +12,21 @@ import numpy as np
 
 from stream_app import (
     Column,
+    DecayedMoments,
+    DecayedShare,
     DecayedSums,
+    Distinct,
+    DistinctEver,
     Entity,
     Event,
+    Extremes,
     FeatureSet,
     GoldenVector,
     InputTopic,
     InvalidEventError,
     JsonDecoder,
+    LastN,
+    LastText,
     LastValue,
     Manifest,
     ModelInput,
@@ -30,11 +37,13 @@ from stream_app import (
     Outputs,
     Prediction,
     RowFeature,
+    State,
     TimeBounds,
     TrainingData,
     Update,
     UseCase,
     View,
+    Windows,
     measure_baseline,
     record_golden_events,
     replay,
@@ -88,6 +97,29 @@ def fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[st
 ORDERS = DecayedSums(3600.0, ("amount",))
 LAST = LastValue(("amount",))
 DUE = OpenItems(6 * 3600.0, slot_seconds=60.0)
+SPEND = DecayedMoments(3600.0, ("amount",))
+FAILED = DecayedShare(3600.0)
+RECENT = Windows(3600.0, slots=60, sums=("amount",), extremes=("amount",))
+EVER = Extremes(("amount",))
+COUNTRY = LastText(("country",), max_bytes=2)
+NEWEST = LastN(3, ("amount",))
+SHOPS = Distinct(7 * 86_400.0)
+DEVICES = DistinctEver()
+KINDS: tuple[State, ...] = (
+    ORDERS, LAST, DUE, SPEND, FAILED, RECENT, EVER, COUNTRY, NEWEST, SHOPS, DEVICES,
+)  # fmt: skip
+COLUMNS = (
+    Column("deviation", SPEND.deviation("amount"), "EUR", "Deviation of its prices."),
+    Column("failed", FAILED.share(), "1", "Share of those that failed."),
+    Column("hour", RECENT.count(), "orders", "Orders of the last hour."),
+    Column("hour_before", RECENT.sum("amount", 1800.0, ago=1800.0), "EUR", "Of the half before."),
+    Column("highest", EVER.maximum("amount"), "EUR", "Highest price."),
+    Column("country", COUNTRY.value("country"), "", "Country of the newest.", "string"),
+    Column("previous", NEWEST.previous("amount"), "EUR", "Price of the one before."),
+    Column("shops", SHOPS.count(86_400.0), "shops", "Shops of a day."),
+    Column("devices", DEVICES.count(), "devices", "Devices so far."),
+)
+CLIENT = Entity("client", lambda order: 7)
 SHOP = Entity("shop", lambda event: event.shop)
 
 FEATURES = FeatureSet(

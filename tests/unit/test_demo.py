@@ -8,6 +8,7 @@ from demo.accuracy import auc
 from demo.fates import Fates, account
 from demo.observation import Observation, Served, Source
 from demo.plan import Planned, speed_for, strewn
+from demo.wrapping import wrapped
 from features.flights import usecase
 from stream_app.features.events import Event
 from stream_app.records.places import PartitionId, Place
@@ -143,3 +144,23 @@ def test_the_clock_is_as_fast_as_the_events_need(events: int, seconds: float) ->
     planned = [Planned("topic", b"", b"", 3.0 * n) for n in range(events)]
     took = (planned[-1].known_at - planned[0].known_at) / speed_for(planned)
     assert took == pytest.approx(seconds)
+
+
+def test_text_is_broken_at_words() -> None:
+    """Neither a word nor a path is cut, however narrow the terminal is."""
+    assert wrapped("Its log is kept in /tmp/a-long/path.log and ends:", 20).splitlines() == [
+        "Its log is kept in",
+        "/tmp/a-long/path.log",
+        "and ends:",
+    ]
+
+
+def test_a_row_goes_on_under_its_last_column() -> None:
+    """The columns of a table are two spaces apart; an empty line stays one."""
+    row = "  dead-lettered      30  invalid-json 5, out-of-range 3, bad-time 2"
+    assert wrapped(f"{row}\n\nThe end.", 52).splitlines() == [
+        "  dead-lettered      30  invalid-json 5,",
+        "                         out-of-range 3, bad-time 2",
+        "",
+        "The end.",
+    ]

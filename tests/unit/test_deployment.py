@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stream_app.telemetry.catalogue import CATALOGUE
 
@@ -30,7 +31,25 @@ def test_alerts_use_metrics_that_exist(name: str) -> None:
     assert used <= exported()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "build.lock", "deploy/requirements.lock"])
+LOCKS = ["requirements.lock", "build.lock", "deploy/requirements.lock", "demo/requirements.lock"]
+
+
+def locked(lock: str) -> dict[str, set[str]]:
+    """Return the versions of each package in a lock file; several where Pythons differ."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"(?m)^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", (ROOT / lock).read_text()
+    ):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def asked(requirements: list[str]) -> set[str]:
+    """Return the names of the packages that requirements of `pyproject.toml` ask for."""
+    return {re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in requirements}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_locks_pin_and_hash_everything(lock: str) -> None:
     """A requirement has one version and hashes; no line says where to get it from."""
     text = (ROOT / lock).read_text()
@@ -45,23 +64,52 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     """A dependency that was added without `make lock` would be missing on a fresh machine."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)
-    asked = {
-        "deploy/requirements.lock": project["project"]["dependencies"],
+    extras = project["project"]["optional-dependencies"]
+    runtime = project["project"]["dependencies"]
+    wanted = {
+        "deploy/requirements.lock": runtime,
         "build.lock": project["dependency-groups"]["build"],
+        "demo/requirements.lock": [*runtime, *extras["local"], *extras["demo"]],
         "requirements.lock": [
-            *project["project"]["dependencies"],
+            *runtime,
             *project["dependency-groups"]["dev"],
-            *(
-                one
-                for extra in project["project"]["optional-dependencies"].values()
-                for one in extra
-            ),
+            *(one for extra in extras.values() for one in extra),
         ],
     }
-    for lock, requirements in asked.items():
-        locked = set(re.findall(r"(?m)^([\w.-]+)(?:\[[\w,-]+\])?==", (ROOT / lock).read_text()))
-        wanted = {re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in requirements}
-        assert wanted <= locked
+    assert wanted.keys() == set(LOCKS)
+    for lock, requirements in wanted.items():
+        assert asked(requirements) <= locked(lock).keys(), lock
+
+
+def test_the_demo_installs_a_part_of_what_the_tests_install() -> None:
+    """In the same versions, so that `make test` after `make demo` replaces nothing."""
+    every, demo = locked("requirements.lock"), locked("demo/requirements.lock")
+    assert demo.keys() < every.keys()
+    assert {name: every[name] for name in demo} == demo
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    needless = asked(project["project"]["optional-dependencies"]["training"]) - {"protobuf"}
+    needless |= asked(project["dependency-groups"]["dev"])
+    assert not needless & demo.keys()
+
+
+def test_compose_up_waits_for_what_can_be_waited_for() -> None:
+    """`docker compose up --wait` fails for a service without a health check, or one that has ended.
+
+    It excepts a service whose end another one waits for.
+    """
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    ends = {
+        name
+        for service in services.values()
+        for name, wanted in service.get("depends_on", {}).items()
+        if wanted["condition"] == "service_completed_successfully"
+    }
+    assert ends == {"topics"}
+    for name in services.keys() - ends:
+        assert not services[name].get("healthcheck", {}).get("disable"), name
+        own = "healthcheck" in services[name]
+        assert own or services[name]["image"] == "stream-app", f"{name}: whose check is it?"
 
 
 def test_production_installs_neither_training_nor_local_services() -> None:

@@ -25,9 +25,10 @@ class DecayedMoments:
     every `half_life_seconds`, and a late update comes in with its weight decayed.
     Reads: `count`, `mean`, `variance`, `deviation` and `age`. The variance is that of the values
     seen, divided by the count and not by one less: of a single value it is 0.
-    Error: 1e-9 of each read, and of the variance where the mean is far larger than the deviation
-    as well: squared distances from the mean are kept, never sums of squares, and the mean is held
-    in two numbers, the second of which is the first one's rounding error.
+    Error: 1e-9 of each read, a mean's 1e-9 of the deviation where that is more. It holds where the
+    mean is far larger than the deviation as well: squared distances from the mean are kept, never
+    sums of squares, and the mean is held in two numbers, the second of which is the first one's
+    rounding error.
     Memory: 16 bytes packed, and 24 a field.
     Source: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
     Sample Variances" (1979), with weights that decay as those of `DecayedSums`.
@@ -79,13 +80,14 @@ class DecayedMoments:
     def agrees(self, left: Sequence[Any], right: Sequence[Any]) -> bool:
         """Whether two states hold the same updates: the times are equal, moments nearly.
 
-        The rest of a mean is below its rounding error, and no measure of anything.
+        A mean within 1e-9 of the deviation is the same as well: it may lie close to zero. Its rest
+        is below its rounding error, and no measure of anything.
         """
-        rests = range(3, self.width, 3)
-        left, right = (
-            [value for at, value in enumerate(state) if at not in rests] for state in (left, right)
+        return agree(left[:2], right[:2], rounded=(1,)) and all(
+            math.isclose(left[at], right[at], rel_tol=1e-9, abs_tol=1e-9 * _deviation(left, at))
+            and agree((left[at + 2],), (right[at + 2],), rounded=(0,))
+            for at in range(2, self.width, 3)
         )
-        return agree(left, right, rounded=range(1, self.width))
 
     @cached_property
     def apply(self) -> Apply:
@@ -143,3 +145,7 @@ class DecayedMoments:
 
     def _mean_of(self, name: str) -> int:
         return 2 + 3 * place_of(self, self.fields, name)
+
+
+def _deviation(state: Sequence[Any], mean_at: int) -> float:
+    return math.sqrt(state[mean_at + 2] / state[1]) if state[1] > 0.0 else 0.0

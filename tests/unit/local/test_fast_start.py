@@ -44,3 +44,19 @@ def test_a_cache_of_an_earlier_installation_is_removed(made: list[Path], tmp_pat
     os.utime(cache, (week_ago, week_ago))
     ask(made, tmp_path, "java-b")
     assert not cache.exists()
+
+
+def test_nothing_is_made_for_who_waits_for_one_broker(made: list[Path], tmp_path: Path) -> None:
+    """Its start takes some seconds more; a cache that is there is used all the same."""
+    java = tmp_path / "java"
+    java.touch()
+    assert fast_start_options(java, str(java), None) == []
+    assert not (tmp_path / "cache").exists()
+    assert ask(made, tmp_path, "java") == fast_start_options(java, str(java), None) != []
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(made: list[Path], tmp_path: Path) -> None:
+    """A file stands where its folder should be."""
+    (tmp_path / "cache").touch()
+    assert ask(made, tmp_path, "java") == []
+    assert made == []

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from stream_app.local import cache
 from stream_app.local.errors import LocalServiceError
 from stream_app.local.jars import LOCK_FILE, Jar, class_path, locked_jars
 
@@ -47,6 +50,26 @@ def test_a_cached_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(CONTENT + b"!")
     with pytest.raises(LocalServiceError, match="Delete the file to download it again"):
         class_path([GOOD], tmp_path, refuse)
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """It names the folder and the variable that chooses another one."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "kafka"
+    with pytest.raises(LocalServiceError, match=f"in {folder}: Not a directory.*STREAM_APP_CACHE"):
+        class_path([GOOD], folder, serve)
+
+
+def test_the_folder_of_the_downloads_is_told_without_any_package(tmp_path: Path) -> None:
+    """`make distclean` asks for it, with or without a virtual environment."""
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", cache.__file__],
+        env={"STREAM_APP_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == f"{tmp_path}\n"
 
 
 def test_the_lock_file_names_no_place() -> None:

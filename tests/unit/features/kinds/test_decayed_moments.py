@@ -89,3 +89,14 @@ def test_nothing_known() -> None:
     for read in (MOMENTS.mean("amount"), MOMENTS.variance("amount"), MOMENTS.deviation("amount")):
         assert math.isnan(read(None, 1.0))
         assert math.isnan(read(MOMENTS.empty(), 1.0))
+
+
+def test_states_of_the_same_updates_agree_though_their_means_lie_close_to_zero() -> None:
+    """Rounding is of the size of the values, of which nothing may be left in a mean."""
+    left, right = after(MOMENTS, (0.0, 1e6), (0.0, -1e6)), after(MOMENTS, (0.0, -1e6), (0.0, 1e6))
+    assert MOMENTS.agrees([*left[:2], 1e-4, *left[3:]], right)
+    assert not MOMENTS.agrees([*left[:2], 1e-2, *left[3:]], right)
+    assert not MOMENTS.agrees([*left[:4], left[4] * (1 + 1e-8)], right)
+    assert not MOMENTS.agrees([1.0, *left[1:]], right)
+    assert MOMENTS.agrees([*left[:3], 1e-12, left[4]], right)
+    assert MOMENTS.agrees(MOMENTS.empty(), MOMENTS.empty())
