@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
 from tests.integration.testbed import Testbed
@@ -45,7 +45,7 @@ def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str)
     decode = decoders(properties)[form]
     # This registry takes Protobuf's schemas as text alone, and confluent-kafka's serializer sends bytes.
     write = partial(in_protobuf, registry) if form == "protobuf" else serializers(properties)[form]
-    message = PlainMessage(write(FIELDS), topic=f"payments.{form}")
+    message = LogRecord(write(FIELDS), topic=f"payments.{form}")
     event = decode(message)
     assert isinstance(event, Payment)
     assert (event.event_id, event.event_time) == ("p1", NOON.timestamp())
