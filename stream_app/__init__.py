@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from stream_app.features.answer import Outputs, Row, per_batch
     from stream_app.features.engine.replay import replay
     from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
     from stream_app.features.kinds import (
@@ -38,25 +39,26 @@ if TYPE_CHECKING:
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
-        Outputs,
         Prediction,
         TimeBounds,
         UseCase,
     )
-    from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+    from stream_app.features.views import Column, Derived, Entity, FeatureSet, RowFeature, View
 
 __all__ = [
-    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
-    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Derived", "Distinct",
+    "DistinctEver", "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
     "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
     "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
-    "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows",
-    "measure_baseline", "record_golden_events", "replay", "write_version",
+    "Row", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "measure_baseline", "per_batch", "record_golden_events", "replay",
+    "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
+    "answer": ("Outputs", "Row", "per_batch"),
     "engine.replay": ("replay",),
     "events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
     "model_version.baseline": ("measure_baseline",),
@@ -78,8 +80,8 @@ _NAMES_BY_MODULE: Final = {
         "Update",
         "Windows",
     ),
-    "usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
-    "views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "usecase": ("InputTopic", "Outcome", "Prediction", "TimeBounds", "UseCase"),
+    "views": ("Column", "Derived", "Entity", "FeatureSet", "RowFeature", "View"),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {

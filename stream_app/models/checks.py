@@ -5,7 +5,7 @@ The sentences say what is wrong and what to do, for whoever just deployed it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,14 @@ from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, 
 from stream_app.features.model_version.manifest import Manifest
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
-from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
-from stream_app.models.model import Model, Outputs, finite
+from stream_app.models.model import Model, Outputs
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
-from stream_app.text.causes import cause_of
-from stream_app.text.foreign import bounded
+from stream_app.text.causes import FeatureError
 
 __all__ = [
-    "BATCH_SIZES", "check_answers", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
+    "BATCH_SIZES", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
     "one_line", "refusal",
 ]  # fmt: skip
 
@@ -126,48 +124,6 @@ def check_golden(model: Model, vectors: Sequence[GoldenVector], rows: Rows) -> N
                 )
 
 
-def check_answers(
-    model: Model,
-    rows: Rows,
-    fields: Callable[[Outputs, Mapping[str, Any]], Sequence[Mapping[str, Any]]],
-    contract: AnswerContract,
-) -> None:
-    """What the use case makes of the outputs of golden rows keeps its declared contract.
-
-    Rows that give no finite output have no answer in service either.
-    """
-    outputs = _score(model, rows)
-    good = finite(outputs)
-    rows = [row for row, ok in zip(rows, good.tolist(), strict=True) if ok]
-    if not rows:
-        return
-    outputs = {name: values[good] for name, values in outputs.items()}
-    mend = "mend the use case's function, or its contract of predictions."
-    try:
-        answers = as_answers(fields(outputs, model.manifest.decision), len(rows))
-    except Exception as error:  # the use case's own code may raise anything
-        raise refusal(
-            model.manifest,
-            f"the use case's fields cannot be made of its golden outputs ({cause_of(error)}: "
-            f"{bounded(str(error))}): {mend}",
-        ) from error
-    common = {
-        "prediction_id": "topic-0-0",
-        "event_id": "golden",
-        "event_time": 0.0,
-        "model": {"name": model.name, "version": model.version},
-        "served_by": "champion",
-        "degraded": None,
-        "state_freshness_seconds": None,
-    }
-    for why in contract.broken(answers, [common] * len(answers)).values():
-        raise refusal(
-            model.manifest,
-            f"the answer that the use case makes of a golden output breaks its contract ({why}): "
-            f"{mend}",
-        )
-
-
 def check_replay(
     manifest: Manifest,
     features: FeatureSet,
@@ -185,7 +141,13 @@ def check_replay(
         raise refusal(
             manifest, f"a golden event is no longer a valid event ({error}): {_RETRAIN}"
         ) from None
-    except Exception as error:  # the declaration's functions may raise anything
+    except FeatureError as error:
+        raise refusal(
+            manifest,
+            f"the feature code fails on its golden events ({error}; "
+            f"{one_line(error.__cause__)}): mend the use case.",
+        ) from error
+    except Exception as error:  # a decoder may raise anything
         raise refusal(
             manifest,
             f"replaying its golden events raised {type(error).__name__} ({one_line(error)}): {_RETRAIN}",

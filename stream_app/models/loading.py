@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream_app.features.model_version.folder import read_version
+from stream_app.features.model_version.golden import replay_golden
 from stream_app.features.model_version.manifest import ModelVersionError
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.features.views import FeatureSet
-from stream_app.models.answers import AnswerContract
+from stream_app.models.answer_checks import check_answers
 from stream_app.models.checks import (
     BATCH_SIZES,
-    check_answers,
     check_batches,
     check_features,
     check_golden,
@@ -21,6 +21,7 @@ from stream_app.models.checks import (
     one_line,
     refusal,
 )
+from stream_app.models.column_checks import check_columns
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
 from stream_app.models.samples import golden_row, sample_rows
@@ -33,15 +34,20 @@ __all__ = ["load_model", "load_models"]
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
-    Refused as well is one of whose golden outputs the use case makes no valid prediction.
+    Refused as well is one whose golden events have a column that its dtype cannot hold, or of whose
+    golden events and outputs the use case makes no valid prediction.
     """
-    contract = AnswerContract(usecase.prediction)
+    features = usecase.features
     models = []
     for name in usecase.models:
-        model = load_model(artifacts / name, usecase.features, usecase.topics)
-        golden = read_version(artifacts / name).golden
-        rows = [golden_row(vector, usecase.features) for vector in golden]
-        check_answers(model, rows, usecase.fields, contract)
+        model = load_model(artifacts / name, features, usecase.topics)
+        version = read_version(artifacts / name)
+        replayed = replay_golden(features, usecase.topics, version.golden_events)
+        asked = [row for row in replayed if row is not None]
+        check_columns(model.manifest, features, asked)
+        check_answers(
+            model, usecase, asked, [golden_row(vector, features) for vector in version.golden]
+        )
         models.append(model)
     return models
 

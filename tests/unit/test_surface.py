@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Distinct", "DistinctEver",
-    "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
+    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Derived", "Distinct",
+    "DistinctEver", "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
     "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
     "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
-    "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows",
-    "measure_baseline", "record_golden_events", "replay", "write_version",
+    "Row", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
+    "Windows", "measure_baseline", "per_batch", "record_golden_events", "replay",
+    "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

@@ -15,7 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stream_app import Event, FeatureSet, InputTopic, JsonDecoder, Outputs, RowFeature, UseCase
+from stream_app import (
+    Event,
+    FeatureSet,
+    InputTopic,
+    JsonDecoder,
+    Outputs,
+    Row,
+    RowFeature,
+    UseCase,
+    per_batch,
+)
 from tests.usecases import text
 from tests.usecases.text import Ticket
 
@@ -78,10 +88,13 @@ def _text(ticket: Ticket) -> str:
     return ticket.text.lower()
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+@per_batch
+def _answers(
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     for harm in _armed:
         HARM[harm]()
-    return text._fields(outputs, decision)
+    return text._answers(events, rows, outputs, decision)
 
 
 FEATURES = FeatureSet(
@@ -94,7 +107,7 @@ def make_usecase(suffix: str = "") -> UseCase:
     """The use case, on topics whose names end in `suffix`."""
     plain = text.make_usecase(suffix)
     topics = tuple(InputTopic(t.name, _Decoder(Ticket), t.partitions) for t in plain.topics)
-    return replace(plain, topics=topics, features=FEATURES, fields=_fields)
+    return replace(plain, topics=topics, features=FEATURES, answer=_answers)
 
 
 usecase = make_usecase(os.environ.get("TEST_TOPIC_SUFFIX", ""))

@@ -17,13 +17,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from stream_app.features.engine.replay import replay
+from stream_app.features.engine.replay import Row, replay
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
 
 __all__ = [
     "Cell", "GoldenEvent", "GoldenVector", "close", "read_lines", "record_golden_events",
-    "replay_rows", "to_cell", "write_lines",
+    "replay_golden", "replay_rows", "to_cell", "write_lines",
 ]  # fmt: skip
 
 #: A column's value as JSON: a number, a string, or null for a missing number (NaN).
@@ -134,7 +134,8 @@ def record_golden_events(
     """Make golden events of a log: (topic, value), the value as JSON or, else, as bytes.
 
     The columns expected are what the feature code computes now. Raises `KeyError` for a topic not
-    in `topics`, `InvalidEventError` for a value its decoder refuses.
+    in `topics`, `InvalidEventError` for a value its decoder refuses, `FeatureError` for a function of
+    the feature set that raises.
     """
     events = [
         GoldenEvent(topic=topic, value_base64=base64.b64encode(value).decode())
@@ -155,17 +156,22 @@ def replay_rows(
 ) -> list[dict[str, Any] | None]:
     """Replay golden events; for each its columns by name, or None where it asks for no prediction.
 
-    Raises what `record_golden_events` raises, and what a function of the feature set raised.
+    Raises what `record_golden_events` raises.
     """
+    return [
+        None if row is None else dict(zip(features.columns, row.values, strict=True))
+        for row in replay_golden(features, topics, events)
+    ]
+
+
+def replay_golden(
+    features: FeatureSet, topics: Iterable[InputTopic], events: Iterable[GoldenEvent]
+) -> list[Row | None]:
+    """Replay golden events; for each its event with its columns, or None where it does not ask."""
     decoders = {topic.name: topic.decoder for topic in topics}
     decoded = [decoders[event.topic](event.payload()) for event in events]
     rows = replay(features, decoded)
-    return [
-        dict(zip(features.columns, next(rows).values, strict=True))
-        if type(event) in features.triggers
-        else None
-        for event in decoded
-    ]
+    return [next(rows) if type(event) in features.triggers else None for event in decoded]
 
 
 def read_lines(text: bytes) -> list[GoldenEvent]:
