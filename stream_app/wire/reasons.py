@@ -14,9 +14,11 @@ what is noted. The files that choose, and what:
                                    invalid-event
     predictor/lateness.py          time-out-of-range
     features/engine/evaluation.py  feature-error, invalid-key, invalid-update
-    features/engine/careful.py     column-error, apply-error, state-overflow
+    features/engine/plans.py       column-error, apply-error
+    features/engine/careful.py     apply-error, state-overflow
     predictor/enrich.py            invalid-update, state-rebuilding
-    predictor/score.py             model-error, non-finite-score, fields-error, invalid-answer, unscorable
+    predictor/score.py             model-error, non-finite-score, invalid-column, answer-error,
+                                   invalid-answer, unscorable
     wire/prediction.py             unencodable-answer
     delivery/refusals.py           prediction-refused
     crash_isolation/trial.py       process-crash, process-hang
