@@ -10,7 +10,7 @@ from demo.observation import Source
 from demo.worker import ROOT
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
-from stream_app.features.events import Event
+from stream_app.features.events import Event, LogRecord
 from stream_app.features.stores import MemoryStore
 from stream_app.features.stores import Source as StateSource
 from stream_app.features.usecase import UseCase
@@ -75,11 +75,12 @@ def decoded(
     Raises `stream_app.features.events.InvalidEventError` if one is not.
     """
     decoders = {topic.name: topic.decoder for topic in usecase.topics}
-    return {
-        place: decoders[place.topic](source.value or b"")
+    decoded = {
+        place: decoders[place.topic](LogRecord(source.value, timestamp=source.timestamp))
         for place, source in sources.items()
         if expected.get(place, "") is None
     }
+    return {place: event for place, event in decoded.items() if event is not None}
 
 
 def outcomes(usecase: UseCase, events: Mapping[Place, Event]) -> dict[str, float]:

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from demo.accuracy import auc
-from demo.observation import Observation
+from demo.observation import Observation, Source
 from demo.offline import Offline
 from demo.producer import FlightProducer
-from stream_app.features.events import Event, InvalidEventError
+from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.features.usecase import UseCase
 from stream_app.records.places import PartitionId, Place
 
@@ -105,7 +105,7 @@ class Live:
             if place not in expected:
                 break  # its acknowledgement is on the way
             self._looked_at += 1
-            event = self._decode(place, sources[place].value) if expected[place] is None else None
+            event = self._decode(place, sources[place]) if expected[place] is None else None
             if event is None:
                 continue
             if isinstance(event, self._usecase.features.triggers):
@@ -118,9 +118,10 @@ class Live:
             self._static_scores |= self._static.scores([(at, sources[at]) for at, _ in asked])
             self._keys |= {place: outcome.join_key(event) for place, event in asked}
 
-    def _decode(self, place: Place, value: bytes | None) -> Event | None:
+    def _decode(self, place: Place, source: Source) -> Event | None:
+        message = LogRecord(source.value, timestamp=source.timestamp)
         try:
-            return self._decoders[place.topic](value or b"")
+            return self._decoders[place.topic](message)
         except InvalidEventError:
             return None  # the account at the end will say so
 

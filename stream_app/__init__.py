@@ -9,9 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from stream_app.decoders.avro import AvroDecoder
+    from stream_app.decoders.json_schema import JsonSchemaDecoder
+    from stream_app.decoders.protobuf import ProtobufDecoder
+    from stream_app.errors import ServiceAwayError
     from stream_app.features.answer import Outputs, Row, per_batch
     from stream_app.features.engine.replay import replay
-    from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Moment
+    from stream_app.features.events.cloudevents import CloudEvent, CloudEventsDecoder
+    from stream_app.features.events.decoder import Decoder
+    from stream_app.features.events.event import Event
+    from stream_app.features.events.header_decoder import HeaderDecoder
+    from stream_app.features.events.invalid import InvalidEventError
+    from stream_app.features.events.json_decoder import JsonDecoder
+    from stream_app.features.events.message import LogRecord, Message
+    from stream_app.features.events.moments import EpochMilliseconds, EpochSeconds, Moment
+    from stream_app.features.events.record_fields import from_header, from_key, from_timestamp
     from stream_app.features.kinds import (
         DecayedMoments,
         DecayedShare,
@@ -44,28 +56,100 @@ if TYPE_CHECKING:
         UseCase,
     )
     from stream_app.features.views import Column, Derived, Entity, FeatureSet, RowFeature, View
+    from stream_app.training.encoding import fit_one_hot, fit_ordinal, fit_target_mean
+    from stream_app.training.log import read_log
+    from stream_app.training.make_matrix import make_matrix
+    from stream_app.training.matrix import Matrix
+    from stream_app.training.package import package
+    from stream_app.training.report import Packaged
+    from stream_app.training.topic_log import read_topics
 
 __all__ = [
-    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Derived", "Distinct",
-    "DistinctEver", "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
-    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
-    "Row", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
-    "Windows", "measure_baseline", "per_batch", "record_golden_events", "replay",
+    "AvroDecoder",
+    "CloudEvent",
+    "CloudEventsDecoder",
+    "Column",
+    "DecayedMoments",
+    "DecayedShare",
+    "DecayedSums",
+    "Decoder",
+    "Derived",
+    "Distinct",
+    "DistinctEver",
+    "Entity",
+    "EpochMilliseconds",
+    "EpochSeconds",
+    "Event",
+    "Extremes",
+    "FeatureSet",
+    "GoldenVector",
+    "HeaderDecoder",
+    "InputTopic",
+    "InvalidEventError",
+    "JsonDecoder",
+    "JsonSchemaDecoder",
+    "LastN",
+    "LastText",
+    "LastValue",
+    "LogRecord",
+    "Manifest",
+    "Matrix",
+    "Message",
+    "ModelInput",
+    "ModelOutput",
+    "Moment",
+    "OpenItems",
+    "Outcome",
+    "Outputs",
+    "Packaged",
+    "Prediction",
+    "ProtobufDecoder",
+    "Row",
+    "RowFeature",
+    "ServiceAwayError",
+    "State",
+    "TimeBounds",
+    "TrainingData",
+    "Update",
+    "UseCase",
+    "View",
+    "Windows",
+    "fit_one_hot",
+    "fit_ordinal",
+    "fit_target_mean",
+    "from_header",
+    "from_key",
+    "from_timestamp",
+    "make_matrix",
+    "measure_baseline",
+    "package",
+    "per_batch",
+    "read_log",
+    "read_topics",
+    "record_golden_events",
+    "replay",
     "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE: Final = {
-    "answer": ("Outputs", "Row", "per_batch"),
-    "engine.replay": ("replay",),
-    "events": ("Event", "InvalidEventError", "JsonDecoder", "Moment"),
-    "model_version.baseline": ("measure_baseline",),
-    "model_version.folder": ("write_version",),
-    "model_version.golden": ("GoldenVector", "record_golden_events"),
-    "model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "kinds": (
+    "decoders.avro": ("AvroDecoder",),
+    "decoders.json_schema": ("JsonSchemaDecoder",),
+    "decoders.protobuf": ("ProtobufDecoder",),
+    "errors": ("ServiceAwayError",),
+    "features.answer": ("Outputs", "Row", "per_batch"),
+    "features.engine.replay": ("replay",),
+    "features.events.cloudevents": ("CloudEvent", "CloudEventsDecoder"),
+    "features.events.decoder": ("Decoder",),
+    "features.events.event": ("Event",),
+    "features.events.header_decoder": ("HeaderDecoder",),
+    "features.events.invalid": ("InvalidEventError",),
+    "features.events.json_decoder": ("JsonDecoder",),
+    "features.events.message": ("Message", "LogRecord"),
+    "features.events.moments": ("EpochMilliseconds", "EpochSeconds", "Moment"),
+    "features.events.record_fields": ("from_header", "from_key", "from_timestamp"),
+    "features.kinds": (
         "DecayedMoments",
         "DecayedShare",
         "DecayedSums",
@@ -80,14 +164,23 @@ _NAMES_BY_MODULE: Final = {
         "Update",
         "Windows",
     ),
-    "usecase": ("InputTopic", "Outcome", "Prediction", "TimeBounds", "UseCase"),
-    "views": ("Column", "Derived", "Entity", "FeatureSet", "RowFeature", "View"),
+    "features.model_version.baseline": ("measure_baseline",),
+    "features.model_version.folder": ("write_version",),
+    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
+    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
+    "features.usecase": ("InputTopic", "Outcome", "Prediction", "TimeBounds", "UseCase"),
+    "features.views": ("Column", "Derived", "Entity", "FeatureSet", "RowFeature", "View"),
+    "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
+    "training.log": ("read_log",),
+    "training.make_matrix": ("make_matrix",),
+    "training.matrix": ("Matrix",),
+    "training.package": ("package",),
+    "training.report": ("Packaged",),
+    "training.topic_log": ("read_topics",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {
-    name: f"stream_app.features.{module}"
-    for module, names in _NAMES_BY_MODULE.items()
-    for name in names
+    name: f"stream_app.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names
 }
 
 # Hidden from type checkers, to which a module with `__getattr__` has every name.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
 from features.flights.predictions import LatePrediction, late_answers
 from features.flights.views import features, is_late
-from stream_app import InputTopic, JsonDecoder, Outcome, TimeBounds, UseCase
+from stream_app import InputTopic, Outcome, TimeBounds, UseCase
 
 __all__ = ["usecase"]
 
@@ -19,10 +19,10 @@ usecase = UseCase(
     # In the order of `features.flights.data.year.TOPICS`: what happened in the same minute as a request
     # for a prediction comes before it.
     topics=(
-        InputTopic("weather.observed", JsonDecoder(WeatherObserved)),
-        InputTopic("flights.arrived", JsonDecoder(Arrived)),
-        InputTopic("flights.departed", JsonDecoder(Departed)),
-        InputTopic("flights.boarding", JsonDecoder(Boarding)),
+        InputTopic("weather.observed", WeatherObserved),
+        InputTopic("flights.arrived", Arrived),
+        InputTopic("flights.departed", Departed),
+        InputTopic("flights.boarding", Boarding),
     ),
     predictions_topic="flights.predictions",
     dead_letters_topic="flights.dead-letters",

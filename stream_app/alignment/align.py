@@ -224,7 +224,7 @@ class AlignStage:
         lanes, tied = self._lanes, self._tied
         for item in items:
             record = item.record
-            event_time = item.event.event_time if item.failure is None else -math.inf
+            event_time = -math.inf if item.event is None else item.event.event_time
             key = lanes[record.partition].order.key(record.known_at, event_time, item.offset)
             if self._decoded < self._most_decoded:
                 self._decoded += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 
 from confluent_kafka import Message
@@ -19,11 +20,14 @@ from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
+from stream_app.text.moments import to_microseconds
 from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Judge"]
 
 _TIMELESS = 0
+_HEADERS_BYTES = 16 * 2**20
+"""Of records with headers, so much is decoded at once."""
 
 
 class _WideBounds(TimeBounds):
@@ -72,22 +76,32 @@ class Judge:
     def decode(self, messages: list[Message]) -> list[Item]:
         """Each record as an item, an event or a failure, in the same order; empties the list.
 
-        A message keeps its headers once it was asked for them, and a record may have 60,000: they
-        are let go of one record at a time.
+        A message keeps its headers once it was asked for them, and a record may have a thousand: they
+        are let go of as soon as it is decoded. Raises `ServiceAwayError` where a decoder does.
         """
-        records, replays = [], []
+        items: list[Item] = []
+        records: list[Record] = []
+        held_bytes = 0
         messages.reverse()
         while messages:
             record = self._record(messages.pop())
-            replay = self.replays(record.key, record.value, record.headers)
-            self.unbelieved_replays += replay is None and says_replay(record.headers)
-            record.headers = ()
             records.append(record)
-            replays.append(replay)
+            held_bytes += record.size if record.headers else 0
+            if held_bytes > _HEADERS_BYTES or not messages:
+                items += self._items(records)
+                records, held_bytes = [], 0
+        return items
+
+    def _items(self, records: Sequence[Record]) -> list[Item]:
         items = self._decode(records)
-        for item, replay in zip(items, replays, strict=True):
-            if replay is not None:
-                item.first_origin, item.applied_before = replay
+        for item in items:
+            record = item.record
+            if record.headers:
+                replay = self.replays(record.key, record.value, record.headers)
+                self.unbelieved_replays += replay is None and says_replay(record.headers)
+                if replay is not None:
+                    item.first_origin, item.applied_before = replay
+                record.headers = ()
         return items
 
     def book(self, messages: list[Message], ledgers: dict[PartitionId, Ledger]) -> None:
@@ -102,7 +116,8 @@ class Judge:
                 kind |= Kind.INVALID
             elif type(item.event) in self._triggers:
                 kind |= Kind.ASKS
-                event = event_digest(item.event.event_id, item.event.event_time, item.first_origin)
+                happened = to_microseconds(item.event.event_time)
+                event = event_digest(item.event.event_id, happened, item.first_origin)
             if item.first_origin is not None:
                 kind |= Kind.REPLAY
             offsets.append(item.offset)

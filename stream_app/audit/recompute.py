@@ -112,7 +112,7 @@ class _States:
         """What records change, or may have changed; empties the list."""
         changes = []
         for item in self._judge.decode(messages):
-            if item.failure is not None or item.applied_before:
+            if item.failure is not None or item.is_skipped or item.applied_before:
                 continue
             updates = self._updates(item.event, item.record.known_at)
             if updates:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +18,7 @@ from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
 from stream_app.observer.events import Progress
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
+from stream_app.records.headers import Header
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -50,19 +51,23 @@ class Given(NamedTuple):
     source_id: int
     offset: int
     known_at: float
+    timestamp: float | None
     key: bytes | None
     value: bytes | None
+    headers: Sequence[Header]
 
 
 class Told(NamedTuple):
     """What the child tells: `ready`, `stage` (it begins one), or how it ended.
 
     `survived`; `raised`: the record made code raise; `failed`: something raised that is no record's
-    fault; `away`: the store is away; `refused`: the store refused.
+    fault; `away`: a service is away; `refused`: it refused.
     """
 
     what: str
     detail: str = ""
+    service: str = "redis"
+    """Which one is away or refused."""
 
 
 class _Death(NamedTuple):
@@ -105,7 +110,7 @@ class Trial:
     def __call__(self, record: Record) -> Failure | None:
         """Return why the record kills, or None if the child survived it or died of something else.
 
-        Waits while the state's store is away; raises `StoppingError`.
+        Waits while a service that the record needs is away; raises `StoppingError`.
         """
         death: _Death | None = None
         for _ in range(_TRIES):
@@ -148,16 +153,18 @@ class Trial:
             self._source_id(partition),
             record.offset,
             record.known_at,
+            record.timestamp,
             record.key,
             record.value,
+            record.headers,
         )
         end = self._ask(connection, tuple(given), self._settings.work_deadline_seconds)
         if isinstance(end, _Death):
             return end
         if end.what == "away":
-            raise ServiceAwayError("redis", end.detail)
+            raise ServiceAwayError(end.service, end.detail)
         if end.what == "refused":
-            raise RefusedError("redis", end.detail)
+            raise RefusedError(end.service, end.detail)
         if end.what == "failed":
             # The worker will meet the same error and report it under its own name.
             log.warning(
@@ -239,6 +246,6 @@ def _how(code: int) -> str:
         return f"signal {-code}"
 
 
-def told(what: str, detail: str = "") -> tuple[Any, ...]:
+def told(what: str, detail: str = "", service: str = "redis") -> tuple[Any, ...]:
     """What goes over the connection: plain values, whatever either side imported."""
-    return tuple(Told(what, detail))
+    return tuple(Told(what, detail, service))

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import signature
+from types import UnionType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from stream_app.features.answer import Answer, PerBatch
-from stream_app.features.events import Decoder, Event
+from stream_app.features.events import Decoder, Event, EventDecoder, Moment
+from stream_app.features.events.topic_decoder import decoder_of
 from stream_app.features.views import FeatureSet
 
 __all__ = ["InputTopic", "Model", "Outcome", "Prediction", "TimeBounds", "UseCase", "own_fields"]
@@ -35,13 +37,16 @@ class Prediction(BaseModel):
     The value is a pure function of event, state and model: no wall clock enters it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prediction_id: Annotated[
         str, Field(description="Topic id, partition and offset of the event's first origin.")
     ]
     event_id: Annotated[str, Field(description="The event's id, as its producer gave it.")]
-    event_time: Annotated[float, Field(description="The event's time, seconds since the epoch.")]
+    event_time: Annotated[
+        Moment,
+        Field(description="The event's time, RFC 3339 in UTC; in Python seconds since the epoch."),
+    ]
     model: Annotated[Model, Field(description="The model version that served it.")]
     served_by: Annotated[str, Field(description="Champion, or the name of the fallback.")]
     degraded: Annotated[
@@ -63,12 +68,26 @@ def own_fields(prediction: type[Prediction]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class InputTopic:
-    """A topic of events, with the decoder of its values."""
+    """A topic of events, and what its records hold.
+
+    Raises `TypeError` for a contract that records cannot be decoded by.
+    """
 
     name: str
-    decoder: Decoder
+    contract: type[Event] | UnionType | Decoder
+    """An `Event` class or a union of them, where values are JSON; else a decoder: one of the library's,
+    or a function of one's own."""
     partitions: int = 8
     """How many `stream-app local` and the demo create."""
+    tombstones: type[Event] | None = field(default=None, kw_only=True)
+    """The event that a record without a value is; it takes its id and its time from the record. By
+    default such a record is a dead letter."""
+    decoder: EventDecoder = field(init=False, compare=False)
+    """What decodes its records."""
+
+    def __post_init__(self) -> None:
+        """Make the decoder of the contract."""
+        object.__setattr__(self, "decoder", decoder_of(self.contract, self.tombstones))
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,9 @@ class Outcome:
     """The same key for the outcome event and for the event that asked for the prediction."""
     label: Callable[[Any], float | None]
     """What happened, or None where the outcome gives no label."""
+    absent_after_seconds: float | None = None
+    """Where nothing happened within so long after the event that asked, the label is 0; event time.
+    None: without an outcome there is no label."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import keyword
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from stream_app.features.dtypes import Dtype, misfit
+from stream_app.features.dtypes import Dtype
 from stream_app.features.events import Event
 from stream_app.features.fingerprint.functions import class_hash, hash_of
 from stream_app.features.kinds import Formula, Read, State, Update
@@ -106,7 +105,7 @@ class FeatureSet:
 
     def __post_init__(self) -> None:
         """Index the columns; raises `ValueError` for a name declared twice, or one that cannot be
-        named, and for a column that its dtype cannot hold where nothing is known.
+        named.
         """
         declared = self.catalogue()
         names = [column.name for column in declared]
@@ -119,9 +118,6 @@ class FeatureSet:
                 raise ValueError(f"{kind} declared twice: {', '.join(sorted(twice))}")
         if self.derived:
             _check_attributes(names)
-        for view in self.views:
-            for column in view.columns:
-                _check_absent(view, column)
         object.__setattr__(self, "columns", tuple(names))
         object.__setattr__(self, "dtypes", {c.name: c.dtype for c in declared})
 
@@ -158,21 +154,6 @@ def _check_attributes(names: Sequence[str]) -> None:
                 f"column {name} cannot be named by a derived column: give it a name that a "
                 "variable of Python could have"
             )
-
-
-def _check_absent(view: View, column: Column) -> None:
-    """Raise `ValueError` unless the column's dtype holds what it reads of an absent state."""
-    where = f"column {column.name} of view {view.name}"
-    try:
-        value = column.read(None, 0.0)
-    except Exception as error:
-        raise ValueError(
-            f"{where} cannot be read where nothing is known ({type(error).__name__}: {error}): "
-            "its function is given None for the state then"
-        ) from error
-    if why := misfit(column.dtype, value):
-        hint = ": declare it float32" if isinstance(value, float) and math.isnan(value) else ""
-        raise ValueError(f"{where} {why} where nothing is known{hint}")
 
 
 def _by_name(named: Sequence[Any]) -> list[Any]:

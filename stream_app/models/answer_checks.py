@@ -18,6 +18,7 @@ from stream_app.models.model import Model, finite
 from stream_app.models.tensors import Rows
 from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
+from stream_app.text.moments import rfc3339
 
 __all__ = ["check_answers"]
 
@@ -89,7 +90,7 @@ def _common(model: Model, row: Row) -> dict[str, Any]:
     return {
         "prediction_id": "topic-0-0",
         "event_id": row.event.event_id,
-        "event_time": row.event.event_time,
+        "event_time": rfc3339(row.event.event_time),
         "application": "golden",
         "model": {"name": model.name, "version": model.version},
         "served_by": "champion",

@@ -24,6 +24,7 @@ __all__ = [
     "ClockCorrected",
     "CommitAnswered",
     "CommitFailed",
+    "FirstSkipped",
     "MembershipChanged",
     "OutageBegan",
     "OutageEnded",
@@ -82,6 +83,11 @@ class BatchFinished(WorkEvent):
         return [i for i in self.batch.items if i.served is not None and i.failure is None]
 
     @cached_property
+    def skipped(self) -> list[Item]:
+        """Those that are none of the use case's."""
+        return [i for i in self.batch.items if i.event is None and i.failure is None]
+
+    @cached_property
     def failed(self) -> list[Item]:
         """Those for which a dead letter went out."""
         return [item for item in self.batch.items if item.failure is not None]
@@ -109,6 +115,14 @@ class UnknownFields(WorkEvent):
 
     topic: str
     fields: int
+
+
+@dataclass(frozen=True)
+class FirstSkipped(WorkEvent):
+    """The first record of a topic of which its decoder says that it is none of the use case's."""
+
+    partition: Partition
+    offset: int
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def make_predictor(
     engine = FeatureEngine(usecase.features)
     state = StateStage(engine, store, retry, observer)
     return Predictor(
-        decode or decode_stage(settings, usecase, observer),
+        decode or decode_stage(settings, usecase, observer, retry=retry),
         EnrichStage(engine, state, usecase.times),
         ScoreStage(models, usecase),
         state,
@@ -53,13 +53,19 @@ def decode_stage(
     usecase: UseCase,
     observer: Observer,
     *,
+    retry: Retry | None = None,
     times: TimeBounds | None = None,
 ) -> DecodeStage:
-    """The stage that decodes a use case's events; `times`: instead of the use case's own bounds."""
+    """The stage that decodes a use case's events.
+
+    `retry` waits for a service that a decoder asks; without it `ServiceAwayError` is raised. `times`:
+    instead of the use case's own bounds.
+    """
     return DecodeStage(
         {topic.name: topic.decoder for topic in usecase.topics},
         times or usecase.times,
         max_value_bytes=settings.max_value_bytes,
         observer=observer,
+        retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
     )

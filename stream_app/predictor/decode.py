@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from stream_app.errors import RefusedError, ServiceAwayError
 from stream_app.features.events import Decoder, Event, InvalidEventError
 from stream_app.features.usecase import TimeBounds
-from stream_app.observer.events import UnbelievedReplays, UnknownFields
+from stream_app.observer.events import FirstSkipped, UnbelievedReplays, UnknownFields
 from stream_app.observer.observer import Observer
 from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.failure import Failure
@@ -15,6 +16,7 @@ from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
+from stream_app.waiting.retry import Retry
 from stream_app.wire.reasons import REASONS
 from stream_app.wire.replays import Replays, says_replay
 
@@ -28,6 +30,12 @@ _NOTHING: Final = object()
 """Stands for the event until there is one: a decoder may give anything, None too."""
 
 
+class _Raised(NamedTuple):
+    """What a decoder raised when a service that was away had come back."""
+
+    error: BaseException
+
+
 class DecodeStage:
     """Decodes and validates each record by the decoder of its topic."""
 
@@ -39,17 +47,30 @@ class DecodeStage:
         max_value_bytes: int,
         observer: Observer,
         replays: Replays | None = None,
+        retry: Retry | None = None,
     ) -> None:
-        """`replays`: which records are believed to be replays; without it none is."""
+        """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
+        service that a decoder asks; without it `ServiceAwayError` is raised."""
         self._decoders = decoders
+        self._take_tombstones = {
+            topic
+            for topic, decoder in decoders.items()
+            if getattr(decoder, "takes_tombstones", False)
+        }
+        self._retry = retry
         self._replays = replays or Replays("")
         self._times = times
         self._max_value_bytes = max_value_bytes
         self._observer = observer
         self._events: set[type[Event]] = set()
+        self._skipped: set[str] = set()
+        """Topics of which a record was skipped."""
 
     def __call__(self, records: Sequence[Record]) -> list[Item]:
-        """An item for each record, in the same order."""
+        """An item for each record, in the same order.
+
+        Waits while a service that a decoder asks is away; then raises what `Retry` raises.
+        """
         unknown: dict[str, int] = {}
         unbelieved = 0
         items = []
@@ -62,20 +83,20 @@ class DecodeStage:
             failure = record.refusal
             if failure is None and value and len(value) <= limit:
                 try:
-                    event = decoders[topic](value)
+                    event = decoders[topic](record)
                     if (
                         type(event) not in known
                         or not low <= event.event_time <= high
                         or not event.event_id.isascii()
                     ):
                         failure = self._doubt(event, record)
-                    if event.__pydantic_extra__:
+                    if event is not None and event.__pydantic_extra__:
                         unknown[topic] = unknown.get(topic, 0) + len(event.__pydantic_extra__)
                 except BaseException as error:  # noqa: BLE001 - a use case's decoder may raise anything
                     unless_told_to_end(error)
-                    failure = _refused(error) if event is _NOTHING else _unusable(event, error)
+                    event, failure = self._raised(error, event, record)
             elif failure is None:
-                failure = self._no_value(value)
+                event, failure = self._without_event_value(record)
             item = Item(record, event)
             items.append(item)
             if failure is not None:
@@ -91,6 +112,56 @@ class DecodeStage:
         if unbelieved_replays:
             self._observer.tell(UnbelievedReplays(unbelieved_replays))
 
+    def _raised(
+        self, error: BaseException, event: Any, record: Record
+    ) -> tuple[Event | None, Failure | None]:
+        """What becomes of a record for which a decoder raised, or gave what cannot be used."""
+        if event is not _NOTHING:
+            return None, _unusable(event, error)
+        if isinstance(error, ServiceAwayError):
+            return self._when_back(error, record)
+        return None, _refused(error)
+
+    def _when_back(
+        self, away: ServiceAwayError, record: Record
+    ) -> tuple[Event | None, Failure | None]:
+        """What becomes of a record once the service that its decoder asks is back."""
+        decoder = self._decoders[record.topic]
+
+        def ask() -> Event | _Raised | None:
+            try:
+                return decoder(record)
+            except ServiceAwayError as error:
+                raise _named(error) from error
+            except BaseException as error:  # noqa: BLE001 - told apart from what `Retry` raises
+                return _Raised(error)
+
+        if self._retry is None:
+            raise _named(away) from away
+        answer = self._retry(_named(away).service, ask)
+        if isinstance(answer, _Raised):
+            return None, _refused(answer.error)
+        return self._believed(answer, record)
+
+    def _believed(self, event: Any, record: Record) -> tuple[Event | None, Failure | None]:
+        """An event if it can be believed, else why not."""
+        try:
+            return event, self._doubt(event, record)
+        except BaseException as error:  # noqa: BLE001 - a property of the use case's own may raise
+            unless_told_to_end(error)
+            return None, _unusable(event, error)
+
+    def _without_event_value(self, record: Record) -> tuple[Event | None, Failure | None]:
+        """What becomes of a record without a value, or with one that is too large."""
+        if record.value is not None or record.topic not in self._take_tombstones:
+            return None, self._no_value(record.value)
+        try:
+            event = self._decoders[record.topic](record)
+        except BaseException as error:  # noqa: BLE001 - a use case's decoder may raise anything
+            unless_told_to_end(error)
+            return self._raised(error, _NOTHING, record)
+        return self._believed(event, record)
+
     def _note_replay(self, item: Item) -> bool:
         """Note which record it was at first; return whether it is believed to be a replay."""
         record = item.record
@@ -100,8 +171,13 @@ class DecodeStage:
         item.first_origin, item.applied_before = replay
         return True
 
-    def _doubt(self, event: Event, record: Record) -> Failure | None:
+    def _doubt(self, event: Event | None, record: Record) -> Failure | None:
         """Why what a decoder gave cannot be believed, or None if it can; raises like `_unusable`."""
+        if event is None:
+            if record.topic not in self._skipped:
+                self._skipped.add(record.topic)
+                self._observer.tell(FirstSkipped(record.partition, record.offset))
+            return None
         # pydantic's isinstance costs as much as validating a field: once a type is enough.
         if type(event) not in self._events:
             if not isinstance(event, Event):
@@ -122,6 +198,15 @@ class DecodeStage:
             message = f"the value has {len(value)} bytes, max_value_bytes is {limit}"
             return Failure("decode", "value-too-large", message)
         return Failure("decode", reason, REASONS[reason].meaning)
+
+
+def _named(away: ServiceAwayError) -> ServiceAwayError:
+    """An absence in bounded words; a class of the use case's own may be derived from it."""
+    kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
+    try:
+        return kind(bounded(str(away.service)), bounded(str(away), 500))
+    except Exception:  # noqa: BLE001 - it says nothing
+        return kind("a decoder's service", "the decoder does not say why")
 
 
 def _refused(error: BaseException) -> Failure:

@@ -15,11 +15,12 @@ from stream_app.features.usecase import UseCase
 from stream_app.models import Model, ScoringError, finite
 from stream_app.models.answer_function import AnswerFunction
 from stream_app.models.answers import AnswerContract, AnswerError
-from stream_app.models.column_checks import places_of_columns
+from stream_app.models.columns import places_of_columns
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
 from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.moments import rfc3339
 
 __all__ = ["ScoreStage"]
 
@@ -150,7 +151,7 @@ def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:
     return {
         "prediction_id": "topic-0-0",
         "event_id": item.event.event_id,
-        "event_time": item.event.event_time,
+        "event_time": rfc3339(item.event.event_time),
         "application": "application",
         "model": {"name": model.name, "version": model.version},
         "served_by": served_by,

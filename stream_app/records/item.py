@@ -44,7 +44,8 @@ class Item(Arrival):
 
     def __init__(self, record: Record, event: Event | None) -> None:
         # As `Arrival` sets them, without the call: one is made of every record.
-        # A record that is no event carries None and a failure; no stage after decode looks at it.
+        # A record that is no event carries None, and a failure unless it is skipped; no stage after
+        # decode looks at it.
         self.event = event  # type: ignore[assignment]
         self.source = 0  # until it is enriched
         self.rank = record.partition.rank
@@ -63,6 +64,11 @@ class Item(Arrival):
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""
         self.served: Served | None = None
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether its decoder said that it is none of the use case's."""
+        return self.event is None and self.failure is None
 
     @property
     def is_applied(self) -> bool:

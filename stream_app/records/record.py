@@ -53,6 +53,11 @@ class Record:
         if headers:
             self.size += size_of(headers)
 
+    @property
+    def topic(self) -> str:
+        """The topic it was read from."""
+        return self.partition.topic
+
     @classmethod
     def of(cls, partition: Partition, message: Any) -> Record:
         """The record that a message of confluent-kafka's consumer carries."""

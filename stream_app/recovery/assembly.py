@@ -34,7 +34,7 @@ def make_log_replay(
     """
     # Errors of a record were reported when it was first read, so nobody listens here.
     untold = Observer()
-    decode = guard(decode_stage(settings, usecase, untold))
+    decode = guard(decode_stage(settings, usecase, untold, retry=retry))
     return LogReplay(
         settings.consumer_properties(application),
         make_record_clock(settings, usecase, brokers, retry, untold),

@@ -22,8 +22,9 @@ def account_for(finished: BatchFinished, metrics: Metrics) -> None:
     topics = {
         "predicted": _topics(served),
         "dead_lettered": _topics(failed),
+        "skipped": _topics(finished.skipped),
     }
-    topics["state_only"] = _topics(items) - topics["predicted"] - topics["dead_lettered"]
+    topics["state_only"] = _topics(items) - sum(topics.values(), Counter())
     for outcome, counts in topics.items():
         for topic, count in counts.items():
             metrics.outcome(outcome, topic, count)  # type: ignore[arg-type]

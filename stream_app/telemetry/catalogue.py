@@ -46,7 +46,8 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     MetricSpec(
         "stream_app_records",
         "counter",
-        "Records finished, by what became of them: predicted, state_only or dead_lettered.",
+        "Records finished, by what became of them: predicted, state_only, dead_lettered, or skipped "
+        "where the topic's decoder says that a record is none of the use case's.",
         ("outcome", "topic"),
     ),
     MetricSpec(

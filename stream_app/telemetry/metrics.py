@@ -86,7 +86,10 @@ class Metrics:
         self._child("predictions", model, version, served_by, degraded or "").inc(count)
 
     def outcome(
-        self, outcome: Literal["predicted", "state_only", "dead_lettered"], topic: str, count: int
+        self,
+        outcome: Literal["predicted", "state_only", "dead_lettered", "skipped"],
+        topic: str,
+        count: int,
     ) -> None:
         """Count records that are finished."""
         self._child("records", outcome, topic).inc(count)

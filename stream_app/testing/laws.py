@@ -110,10 +110,7 @@ class _Laws:
     def __init__(self, kind: State, reads: Sequence[Read]) -> None:
         self._kind = kind
         self._reads = reads
-        columns = tuple(
-            Column(f"read_{n}", read, "", "", "string" if _is_text(read) else "float32")
-            for n, read in enumerate(reads)
-        )
+        columns = tuple(Column(f"read_{n}", read, "", "") for n, read in enumerate(reads))
         self._view = View(
             name="state",
             entity=Entity("one", lambda _: "one"),
@@ -247,7 +244,3 @@ def _arrivals(log: Sequence[_Placed]) -> Iterator[Arrival]:
 
 def _order(log: Sequence[_Placed]) -> list[tuple[Update, int, int]]:
     return [(placed.update, placed.partition, placed.offset) for placed in log]
-
-
-def _is_text(read: Read) -> bool:
-    return isinstance(read(None, 0.0), str)

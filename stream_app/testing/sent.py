@@ -104,7 +104,7 @@ class _Reader:
 
     def __call__(self, records: Sequence[Sent]) -> list[Event]:
         items = self._decode([self._record(sent) for sent in records])
-        return [item.event for item in items if item.failure is None]
+        return [each.event for each in items if each.failure is None and not each.is_skipped]
 
     def _record(self, sent: Sent) -> Record:
         partition = Partition.among(self._topics, PartitionId(sent.topic, sent.partition or 0))

@@ -60,10 +60,11 @@ class Retry:
         """Return what `call` returns; any exception that is no absence is raised unchanged.
 
         Raises `StoppingError`, and `FatalError` where the service has refused for long enough.
-        `before_waiting` is called once, before the first wait.
+        `before_waiting` is called once, before the first wait. An absence that names another service
+        than `service` is told under that one's name.
         """
         wait = self._initial
-        waiting = False
+        waits_for: str | None = None
         refused_since: float | None = None
         is_away = False
         try:
@@ -73,8 +74,8 @@ class Retry:
                     return call()
                 except (ServiceAwayError, StoreUnavailableError) as error:
                     known = self._explained(error) if isinstance(error, ServiceAwayError) else error
-                    first, waiting, is_away = not waiting, True, True
-                    self._observer.tell(WaitingBegan(service, str(known)))
+                    first, is_away = waits_for is None, True
+                    waits_for = self._wait_for(getattr(known, "service", service), waits_for, known)
                     refused_since = self._refused(known, refused_since)
                     if first and before_waiting is not None:
                         before_waiting()
@@ -83,11 +84,18 @@ class Retry:
                     raise
                 # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
                 if self._stopping.wait(random.uniform(self._initial / 2, wait)):
-                    raise StoppingError(f"stopped while waiting for {service}")
+                    raise StoppingError(f"stopped while waiting for {waits_for or service}")
                 wait = min(self._max, wait * 2)
         finally:
-            if waiting:
-                self._observer.tell(WaitingEnded(service, is_given_up=is_away))
+            if waits_for is not None:
+                self._observer.tell(WaitingEnded(waits_for, is_given_up=is_away))
+
+    def _wait_for(self, service: str, before: str | None, why: Exception) -> str:
+        """Tell that `service` is waited for; the one waited for before has answered."""
+        if before not in (None, service):
+            self._observer.tell(WaitingEnded(before, is_given_up=False))
+        self._observer.tell(WaitingBegan(service, str(why)))
+        return service
 
     def _refused(self, error: Exception, since: float | None) -> float | None:
         """Since when the service has done nothing but refuse; raises `FatalError` after a while."""

@@ -7,9 +7,15 @@ The code that finds a failure chooses its reason and notes both in a `Failure`; 
 what is noted. The files that choose, and what:
 
     records/headers.py             invalid-headers, too-many-headers
-    features/events.py             invalid-utf8, invalid-json, nesting-too-deep, not-an-object,
-                                   wrong-event-type, missing-field, wrong-type, out-of-range, not-finite,
-                                   bad-format, bad-time, invalid-field
+    features/events/explain.py     not-an-object, wrong-event-type, missing-field, wrong-type,
+                                   out-of-range, not-finite, bad-format, bad-time, invalid-field
+    features/events/json_decoder.py    invalid-utf8, invalid-json, nesting-too-deep, framed-value
+    features/events/record_fields.py   missing-field, bad-format, bad-time, out-of-range
+    features/events/header_decoder.py  missing-field, wrong-event-type
+    features/events/cloudevents.py     missing-field, bad-format, wrong-event-type
+    decoders/framed.py             not-framed, schema-mismatch
+    decoders/registry.py           unknown-schema
+    decoders/protobuf.py           wrong-event-type
     predictor/decode.py            tombstone, empty-value, value-too-large, decoder-error, not-an-event,
                                    invalid-event
     predictor/lateness.py          time-out-of-range
@@ -97,8 +103,8 @@ _ALL: Final = (
     ),
     Reason(
         "tombstone", ("decode",), "poison",
-        "the record has no value; event topics hold events, not deletions",
-        "Send no record without a value. What takes something back is an event, too.",
+        "the record has no value, and the topic declares no event for that",
+        "Send no record without a value, or have the use case declare what it means (`tombstones`).",
         "Tell the producer.", _NEVER,
     ),
     Reason(
@@ -118,6 +124,26 @@ _ALL: Final = (
     _event("invalid-utf8", "the value is not UTF-8", "Write the JSON in UTF-8."),
     _event("invalid-json", "the value is not a JSON document", "Send one JSON document a record."),
     _event(
+        "framed-value",
+        "the value looks as if a schema registry's serializer had written it, and plain JSON is declared",
+        "Send plain JSON, or have the contract's decoder changed to one of a schema registry.",
+    ),
+    _event(
+        "not-framed",
+        "the value does not begin with the id of a schema, and a schema registry's framing is declared",
+        "Write values with the serializer of the schema registry that the contract names.",
+    ),
+    _event(
+        "unknown-schema",
+        "the schema registry does not know the schema that the value names",
+        "Register the schema in the registry that the worker asks.",
+    ),
+    _event(
+        "schema-mismatch",
+        "the value cannot be read by the schema that it names",
+        "Write the value with the schema whose id it carries.",
+    ),
+    _event(
         "nesting-too-deep", "the JSON document nests deeper than the parser allows",
         "Send a flatter document.",
     ),
@@ -126,10 +152,10 @@ _ALL: Final = (
         "Send an object, `{...}`; where a field is to hold one, there too.",
     ),
     _event(
-        "wrong-event-type", "the event belongs to another topic",
+        "wrong-event-type", "the event is of a type that does not belong to this topic",
         "Send each type of event to its own topic, and spell the type as the contract does.",
     ),
-    _event("missing-field", "a required field is absent", "Send the field that is named."),
+    _event("missing-field", "a required field, key or header is absent", "Send what is named."),
     _event(
         "wrong-type", "a field has another JSON type than the contract says",
         "Send the field with the type of the contract: a number is not a text of digits.",
@@ -143,7 +169,7 @@ _ALL: Final = (
         "Send null where the contract allows it, or leave the field out, where a number is missing.",
     ),
     _event(
-        "bad-format", "a string does not have the form the contract asks for",
+        "bad-format", "a text does not have the form the contract asks for, or is none of those it allows",
         "Write the field in the form of the contract.",
     ),
     _event(

@@ -197,7 +197,10 @@ class _Assembly:
         )
 
     def _models(self) -> list[Model]:
-        models = load_models(self._usecase, self._settings.artifacts)
+        # Golden events are decoded, and a decoder may ask a service that is away.
+        models = self._retry(
+            "a decoder's service", lambda: load_models(self._usecase, self._settings.artifacts)
+        )
         self._monitoring.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
@@ -219,7 +222,7 @@ class _Assembly:
             starts=settings.crash_isolation_starts,
             region_records=_REGION_BATCHES * settings.batch_max_records,
         )
-        decode = decode_stage(settings, self._usecase, self._observer)
+        decode = decode_stage(settings, self._usecase, self._observer, retry=self._retry)
         predictor = make_predictor(
             settings,
             self._usecase,

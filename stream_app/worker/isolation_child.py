@@ -43,8 +43,8 @@ _FIRST_TO_GO = "1000"
 """Should memory run out, the kernel ends this process rather than the worker."""
 
 
-class _StoreFailedError(Exception):
-    """Whatever came out of a call to the store: no record is to blame for it."""
+class _ServiceFailedError(Exception):
+    """Whatever came out of a call to a service: no record is to blame for it."""
 
 
 class _AskOnce(Retry):
@@ -62,7 +62,7 @@ class _AskOnce(Retry):
         try:
             return call()
         except Exception as error:
-            raise _StoreFailedError from error
+            raise _ServiceFailedError from error
 
 
 class _Trial:
@@ -81,10 +81,12 @@ class _Trial:
     def __call__(self, given: Given) -> None:
         partition = Partition(given.topic, given.number, given.rank)
         self._predictor.state.fencing.register(partition, given.source_id)
+        record = Record(
+            partition, given.offset, given.timestamp, given.key, given.value, given.headers
+        )
+        record.known_at = given.known_at
         try:
-            self._predictor(
-                [Record(partition, given.offset, given.known_at, given.key, given.value)]
-            )
+            self._predictor([record])
         finally:
             self._predictor.state.forget_all()
 
@@ -98,8 +100,8 @@ def main(descriptor: int) -> None:
     faulthandler.enable()
     with contextlib.suppress(EOFError), Connection(descriptor) as connection:
 
-        def say(what: str, detail: str = "") -> None:
-            connection.send(told(what, detail))
+        def say(*what: str) -> None:
+            connection.send(told(*what))
 
         settings: Settings = connection.recv()
         configure_logging("ERROR", settings.log_format, settings.secrets())
@@ -120,12 +122,13 @@ def main(descriptor: int) -> None:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _told_of(error: BaseException) -> tuple[str, str]:
-    """Kind and text of the message that says what ended the trial; only "raised" blames the record."""
-    cause = error.__cause__ if isinstance(error, _StoreFailedError) else error
-    if isinstance(cause, RefusedError):
-        return "refused", str(cause)
-    if isinstance(cause, StoreUnavailableError | ServiceAwayError | StateLostError):
+def _told_of(error: BaseException) -> tuple[str, ...]:
+    """The parts of `Told` that say what ended the trial; only "raised" blames the record."""
+    cause = error.__cause__ if isinstance(error, _ServiceFailedError) else error
+    if isinstance(cause, ServiceAwayError):
+        what = "refused" if isinstance(cause, RefusedError) else "away"
+        return what, str(cause), cause.service
+    if isinstance(cause, StoreUnavailableError | StateLostError):
         return "away", str(cause)
     kind = type(cause)
     name = f"{kind.__module__}.{kind.__qualname__}"

@@ -21,6 +21,7 @@ from stream_app.observer.events import (
     ClockCorrected,
     CommitAnswered,
     CommitFailed,
+    FirstSkipped,
     MembershipChanged,
     OutageBegan,
     OutageEnded,
@@ -132,6 +133,7 @@ def log_listeners(failures: FailureLog, outages: Outages) -> list[Listener]:
         on(WaitingBegan, outages.began),
         on(WaitingEnded, outages.ended),
         on(AlignmentGaveUp, _log_partition_given_up),
+        on(FirstSkipped, _log_first_skipped),
         on(UnbelievedReplays, lambda _: warn_of_replays(_UNBELIEVED_REPLAY)),
     ]
 
@@ -141,6 +143,16 @@ def _log_partition_given_up(it: AlignmentGaveUp) -> None:
         "%s delivers nothing; going on without it until it does",
         it.partition,
         extra=about(it.partition),
+    )
+
+
+def _log_first_skipped(it: FirstSkipped) -> None:
+    log.info(
+        "%s %d is skipped: its decoder says that it is none of the use case's. Further ones are counted "
+        'by stream_app_records{outcome="skipped"}',
+        it.partition,
+        it.offset,
+        extra=about(it.partition, it.offset),
     )
 
 

@@ -34,8 +34,8 @@ from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, answers, 
 stream_app.NoSuchName  # type: ignore[attr-defined]  # noqa: B018
 
 
-def text(value: str) -> Event:
-    """A decoder is given bytes, not text."""
+def text(value: bytes) -> Event:
+    """A decoder is given the record, not its value."""
     return Order.model_validate_json(value)
 
 
@@ -56,7 +56,8 @@ def not_a_tuple(order: Order) -> float:
     return order.amount
 
 
-InputTopic("orders.placed", Order)  # type: ignore[arg-type]  # the event, not its decoder
+InputTopic("orders.placed", Order, tombstones=Risk)  # type: ignore[arg-type]  # a prediction
+InputTopic("orders.placed", Risk)  # type: ignore[arg-type]  # a prediction
 InputTopic("orders.placed", text)  # type: ignore[arg-type]
 InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[arg-type]
 

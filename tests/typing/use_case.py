@@ -6,9 +6,10 @@ Everything comes from `stream_app`. `tests/typing/mistakes.py` holds what must n
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
 import numpy as np
+from pydantic import Field
 
 from stream_app import (
     Column,
@@ -25,11 +26,11 @@ from stream_app import (
     GoldenVector,
     InputTopic,
     InvalidEventError,
-    JsonDecoder,
     LastN,
     LastText,
     LastValue,
     Manifest,
+    Message,
     ModelInput,
     ModelOutput,
     Moment,
@@ -46,6 +47,8 @@ from stream_app import (
     UseCase,
     View,
     Windows,
+    from_key,
+    from_timestamp,
     measure_baseline,
     per_batch,
     record_golden_events,
@@ -69,14 +72,44 @@ class Returned(Event):
     order_id: str
 
 
+class Shipped(Event, id_from="number", time_from="shipped"):
+    """Its id and its time are fields of its own, and its constructor takes no others."""
+
+    number: int
+    shipped: Moment
+
+
+class Seen(Event, id_from=from_key(), time_from=from_timestamp()):
+    """Its id and its time stand in the record."""
+
+    page: str
+
+
+class Renamed(Event):
+    """A field of the base may be called otherwise on the wire."""
+
+    event_id: Annotated[str, Field(alias="id")]
+
+
+def read(event: Shipped | Seen | Renamed) -> tuple[str, float]:
+    """Each event has an id and a time, wherever they come from."""
+    return event.event_id, event.event_time
+
+
+SEEN = Seen(page="front")
+
+
 class Risk(Prediction):
     """How likely an order is to come back."""
 
     risk: float
 
 
-def decode(value: bytes) -> Event:
+def decode(message: Message) -> Event | None:
     """A decoder may be a function of the author's."""
+    value = message.value or b""
+    if value.startswith(b"#"):
+        return None
     if not value.startswith(b"1;"):
         raise InvalidEventError("bad-format", "the value is not of version 1", field="version")
     return Returned.model_validate({"event_id": value.decode()})
@@ -173,7 +206,7 @@ FEATURES = FeatureSet(
 usecase = UseCase(
     name="orders",
     topics=(
-        InputTopic("orders.placed", JsonDecoder(Order)),
+        InputTopic("orders.placed", Order),
         InputTopic("orders.returned", decode, partitions=2),
     ),
     features=FEATURES,

@@ -16,13 +16,17 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Derived", "Distinct",
-    "DistinctEver", "Entity", "Event", "Extremes", "FeatureSet", "GoldenVector", "InputTopic",
-    "InvalidEventError", "JsonDecoder", "LastN", "LastText", "LastValue", "Manifest",
-    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Prediction",
-    "Row", "RowFeature", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
-    "Windows", "measure_baseline", "per_batch", "record_golden_events", "replay",
-    "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments",
+    "DecayedShare", "DecayedSums", "Decoder", "Derived", "Distinct", "DistinctEver", "Entity",
+    "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector",
+    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
+    "LastN", "LastText", "LastValue", "LogRecord", "Manifest", "Matrix", "Message",
+    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
+    "Prediction", "ProtobufDecoder", "Row", "RowFeature", "ServiceAwayError", "State",
+    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows", "fit_one_hot",
+    "fit_ordinal", "fit_target_mean", "from_header", "from_key", "from_timestamp",
+    "make_matrix", "measure_baseline", "package", "per_batch", "read_log", "read_topics",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")
@@ -47,7 +51,7 @@ def test_each_name_is_loaded_under_its_own_name() -> None:
         found = getattr(stream_app, name)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert found.__name__ == name
-            assert found.__module__.startswith("stream_app.features.")
+            assert found.__module__.startswith(stream_app._MODULE_OF[name])
     assert set(SURFACE) <= set(dir(stream_app))
 
 

@@ -20,6 +20,7 @@ from stream_app import (
     FeatureSet,
     InputTopic,
     JsonDecoder,
+    Message,
     Outputs,
     Row,
     RowFeature,
@@ -73,8 +74,8 @@ def _act(ticket: Ticket, where: str) -> None:
 
 
 class _Decoder(JsonDecoder):
-    def __call__(self, value: bytes) -> Event:
-        ticket = super().__call__(value)
+    def __call__(self, message: Message) -> Event:
+        ticket = super().__call__(message)
         assert isinstance(ticket, Ticket)
         _act(ticket, "decode")
         return ticket

@@ -4,15 +4,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from stream_app import Event, InputTopic, JsonDecoder, UseCase
+from stream_app import Event, InputTopic, JsonDecoder, Message, UseCase
 from tests.usecases import regression
 
 __all__ = ["events", "make_usecase", "topic_of", "train", "usecase"]
 
 
 class _Decoder(JsonDecoder):
-    def __call__(self, value: bytes) -> Event:
-        event = super().__call__(value)
+    def __call__(self, message: Message) -> Event | None:
+        event = super().__call__(message)
         if getattr(event, "meter", None) == "abort":
             os.abort()
         return event

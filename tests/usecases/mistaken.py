@@ -25,6 +25,7 @@ from stream_app import (
     InputTopic,
     InvalidEventError,
     JsonDecoder,
+    Message,
     OpenItems,
     Outputs,
     Row,
@@ -41,7 +42,6 @@ __all__ = ["MISTAKES", "events", "iso", "make_usecase", "topic_of", "train", "us
 #: The mistake, and the stage and reason of the dead letter that comes of it.
 MISTAKES: Mapping[str, tuple[str, str]] = {
     "decoder-raises": ("decode", "decoder-error"),
-    "decoder-none": ("decode", "not-an-event"),
     "decoder-dict": ("decode", "not-an-event"),
     "decoder-nan": ("decode", "time-out-of-range"),
     "decoder-inf": ("decode", "time-out-of-range"),
@@ -118,15 +118,13 @@ class _Unreadable(Event):
 
 
 class _Decoder(JsonDecoder):
-    def __call__(self, value: bytes) -> Any:  # noqa: C901 - a table of mistakes
-        event: Any = super().__call__(value)
+    def __call__(self, message: Message) -> Any:  # noqa: C901 - a table of mistakes
+        event: Any = super().__call__(message)
         match _mistake(event):
             case "decoder-raises":
-                raise KeyError(value)
-            case "decoder-none":
-                return None
+                raise KeyError(message.value)
             case "decoder-dict":
-                return json.loads(value)
+                return json.loads(message.value or b"")
             case "decoder-nan":
                 event.event_time = math.nan
             case "decoder-inf":
@@ -152,7 +150,7 @@ class _Decoder(JsonDecoder):
             case "decoder-cancels":
                 raise asyncio.CancelledError
             case "decoder-recurses":
-                return self(value)
+                return self(message)
             case "decoder-stops":
                 raise StopIteration
             case "decoder-unreadable":

@@ -17,7 +17,7 @@ from stream_app.config.settings import Settings
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import rank
-from stream_app.features.events import Event, JsonDecoder
+from stream_app.features.events import Event, JsonDecoder, LogRecord
 from stream_app.features.kinds import Apply, DecayedSums, Update
 from stream_app.features.stores import MemoryStore, Source, StateWrite
 from stream_app.features.stores.codec import StateCodec
@@ -135,7 +135,12 @@ class Bench:
         engine = FeatureEngine(FEATURES)
         decoder = JsonDecoder(Parcel)
         arrivals = [
-            Arrival(decoder(each.of_value or b""), source or self.number, rank(0, 0), each.offset())
+            Arrival(
+                decoder(LogRecord(each.of_value)),
+                source or self.number,
+                rank(0, 0),
+                each.offset(),
+            )
             for each in records
         ]
         engine.gather(arrivals)

@@ -7,13 +7,24 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
-from stream_app.features.events import Decoder, Event, InvalidEventError, JsonDecoder
-from stream_app.features.usecase import TimeBounds
-from stream_app.observer.events import UnbelievedReplays, UnknownFields
+from stream_app.errors import ServiceAwayError, StoppingError
+from stream_app.features.events import (
+    Decoder,
+    Event,
+    InvalidEventError,
+    JsonDecoder,
+    Message,
+    from_key,
+    from_timestamp,
+)
+from stream_app.features.usecase import InputTopic, TimeBounds
+from stream_app.observer.events import FirstSkipped, UnbelievedReplays, UnknownFields, WaitingBegan
+from stream_app.observer.observer import Observer, on
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.failure import Failure
 from stream_app.records.record import Record
 from stream_app.records.record_id import RecordId
+from stream_app.waiting.retry import Retry
 from stream_app.wire.replays import Replay, Replays
 from tests.unit.builders import NOW, partition, record, rfc3339, to_bytes
 from tests.unit.observers import listening
@@ -110,12 +121,12 @@ def test_the_largest_value_allowed_passes() -> None:
     assert Stage().reasons(record(PAYMENTS, 0, value)) == [None]
 
 
-def _refuse(value: bytes) -> Event:
+def _refuse(message: Message) -> Event:
     raise InvalidEventError("bad-format", "not a payment", "head")
 
 
-def _break_down(value: bytes) -> Event:
-    raise LookupError(value.decode())
+def _break_down(message: Message) -> Event:
+    raise LookupError((message.value or b"").decode())
 
 
 def test_a_decoder_of_ones_own_may_refuse_like_ours() -> None:
@@ -133,14 +144,6 @@ def test_a_decoder_that_raises_is_a_bug_and_is_named_by_its_type_and_line() -> N
     assert re.fullmatch(told, item.failure.message)
 
 
-def test_a_decoder_that_gives_no_event_is_a_bug() -> None:
-    """Its record fails; the worker goes on."""
-    nothing: Any = lambda value: None  # noqa: E731
-    (item,) = Stage(decoder=nothing).decode([record(PAYMENTS)])
-    assert item.failure is not None
-    assert (item.failure.reason, item.failure.disposition) == ("not-an-event", "bug")
-
-
 class _SilentError(InvalidEventError):
     """Says nothing, not even when it is asked."""
 
@@ -151,12 +154,12 @@ class _SilentError(InvalidEventError):
         raise RuntimeError("nothing to say")
 
 
-def _silent(value: bytes) -> Any:
+def _silent(message: Message) -> Any:
     raise _SilentError
 
 
 def _event(**fields: Any) -> Any:
-    return lambda value: Event.model_construct(**fields)
+    return lambda message: Event.model_construct(**fields)
 
 
 @pytest.mark.parametrize(
@@ -171,18 +174,18 @@ def _event(**fields: Any) -> Any:
         (_event(event_id=7, event_time=NOW), "invalid-event"),
         (_event(event_id=None, event_time=NOW), "invalid-event"),
         (_event(event_id="\udfff", event_time=NOW), "invalid-event"),
-        (lambda value: Event.__new__(Event), "invalid-event"),
-        (lambda value: Event, "not-an-event"),
-        (lambda value: {"event_id": "e", "event_time": NOW}, "not-an-event"),
+        (lambda message: Event.__new__(Event), "invalid-event"),
+        (lambda message: Event, "not-an-event"),
+        (lambda message: {"event_id": "e", "event_time": NOW}, "not-an-event"),
         (_silent, "decoder-error"),
     ],
 )
 def test_what_an_own_decoder_gives_costs_one_record(decoder: Any, reason: str) -> None:
     """Whatever it is; the same before and after a good event of the same type."""
 
-    def decode(value: bytes) -> Event:
+    def decode(message: Message) -> Event:
         good = Event.model_construct(event_id="ä", event_time=NOW)
-        return good if value == b"good" else decoder(value)
+        return good if message.value == b"good" else decoder(message)
 
     values = [b"bad", b"good", b"bad", b"good"]
     stage = Stage(decoder=decode)
@@ -273,3 +276,143 @@ def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own()
         (None, False),
     ]
     assert told == [UnbelievedReplays(2)]
+
+
+class Deleted(Event, id_from=from_key(), time_from=from_timestamp()):
+    pass
+
+
+def test_a_record_that_is_none_of_the_use_cases_is_skipped_and_told_once() -> None:
+    """It is neither an event nor a failure, and its neighbours pass."""
+    observer, told = listening(FirstSkipped)
+    stage = DecodeStage(
+        {"payments": lambda message: None if message.value == b"#" else DECODER(message)},
+        TimeBounds(),
+        max_value_bytes=MAX_BYTES,
+        observer=observer,
+    )
+    items = stage([record(PAYMENTS, n, v) for n, v in enumerate([valid(), b"#", b"#", valid()])])
+    assert [item.is_skipped for item in items] == [False, True, True, False]
+    assert [item.failure for item in items] == [None] * 4
+    assert [(each.partition, each.offset) for each in told] == [(PAYMENTS, 1)]
+
+
+def test_a_tombstone_is_an_event_where_the_topic_declares_one() -> None:
+    """Its times are judged as all others are; an empty value is none."""
+    decoder = InputTopic("payments", Paid, tombstones=Deleted).decoder
+    items = Stage(decoder=decoder).decode(
+        [
+            record(PAYMENTS, 0, None),
+            record(PAYMENTS, 1, None, key=None),
+            record(PAYMENTS, 2, b""),
+            record(PAYMENTS, 3, valid()),
+        ]
+    )
+    assert [type(item.event) for item in items] == [Deleted, type(None), type(None), Paid]
+    assert items[0].event.event_id == "key"
+    assert [item.failure and item.failure.reason for item in items] == [
+        None,
+        "missing-field",
+        "empty-value",
+        None,
+    ]
+
+
+class Vault:
+    """A decoder that asks a service, which is away for the first calls."""
+
+    def __init__(self, away: int, answer: Any = DECODER) -> None:
+        self.away = away
+        self.answer = answer
+
+    def __call__(self, message: Message) -> Any:
+        """Fail or answer."""
+        if self.away:
+            self.away -= 1
+            raise ServiceAwayError("the vault", "it is being moved")
+        return self.answer(message)
+
+
+def waiting_stage(decoder: Any) -> tuple[DecodeStage, Retry, list[str]]:
+    """A stage that waits, what ends its waits, and the services that it was told to wait for."""
+    waits: list[str] = []
+    observer = Observer([on(WaitingBegan, lambda it: waits.append(it.service))])
+    retry = Retry(initial_seconds=0.0, max_seconds=0.0, observer=observer)
+    stage = DecodeStage(
+        {"payments": decoder},
+        TimeBounds(),
+        max_value_bytes=MAX_BYTES,
+        observer=observer,
+        retry=retry,
+    )
+    return stage, retry, waits
+
+
+def _raise(message: Message) -> Any:
+    raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (DECODER, None),
+        (lambda message: None, None),
+        (_raise, "decoder-error"),
+        (_refuse, "bad-format"),
+        (lambda message: {}, "not-an-event"),
+        (_event(event_id="e", event_time=math.nan), "time-out-of-range"),
+    ],
+)
+def test_a_service_that_a_decoder_asks_is_waited_for(answer: Any, reason: str | None) -> None:
+    """Under its name; then the record becomes what it would have been."""
+    stage, _, waits = waiting_stage(Vault(4, answer))
+    items = stage([record(PAYMENTS, n, valid()) for n in range(3)])
+    assert waits == ["the vault"] * 3  # the first call only showed that it has to be waited for
+    assert [item.failure and item.failure.reason for item in items] == [reason] * 3
+
+
+class _SilentAwayError(ServiceAwayError):
+    """Says nothing, not even which service."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
+
+def test_an_absence_that_names_no_service_is_waited_for_all_the_same() -> None:
+    """A decoder may raise an exception of its own that is derived from ours."""
+    away = [_SilentAwayError(), _SilentAwayError()]
+
+    def decode(message: Message) -> Any:
+        if away:
+            raise away.pop()
+        return DECODER(message)
+
+    stage, _, waits = waiting_stage(decode)
+    (item,) = stage([record(PAYMENTS, 0, valid())])
+    assert item.failure is None
+    assert waits == ["a decoder's service"]
+
+
+def test_a_stop_interrupts_the_wait_for_a_decoders_service() -> None:
+    """Nothing of the batch goes on, so that all of it is read again."""
+    stage, retry, _ = waiting_stage(Vault(1_000_000))
+    retry.stop()
+    with pytest.raises(StoppingError, match="the vault"):
+        stage([record(PAYMENTS, 0, valid())])
+
+
+def test_without_somebody_who_waits_an_absence_is_raised() -> None:
+    """The audit says that a service does not answer."""
+    with pytest.raises(ServiceAwayError, match="being moved"):
+        Stage(decoder=Vault(1)).decode([record(PAYMENTS, 0, valid())])
+
+
+def test_a_decoder_that_raises_what_ends_a_wait_ends_nothing() -> None:
+    """Only the worker stops the worker."""
+
+    def stops(message: Message) -> Any:
+        raise StoppingError("stop")
+
+    stage, _, _ = waiting_stage(Vault(1, stops))
+    items = stage([record(PAYMENTS, n, valid()) for n in range(2)])
+    assert [item.failure and item.failure.reason for item in items] == ["decoder-error"] * 2

@@ -60,13 +60,29 @@ def test_a_call_that_succeeds_waits_for_nothing(
     assert notes == []
 
 
-@pytest.mark.parametrize("error", [away(), StoreUnavailableError("gone")])
+@pytest.mark.parametrize(
+    "error", [ServiceAwayError("redis", "gone"), StoreUnavailableError("gone")]
+)
 def test_an_absence_is_waited_for(
     retry: Retry, notes: list[tuple[str, bool]], error: Exception
 ) -> None:
     """Each failure is told, for its reason may change, and the end once."""
     assert retry("redis", Service(*[error] * 5)) == "answer"
     assert notes == [*[("redis", True)] * 5, ("redis", False)]
+
+
+def test_an_absence_of_another_service_is_told_under_its_own_name(
+    retry: Retry, notes: list[tuple[str, bool]]
+) -> None:
+    """A call may need several services, and a person wants to know which one is away."""
+    registry = ServiceAwayError("schema registry", "gone")
+    service = Service(
+        StoreUnavailableError("gone"), registry, registry, StoreUnavailableError("no")
+    )
+    assert retry("redis", service) == "answer"
+    redis, other = ("redis", True), ("schema registry", True)
+    ended = [("redis", False), ("schema registry", False)]
+    assert notes == [redis, ended[0], other, other, ended[1], redis, ended[0]]
 
 
 @pytest.mark.parametrize("error", [FatalError("no"), ValueError("no"), KeyError("no")])

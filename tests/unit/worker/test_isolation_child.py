@@ -8,7 +8,7 @@ from stream_app.worker.isolation_child import _AskOnce, _told_of
 
 
 def out_of_the_store(error: Exception) -> Exception:
-    """As it comes out of a call to the store."""
+    """As it comes out of a call to the store, or to any service that is waited for."""
 
     def call() -> None:
         raise error
@@ -38,6 +38,14 @@ def out_of_the_store(error: Exception) -> Exception:
 )
 def test_what_ended_a_trial(error: Exception, told: tuple[str, str]) -> None:
     """Blamed is what was raised beside the store and is none of the system's."""
-    what, detail = _told_of(error)
+    what, detail, *_ = _told_of(error)
     assert what == told[0]
     assert detail.startswith(told[1])
+
+
+@pytest.mark.parametrize("kind", [ServiceAwayError, RefusedError])
+def test_a_service_that_a_decoder_asks_is_told_by_its_name(kind: type[ServiceAwayError]) -> None:
+    """So that the worker waits for that one, and says so."""
+    error = out_of_the_store(kind("schema registry", "no answer"))
+    what = "refused" if kind is RefusedError else "away"
+    assert _told_of(error) == (what, "no answer", "schema registry")

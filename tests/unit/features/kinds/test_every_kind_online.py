@@ -28,10 +28,7 @@ def _view(number: int, case: Case) -> View:
         entity=Entity("who", lambda event: event.who),
         state=case.kind,
         on={Happened: lambda event: event.updates[number]},
-        columns=tuple(
-            Column(f"{name}_{at}", read, "", "", "string" if read(None, 0.0) == "" else "float32")
-            for at, read in enumerate(case.reads)
-        ),
+        columns=tuple(Column(f"{name}_{at}", read, "", "") for at, read in enumerate(case.reads)),
     )
 
 

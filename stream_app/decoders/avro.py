@@ -1,0 +1,28 @@
+"""Avro behind a schema registry's framing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stream_app.decoders.framed import CONF, Deserializer, FramedDecoder
+
+if TYPE_CHECKING:
+    from stream_app.decoders.registry import Registry
+
+__all__ = ["AvroDecoder"]
+
+
+class AvroDecoder(FramedDecoder):
+    """Decodes Avro records of a schema registry by a pydantic model; needs `stream-app[avro]`.
+
+    Logical types come as Python's: a `timestamp-millis` is a datetime, which a field declared `Moment`
+    takes; a `decimal` is a Decimal, a `uuid` a UUID, a `date` a date. An enum is a text.
+    """
+
+    extra = "avro"
+
+    def _deserializer(self, registry: Registry) -> Deserializer:
+        from confluent_kafka.schema_registry.avro import AvroDeserializer
+
+        deserializer: Deserializer = AvroDeserializer(registry, conf=CONF)
+        return deserializer

@@ -1,0 +1,126 @@
+"""What pydantic refuses, as a reason that a producer understands and that quotes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from stream_app.features.events.invalid import InvalidEventError
+from stream_app.text.foreign import bounded
+
+__all__ = ["explain", "is_type_error", "wire_name"]
+
+# pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/) to reasons.
+_REASON_OF_TYPE: Final = {
+    "missing": "missing-field",
+    "finite_number": "not-finite",
+    "literal_error": "bad-format",
+    "union_tag_invalid": "wrong-event-type",
+    "union_tag_not_found": "wrong-event-type",
+    "model_type": "not-an-object",
+    "model_attributes_type": "not-an-object",
+    "dict_type": "not-an-object",
+    "timezone_aware": "bad-time",
+    "greater_than": "out-of-range",
+    "greater_than_equal": "out-of-range",
+    "less_than": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "too_long": "out-of-range",
+    "too_short": "out-of-range",
+    "string_too_long": "out-of-range",
+    "string_too_short": "out-of-range",
+    "int_parsing_size": "out-of-range",
+    "multiple_of": "out-of-range",
+    "string_pattern_mismatch": "bad-format",
+    "enum": "bad-format",
+}
+_TAG_KINDS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
+
+_PATH_PARTS: Final = 32
+"""Parts of a field's path that are told; a recursive contract allows very long ones."""
+
+
+def explain(
+    error: ValidationError,
+    *,
+    types: Sequence[type[BaseModel]] = (),
+    type_fields: frozenset[str] = frozenset(),
+    is_union: bool = False,
+) -> InvalidEventError:
+    """Say what was wrong: with the type of the event if that was wrong, else with its first field.
+
+    `types` are the contract, of which a message may say more; `type_fields` the names on the wire of
+    the fields that tell the type; `is_union`: whether paths begin with a union's tag.
+    """
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((each for each in errors if is_type_error(each, type_fields)), errors[0])
+    kind, path = first["type"], first["loc"]
+    tag = path[0] if is_union and path else None
+    path = path[1:] if is_union else path
+    if kind in _TAG_KINDS and not path and type_fields:
+        path = (min(type_fields),)
+    # Of a mapping with free keys, parts of the path are the producer's own text.
+    field = ".".join(bounded(str(part)) for part in path[:_PATH_PARTS]) or None
+    if is_type_error(first, type_fields):
+        reason = "wrong-event-type"
+    elif kind.startswith(("datetime", "timezone")):
+        reason = "bad-time"
+    elif kind.endswith("_type") and kind not in _REASON_OF_TYPE:
+        reason = "wrong-type"
+    else:
+        reason = _REASON_OF_TYPE.get(kind, "invalid-field")
+    message = _told(first, path, types, tag)
+    more = len(errors) - 1
+    suffix = f" (and {more} more)" if more else ""
+    where = f"field {bounded(field)}: " if field else ""
+    return InvalidEventError(reason, f"{where}{message}{suffix}", field)
+
+
+def is_type_error(error: Any, type_fields: frozenset[str]) -> bool:
+    """Whether one of pydantic's errors says that an event is of another type than the contract's."""
+    if error["type"] in _TAG_KINDS:
+        return True
+    path = error["loc"]
+    return error["type"] == "literal_error" and len(path) == 1 and path[0] in type_fields
+
+
+def _told(
+    error: Any, path: tuple[int | str, ...], types: Sequence[type[BaseModel]], tag: object
+) -> str:
+    kind = error["type"]
+    # The one message of pydantic's own that quotes the payload is that of an unknown union tag.
+    if kind == "union_tag_invalid":
+        return "Input is of no expected type"
+    if kind == "union_tag_not_found":
+        return "Field required: it tells the type of the event"
+    message: str = error["msg"]
+    if kind == "finite_number":
+        holders = [each for each in types if tag is None or _is_tagged(each, tag)]
+        if any(_may_be_missing(holder, path) for holder in holders):
+            return f"{message}; null says that it is missing"
+    return message
+
+
+def _is_tagged(holder: type[BaseModel], tag: object) -> bool:
+    return any(tag in get_args(field.annotation) for field in holder.model_fields.values())
+
+
+def _may_be_missing(holder: type[BaseModel], path: tuple[int | str, ...]) -> bool:
+    """Whether the contract allows null at the end of a path."""
+    named = {wire_name(holder, name): field for name, field in holder.model_fields.items()}
+    field = named.get(str(path[0])) if path else None
+    if field is None:
+        return False
+    choices = get_args(field.annotation)
+    if len(path) == 1:
+        return type(None) in choices
+    inner = [each for each in (field.annotation, *choices) if isinstance(each, type)]
+    return any(_may_be_missing(each, path[1:]) for each in inner if issubclass(each, BaseModel))
+
+
+def wire_name(holder: type[BaseModel], name: str) -> str:
+    """What a field is called in the value, as paths of errors say it."""
+    alias = holder.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else name
