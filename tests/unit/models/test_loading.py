@@ -315,7 +315,21 @@ def test_feature_code_written_otherwise(version: Version) -> None:
     other = FeatureSet(
         views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
     )
-    assert "the feature set has changed" in refusal(version.but(features=other))
+    described = manifest(features=FEATURES.describe())
+    assert "trained (row feature price: its function changed): train" in refusal(
+        version.but(features=other, manifest=described)
+    )
+
+
+def test_feature_code_without_source(version: Version) -> None:
+    """Nobody can say that it changed: the golden events alone are held against it."""
+    names: dict[str, Any] = {"__name__": "prompt"}
+    exec("compute = lambda event: event.price", names)
+    price = RowFeature("price", names["compute"], "EUR", "Price.")
+    other = FeatureSet(
+        views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
+    )
+    assert version.but(features=other, manifest=manifest(features=FEATURES.describe())).load()
 
 
 def test_feature_code_raises(version: Version) -> None:
