@@ -198,7 +198,7 @@ def test_labels_may_be_texts() -> None:
     ("feature", "sentence"),
     [
         (RowFeature("odd", lambda e: math.nan, "", "", "int64"), "declared int64 and reads NaN"),
-        (RowFeature("odd", lambda e: None, "", ""), "declared float32 and holds a NoneType"),
+        (RowFeature("odd", lambda e: "7", "", ""), "declared float32 and holds a str"),
         (RowFeature("odd", lambda e: 7, "", "", "string"), "declared string and holds a int"),
     ],
 )
@@ -212,7 +212,8 @@ def test_a_function_that_raises_is_found() -> None:
     """By its file and line, without a word of the payload."""
     feature = RowFeature("odd", lambda e: e.nothing, "", "")
     with pytest.raises(
-        MatrixError, match=r"AttributeError in <lambda> \(.*test_make_matrix.py:\d+\)"
+        MatrixError,
+        match=r"row feature odd: AttributeError in <lambda> \(.*test_make_matrix.py:\d+\)",
     ):
         make_matrix(make_usecase(features=with_row_feature(feature)), list(log()))
 
