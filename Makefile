@@ -100,12 +100,15 @@ docs: .venv/.installed ## write the generated pages of docs/ anew, and the site:
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)
 
+# Every extra but `pytorch`, which would bring 3 GB for a GPU.
+LOCKED := avro demo json-schema laws local parquet protobuf training xgboost
+
 # uv (https://docs.astral.sh/uv) is needed for this alone and no dependency of the project. Versions
 # stay as they are unless they must change; ARGS=--upgrade takes the newest.
 lock: ## write the lock files anew from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo 'make: lock needs uv' >&2; exit 2; }
 	@$(UV_COMPILE) --no-annotate $(ARGS) pyproject.toml -o deploy/requirements.lock
-	@$(UV_COMPILE) --all-extras --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
+	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream_app.alignment.align import AlignStage
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
 from stream_app.config.settings import Settings
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.records_before import timestamps_before
 from stream_app.observer.observer import Observer
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId, id_of
+from stream_app.records.record import Record
 from stream_app.waiting.retry import Retry
 
 __all__ = ["make_align_stage", "make_record_clock"]
 
 
 def make_record_clock(
-    settings: Settings, usecase: UseCase, retry: Retry, observer: Observer
+    settings: Settings, usecase: UseCase, brokers: Brokers, retry: Retry, observer: Observer
 ) -> RecordClock:
     """What dates a use case's records."""
-    doubt = ClockDoubt(usecase.times, retry) if settings.clock_doubt == "stop" else None
+
+    def before(records: Sequence[Record]) -> list[float]:
+        firsts: dict[PartitionId, int] = {}
+        for record in records:
+            firsts.setdefault(id_of(record.partition), record.offset)
+        return timestamps_before(brokers, firsts)
+
+    doubt = ClockDoubt(usecase.times, retry, before) if settings.clock_doubt == "stop" else None
     return RecordClock(settings.clock_ahead_seconds, observer, doubt=doubt)
 
 

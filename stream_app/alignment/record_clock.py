@@ -23,7 +23,8 @@ from stream_app.waiting.retry import Retry
 __all__ = ["ClockDoubt", "RecordClock"]
 
 _FEWEST: Final = 5
-"""Records that accuse the clock, at least: one or two may be a producer's fault."""
+"""Records that accuse the clock, at least: one or two may be a producer's fault. Where there are
+fewer yet, those before them in the log are asked."""
 _RECENT_RECORDS: Final = 1_000
 """So many records before, about, are looked back on."""
 
@@ -32,12 +33,21 @@ class ClockDoubt:
     """Waits where the records say that the worker's clock is behind."""
 
     def __init__(
-        self, times: TimeBounds, retry: Retry, clock: Callable[[], float] = time.time
+        self,
+        times: TimeBounds,
+        retry: Retry,
+        before: Callable[[Sequence[Record]], Sequence[float]] = lambda _: (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`times`: what is further ahead than an event may be accuses the clock."""
+        """`times`: what is further ahead than an event may be accuses the clock.
+
+        `before` gives timestamps of some records that stand before these in their logs, in seconds
+        since the epoch; raises `ServiceAwayError` where the brokers do not answer.
+        """
         # Where times have a fixed range, no event is refused for what the clock shows.
         self._ahead = math.inf if times.latest is not None else times.ahead_seconds
         self._retry = retry
+        self._before = before
         self._clock = clock
         self._records = self._accusing = 0
 
@@ -48,6 +58,7 @@ class ClockDoubt:
         """
         ahead = 0
         if farthest > self._clock() + self._ahead:
+            self._retry("kafka", lambda: self._look_back(records))
             self._retry("the clock", lambda: self._look(records))
             ahead = len(self._ahead_of_it(records))
         if self._records > _RECENT_RECORDS:
@@ -58,6 +69,17 @@ class ClockDoubt:
     def _ahead_of_it(self, records: Sequence[Record]) -> list[Record]:
         latest = self._clock() + self._ahead
         return [r for r in records if r.timestamp is not None and r.timestamp > latest]
+
+    def _look_back(self, records: Sequence[Record]) -> None:
+        """Count those before the records too, where these alone are too few to accuse the clock."""
+        ahead = len(self._ahead_of_it(records))
+        accusing, known = self._accusing + ahead, self._records + len(records)
+        if not ahead or accusing >= _FEWEST or 2 * accusing <= known:
+            return
+        before = self._before(records)
+        latest = self._clock() + self._ahead
+        self._records += len(before)
+        self._accusing += sum(at > latest for at in before)
 
     def _look(self, records: Sequence[Record]) -> None:
         ahead = self._ahead_of_it(records)

@@ -237,6 +237,8 @@ class Report:
         found = [(self.unproven, "records whose outputs retention may have removed")]
         if self.recomputed is not None and self.recomputed.proves_nothing:
             found.append((self.recomputed.states, "states, none of which could be compared"))
+        elif self.recomputed is not None:
+            found.append((self.recomputed.not_comparable, "states that could not be compared"))
         return [(number, what) for number, what in found if number]
 
     @property

@@ -186,7 +186,7 @@ class PublishStage:
 
     def _wait_for(self, producer: Producer) -> None:
         """Wait until all is reported on; raises what `look` says of the topics meanwhile."""
-        seconds = 0
+        seconds, is_done = 0, False
         try:
             while producer.flush(1.0):
                 if self._stopping():
@@ -196,12 +196,13 @@ class PublishStage:
                 seconds += 1
                 if seconds % _LOOK_SECONDS == 0:
                     self._look_meanwhile()
+            is_done = True
         except RefusedError:
             seconds = 0  # the wait goes on
             raise
         finally:
             if seconds:
-                self._observer.tell(WaitingEnded("kafka"))
+                self._observer.tell(WaitingEnded("kafka", is_given_up=not is_done))
 
     def _look_meanwhile(self) -> None:
         """Look at the topics now: librdkafka would notice half a minute later that one is gone."""

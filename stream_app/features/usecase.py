@@ -112,6 +112,9 @@ class Outcome:
     """The same key for the outcome event and for the event that asked for the prediction."""
     label: Callable[[Any], float | None]
     """What happened, or None where the outcome gives no label."""
+    absent_after_seconds: float | None = None
+    """Where nothing happened within so long after the event that asked, the label is 0; event time.
+    None: without an outcome there is no label."""
 
 
 @dataclass(frozen=True, kw_only=True)

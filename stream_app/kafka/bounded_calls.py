@@ -59,7 +59,7 @@ class InTime:
         try:
             self._wait_for(answer, time.monotonic() + max(0.0, limit - _NAMED_SECONDS))
         finally:
-            self._observer.tell(WaitingEnded("kafka"))
+            self._observer.tell(WaitingEnded("kafka", is_given_up=not answer.done()))
 
     def _wait_for(self, answer: Future[None], deadline: float) -> None:
         while (left := deadline - time.monotonic()) > 0 and not answer.done():

@@ -56,7 +56,7 @@ class OutputTopics:
         Raises what `look` does, and `ConfigurationError` for a topic that cannot serve.
         """
         self._look_for_topics()
-        settings = self._settings()
+        settings = self._settings(self._brokers)
         self._check_ends(settings)
         if refused := self._brokers.not_writable(self._topics):
             raise RefusedError(
@@ -71,7 +71,7 @@ class OutputTopics:
         """
         self._look_for_topics()
         if self._transactional:
-            self._check_ends(self._settings(logging.DEBUG))
+            self._check_ends(self._settings(self._brokers, logging.DEBUG))
 
     def _look_for_topics(self) -> None:
         for topic in self._topics:
@@ -84,23 +84,27 @@ class OutputTopics:
                 raise RefusedError("kafka", f"topic {topic} has no partitions")
 
     def why_unacknowledged(self) -> str | None:
-        """Why the brokers acknowledge nothing, where that is for want of replicas.
+        """Why the brokers acknowledge nothing, where that is, or may be, for want of replicas.
 
         They refuse with NOT_ENOUGH_REPLICAS then, which librdkafka tries again and does not tell.
         """
-        brokers = self._brokers_at_work
+        perhaps = None
         try:
-            for topic, config in brokers.settings(self._topics).items():
-                least = _number(config or {}, "min.insync.replicas") or 1
-                for number, (in_sync, replicas) in brokers.in_sync(topic).items():
+            settings = self._settings(self._brokers_at_work, logging.DEBUG)
+            for topic in self._topics:
+                least = _number(settings.get(topic, {}), "min.insync.replicas") or 1
+                for number, (in_sync, replicas) in self._brokers_at_work.in_sync(topic).items():
+                    found = f"of {replicas} replicas of {topic}[{number}] {in_sync} are in sync, "
                     if in_sync < least:
-                        return (
-                            f"of {replicas} replicas of {topic}[{number}] {in_sync} are in sync, "
-                            f"and min.insync.replicas is {least}"
+                        return f"{found}and min.insync.replicas is {least}"
+                    if topic not in settings and in_sync < replicas and perhaps is None:
+                        perhaps = (
+                            f"{found}which may be fewer than min.insync.replicas: the brokers do "
+                            "not tell that setting (DescribeConfigs on the topic is missing)"
                         )
         except (ServiceAwayError, FatalError) as error:
             log.debug("while acknowledgements are waited for: %s", error)
-        return None
+        return perhaps
 
     def _check_ends(self, settings: Mapping[str, Mapping[str, str]]) -> None:
         """Check the timestamp bounds of the topics: brokers apply them to control records as well.
@@ -117,14 +121,16 @@ class OutputTopics:
                         f"set it to {_NARROW_MILLISECONDS} or more"
                     )
 
-    def _settings(self, level: int = logging.INFO) -> Mapping[str, Mapping[str, str]]:
+    def _settings(
+        self, brokers: Brokers, level: int = logging.INFO
+    ) -> Mapping[str, Mapping[str, str]]:
         """The settings of the topics, where the brokers give them.
 
         The worker can do without settings: it waits for brokers that are away, but not where they
         refuse to answer. `level`: of the log lines that say why there are none.
         """
         try:
-            told = self._brokers.settings(self._topics)
+            told = brokers.settings(self._topics)
         except (RefusedError, FatalError) as error:
             log.log(level, "the settings of the topics out are not looked at: %s", error)
             return {}

@@ -28,11 +28,15 @@ class TopicIds:
         """`topics`: those of the use case's events, in its order."""
         self._brokers = brokers
         self._topics = list(topics)
+        self._known: dict[str, str] = {}
+        """By topic, the id it had when partitions of it were assigned last."""
 
     def identify(self, assigned: Sequence[PartitionId]) -> list[Partition]:
         """The partitions that were assigned, each of them a new object.
 
-        Raises what `errors.failure` says.
+        Raises what `errors.failure` says, and `FatalError` where a topic is not the one of an
+        earlier assignment: librdkafka keeps the leader epochs of that one, and where those of the new
+        one are lower it fetches nothing, for ever and without an error (2.16).
         """
         described = self._brokers.topics(sorted({topic for topic, _ in assigned}))
         clusters = {topic: self._brokers.cluster_id(topic) for topic in described}
@@ -45,6 +49,8 @@ class TopicIds:
                     f"the brokers give the topic {topic} no id, so it could not be told from "
                     "another one of the same name: Kafka 3.1 is the oldest version that serves"
                 )
+            if self._known.setdefault(topic, topic_id) != topic_id:
+                raise _made_anew(topic, self._known[topic], topic_id)
             source = Source(clusters[topic], topic_id, number)
             partitions.append(Partition.among(self._topics, partition, source))
         return partitions
@@ -71,8 +77,11 @@ class TopicIds:
 def check_topic_id(partition: Partition, found: str) -> None:
     """Raise `FatalError` if the topic of this name has another id than when it was assigned."""
     if partition.topic_id not in {found, ""}:
-        raise FatalError(
-            f"the topic {partition.topic} was deleted and made anew while it was in use (its id is "
-            f"{found}, it was {partition.topic_id}). Start the worker again: it reads the new topic "
-            "from its beginning"
-        )
+        raise _made_anew(partition.topic, partition.topic_id, found)
+
+
+def _made_anew(topic: str, was: str, found: str) -> FatalError:
+    return FatalError(
+        f"the topic {topic} was deleted and made anew while it was in use (its id is {found}, it was "
+        f"{was}). Start the worker again: it reads the new topic from its beginning"
+    )

@@ -53,6 +53,7 @@ class EnrichStage:
         """
         batch.applied = {p: end for p, end in batch.ends.items() if p not in batch.rebuilding}
         batch.expected = self._state.expected(batch.applied)
+        batch.updating = batch.items
         items = [i for i in batch.items if i.failure is None and i.event is not None]
         # Plain tuples: a named one takes three times as long to unpack.
         fencing = {partition: tuple(self._state.fencing[partition]) for partition in batch.ends}

@@ -42,7 +42,11 @@ class Batch:
 
     number: int
     items: Sequence[Item]
+    """Those it has to account for: publishing leaves out what came of partitions that were given away."""
     writes: list[StateWrite] = field(default_factory=list)
+    updating: Sequence[Item] = ()
+    """The items that `writes` was made from, those left out included: where a write is made again, it
+    must hold what the others hold, through the same marks."""
     outgoing: list[Outgoing] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=dict)
     """For each partition, the offset of its last record in the batch."""

@@ -8,6 +8,7 @@ from stream_app.alignment.assembly import make_record_clock
 from stream_app.config.settings import Settings
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.predictor.decode import Decode
@@ -21,6 +22,7 @@ def make_log_replay(
     settings: Settings,
     usecase: UseCase,
     application: str,
+    brokers: Brokers,
     store: Store,
     retry: Retry,
     observer: Observer,
@@ -35,7 +37,7 @@ def make_log_replay(
     decode = guard(decode_stage(settings, usecase, untold, retry=retry))
     return LogReplay(
         settings.consumer_properties(application),
-        make_record_clock(settings, usecase, retry, untold),
+        make_record_clock(settings, usecase, brokers, retry, untold),
         make_predictor(settings, usecase, (), store, retry, observer, decode=decode),
         observer,
     )

@@ -248,7 +248,7 @@ class Recovery:
 
     def _wait_for_it(self) -> int:
         """Wait while records may not go on beside the rebuilding; return how far behind it is."""
-        waiting = False
+        waiting, left = False, 0
         try:
             while left := self._rebuilding.left(self._positions):
                 if self._lost.is_set() or not (self._mode == "wait" or left <= _CLOSE_RECORDS):
@@ -260,7 +260,7 @@ class Recovery:
             return left
         finally:
             if waiting:
-                self._observer.tell(WaitingEnded("state"))
+                self._observer.tell(WaitingEnded("state", is_given_up=left > 0))
 
 
 def _check_origin(start: StartPosition, applied: int) -> None:

@@ -230,7 +230,7 @@ class StateStage:
         self, batch: Batch, lost: Sequence[tuple[StateWrite, bytes | None]]
     ) -> list[StateWrite]:
         """Apply the batch's updates to the present states of the writes it lost."""
-        items = [i for i in batch.items if i.is_applied and i.record.partition in batch.applied]
+        items = [i for i in batch.updating if i.is_applied and i.record.partition in batch.applied]
         try:
             tables = self._present(lost)
             self._engine.reapply(items, tables)

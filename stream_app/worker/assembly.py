@@ -164,7 +164,7 @@ class _Assembly:
         )
         client = self._client(predictor, deliver_thread, preflight)
         stages = Stages(
-            clock=make_record_clock(settings, usecase, self._retry, self._observer),
+            clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
             isolation=isolation,
             align=make_align_stage(
                 settings, self._observer, pause=client.pause, resume=client.resume
@@ -197,7 +197,10 @@ class _Assembly:
         )
 
     def _models(self) -> list[Model]:
-        models = load_models(self._usecase, self._settings.artifacts)
+        # Golden events are decoded, and a decoder may ask a service that is away.
+        models = self._retry(
+            "a decoder's service", lambda: load_models(self._usecase, self._settings.artifacts)
+        )
         self._monitoring.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
@@ -262,6 +265,7 @@ class _Assembly:
                 settings,
                 self._usecase,
                 self._application,
+                self._brokers,
                 store,
                 self._retry,
                 self._observer,

@@ -88,7 +88,9 @@ def rebuild_state(
         sources = [p.source for p in partitions.values() if p.source is not None]
         ids = asked(partial(store.register, sources, adopt=True))
         successor = asked(store.successor)
-        rebuild = make_log_replay(settings, usecase, application, successor, retry, observer)
+        rebuild = make_log_replay(
+            settings, usecase, application, brokers, successor, retry, observer
+        )
         for (partition_id, partition), source_id in zip(partitions.items(), ids, strict=True):
             rebuild.begin(
                 partition, starts[partition_id], ends[partition_id], source_id=source_id, applied=-1

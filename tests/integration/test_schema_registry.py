@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
 from tests.integration.testbed import Testbed
@@ -45,7 +45,7 @@ def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str)
     decode = decoders(properties)[form]
     # This registry takes Protobuf's schemas as text alone, and confluent-kafka's serializer sends bytes.
     write = partial(in_protobuf, registry) if form == "protobuf" else serializers(properties)[form]
-    message = PlainMessage(write(FIELDS), topic=f"payments.{form}")
+    message = LogRecord(write(FIELDS), topic=f"payments.{form}")
     event = decode(message)
     assert isinstance(event, Payment)
     assert (event.event_id, event.event_time) == ("p1", NOON.timestamp())
@@ -70,33 +70,10 @@ def in_protobuf(registry: LocalRegistry, fields: Mapping[str, Any]) -> bytes:
     return framing + protobuf_class()(**fields).SerializeToString()
 
 
-def tickets(testbed: Testbed, registry: LocalRegistry, count: int) -> list[Sent]:
-    """Messages in Avro, a tenth of a second apart until about now."""
-    from confluent_kafka.schema_registry import SchemaRegistryClient
-    from confluent_kafka.schema_registry.avro import AvroSerializer
-    from confluent_kafka.serialization import MessageField, SerializationContext
-
-    from tests.usecases.framed_text import SCHEMA
-
-    conf = {"subject.name.strategy.type": "TOPIC"}
-    write = AvroSerializer(SchemaRegistryClient({"url": registry.url}), SCHEMA, conf=conf)
-    where = SerializationContext(testbed.topics[0], MessageField.VALUE)
-    begin = time.time() - count * 0.1
-    return [
-        Sent(
-            testbed.topics[0],
-            write(
-                {
-                    "event_id": f"t{number}",
-                    "event_time": datetime.fromtimestamp(begin + number * 0.1, UTC),
-                    "text": "my parcel is late",
-                },
-                where,
-            ),
-            timestamp=begin + number * 0.1,
-        )
-        for number in range(count)
-    ]
+def says(worker: Worker, what: str) -> bool:
+    """Whether the worker tells a probe what it waits for."""
+    status, why = worker.get("/readyz")
+    return status == 503 and what in why
 
 
 def test_a_registry_that_is_away_is_waited_for(
@@ -107,31 +84,39 @@ def test_a_registry_that_is_away_is_waited_for(
     from tests.usecases import framed_text
 
     testbed = Testbed(framed_text, tmp_path, cluster, NO_REDIS)
-    sent = tickets(testbed, registry, 50)
-    testbed.cluster.produce([*sent, Sent(testbed.topics[0], b'{"plain": "JSON"}')])
-
-    def says_why(worker: Worker) -> bool:
-        status, why = worker.get("/readyz")
-        return status == 503 and "waits for schema registry" in why
-
-    registry.pause()
-    try:
-        with testbed.worker() as first:
-            first.until("it waits for the registry", lambda: says_why(first))
+    (topic,) = testbed.topics
+    # Of a schema that the start of a worker does not ask for: what is known is not asked for again.
+    sent = [
+        Sent(topic, framed_text.framed(ticket, schema="LaterTicket"), timestamp=time.time())
+        for number in range(20)
+        for ticket in [
+            {
+                "event_id": f"t{number}",
+                "event_time": datetime.now(UTC).isoformat(),
+                "text": "my parcel is late",
+            }
+        ]
+    ]
+    with testbed.worker() as first:
+        first.ready()
+        registry.pause()
+        try:
+            testbed.cluster.produce([*sent, Sent(topic, b'{"plain": "JSON"}')])
+            first.until("it waits", lambda: says(first, "waits for schema registry"))
             assert first.metric("stream_app_waiting", service="schema registry") == 1
             assert first.get("/livez")[0] == 200
             assert first.stop() == 0, first.log
-        worker = testbed.worker()
-        worker.start().until("it waits again", lambda: says_why(worker))
-    finally:
-        registry.resume()
-    with worker:
-        worker.until(
+            second = testbed.worker().start()
+            second.until("it waits to begin", lambda: "waiting for schema registry" in second.log)
+        finally:
+            registry.resume()
+    with second:
+        second.until(
             "all is predicted",
             lambda: testbed.cluster.count(testbed.usecase.predictions_topic) == len(sent),
         )
-        worker.until("it is ready", lambda: worker.get("/readyz")[0] == 200)
+        second.until("it is ready", lambda: second.get("/readyz")[0] == 200)
         (letter,) = testbed.cluster.read(testbed.usecase.dead_letters_topic)
         assert letter.letter.reason == "not-framed"
-        assert "schema registry is back after " in worker.log
-        assert worker.stop() == 0, worker.log
+        assert "schema registry is back after " in second.log
+        assert second.stop() == 0, second.log

@@ -17,10 +17,10 @@ from typing import Any
 from confluent_kafka import Producer
 
 from stream_app.features.engine.arrival import Arrival
-from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.engine.engine import EntityState, FeatureEngine
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
 from stream_app.features.engine.replay import LoggedEvent, Replay
-from stream_app.features.events import Event, InvalidEventError, PlainMessage
+from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.features.stores import Source
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
@@ -145,7 +145,7 @@ class Testbed:
             where = rank(place, out.partition)
             order = orders.setdefault(where, PartitionOrder(where))
             try:
-                event = self.usecase.topics[place].decoder(PlainMessage(out.value))
+                event = self.usecase.topics[place].decoder(LogRecord(out.value))
                 low, high = self.usecase.times.range_at(out.timestamp)
                 valid = low <= event.event_time <= high
             except InvalidEventError:
@@ -204,18 +204,27 @@ class Testbed:
 
     def account(self, expected: Account | None = None) -> Account:
         """The states in Redis, of every entity that the events name."""
-        features = self.usecase.features
-        wanted: list[set[str]] = [set() for _ in features.views]
-        for view, entity in self.expected_account() if expected is None else expected:
-            wanted[[v.name for v in features.views].index(view)].add(entity)
-        found: Account = {}
+        named = self.expected_account() if expected is None else expected
+        return {
+            key: (state.count, state.digest, state.newest, state.values)
+            for key, state in self.states(named).items()
+        }
+
+    def states(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], EntityState]:
+        """The states in Redis of these views and entities, where there are any."""
+        views = self.usecase.features.views
+        wanted: list[set[str]] = [set() for _ in views]
+        for view, entity in keys:
+            wanted[[v.name for v in views].index(view)].add(entity)
         with self.store() as store:
             stored = store.read(wanted)
-        for view, pairs in zip(features.views, stored, strict=True):
-            states = StateCodec(view).unpack([packed for _, packed in pairs])
-            for (entity, _), state in zip(pairs, states, strict=True):
-                found[view.name, entity] = (state.count, state.digest, state.newest, state.values)
-        return found
+        return {
+            (view.name, entity): state
+            for view, pairs in zip(views, stored, strict=True)
+            for (entity, _), state in zip(
+                pairs, StateCodec(view).unpack([packed for _, packed in pairs]), strict=True
+            )
+        }
 
     @contextmanager
     def store(self) -> Iterator[RedisStore]:

@@ -6,7 +6,7 @@ so no Redis is needed.
 
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -139,8 +139,12 @@ def _fitted() -> tuple[bytes, Any]:
     return graph.SerializeToString(), pipeline
 
 
-def train(artifacts: Path, usecase: UseCase = usecase) -> None:
-    """Write the model version that `usecase` serves."""
+def train(
+    artifacts: Path,
+    usecase: UseCase = usecase,
+    encode: Callable[[dict[str, Any]], Any] = lambda ticket: ticket,
+) -> None:
+    """Write the model version that `usecase` serves; `encode`: what its topic's values are."""
     graph, pipeline = _fitted()
     data = messages(600)
     texts = [text.lower() for text, _ in data]
@@ -189,6 +193,6 @@ def train(artifacts: Path, usecase: UseCase = usecase) -> None:
             vector("words never seen in training", "quo vadis"),
         ],
         golden_events=record_golden_events(
-            FEATURES, usecase.topics, [(topic.name, t) for t in tickets]
+            FEATURES, usecase.topics, [(topic.name, encode(t)) for t in tickets]
         ),
     )

@@ -60,10 +60,14 @@ class Membership:
     def look(self, idle_members: Callable[[], set[str]]) -> None:
         """Called by any thread, now and then: a member that is to have no partition is ready.
 
-        `idle_members` asks the brokers for the members of a group at rest that have none.
+        `idle_members` asks the brokers for the members of a group at rest that have none. Once that is
+        known they are not asked again until something is assigned: if the coordinator's connection
+        breaks just then, librdkafka may end the process (issue 4605, not mended in 2.16).
         """
         member = self._idle_member
-        if member and member in idle_members() and not self._holds_any:
+        if self._is_idle or not member:
+            return
+        if member in idle_members() and not self._holds_any:
             self._is_idle = True
             self._change(True, _NONE_LEFT)
 

@@ -1,5 +1,7 @@
 """When records became known: by their timestamps, where these can be."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from stream_app.alignment.record_clock import ClockDoubt, RecordClock
@@ -56,8 +58,16 @@ DAY = 86_400.0
 class Doubtful:
     """A clock that shows `NOW` until it is set; nobody waits longer than the first refusal."""
 
-    def __init__(self, times: TimeBounds | None = None, *, set_by: float = 0.0) -> None:
+    def __init__(
+        self,
+        times: TimeBounds | None = None,
+        *,
+        set_by: float = 0.0,
+        before: Sequence[float] = (),
+    ) -> None:
+        """`before`: timestamps of the records that stand before all that come."""
         self.now = NOW
+        self.looked_back = 0
         self.reasons: list[str] = []
 
         def waiting(wait: WaitingBegan) -> None:
@@ -68,7 +78,12 @@ class Doubtful:
             initial_seconds=0.0, max_seconds=0.0, observer=Observer([on(WaitingBegan, waiting)]),
             refusal_seconds=0.0 if not set_by else 60.0,
         )  # fmt: skip
-        doubt = ClockDoubt(times or TimeBounds(), retry, clock=lambda: self.now)
+
+        def looking_back(_: Sequence[Record]) -> Sequence[float]:
+            self.looked_back += 1
+            return before
+
+        doubt = ClockDoubt(times or TimeBounds(), retry, looking_back, clock=lambda: self.now)
         self.date = RecordClock(60.0, Observer(), doubt=doubt, clock=lambda: self.now)
 
     def dated(self, *timestamps: float | None, partitions: int = 1) -> list[float]:
@@ -129,6 +144,29 @@ def test_a_trickle_of_records_ahead_accuses_the_clock_as_well() -> None:
         clock.dated(NOW + 2 * DAY)
     with pytest.raises(FatalError):
         clock.dated(NOW + 2 * DAY)
+
+
+def test_the_first_record_accuses_the_clock_where_those_before_it_do() -> None:
+    """A worker that begins in the middle of a partition dead-letters not even the first few."""
+    clock = Doubtful(before=[NOW + 2 * DAY - 5.0] * 20)
+    with pytest.raises(FatalError, match="21 of the last 21 records"):
+        clock.dated(NOW + 2 * DAY)
+
+
+def test_the_first_record_is_to_blame_where_those_before_it_are_not_ahead() -> None:
+    """It is taken for now, and so are the next few: what was read is not read again."""
+    clock = Doubtful(before=[NOW - 5.0] * 20)
+    for _ in range(4):
+        assert clock.dated(NOW + 2 * DAY) == [NOW]
+    assert (clock.reasons, clock.looked_back) == ([], 1)
+
+
+def test_where_there_are_enough_records_none_before_them_are_read() -> None:
+    """Nor where none is ahead."""
+    clock = Doubtful(set_by=2 * DAY)
+    clock.dated(NOW)
+    clock.dated(*[NOW + 2 * DAY] * 10)
+    assert clock.looked_back == 0
 
 
 def test_where_times_have_a_fixed_range_no_clock_is_accused() -> None:

@@ -160,6 +160,7 @@ class Publishing:
         self.brokers = brokers or Brokers()
         self.producers = FakeProducers(self.brokers)
         self.waiting: list[tuple[str, bool]] = []
+        self.given_up: list[bool] = []
         self.on_wait: Callable[[], None] = lambda: None
         observer = Observer([on(WaitingBegan, self._began), on(WaitingEnded, self._ended)])
         self.stopping = False
@@ -199,6 +200,7 @@ class Publishing:
 
     def _ended(self, wait: WaitingEnded) -> None:
         self.waiting.append((wait.service, False))
+        self.given_up.append(wait.is_given_up)
 
     def __call__(self, *values: bytes) -> list[bytes | None]:
         """Publish predictions of these values; return what was acknowledged."""
@@ -490,6 +492,18 @@ def test_stopping_ends_the_wait_for_acknowledgements() -> None:
     with pytest.raises(StoppingError):
         publish(b"1")
     assert publish.waiting == []
+
+
+def test_acknowledgements_that_a_stop_cuts_short_are_given_up() -> None:
+    """The log must not say that Kafka is back."""
+    publish = slow(5)
+    publish.on_wait = lambda: setattr(publish, "stopping", True)
+    with pytest.raises(StoppingError):
+        publish(b"1")
+    assert publish.given_up == [True]
+    publish = slow(5)
+    assert publish(b"1") == [b"1"]
+    assert publish.given_up == [False]
 
 
 def test_nothing_to_publish_asks_nothing_of_a_producer() -> None:

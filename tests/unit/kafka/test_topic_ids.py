@@ -18,15 +18,15 @@ class Admin:
     """An admin client whose brokers know one topic id, or none; no broker that old can be had."""
 
     def __init__(self, answer: Uuid | KafkaException) -> None:
-        self._answer = answer
+        self.answer = answer
 
     def describe_topics(self, topics: Any, request_timeout: float) -> dict[str, Future[Any]]:
         """As `AdminClient.describe_topics`."""
         future: Future[Any] = Future()
-        if isinstance(self._answer, KafkaException):
-            future.set_exception(self._answer)
+        if isinstance(self.answer, KafkaException):
+            future.set_exception(self.answer)
         else:
-            future.set_result(SimpleNamespace(topic_id=self._answer, partitions=[0, 1]))
+            future.set_result(SimpleNamespace(topic_id=self.answer, partitions=[0, 1]))
         return {"orders": future}
 
     def list_topics(self, topic: str, timeout: float) -> Any:
@@ -53,6 +53,17 @@ def test_a_partition_is_checked_against_what_it_was_when_it_was_assigned() -> No
     asked.check([at])
     with pytest.raises(FatalError, match="orders was deleted and made anew"):
         sources(Uuid(1, 3)).check([at])
+
+
+def test_a_topic_that_is_another_than_at_an_earlier_assignment_is_refused() -> None:
+    """A consumer that read the one before may never fetch from its successor."""
+    admin = Admin(Uuid(1, 2))
+    asked = TopicIds(Brokers(admin), ["orders"])  # type: ignore[arg-type]
+    asked.identify([("orders", 0)])
+    asked.identify([("orders", 1)])
+    admin.answer = Uuid(1, 3)
+    with pytest.raises(FatalError, match="orders was deleted and made anew while it was in use"):
+        asked.identify([("orders", 1)])
 
 
 def test_a_topic_that_is_gone_is_waited_for() -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from stream_app.errors import ConfigurationError
+from stream_app.errors import ConfigurationError, ServiceAwayError
+from stream_app.features.events import Event, Message
 from stream_app.features.model_version.golden import GoldenEvent, record_golden_events
 from stream_app.features.model_version.manifest import MANIFEST, ModelInput, ModelOutput
+from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet, RowFeature
 from stream_app.models import Model, ModelRefusedError, ScoringError, load_model, loading
 from stream_app.models.checks import BATCH_SIZES
@@ -188,9 +190,10 @@ def test_other_input_dtype(version: Version) -> None:
     made.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
     made.node[0].input[0] = made.node[1].input[2] = "single"
     made.node.insert(0, helper.make_node("Cast", ["x"], ["single"], to=TensorProto.FLOAT))
-    assert "its input x is declared float32, the graph has tensor(double)" in refusal(
-        version.but(model=to_bytes(made))
-    )
+    assert (
+        "its input x is tensor(float) in the manifest, and tensor(double) in the graph: write the "
+        "version again; stream_app.package takes dtypes from the graph, here float64."
+    ) in refusal(version.but(model=to_bytes(made)))
 
 
 def test_other_input_width(version: Version) -> None:
@@ -234,8 +237,9 @@ def test_absent_output(version: Version) -> None:
 
 def test_other_output_dtype(version: Version) -> None:
     """An output of another dtype is refused with both."""
-    assert "its output label is declared float32, the graph has tensor(int64)" in refusal(
-        with_output(version, ModelOutput(name="label", dtype="float32"))
+    assert (
+        "its output label is tensor(float) in the manifest, and tensor(int64) in the graph"
+        in refusal(with_output(version, ModelOutput(name="label", dtype="float32")))
     )
 
 
@@ -306,9 +310,10 @@ def test_feature_code_raises(version: Version) -> None:
     other = FeatureSet(
         views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
     )
-    assert "replaying its golden events raised AttributeError" in refusal(
-        version.but(features=other)
-    )
+    told = refusal(version.but(features=other))
+    assert "replaying its golden events fails in row feature price: AttributeError in <la" in told
+    assert "test_loading.py:" in told
+    assert told.endswith("mend that function.")
 
 
 def test_state_is_replayed(version: Version) -> None:
@@ -320,7 +325,7 @@ def test_state_is_replayed(version: Version) -> None:
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        (GoldenEvent(topic="other", value={}, columns={}), "come from an unknown topic, 'other'"),
+        (GoldenEvent(topic="other", value={}, columns={}), "come from an unknown topic, other:"),
         (GoldenEvent(topic="sales", value={}, columns={}), "is no longer a valid event (field"),
         (GoldenEvent(topic="sales", value=sale(5, "north", 1.0)), "golden event 4 now asks"),
     ],
@@ -437,3 +442,14 @@ def test_vector_with_other_columns_is_not_written(version: Version) -> None:
     odd = vector("odd", 1.0, 1.0, "north").model_copy(update={"columns": {"price": 1.0}})
     with pytest.raises(ValueError, match="'odd' has other columns"):
         version.but(golden=(*version.golden, odd)).write()
+
+
+def test_a_service_that_a_decoder_asks_says_nothing_of_the_model(tmp_path: Path) -> None:
+    """Golden events are decoded: whoever loads the model waits for the service, and loads it then."""
+
+    def asks(message: Message) -> Event | None:
+        raise ServiceAwayError("schema registry", "it does not answer")
+
+    folder = Version(tmp_path).write()
+    with pytest.raises(ServiceAwayError, match="does not answer"):
+        load_model(folder, FEATURES, (InputTopic("sales", asks),))

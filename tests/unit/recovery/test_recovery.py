@@ -13,7 +13,7 @@ from stream_app.errors import FatalError, StoppingError
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.stores import MemoryStore, Progress, StateLostError
 from stream_app.kafka.offset_tracker import OffsetTracker
-from stream_app.observer.events import PartitionsRebuilding
+from stream_app.observer.events import PartitionsRebuilding, WaitingEnded
 from stream_app.observer.observer import Observer, on
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
@@ -89,7 +89,13 @@ class Context:
         self.rebuild = LogReplay()
         self.crashes: list[BaseException] = []
         self.told: list[int] = []
-        observer = Observer([on(PartitionsRebuilding, lambda it: self.told.append(it.partitions))])
+        self.given_up: list[bool] = []
+        observer = Observer(
+            [
+                on(PartitionsRebuilding, lambda it: self.told.append(it.partitions)),
+                on(WaitingEnded, lambda it: self.given_up.append(it.is_given_up)),
+            ]
+        )
         self.state = StateStage(
             FeatureEngine(FEATURES),
             self.store,
@@ -266,6 +272,21 @@ def test_a_stop_ends_the_wait() -> None:
     context.recovery.stop()
     with pytest.raises(StoppingError):
         context.recovery.ready()
+
+
+def test_a_rebuilding_that_a_stop_cuts_short_is_given_up() -> None:
+    """The log must not say that the state is back; where it is rebuilt, it says so."""
+    context, p = Context(), partition()
+    context.take(p)
+    context.rebuild.on_wait = context.recovery.stop
+    with pytest.raises(StoppingError):
+        context.recovery.ready()
+    assert context.given_up == [True]
+    context, p = Context(), partition()
+    context.take(p)
+    context.rebuild.steps = [1_000_000]
+    context.recovery.ready()
+    assert context.given_up == [False]
 
 
 @pytest.mark.parametrize("committed_by", ["other", "nobody"])

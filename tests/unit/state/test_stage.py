@@ -232,6 +232,25 @@ def test_a_conflict_merges_both_writers() -> None:
     assert_same_states(ours.stored("north"), expected)
 
 
+def test_updates_of_records_that_were_not_published_survive_a_conflict() -> None:
+    """Their partition was given away: the states without a conflict hold them, and the mark says so.
+
+    Were they missing where there was a conflict, the next owner could not apply them: the fence is
+    past them.
+    """
+    store = Store()
+    ours, theirs = Worker(store), Worker(store)
+    mine = [order(P, n, 10.0 + n, shop=shop) for n, shop in enumerate(["south", "north", "north"])]
+    other = order(Q, 0, 10.5)
+    under_way = ours.begin(*mine)
+    theirs.finish(other)
+    under_way.items = under_way.items[2:]  # as publishing does
+    ours.state.write(under_way)
+    expected = alone(*map(again, mine), again(other))
+    assert_same_states(ours.stored("north", "south"), expected)
+    assert all(marks[source_id(P)] == 2 for marks in store.marks())
+
+
 def test_later_batches_under_way_survive_a_conflict() -> None:
     """They were computed without the other writer's updates, lose too, and are merged too."""
     store = Store()

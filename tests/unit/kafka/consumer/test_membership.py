@@ -4,6 +4,7 @@ from typing import Any
 
 from stream_app.kafka.consumer.membership import Membership
 from stream_app.observer.events import MembershipChanged
+from stream_app.observer.observer import Observer
 from tests.unit.observers import listening
 
 
@@ -61,3 +62,24 @@ def test_a_worker_for_which_there_is_no_partition_is_ready_and_says_so() -> None
 def test_who_holds_partitions_is_not_told_that_it_has_none() -> None:
     """An answer of the brokers may be late."""
     assert told(look("member-1"), lambda m: m.assigned(1), look("member-1"))[-1] == (True, "")
+
+
+def test_the_brokers_are_asked_until_it_is_known_and_not_for_as_long_as_the_worker_stands_by() -> (
+    None
+):
+    """Each such request is a small risk to the process; a new assignment asks again."""
+    asked: list[str] = []
+    membership = Membership(Observer())
+
+    def look(*members: str) -> None:
+        membership.note_member(Member())  # type: ignore[arg-type]
+        membership.look(lambda: asked.append("asked") or set(members))  # type: ignore[func-returns-value]
+
+    membership.assigned(0)
+    look()
+    for _ in range(3):
+        look("member-1")
+    assert len(asked) == 2
+    membership.assigned(0)
+    look("member-1")
+    assert len(asked) == 3
