@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stream_app.decoders.json_schema import JsonSchemaDecoder
     from stream_app.decoders.protobuf import ProtobufDecoder
     from stream_app.errors import ServiceAwayError
+    from stream_app.features.answer import Outputs, Row, per_batch
     from stream_app.features.engine.replay import replay
     from stream_app.features.events.cloudevents import CloudEvent, CloudEventsDecoder
     from stream_app.features.events.decoder import Decoder
@@ -50,12 +51,11 @@ if TYPE_CHECKING:
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
-        Outputs,
         Prediction,
         TimeBounds,
         UseCase,
     )
-    from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+    from stream_app.features.views import Column, Derived, Entity, FeatureSet, RowFeature, View
     from stream_app.training.encoding import fit_one_hot, fit_ordinal, fit_target_mean
     from stream_app.training.log import read_log
     from stream_app.training.make_matrix import make_matrix
@@ -73,6 +73,7 @@ __all__ = [
     "DecayedShare",
     "DecayedSums",
     "Decoder",
+    "Derived",
     "Distinct",
     "DistinctEver",
     "Entity",
@@ -103,6 +104,7 @@ __all__ = [
     "Packaged",
     "Prediction",
     "ProtobufDecoder",
+    "Row",
     "RowFeature",
     "ServiceAwayError",
     "State",
@@ -121,6 +123,7 @@ __all__ = [
     "make_matrix",
     "measure_baseline",
     "package",
+    "per_batch",
     "read_log",
     "read_topics",
     "record_golden_events",
@@ -135,6 +138,7 @@ _NAMES_BY_MODULE: Final = {
     "decoders.json_schema": ("JsonSchemaDecoder",),
     "decoders.protobuf": ("ProtobufDecoder",),
     "errors": ("ServiceAwayError",),
+    "features.answer": ("Outputs", "Row", "per_batch"),
     "features.engine.replay": ("replay",),
     "features.events.cloudevents": ("CloudEvent", "CloudEventsDecoder"),
     "features.events.decoder": ("Decoder",),
@@ -164,8 +168,8 @@ _NAMES_BY_MODULE: Final = {
     "features.model_version.folder": ("write_version",),
     "features.model_version.golden": ("GoldenVector", "record_golden_events"),
     "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
-    "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
-    "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "features.usecase": ("InputTopic", "Outcome", "Prediction", "TimeBounds", "UseCase"),
+    "features.views": ("Column", "Derived", "Entity", "FeatureSet", "RowFeature", "View"),
     "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
     "training.log": ("read_log",),
     "training.make_matrix": ("make_matrix",),

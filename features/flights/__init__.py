@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from features.flights.events import Arrived, Boarding, Departed, WeatherObserved
-from features.flights.predictions import LatePrediction, late_fields
+from features.flights.predictions import LatePrediction, late_answers
 from features.flights.views import features, is_late
 from stream_app import InputTopic, Outcome, TimeBounds, UseCase
 
@@ -28,7 +28,7 @@ usecase = UseCase(
     dead_letters_topic="flights.dead-letters",
     features=features,
     prediction=LatePrediction,
-    fields=late_fields,
+    answer=late_answers,
     champion="flights/champion-1",
     fallbacks=("flights/static-1",),
     # The log is of 2013 whenever it is played; a week on either side for time zones and delays.

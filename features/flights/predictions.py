@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from stream_app import Outputs, Prediction
+from stream_app import Outputs, Prediction, Row, per_batch
 
-__all__ = ["LatePrediction", "late_fields"]
+__all__ = ["LatePrediction", "late_answers"]
 
 #: Decimals of a score: more would only show the noise of single precision.
 _SCORE_DECIMALS: Final = 6
@@ -27,7 +27,13 @@ class LatePrediction(Prediction):
     ]
 
 
-def late_fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+@per_batch
+def late_answers(
+    events: Sequence[Any],  # noqa: ARG001
+    rows: Sequence[Row],  # noqa: ARG001
+    outputs: Outputs,
+    decision: Mapping[str, Any],
+) -> Sequence[Mapping[str, Any]]:
     """Score and answer of each row, from the output `score` and the decision's `threshold`."""
     threshold = float(decision["threshold"])
     scores = [round(score, _SCORE_DECIMALS) for score in outputs["score"].ravel().tolist()]

@@ -7,7 +7,7 @@ prediction has, is validated whole, which takes 6 us.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from inspect import get_annotations
 from itertools import islice
@@ -16,32 +16,55 @@ from typing import Any, Final
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic_core import from_json, to_json
 
-from stream_app.features.usecase import Prediction
+from stream_app.features.usecase import Prediction, own_fields
 from stream_app.text.foreign import bounded
 
-__all__ = ["AnswerContract", "as_answers"]
+__all__ = ["AnswerContract", "AnswerError", "as_answer", "as_answers"]
 
 _COMMON = frozenset(Prediction.model_fields)
 #: The fields that the worker adds to an answer.
 Common = Mapping[str, Any]
 
 
-def as_answers(made: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
-    """What a use case's `fields` made, as plain dicts; raises unless it is one a row.
+class AnswerError(ValueError):
+    """An answer function gave no answers; the text quotes nothing of a record."""
 
-    Copies, so that what was held against the contract is what is published: of a generator within
-    an answer nothing would be left.
+
+def as_answers(made: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
+    """What an answer function made for a batch, as plain dicts.
+
+    Raises `AnswerError` unless it is one a record.
     """
+    if not isinstance(made, Iterable):
+        raise AnswerError(f"it gave {_kind(made)} where a mapping a record is asked for")
     # One that never ends is seen by its first that is too many.
-    answers = [dict(answer) for answer in islice(made, count + 1)]
+    answers = [as_answer(answer) for answer in islice(made, count + 1)]
     if len(answers) != count:
-        raise ValueError(
+        raise AnswerError(
             f"{'more' if len(answers) > count else len(answers)} answers for {count} rows"
         )
-    for answer in answers:
-        if not _PLAIN.issuperset(map(type, answer.values())):
-            _make_plain(answer)
     return answers
+
+
+def as_answer(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer function made for a record, as a plain dict; raises `AnswerError`.
+
+    A copy, so that what was held against the contract is what is published: of a generator within
+    an answer nothing would be left.
+    """
+    try:
+        answer = dict(made)
+    except (TypeError, ValueError):
+        raise AnswerError(
+            f"it gave {_kind(made)} where a mapping of the prediction's fields is asked for"
+        ) from None
+    if not _PLAIN.issuperset(map(type, answer.values())):
+        _make_plain(answer)
+    return answer
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {bounded(type(value).__qualname__)}"
 
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
@@ -59,6 +82,7 @@ class AnswerContract:
     """The contract of a use case's predictions."""
 
     def __init__(self, prediction: type[Prediction]) -> None:
+        self._common = frozenset(prediction.model_fields) - own_fields(prediction)
         self.whole = _is_whole(prediction)
         """Whether `broken` needs the fields that the worker adds."""
         contract = prediction if self.whole else _own_part(prediction)
@@ -74,9 +98,12 @@ class AnswerContract:
         rows = answers
         if self.whole:
             # A use case's field must not stand for one of the worker's.
-            if any(not _COMMON.isdisjoint(own) for own in answers):
+            if any(not self._common.isdisjoint(own) for own in answers):
                 return self._broken_alone(answers, common)
-            rows = [{**own, **ours} for own, ours in zip(answers, common, strict=True)]
+            rows = [
+                {**own, **{name: ours[name] for name in self._common}}
+                for own, ours in zip(answers, common, strict=True)
+            ]
         try:
             self._validate(to_json(rows, inf_nan_mode="null"), strict=True)
         except ValidationError as error:
@@ -92,7 +119,7 @@ class AnswerContract:
     ) -> dict[int, str]:
         broken = {}
         for at, own in enumerate(answers):
-            if self.whole and (taken := _COMMON.intersection(own)):
+            if self.whole and (taken := self._common.intersection(own)):
                 broken[at] = f"it has fields of the worker's own: {', '.join(sorted(taken))}"
             else:
                 why = self.broken([own], common[at : at + 1])
@@ -117,7 +144,7 @@ def _own_part(prediction: type[Prediction]) -> Any:
     fields: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in prediction.model_fields.items()
-        if name not in _COMMON
+        if name in own_fields(prediction)
     }
     config = ConfigDict(**{**prediction.model_config, "extra": "forbid"})
     return create_model(f"{prediction.__name__}Answer", __config__=config, **fields)

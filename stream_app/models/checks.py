@@ -6,30 +6,28 @@ The sentences say what is wrong and what to do, for whoever just deployed it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.features.model_version.golden import (
-    GoldenVector,
-    close,
-)
+from stream_app.features.fingerprint.differences import differences
+from stream_app.features.model_version.golden import GoldenVector, close
 from stream_app.features.model_version.manifest import Manifest
 from stream_app.features.views import Dtype, FeatureSet
-from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
-from stream_app.models.model import Model, Outputs, finite
+from stream_app.models.model import Model, Outputs
 from stream_app.models.session import Session
 from stream_app.models.tensors import Rows
-from stream_app.text.causes import cause_of
-from stream_app.text.foreign import bounded
 
 __all__ = [
-    "BATCH_SIZES", "RETRAIN", "check_answers", "check_batches", "check_features", "check_golden", "check_graph",
+    "BATCH_SIZES", "RETRAIN", "check_batches", "check_features", "check_golden", "check_graph",
     "one_line", "refusal",
 ]  # fmt: skip
+
+_TOLD: Final = 5
+"""So many differences are told in a sentence."""
 
 #: A row must give the same bytes alone and in batches of these sizes.
 BATCH_SIZES = (2, 7, 32, 64, 256)
@@ -79,12 +77,18 @@ def check_features(manifest: Manifest, features: FeatureSet) -> None:
                 f"it takes the column {column} as {wanted[0]}, which is declared as {declared}: "
                 f"{RETRAIN}",
             )
-    if manifest.features_fingerprint != features.fingerprint():
-        raise refusal(
-            manifest,
-            "the feature set has changed since it was trained (its fingerprint is "
-            f"{manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}): {RETRAIN}",
-        )
+    if manifest.features_fingerprint == features.fingerprint():
+        return
+    changes = f"its fingerprint is {manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}"
+    if manifest.features:
+        found = differences(manifest.features, features.describe())
+        if not found:  # a function's source was not to be had
+            return
+        more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        changes = "; ".join(found[:_TOLD]) + more
+    raise refusal(
+        manifest, f"the feature set has changed since it was trained ({changes}): {RETRAIN}"
+    )
 
 
 def check_graph(manifest: Manifest, session: Session) -> None:
@@ -155,48 +159,6 @@ def _why_not_golden(model: Model, got: Any, expected: Any) -> str:
         "the graph runs differently here than where it was trained; train it again with this "
         "release of ONNX Runtime."
     )
-
-
-def check_answers(
-    model: Model,
-    rows: Rows,
-    fields: Callable[[Outputs, Mapping[str, Any]], Sequence[Mapping[str, Any]]],
-    contract: AnswerContract,
-) -> None:
-    """What the use case makes of the outputs of golden rows keeps its declared contract.
-
-    Rows that give no finite output have no answer in service either.
-    """
-    outputs = _score(model, rows)
-    good = finite(outputs)
-    rows = [row for row, ok in zip(rows, good.tolist(), strict=True) if ok]
-    if not rows:
-        return
-    outputs = {name: values[good] for name, values in outputs.items()}
-    mend = "mend the use case's function, or its contract of predictions."
-    try:
-        answers = as_answers(fields(outputs, model.manifest.decision), len(rows))
-    except Exception as error:  # the use case's own code may raise anything
-        raise refusal(
-            model.manifest,
-            f"the use case's fields cannot be made of its golden outputs ({cause_of(error)}: "
-            f"{bounded(str(error))}): {mend}",
-        ) from error
-    common = {
-        "prediction_id": "topic-0-0",
-        "event_id": "golden",
-        "event_time": "1970-01-01T00:00:00Z",
-        "model": {"name": model.name, "version": model.version},
-        "served_by": "champion",
-        "degraded": None,
-        "state_freshness_seconds": None,
-    }
-    for why in contract.broken(answers, [common] * len(answers)).values():
-        raise refusal(
-            model.manifest,
-            f"the answer that the use case makes of a golden output breaks its contract ({why}): "
-            f"{mend}",
-        )
 
 
 def check_batches(model: Model, rows: Rows) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from stream_app.errors import ConfigurationError
-from stream_app.features.views import Dtype, FeatureSet
-from stream_app.text.causes import cause_of
+from stream_app.features.dtypes import MISSING, Dtype
+from stream_app.features.views import Column, FeatureSet
+from stream_app.text.causes import cause_of, place_of
 
-__all__ = ["check_columns", "column_faults", "misfit"]
+__all__ = ["check_columns", "column_faults", "misfit", "places_of_columns"]
 
 
 def check_columns(features: FeatureSet) -> None:
@@ -41,6 +42,8 @@ def column_faults(features: FeatureSet) -> Iterator[str]:
 
 def misfit(dtype: Dtype, value: Any) -> str:
     """Why a value is none of a dtype, and what to do, as the end of a sentence; empty if it is one."""
+    if value is None and dtype in MISSING:
+        return ""
     if dtype == "string":
         if isinstance(value, str):
             return ""
@@ -54,3 +57,11 @@ def misfit(dtype: Dtype, value: Any) -> str:
         if isinstance(value, float | np.floating):
             return f"is a float, and is declared {dtype}: declare it float32, or return an int."
     return ""
+
+
+def places_of_columns(features: FeatureSet) -> Mapping[str, str]:
+    """Where the function of each column is written."""
+    return {
+        column.name: place_of(column.read if isinstance(column, Column) else column.compute)
+        for column in features.catalogue()
+    }

@@ -17,7 +17,11 @@ class ScoringError(StreamAppError):
     It concerns the whole batch; scored row by row, the good rows go through.
     """
 
-    def __init__(self, message: str, why: str = "") -> None:
-        """`why`: what is wrong with the only row, if that is known; it quotes nothing of it."""
+    def __init__(self, message: str, why: str = "", column: str = "") -> None:
+        """`why`: what is wrong with the only row, if that is known; it quotes nothing of it.
+
+        `column`: the one that holds what its input does not take, if there is one.
+        """
         super().__init__(message)
         self.why = why
+        self.column = column

@@ -8,14 +8,13 @@ from typing import Any
 
 from stream_app.features.model_version.baseline import Baseline
 from stream_app.features.model_version.folder import read_version
-from stream_app.features.model_version.golden import GoldenVector
+from stream_app.features.model_version.golden import GoldenVector, replay_golden
 from stream_app.features.model_version.manifest import ModelVersionError
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.features.views import FeatureSet
-from stream_app.models.answers import AnswerContract
+from stream_app.models.answer_checks import check_answers
 from stream_app.models.checks import (
     BATCH_SIZES,
-    check_answers,
     check_batches,
     check_features,
     check_golden,
@@ -38,7 +37,8 @@ def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
     Raises `ConfigurationError` for a column that does not hold what it declares where nothing is
-    known. Refused as well is a version of whose golden outputs the use case makes no valid prediction.
+    known. Refused as well is a version of whose golden events and outputs the use case makes no valid
+    prediction.
     """
     check_columns(usecase.features)
     return [load_version(artifacts / name, usecase) for name in usecase.models]
@@ -47,9 +47,11 @@ def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
 def load_version(folder: Path, usecase: UseCase) -> Model:
     """Load one version that a use case serves by; see `load_models`."""
     model = load_model(folder, usecase.features, usecase.topics)
-    golden = read_version(folder).golden
-    rows = [golden_row(vector, usecase.features) for vector in golden]
-    check_answers(model, rows, usecase.fields, AnswerContract(usecase.prediction))
+    version = read_version(folder)
+    replayed = replay_golden(usecase.features, usecase.topics, version.golden_events)
+    asked = [row for row in replayed if row is not None]
+    golden = [golden_row(vector, usecase.features) for vector in version.golden]
+    check_answers(model, usecase, asked, golden)
     return model
 
 

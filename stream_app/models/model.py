@@ -79,8 +79,8 @@ class Model:
             feed = {name: tensor(rows) for name, tensor in self._tensors}
             results = self._run(self._names, feed)
         except Exception as error:  # ONNX Runtime's exceptions have no common class
-            why = self._misfit(rows[0]) if len(rows) == 1 else ""
-            raise ScoringError(f"{self} cannot score {len(rows)} row(s): {error}", why) from error
+            why = self._misfit(rows[0]) if len(rows) == 1 else ("", "")
+            raise ScoringError(f"{self} cannot score {len(rows)} row(s): {error}", *why) from error
         outputs: Outputs = dict(zip(self._names, results, strict=True))
         for name, dtype in self._rounded:
             # In double, where a decimal step is far from the last bit; + 0.0 turns -0.0 into 0.0.
@@ -88,8 +88,8 @@ class Model:
             outputs[name] = (np.round(exact, self._decimals) + 0.0).astype(dtype)
         return outputs
 
-    def _misfit(self, row: Sequence[Any]) -> str:
-        """Which column of a row holds what its input does not take; empty if none does."""
+    def _misfit(self, row: Sequence[Any]) -> tuple[str, str]:
+        """What is wrong with a column of a row, and which it is; both empty if none is."""
         for tensor in self.inputs:
             for column in tensor.columns:
                 try:
@@ -97,8 +97,8 @@ class Model:
                 except Exception:  # noqa: BLE001 - it may hold anything
                     held = type(row[self._at[column]]).__name__
                     wanted = "string" if column in self.manifest.encodings else tensor.dtype
-                    return f"column {column} holds a {held} that is no {wanted}"
-        return ""
+                    return f"column {column} holds a {held} that is no {wanted}", column
+        return "", ""
 
 
 def finite(outputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:

@@ -42,7 +42,7 @@ def make_predictor(
     return Predictor(
         decode or decode_stage(settings, usecase, observer, retry=retry),
         EnrichStage(engine, state, usecase.times),
-        ScoreStage(models, usecase.fields, usecase.prediction),
+        ScoreStage(models, usecase),
         state,
         observer,
     )

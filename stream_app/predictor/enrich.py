@@ -74,6 +74,8 @@ class EnrichStage:
             return
         try:
             self._engine.advance(items, tables, batch.number)
+            if self._engine.features.derived:
+                _note_errors(items)
             batch.writes = self._state.stage(wanted, batch.number)
         except (StreamAppError, MemoryError):
             raise

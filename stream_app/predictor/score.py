@@ -7,12 +7,15 @@ all while that lasts, or wait, is decided in `recovery/recovery.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from stream_app.features.usecase import Outputs, Prediction
+from stream_app.features.answer import Outputs
+from stream_app.features.usecase import UseCase
 from stream_app.models import Model, ScoringError, finite
-from stream_app.models.answers import AnswerContract, as_answers
+from stream_app.models.answer_function import AnswerFunction
+from stream_app.models.answers import AnswerContract, AnswerError
+from stream_app.models.columns import places_of_columns
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
@@ -20,8 +23,6 @@ from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.moments import rfc3339
 
 __all__ = ["ScoreStage"]
-
-Fields = Callable[[Outputs, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
 
 class _Blame(NamedTuple):
@@ -41,21 +42,14 @@ _REASONS: Final = {"model-error": "unscorable", "non-finite-score": "unscorable"
 class ScoreStage:
     """Sets `served` of each trigger."""
 
-    def __init__(
-        self,
-        models: Sequence[Model],
-        fields: Fields,
-        prediction: type[Prediction],
-    ) -> None:
-        """`models`: the champion first, then the fallbacks in the order in which they are asked.
-
-        `fields` makes answers of outputs; with the worker's own fields they are a `prediction`.
-        """
+    def __init__(self, models: Sequence[Model], usecase: UseCase) -> None:
+        """`models`: the champion first, then the fallbacks in the order in which they are asked."""
         self._ladder = [
             (model.name if place else "champion", model) for place, model in enumerate(models)
         ]
-        self._fields = fields
-        self._contract = AnswerContract(prediction)
+        self._answer = AnswerFunction(usecase)
+        self._contract = AnswerContract(usecase.prediction)
+        self._features = usecase.features
 
     def __call__(self, batch: Batch) -> None:
         """Score the batch's triggers; a record no model can answer for gets a failure."""
@@ -98,7 +92,10 @@ class ScoreStage:
                     )
                     at += 1
                     continue
-                blame = _Blame("invalid-answer", f"its answer breaks the contract: {broken[at]}")
+                blame = _Blame(
+                    "invalid-answer",
+                    f"the answer of {self._answer.name} breaks the contract: {broken[at]}",
+                )
                 at += 1
             else:
                 assert isinstance(answer, _Blame)
@@ -109,34 +106,44 @@ class ScoreStage:
         return unserved
 
     def _answers(self, model: Model, items: Sequence[Item]) -> list[_Answer | _Blame]:
-        """What the model answers for each record, or why it does not."""
-        reason = "model-error"
+        """What the use case answers for each record, or why it does not."""
+        answering = False
         try:
             outputs = model.score([item.row for item in items])  # type: ignore[misc]
             good = finite(outputs)
-            reason = "fields-error"
+            answering = True
             if good.all():
-                return [*as_answers(self._fields(outputs, model.manifest.decision), len(items))]
+                return self._made(model, items, outputs)
+            asked = [item for item, ok in zip(items, good.tolist(), strict=True) if ok]
             outputs = {name: values[good] for name, values in outputs.items()}
-            count = int(good.sum())
-            answers = (
-                iter(as_answers(self._fields(outputs, model.manifest.decision), count))
-                if count
-                else iter(())
-            )
-            return [next(answers) if ok else _NOT_FINITE for ok in good.tolist()]
+            made = iter(self._made(model, asked, outputs) if asked else ())
+            return [next(made) if ok else _NOT_FINITE for ok in good.tolist()]
         except BaseException as error:  # noqa: BLE001 - one record may make a model raise: find it
             unless_told_to_end(error)
             if len(items) == 1:
-                return [_Blame(reason, _why(error, reason))]
+                return [self._blame(error) if answering else self._unscored(error)]
         half = len(items) // 2
         return [*self._answers(model, items[:half]), *self._answers(model, items[half:])]
 
+    def _made(
+        self, model: Model, items: Sequence[Item], outputs: Outputs
+    ) -> list[_Answer | _Blame]:
+        rows: list[Any] = [item.row for item in items]
+        events = [item.event for item in items]
+        made = self._answer(events, rows, outputs, model.manifest.decision)
+        return [each if isinstance(each, dict) else self._blame(each) for each in made]
 
-def _why(error: BaseException, reason: str) -> str:
-    if isinstance(error, ScoringError):
-        return error.why or cause_of(error.__cause__ or error)
-    return f"fields: {cause_of(error)}" if reason == "fields-error" else cause_of(error)
+    def _blame(self, error: BaseException) -> _Blame:
+        """Why the use case's function did not answer for a record."""
+        why = str(error) if isinstance(error, AnswerError) else cause_of(error)
+        return _Blame("answer-error", f"the answer of {self._answer.name}: {why}")
+
+    def _unscored(self, error: BaseException) -> _Blame:
+        """Why a model did not take a record."""
+        if isinstance(error, ScoringError) and error.column:
+            place = places_of_columns(self._features)[error.column]
+            return _Blame("invalid-column", f"{error.why}; it is made by {place}")
+        return _Blame("model-error", cause_of(error.__cause__ or error))
 
 
 def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:
@@ -145,6 +152,7 @@ def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:
         "prediction_id": "topic-0-0",
         "event_id": item.event.event_id,
         "event_time": rfc3339(item.event.event_time),
+        "application": "application",
         "model": {"name": model.name, "version": model.version},
         "served_by": served_by,
         "degraded": item.degraded,

@@ -8,17 +8,18 @@ from __future__ import annotations
 import sys
 import sysconfig
 import threading
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from traceback import walk_tb
-from typing import Final
+from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "unless_told_to_end"]
+__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
 _LIBRARIES: Final = (
+    f"{Path(__file__).parents[1]}/",
     *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
     f"{sys.base_prefix}/lib/python",
 )
@@ -27,7 +28,8 @@ _LIBRARIES: Final = (
 def cause_of(error: BaseException) -> str:
     """``ValueError in load (shop/features/views.py:31)``: type, function, file and line.
 
-    The line is the innermost one that belongs to no library, for that is where a person looks.
+    The line is the innermost one that belongs to no library, ours included, for that is where a person
+    looks.
     """
     kind = type(error)
     name = kind.__qualname__
@@ -39,8 +41,20 @@ def cause_of(error: BaseException) -> str:
     if not files:
         return bounded(name)
     code, line = (ours or files)[-1]
-    path = "/".join(PurePath(code.co_filename).parts[-_PARTS:])
-    return bounded(f"{name} in {code.co_name} ({path}:{line})")
+    return bounded(f"{name} in {code.co_name} ({_short(code.co_filename)}:{line})")
+
+
+def place_of(function: Any) -> str:
+    """Where a function is written, ``late (shop/features/views.py:31)``; else its name."""
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", type(function).__name__)
+    if code is None:
+        return bounded(name)
+    return bounded(f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})")
+
+
+def _short(path: str) -> str:
+    return "/".join(PurePath(path).parts[-_PARTS:])
 
 
 def unless_told_to_end(error: BaseException) -> None:

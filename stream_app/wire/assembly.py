@@ -33,7 +33,9 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
         model_version=model_version,
     )
     in_order: list[Emitter] = [
-        Predictions(usecase.predictions_topic, usecase.prediction),
+        Predictions(
+            usecase.predictions_topic, usecase.prediction, settings.application or usecase.name
+        ),
         dead_letters,
     ]
     if settings.feature_log_topic:

@@ -51,10 +51,16 @@ class Predictions:
 
     kind = "prediction"
 
-    def __init__(self, topic: str, contract: type[Prediction] | None = None) -> None:
-        """`contract` of the topic: whether a number may be null is asked of it."""
+    def __init__(
+        self, topic: str, contract: type[Prediction] | None = None, application: str = ""
+    ) -> None:
+        """`contract` of the topic: whether a number may be null is asked of it, and whether it has
+        the name of the `application`.
+        """
         self.topic = topic
         self._contract = contract
+        named = contract is not None and "application" in contract.model_fields
+        self._application = {"application": application} if named else {}
 
     def __call__(self, item: Item) -> Outgoing | None:
         """The prediction, or None: no model answered, or the answer is not JSON.
@@ -77,6 +83,7 @@ class Predictions:
             "prediction_id": named,
             "event_id": event.event_id,
             "event_time": rfc3339(event.event_time),
+            **self._application,
             **served.fields,
             "model": {"name": served.model, "version": served.version},
             "served_by": served.served_by,
@@ -199,15 +206,13 @@ def _unencodable(item: Item, error: Exception) -> Failure:
     fields = item.served.fields
     if isinstance(error, ValidationError):
         place = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
-        message = (
-            f"the function `fields` of the use case gave a number that is not finite for {place}"
-        )
+        message = f"the use case's answer gave a number that is not finite for {place}"
         return _failure(message, place)
     if isinstance(fields, Mapping):
         for name in fields:
             if not is_json(fields[name]):
                 message = why_not_json({name: fields[name]}, error)
-                return _failure(f"the function `fields` of the use case gave {message}", str(name))
+                return _failure(f"the use case's answer gave {message}", str(name))
     return _failure(f"an answer that is not JSON: {why_not_json({}, error)}", None)
 
 

@@ -20,9 +20,11 @@ what is noted. The files that choose, and what:
                                    invalid-event
     predictor/lateness.py          time-out-of-range
     features/engine/evaluation.py  feature-error, invalid-key, invalid-update
-    features/engine/careful.py     column-error, apply-error, state-overflow
+    features/engine/plans.py       column-error, apply-error
+    features/engine/careful.py     apply-error, state-overflow
     predictor/enrich.py            invalid-update, state-rebuilding
-    predictor/score.py             model-error, non-finite-score, fields-error, invalid-answer, unscorable
+    predictor/score.py             model-error, non-finite-score, invalid-column, answer-error,
+                                   invalid-answer, unscorable
     wire/prediction.py             unencodable-answer
     delivery/refusals.py           prediction-refused
     crash_isolation/trial.py       process-crash, process-hang
@@ -202,7 +204,7 @@ _ALL: Final = (
     ),
     # Functions of the feature declaration.
     _use_case(
-        "feature-error", "enrich", "a function of the feature declaration raised an exception",
+        "feature-error", "enrich", "the key of an entity, an update or a row feature raised an exception; the message says which",
     ),
     _use_case(
         "invalid-key", "enrich", "the key of an entity is no integer, and no text that a store can keep",
@@ -240,36 +242,42 @@ _ALL: Final = (
     ),
     Reason(
         "unscorable", ("score",), "bug",
-        "neither the champion nor a fallback gave a finite answer",
+        "neither the champion nor a fallback could score the record, or their outputs were not finite",
         _NOTHING,
         "The message says what the champion did. Mend or replace the model, or declare a fallback that "
         "answers for every event.",
         "Yes, once a model can answer; its updates are in the state already and are not applied again.",
     ),
     Reason(
-        "fields-error", ("score",), "bug",
-        "making the answer of the model's outputs raised an exception",
-        _NOTHING, "Mend the function `fields` of the use case; the message names file and line.",
+        "invalid-column", ("score",), "bug",
+        "a column holds what its dtype cannot hold",
+        _NOTHING, "Mend the function that makes the column; the message names it, its file and line.",
+        _MENDED, degrades=True,
+    ),
+    Reason(
+        "answer-error", ("score",), "bug",
+        "the use case's function `answer` raised an exception, or gave no answer",
+        _NOTHING, "Mend the function `answer` of the use case; the message names file and line.",
         _MENDED, degrades=True,
     ),
     Reason(
         "invalid-answer", ("score",), "bug",
         "the answer breaks the contract of the predictions",
-        _NOTHING, "Mend the function `fields` of the use case, or the contract.",
+        _NOTHING, "Mend the function `answer` of the use case, or the contract.",
         _MENDED, degrades=True,
     ),
     # What goes out.
     Reason(
         "unencodable-answer", ("publish",), "bug",
         "the answer cannot be written as JSON",
-        _NOTHING, "Mend the function `fields` of the use case; the message names the field.",
+        _NOTHING, "Mend the function `answer` of the use case; the message names the field.",
         _MENDED,
     ),
     Reason(
         "prediction-refused", ("publish",), "bug",
         "the brokers refuse the prediction, also without headers and alone",
         "Nothing, unless the event's key or id is very long.",
-        "Raise `max.message.bytes` of the predictions topic, or let `fields` answer less; give events "
+        "Raise `max.message.bytes` of the predictions topic, or let the use case answer less; give events "
         "keys where the predictions topic is compacted.",
         "Yes, once the topic takes the prediction.",
     ),

@@ -148,7 +148,7 @@ def predicted(row: list[Any], model: Model, newest: float) -> bytes:
     one: Item = item(partition(topic="flights.boarding"), 12)
     one.row, one.newest = row, newest
     scored = batch(1, [one])
-    ScoreStage([model], usecase.fields, usecase.prediction)(scored)
+    ScoreStage([model], usecase)(scored)
     OutgoingRecords([Predictions(usecase.predictions_topic), DEAD])(scored)
     (outgoing,) = scored.outgoing
     assert outgoing.topic == usecase.predictions_topic

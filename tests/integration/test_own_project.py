@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import runpy
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,10 +35,9 @@ def example() -> str:
     return str(found)
 
 
-def loaded(text: str) -> UseCase:
-    """The use case that a text defines."""
-    names: dict[str, object] = {"__name__": "orders"}
-    exec(text, names)
+def loaded(file: Path) -> UseCase:
+    """The use case that a file defines: the source of its functions belongs to its fingerprint."""
+    names = runpy.run_path(str(file), run_name="orders")
     usecase = names["usecase"]
     assert isinstance(usecase, UseCase)
     return usecase
@@ -100,9 +100,10 @@ def train(folder: Path, usecase: UseCase) -> None:
     )
 
 
-def test_the_readmes_use_case_runs_in_a_folder_of_its_own(cluster: Cluster) -> None:
+def test_the_readmes_use_case_runs_in_a_folder_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
     """With no setting but the brokers' address, and beside a `features` folder that is the user's."""
-    usecase = loaded(example())
+    (tmp_path / "orders.py").write_text(example())
+    usecase = loaded(tmp_path / "orders.py")
     cluster.create(usecase)
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
     amounts = [1.0, 25.0, 99.0]

@@ -26,6 +26,7 @@ from stream_app.features.stores.codec import StateCodec
 from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
 from stream_app.features.usecase import UseCase
 from stream_app.models import load_model
+from stream_app.models.answer_function import AnswerFunction
 from tests.integration.worker import Cluster, Out, Sent, Worker, by_source, headers_of
 from tests.usecases import regression, text
 
@@ -166,13 +167,14 @@ class Testbed:
         )
         asking = [(out, event) for out, _, event in log if isinstance(event, features.triggers)]
         model = load_model(self._artifacts / self.usecase.champion, features, self.usecase.topics)
-        outputs = model.score([row.values for row in rows])
-        fields = self.usecase.fields(outputs, model.manifest.decision)
+        values = [row.values for row in rows]
+        made = AnswerFunction(self.usecase)(
+            [event for _, event in asking], values, model.score(values), model.manifest.decision
+        )
+        answers = [answer for answer in made if isinstance(answer, dict)]
         return {
-            (out.topic, out.partition, out.offset): Expected(
-                event, dict(own), row.freshness_seconds
-            )
-            for (out, event), row, own in zip(asking, rows, fields, strict=True)
+            (out.topic, out.partition, out.offset): Expected(event, own, row.freshness_seconds)
+            for (out, event), row, own in zip(asking, rows, answers, strict=True)
         }
 
     def expected_account(

@@ -3,13 +3,14 @@
 mypy warns of an `ignore` that nothing needs, so a mistake that it would let pass fails as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import stream_app
 from stream_app import (
     Column,
     DecayedSums,
+    Derived,
     Entity,
     Event,
     FeatureSet,
@@ -20,13 +21,15 @@ from stream_app import (
     Outcome,
     Outputs,
     Prediction,
+    Row,
     RowFeature,
     TimeBounds,
     UseCase,
     View,
+    per_batch,
     replay,
 )
-from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, decode, fields
+from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, answers, decode
 
 stream_app.NoSuchName  # type: ignore[attr-defined]  # noqa: B018
 
@@ -36,8 +39,15 @@ def text(value: bytes) -> Event:
     return Order.model_validate_json(value)
 
 
-def one_answer(outputs: Outputs, decision: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The answer of one row, where one for each row is asked for."""
+def of_outputs(outputs: Outputs, decision: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An answer is given the event and the row as well."""
+    return {"risk": outputs["risk"][0]}
+
+
+def one_answer(
+    events: Sequence[Event], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The answer of one record, where one for each is asked for."""
     return {"risk": outputs["risk"][0]}
 
 
@@ -52,6 +62,7 @@ InputTopic("orders.placed", text)  # type: ignore[arg-type]
 InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[arg-type]
 
 Entity("shop", lambda event: 7.0)  # type: ignore[arg-type,return-value]  # a key is text or an int
+Derived("z", "amount / mean", "1", "No text.")  # type: ignore[arg-type]
 Column("amount", ORDERS, "EUR", "Mean.")  # type: ignore[arg-type]  # the state, not its mean
 Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float16")  # type: ignore[arg-type]
 Column("amount", ORDERS.mean("amount"), "EUR")  # type: ignore[call-arg]  # no documentation
@@ -73,11 +84,9 @@ UseCase(name="orders", topics=())  # type: ignore[call-arg]  # most is missing
 UseCase(
     name="orders",
     topics=[InputTopic("orders.returned", decode)],  # type: ignore[arg-type]  # a list
-    predictions_topic="orders.predictions",
-    dead_letters_topic="orders.dead-letters",
     features=(),  # type: ignore[arg-type]
     prediction=Order,  # type: ignore[arg-type]  # an event is no prediction
-    fields=one_answer,  # type: ignore[arg-type]
+    answer=of_outputs,  # type: ignore[arg-type]
     champion="orders/1",
     fallbacks="orders/static-1",  # type: ignore[arg-type]  # text, where a tuple is asked for
 )
@@ -87,4 +96,5 @@ ModelInput(name="x", dtype="float32")  # type: ignore[call-arg]  # of which colu
 GoldenVector(case="usual", columns={"amount": 3.0})  # type: ignore[call-arg]  # no outputs
 replay(FEATURES, [b"{}"])  # type: ignore[list-item]  # bytes, not events
 replay(Order, [])  # type: ignore[arg-type]
-fields({"risk": [0.5]}, {})  # type: ignore[dict-item]  # a list, not an array
+per_batch(one_answer)  # type: ignore[arg-type]
+answers([], [], {"risk": [0.5]}, {})  # type: ignore[dict-item]  # a list, not an array

@@ -16,6 +16,7 @@ from stream_app import (
     DecayedMoments,
     DecayedShare,
     DecayedSums,
+    Derived,
     Distinct,
     DistinctEver,
     Entity,
@@ -37,6 +38,7 @@ from stream_app import (
     Outcome,
     Outputs,
     Prediction,
+    Row,
     RowFeature,
     State,
     TimeBounds,
@@ -48,6 +50,7 @@ from stream_app import (
     from_key,
     from_timestamp,
     measure_baseline,
+    per_batch,
     record_golden_events,
     replay,
     write_version,
@@ -122,8 +125,18 @@ def returned(event: Returned) -> Update | None:
     return (event.event_time, None) if event.order_id else None
 
 
-def fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The answer's own fields, a mapping for each row."""
+def answer(
+    order: Order, row: Row, outputs: Mapping[str, Any], decision: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The prediction's own fields, of one record."""
+    return {"risk": outputs["risk"] * decision["weight"], "shop": order.shop, "z": row["z"]}
+
+
+@per_batch
+def answers(
+    events: Sequence[Order], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """The same of a batch, one mapping a record."""
     return [{"risk": risk} for risk in outputs["risk"].tolist()]
 
 
@@ -173,14 +186,20 @@ FEATURES = FeatureSet(
             columns=(Column("last_age", LAST.age(), "s", "Age of the newest."),),
         ),
         View(
-            name="due",
-            entity=SHOP,
-            state=DUE,
-            on={Order: lambda order: (order.wanted_at, 1)},
-            columns=(Column("due", DUE.overdue(3600.0), "orders", "Due for an hour."),),
+            "due",
+            Entity("number", lambda event: 7),
+            DUE,
+            {Order: lambda order: (order.wanted_at, 1)},
+            (Column("due", DUE.overdue(3600.0), "orders", "Due for an hour.", "float64"),),
         ),
     ),
     row_features=(RowFeature("amount", lambda order: order.amount, "EUR", "Price."),),
+    derived=(
+        Derived(
+            "z", lambda order, columns: order.amount / columns.mean_amount, "1", "To the mean."
+        ),
+        Derived("large", lambda order, columns: columns.z > 3.0, "", "Whether it is.", "bool"),
+    ),
     triggers=(Order,),
 )
 
@@ -190,11 +209,9 @@ usecase = UseCase(
         InputTopic("orders.placed", Order),
         InputTopic("orders.returned", decode, partitions=2),
     ),
-    predictions_topic="orders.predictions",
-    dead_letters_topic="orders.dead-letters",
     features=FEATURES,
     prediction=Risk,
-    fields=fields,
+    answer=answer,
     champion="orders/1",
     fallbacks=("orders/static-1",),
     times=TimeBounds(ahead_seconds=60.0),

@@ -10,6 +10,8 @@ import numpy as np
 
 from stream_app.features.events import Event
 from stream_app.features.stores import Source
+from stream_app.features.usecase import InputTopic, Prediction, UseCase
+from stream_app.features.views import FeatureSet
 from stream_app.records.batch import Batch
 from stream_app.records.chunk import Chunk
 from stream_app.records.failure import Failure
@@ -94,6 +96,25 @@ def rfc3339(seconds: float) -> str:
 def to_bytes(**fields: Any) -> bytes:
     """An event's value."""
     return json.dumps(fields).encode()
+
+
+def use_case(
+    prediction: type[Prediction],
+    answer: Any = None,
+    *,
+    features: FeatureSet | None = None,
+    topics: tuple[InputTopic, ...] = (),
+    champion: str = "model/1",
+) -> UseCase:
+    """A use case that answers so."""
+    return UseCase(
+        name="case",
+        topics=topics,
+        features=features or FeatureSet(),
+        prediction=prediction,
+        answer=answer,
+        champion=champion,
+    )
 
 
 class FakeModel:

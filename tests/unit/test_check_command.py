@@ -36,7 +36,6 @@ usecase = UseCase(
         triggers=(Sale,),
     ),
     prediction=Prediction,
-    fields=lambda outputs, decision: [],
     champion="sales/1",
 )
 """

@@ -27,11 +27,8 @@ from stream_app.features.views import FeatureSet
 usecase = UseCase(
     name="tiny",
     topics=(InputTopic("tiny.events", JsonDecoder(Event), partitions=3),),
-    predictions_topic="tiny.predictions",
-    dead_letters_topic="tiny.dead-letters",
     features=FeatureSet(),
     prediction=Prediction,
-    fields=lambda outputs, decision: [],
     champion="tiny/1",
     output_partitions=2,
 )

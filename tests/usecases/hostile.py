@@ -22,8 +22,10 @@ from stream_app import (
     JsonDecoder,
     Message,
     Outputs,
+    Row,
     RowFeature,
     UseCase,
+    per_batch,
 )
 from tests.usecases import text
 from tests.usecases.text import Ticket
@@ -87,10 +89,13 @@ def _text(ticket: Ticket) -> str:
     return ticket.text.lower()
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+@per_batch
+def _answers(
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     for harm in _armed:
         HARM[harm]()
-    return text._fields(outputs, decision)
+    return text._answers(events, rows, outputs, decision)
 
 
 FEATURES = FeatureSet(
@@ -103,7 +108,7 @@ def make_usecase(suffix: str = "") -> UseCase:
     """The use case, on topics whose names end in `suffix`."""
     plain = text.make_usecase(suffix)
     topics = tuple(InputTopic(t.name, _Decoder(Ticket), t.partitions) for t in plain.topics)
-    return replace(plain, topics=topics, features=FEATURES, fields=_fields)
+    return replace(plain, topics=topics, features=FEATURES, answer=_answers)
 
 
 usecase = make_usecase(os.environ.get("TEST_TOPIC_SUFFIX", ""))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stream_app import FeatureSet, Outputs, RowFeature, UseCase
+from stream_app import FeatureSet, Outputs, Row, RowFeature, UseCase, per_batch
 from tests.usecases import text
 from tests.usecases.text import Ticket
 
@@ -23,8 +23,11 @@ def _text(ticket: Ticket) -> str:
     return ticket.text.lower()
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    answers = [dict(answer) for answer in text._fields(outputs, decision)]
+@per_batch
+def _answers(
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    answers = [dict(answer) for answer in text._answers(events, rows, outputs, decision)]
     sizes, _wanted[:] = _wanted[:], []
     for answer, size in zip(answers, sizes, strict=False):  # none was asked for by golden rows
         if size:
@@ -40,7 +43,7 @@ FEATURES = FeatureSet(
 
 def make_usecase(suffix: str = "") -> UseCase:
     """The use case, on topics whose names end in `suffix`."""
-    return replace(text.make_usecase(suffix), features=FEATURES, fields=_fields)
+    return replace(text.make_usecase(suffix), features=FEATURES, answer=_answers)
 
 
 usecase = make_usecase(os.environ.get("TEST_TOPIC_SUFFIX", ""))

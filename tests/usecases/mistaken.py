@@ -28,9 +28,11 @@ from stream_app import (
     Message,
     OpenItems,
     Outputs,
+    Row,
     Update,
     UseCase,
     View,
+    per_batch,
 )
 from tests.usecases import regression
 from tests.usecases.regression import Reading, Request, iso, topic_of
@@ -81,18 +83,18 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
 ASKING: Mapping[str, tuple[str, str]] = {
     "column-raises": ("enrich", "column-error"),
     "row-raises": ("enrich", "feature-error"),
-    "row-text": ("score", "unscorable"),
-    "fields-raise": ("score", "fields-error"),
-    "fields-exit": ("score", "fields-error"),
-    "fields-never-end": ("score", "fields-error"),
-    "fields-float32": ("score", "invalid-answer"),
-    "fields-nan": ("score", "invalid-answer"),
-    "fields-bytes": ("score", "invalid-answer"),
-    "fields-text": ("score", "invalid-answer"),
-    "fields-surplus": ("score", "invalid-answer"),
-    "fields-id": ("score", "invalid-answer"),
-    "fields-none": ("score", "fields-error"),
-    "fields-surrogate": ("score", "invalid-answer"),
+    "row-text": ("score", "invalid-column"),
+    "answer-raise": ("score", "answer-error"),
+    "answer-exit": ("score", "answer-error"),
+    "answer-never-end": ("score", "answer-error"),
+    "answer-float32": ("score", "invalid-answer"),
+    "answer-nan": ("score", "invalid-answer"),
+    "answer-bytes": ("score", "invalid-answer"),
+    "answer-text": ("score", "invalid-answer"),
+    "answer-surplus": ("score", "invalid-answer"),
+    "answer-id": ("score", "invalid-answer"),
+    "answer-none": ("score", "answer-error"),
+    "answer-surrogate": ("score", "invalid-answer"),
 }
 
 
@@ -254,7 +256,7 @@ def _celsius(event: Any) -> Any:
         raise LookupError(event.meter)
     if mistake == "row-text":
         return "cold"
-    # The mistake that `fields` is to make travels through the model.
+    # The mistake that the answer is to make travels through the model.
     return -_NOTE * (1 + list(ASKING).index(mistake)) if mistake in ASKING else event.celsius
 
 
@@ -278,39 +280,42 @@ def _features() -> FeatureSet:
 FEATURES = _features()
 
 
-def _fields(  # noqa: C901 - a table of mistakes
-    outputs: Outputs, decision: Mapping[str, Any]
+@per_batch
+def _answers(  # noqa: C901 - a table of mistakes
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
 ) -> Sequence[Mapping[str, Any]]:
     made: list[Any] = []
     weight = decision["celsius"]
     for plain, load in zip(
-        regression._fields(outputs, decision), outputs["kilowatts"].tolist(), strict=True
+        regression._answers(events, rows, outputs, decision),
+        outputs["kilowatts"].tolist(),
+        strict=True,
     ):
         answer: dict[str, Any] = dict(plain)
         note = round(-load / weight / _NOTE)
         mistake = list(ASKING)[note - 1] if note > 0 else ""
         match mistake:
-            case "fields-raise":
+            case "answer-raise":
                 raise KeyError("fields")
-            case "fields-exit":
+            case "answer-exit":
                 sys.exit("no fields")
-            case "fields-never-end":
+            case "answer-never-end":
                 return cast("Any", ({} for _ in count()))
-            case "fields-float32":
+            case "answer-float32":
                 answer["kilowatts"] = np.float32(1.0)
-            case "fields-nan":
+            case "answer-nan":
                 answer["kilowatts"] = math.nan
-            case "fields-bytes":
+            case "answer-bytes":
                 answer["kilowatts"] = b"1.0"
-            case "fields-text":
+            case "answer-text":
                 answer["kilowatts"] = "1.0"
-            case "fields-surplus":
+            case "answer-surplus":
                 answer["surplus"] = 1
-            case "fields-id":
+            case "answer-id":
                 answer["prediction_id"] = "mine"
-            case "fields-surrogate":
+            case "answer-surrogate":
                 answer["peak"] = "\ud800"
-            case "fields-none":
+            case "answer-none":
                 made.append(None)
                 continue
         made.append(answer)
@@ -325,7 +330,7 @@ def make_usecase(suffix: str = "") -> UseCase:
         InputTopic(topic.name, _Decoder(kind), topic.partitions)
         for topic, kind in zip(plain.topics, kinds, strict=True)
     )
-    return replace(plain, topics=topics, features=FEATURES, fields=_fields)
+    return replace(plain, topics=topics, features=FEATURES, answer=_answers)
 
 
 usecase = make_usecase(os.environ.get("TEST_TOPIC_SUFFIX", ""))

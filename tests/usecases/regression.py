@@ -31,10 +31,12 @@ from stream_app import (
     OpenItems,
     Outputs,
     Prediction,
+    Row,
     RowFeature,
     UseCase,
     View,
     measure_baseline,
+    per_batch,
     record_golden_events,
     replay,
     write_version,
@@ -158,7 +160,10 @@ NUMBERS = ("meter_mean", "meter_readings", "meter_last", "meter_age", "area_mean
 WHOLE = ("minutes_ahead", "hour")
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+@per_batch
+def _answers(
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     peak = decision["peak_kilowatts"]
     return [{"kilowatts": x, "peak": x > peak} for x in outputs["kilowatts"].tolist()]
 
@@ -175,7 +180,7 @@ def make_usecase(suffix: str = "") -> UseCase:
         dead_letters_topic=suffixed("meters.dead-letters", suffix),
         features=FEATURES,
         prediction=Forecast,
-        fields=_fields,
+        answer=_answers,
         champion="meters/1",
         output_partitions=2,
     )

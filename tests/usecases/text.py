@@ -25,9 +25,11 @@ from stream_app import (
     ModelOutput,
     Outputs,
     Prediction,
+    Row,
     RowFeature,
     UseCase,
     measure_baseline,
+    per_batch,
     record_golden_events,
     write_version,
 )
@@ -70,7 +72,10 @@ FEATURES = FeatureSet(
 )
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+@per_batch
+def _answers(
+    events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     classes = decision["classes"]
     return [
         {"label": label, "probabilities": dict(zip(classes, row, strict=True))}
@@ -89,7 +94,7 @@ def make_usecase(suffix: str = "") -> UseCase:
         dead_letters_topic=suffixed("tickets.dead-letters", suffix),
         features=FEATURES,
         prediction=Routing,
-        fields=_fields,
+        answer=_answers,
         champion="tickets/1",
         output_partitions=2,
     )

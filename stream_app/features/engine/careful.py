@@ -66,11 +66,9 @@ def _one_by_one(
             take(arrival)
         except BaseException as error:  # noqa: BLE001 - any function of the declaration may raise anything
             unless_told_to_end(error)
-            what, where = plan.place_of(error)
-            reason = "column-error" if what == "column" else "apply-error"
-            arrival.error = FeatureError(reason, where, error)
+            arrival.error = plan.failure(error) or FeatureError("apply-error", "an update", error)
         else:
-            arrival.error = _overflow(plan, arrival, tables, check)
+            arrival.error = arrival.error or _overflow(plan, arrival, tables, check)
         if arrival.error is not None:
             _restore(before, tables)
             arrival.ahead = False

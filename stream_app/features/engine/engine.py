@@ -4,8 +4,9 @@ It works on a batch of arrivals in two steps, so that a store can be asked once 
 
 1. `gather` evaluates the pure functions of the declaration (entity keys, updates, row features)
    for all arrivals and says which states they touch;
-2. `advance` goes through the arrivals in order: a trigger reads its columns, then the arrival's
-   updates are applied, so that a record reads the state before its own update.
+2. `advance` goes through the arrivals in order: a trigger reads its columns and derives others of
+   them, then the arrival's updates are applied, so that a record reads the state before its own
+   update.
 
 `reapply` repeats the updates of some keys on other states, after a lost compare-and-set.
 """
@@ -23,7 +24,7 @@ from stream_app.features.engine.plans import Plan
 from stream_app.features.events import Event
 from stream_app.features.kinds import Values
 from stream_app.features.views import FeatureSet
-from stream_app.text.causes import unless_told_to_end
+from stream_app.text.causes import FeatureError, unless_told_to_end
 
 __all__ = ["FENCE", "EntityState", "FeatureEngine", "Tables", "account_hashes"]
 
@@ -141,7 +142,8 @@ class FeatureEngine:
         """Read the rows of triggers and apply the updates, in the order of `arrivals`.
 
         `tables` holds the states that `gather` asked for (absent ones are left out) and keeps the
-        updated ones, stamped with the number `batch`. Raises what a function of the declaration
+        updated ones, stamped with the number `batch`. A derived column that raises marks its own
+        arrival's `error` and applies nothing of it. Raises what another function of the declaration
         raises; then states may be half updated, see `stream_app.features.engine.careful`.
         """
         plans = self._plans
@@ -153,9 +155,21 @@ class FeatureEngine:
                 row, arrival.newest = plan.read(tables, arrival.keys, arrival.event.event_time)
                 row += arrival.row  # type: ignore[arg-type]
                 arrival.row = row
+                if plan.derive is not None:
+                    try:
+                        plan.derive(arrival.event, row)
+                    except BaseException as error:  # noqa: BLE001 - it is the use case's own code
+                        unless_told_to_end(error)
+                        arrival.error, arrival.row = plan.failure(error), None
+                        continue
                 if arrival.redelivered and _is_ahead(plan, arrival, tables):
                     arrival.ahead = True
             plan.update(arrival, tables, batch, True)
+
+    def failure(self, error: BaseException) -> FeatureError | None:
+        """Which function of the declaration raised in `advance`; None where none of them did."""
+        found = (plan.failure(error) for plan in self._plans.values())
+        return next((failure for failure in found if failure is not None), None)
 
     def reapply(self, arrivals: Iterable[Arrival], tables: Tables) -> None:
         """Apply to `tables`, and only to the keys present there, the updates above their fences.

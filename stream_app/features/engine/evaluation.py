@@ -18,6 +18,7 @@ from stream_app.text.causes import FeatureError, unless_told_to_end
 if TYPE_CHECKING:
     from stream_app.features.engine.arrival import Arrival
     from stream_app.features.engine.plans import Plan
+    from stream_app.features.events import Event
 
 __all__ = ["KEY_CHARACTERS", "evaluate", "evaluate_alone"]
 
@@ -38,7 +39,7 @@ def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
             taken = evaluated[update, id(state)] = plain_updates(list(map(update, events)))
             state.check(taken)
         updates.append(taken)
-    rows = [list(map(compute, events)) for compute in plan.row]
+    rows = _row_features(plan, events)
     if keys_of_entities:
         columns = zip(*(column for column, _ in keys_of_entities), strict=True)
         for arrival, keys in zip(group, columns, strict=True):
@@ -67,6 +68,9 @@ def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]
         except FeatureError as error:
             arrival.error, arrival.row = error, None
             continue
+        for number, missing in plan.missing:
+            if row[number] is None:
+                row[number] = missing
         arrival.keys, arrival.updates = tuple(keys), tuple(updates)
         if plan.trigger:
             arrival.row = row
@@ -88,6 +92,15 @@ def _keys(
         distinct = set(column)
         _check_keys(distinct)
     return column, distinct
+
+
+def _row_features(plan: Plan, events: Sequence[Event]) -> list[list[Any]]:
+    """The values of all events, a list a row feature."""
+    rows: list[list[Any]] = [list(map(compute, events)) for compute in plan.row]
+    for number, missing in plan.missing:
+        if None in rows[number]:
+            rows[number] = [missing if value is None else value for value in rows[number]]
+    return rows
 
 
 def _check_keys(keys: set[str | None]) -> None:

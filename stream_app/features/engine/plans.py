@@ -1,8 +1,8 @@
-"""What one event type reads and updates, compiled into two functions.
+"""What one event type reads, derives and updates, compiled into functions.
 
 A loop over views and columns would spend more on looping, unpacking and calling than on the
-arithmetic: it took three times as long. So the loop is written out, as the text of two functions:
-an ``if`` a view, a line a column. What they look like is in `Plan.source`, for whoever wants to
+arithmetic: it took three times as long. So the loop is written out, as the text of functions: an
+``if`` a view, a line a column. What they look like is in `Plan.source`, for whoever wants to
 read or debug it::
 
     python -c "from features.flights import *; from stream_app.features.engine.plans import *
@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from traceback import walk_tb
 from typing import Any
 
+from stream_app.features.dtypes import MISSING
 from stream_app.features.events import Event
 from stream_app.features.kinds import EXPRESSION_NAMES, Formula, State, Statements, Update
-from stream_app.features.views import Entity, FeatureSet, View
+from stream_app.features.views import Derived, Entity, FeatureSet, View
+from stream_app.text.causes import FeatureError
 
 __all__ = ["Plan"]
 
@@ -57,8 +59,18 @@ _UPDATE = """
 """
 
 
+_DERIVE = """
+    try:
+        value = derived_{number}(event, columns)
+    except ZeroDivisionError:
+        value = {missing}
+    if value is None:
+        value = {missing}
+"""
+
+
 class Plan:
-    """What one event type reads and updates."""
+    """What one event type reads, derives and updates."""
 
     def __init__(
         self, features: FeatureSet, event: type[Event], absent: Callable[[int], Any]
@@ -91,14 +103,29 @@ class Plan:
         self.reads = [place[:2] for place in reads]
         self.row_features = features.row_features if self.trigger else ()
         self.row = [feature.compute for feature in self.row_features]
+        self.missing = [
+            (number, MISSING[feature.dtype])
+            for number, feature in enumerate(self.row_features)
+            if feature.dtype in MISSING
+        ]
+        """Place among `row`, and what stands for None there."""
+        self._derived = features.derived if self.trigger else ()
 
         names: dict[str, Any] = dict(EXPRESSION_NAMES, inf=math.inf, absent=absent)
         states = [features.views[view].state for view, _ in updated]
-        self.source = _read_source(reads, names) + "\n\n" + _update_source(updated, states, names)
+        self.source = "\n\n".join(
+            (
+                _read_source(reads, names),
+                _derive_source(features.columns, self._derived, names),
+                _update_source(updated, states, names),
+            )
+        )
         self._file = f"<plan of {event.__name__}>"
         exec(compile(self.source, self._file, "exec"), names)  # noqa: S102  our own text
         self.read: Callable[[Any, Any, float], tuple[list[Any], float]] = names["read"]
         """(tables, keys, event time) to the columns read and the newest event time in them."""
+        self.derive: Callable[[Event, list[Any]], None] | None = names.get("derive")
+        """(event, row of all other columns): append the derived ones; None where there are none."""
         self.update: Callable[[Any, Any, int, bool], None] = names["update"]
         """(arrival, tables, batch, create): apply the arrival's updates; without `create` only
         to states that are there."""
@@ -113,22 +140,26 @@ class Plan:
         """Name one of `updates`, for a person."""
         return f"the update of view {self._views[self.updated[number][0]].name}"
 
-    def place_of(self, error: BaseException) -> tuple[str, str]:
-        """What `read` or `update` was at when it raised: `column` or `update`, and a name for it."""
+    def failure(self, error: BaseException) -> FeatureError | None:
+        """What raised in `read`, `derive` or `update`, by its name; None where none of them did."""
         at = [(f.f_code.co_name, line) for f, line in walk_tb(error.__traceback__)
               if f.f_code.co_filename == self._file]  # fmt: skip
         if not at:
-            return "update", "an update"
+            return None
         function, line = at[-1]
         lines = self.source.splitlines()[:line]
+        if derived := re.search(r"derived_(\d+)", lines[-1]):
+            name = self._derived[int(derived[1])].name
+            return FeatureError("column-error", f"column {name}", error)
         if column := re.search(r"column_(\d+)_(\d+)", lines[-1]):
             view, number = map(int, column.groups())
-            return "column", f"column {self._views[view].columns[number].name}"
+            name = self._views[view].columns[number].name
+            return FeatureError("column-error", f"column {name}", error)
         views = re.findall(r"tables\[(\d+)\]", "\n".join(lines))
         name = self._views[int(views[-1])].name if views else "?"
         if function == "read":
-            return "column", f"the columns of view {name}"
-        return "update", f"the update of view {name}"
+            return FeatureError("column-error", f"the columns of view {name}", error)
+        return FeatureError("apply-error", f"the update of view {name}", error)
 
 
 def _read_source(reads: list[tuple[int, int, View]], names: dict[str, Any]) -> str:
@@ -146,12 +177,37 @@ def _read_source(reads: list[tuple[int, int, View]], names: dict[str, Any]) -> s
                 names[f"read_{name}"] = column.read
                 absent.append(f"{name} = read_{name}(None, at)")
                 present.append(f"{name} = read_{name}(v, at)")
+                if column.dtype in MISSING:
+                    missing = f"if {name} is None: {name} = {MISSING[column.dtype]!r}"
+                    absent.append(missing)
+                    present.append(missing)
         ttl = math.inf if view.ttl_seconds is None else float(view.ttl_seconds)
         text += _READ.rstrip().format(
             view=position, key=key, ttl=ttl,
             absent="\n        ".join(absent or ["pass"]), present="\n        ".join(present),
         )  # fmt: skip
     return text + f"\n    return [{', '.join(columns)}], newest\n"
+
+
+def _derive_source(
+    columns: Sequence[str], derived: Sequence[Derived], names: dict[str, Any]
+) -> str:
+    if not derived:
+        return ""
+    names["Columns"] = type("Columns", (), {"__slots__": columns})
+    text = "def derive(event, row):\n    columns = Columns()"
+    read = columns[: len(columns) - len(derived)]
+    if read:
+        text += f"\n    {''.join(f'columns.{name}, ' for name in read)}= row"
+    for number, column in enumerate(derived):
+        names[f"derived_{number}"] = column.compute
+        if column.dtype in MISSING:
+            missing = repr(MISSING[column.dtype])
+            text += _DERIVE.rstrip().format(number=number, missing=missing)
+        else:
+            text += f"\n    value = derived_{number}(event, columns)"
+        text += f"\n    columns.{column.name} = value\n    row.append(value)"
+    return text + "\n"
 
 
 def _update_source(

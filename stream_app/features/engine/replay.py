@@ -39,7 +39,7 @@ class Row:
 
     event: Event
     values: list[Any]
-    """In the order of `FeatureSet.columns`; NaN where nothing was known."""
+    """In the order of `FeatureSet.columns`; NaN, or "" for text, where nothing was known."""
     freshness_seconds: float | None
     """Event time minus the newest event time in the states read; None where there were none."""
 
@@ -55,17 +55,23 @@ class Replay:
     def __call__(self, log: Iterable[LoggedEvent], block: int = 2048) -> Iterator[Row]:
         """Yield the row of each trigger, in the order of the log.
 
-        `block` events are evaluated at a time; it changes speed, never a value. Raises what a
-        function of the declaration raised, for the first event where it did.
+        `block` events are evaluated at a time; it changes speed, never a value. Raises
+        `FeatureError`, which names the function of the declaration that raised; what it raised is
+        its cause.
         """
         events = iter(log)
         while logged := list(islice(events, block)):
             arrivals = [Arrival(e.event, e.rank, e.rank, e.offset) for e in logged]
             self._engine.gather(arrivals)
-            for arrival in arrivals:
-                if arrival.error is not None:
-                    raise arrival.error.__cause__ or arrival.error
-            self._engine.advance(arrivals, self.tables)
+            _raise_first_error(arrivals)
+            try:
+                self._engine.advance(arrivals, self.tables)
+            except Exception as error:
+                failure = self._engine.failure(error)
+                if failure is None:
+                    raise
+                raise failure from error
+            _raise_first_error(arrivals)
             for arrival in arrivals:
                 if arrival.row is not None:
                     event = arrival.event
@@ -74,10 +80,17 @@ class Replay:
                     yield Row(event, arrival.row, freshness)
 
 
+def _raise_first_error(arrivals: Iterable[Arrival]) -> None:
+    for arrival in arrivals:
+        if arrival.error is not None:
+            raise arrival.error
+
+
 def replay(features: FeatureSet, events: Iterable[Event]) -> Iterator[Row]:
     """Replay the events of a log, in the order in which they became known, from empty states.
 
-    Yields the row of each trigger; raises what a function of the declaration raised.
+    Yields the row of each trigger. Raises an error that names the function of the declaration that
+    raised; what it raised is its cause.
     """
     return Replay(features)(in_sequence(events))
 

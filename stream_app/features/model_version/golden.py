@@ -17,16 +17,17 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.arrival import NEVER, Arrival
 from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.engine.replay import Row
 from stream_app.features.events import Event, LogRecord
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
 
 __all__ = [
     "Cell", "GoldenEvent", "GoldenVector", "UnknownTopicError", "close", "expect_columns", "read_lines",
-    "record_golden_events", "replay_rows", "to_cell", "write_lines",
+    "record_golden_events", "replay_golden", "replay_rows", "to_cell", "write_lines",
 ]  # fmt: skip
 
 #: A column's value as JSON: a number, a string, or null for a missing number (NaN).
@@ -198,13 +199,23 @@ def expect_columns(
     features: FeatureSet, drafts: Iterable[GoldenEvent], events: Iterable[Event | None]
 ) -> list[GoldenEvent]:
     """The same golden events with the columns that the feature code computes now for `events`."""
-    return _with_columns(drafts, _replay(features, events))
+    return _with_columns(drafts, _by_name(features, _replay(features, events)))
 
 
 def replay_rows(
     features: FeatureSet, topics: Iterable[InputTopic], events: Iterable[GoldenEvent]
 ) -> list[dict[str, Any] | None]:
     """Replay golden events; for each its columns by name, or None where it asks for no prediction.
+
+    Raises what `record_golden_events` raises.
+    """
+    return _by_name(features, replay_golden(features, topics, events))
+
+
+def replay_golden(
+    features: FeatureSet, topics: Iterable[InputTopic], events: Iterable[GoldenEvent]
+) -> list[Row | None]:
+    """Replay golden events; for each its event with its columns, or None where it does not ask.
 
     Raises what `record_golden_events` raises.
     """
@@ -228,7 +239,7 @@ def _with_columns(
     ]
 
 
-def _replay(features: FeatureSet, events: Iterable[Event | None]) -> list[dict[str, Any] | None]:
+def _replay(features: FeatureSet, events: Iterable[Event | None]) -> list[Row | None]:
     # What a decoder skips has a row as little as an event that asks for nothing.
     taken = [
         None if event is None else Arrival(event, 0, 0, offset)
@@ -246,8 +257,19 @@ def _replay(features: FeatureSet, events: Iterable[Event | None]) -> list[dict[s
     return [
         None
         if arrival is None or arrival.row is None
-        else dict(zip(features.columns, arrival.row, strict=True))
+        else Row(
+            arrival.event,
+            arrival.row,
+            None if arrival.newest == NEVER else arrival.event.event_time - arrival.newest,
+        )
         for arrival in taken
+    ]
+
+
+def _by_name(features: FeatureSet, rows: Iterable[Row | None]) -> list[dict[str, Any] | None]:
+    return [
+        None if row is None else dict(zip(features.columns, row.values, strict=True))
+        for row in rows
     ]
 
 

@@ -112,7 +112,7 @@ class Manifest(BaseModel):
     """Of columns of text that the tensors take as numbers, by column."""
     outputs: Annotated[tuple[ModelOutput, ...], Field(min_length=1)]
     decision: Mapping[str, JsonValue] = {}
-    """Handed to `UseCase.fields` with the outputs, e.g. ``{"threshold": 0.3}``."""
+    """Handed to `UseCase.answer` with the outputs, e.g. ``{"threshold": 0.3}``."""
     score_decimals: Annotated[int, Field(ge=0, le=15)] | None = None
     """Round float outputs to so many decimals, for a graph whose last bits vary with the batch."""
     training_data: TrainingData

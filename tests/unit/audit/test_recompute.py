@@ -98,7 +98,6 @@ USECASE = UseCase(
     dead_letters_topic="dead",
     features=FEATURES,
     prediction=Prediction,
-    fields=lambda _outputs, _decision: [],
     champion="parcels/1",
     times=TimeBounds(ahead_seconds=60.0, behind_seconds=600.0),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from features.flights import usecase
 from features.flights.events import Arrived, Boarding
-from features.flights.predictions import LatePrediction
+from features.flights.predictions import LatePrediction, late_answers
 from stream_app.features.events import Event
 from stream_app.features.model_version.folder import read_version
 from stream_app.models import load_model
@@ -18,12 +18,12 @@ ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 VERSIONS = (usecase.champion, *usecase.fallbacks)
 
 
-def test_fields_give_score_and_answer() -> None:
+def test_the_answer_has_the_score_and_what_follows_from_it() -> None:
     """The answer follows from the score as published, rounded, and the version's threshold."""
     outputs = {"score": np.array([0.29, 0.2999999, 0.3000001], dtype=np.float32)}
-    fields = usecase.fields(outputs, {"threshold": 0.3})
-    assert [f["late"] for f in fields] == [False, True, True]
-    assert [f["score"] for f in fields] == [0.29, 0.3, 0.3]
+    answers = late_answers([], [], outputs, {"threshold": 0.3})
+    assert [each["late"] for each in answers] == [False, True, True]
+    assert [each["score"] for each in answers] == [0.29, 0.3, 0.3]
 
 
 def test_a_prediction_is_a_valid_message() -> None:

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from stream_app.features.usecase import Prediction
 from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.predictor.score import ScoreStage
-from tests.unit.builders import FakeModel
-from tests.unit.predictor.test_score import fields, triggers
+from tests.unit.builders import FakeModel, use_case
+from tests.unit.predictor.test_score import answer, triggers
 
 
 class Scored(Prediction):
@@ -88,14 +88,25 @@ def test_a_narrowed_common_field_is_kept() -> None:
     assert "served_by" in broken[0]
 
 
+@pytest.mark.parametrize("contract", [Scored, Checked])
+def test_a_contract_may_have_the_name_of_the_application(contract: type[Prediction]) -> None:
+    """The worker fills it in: an answer that does is refused."""
+    named = create_model("Named", __base__=contract, application=(str, ...))
+    common = [{**COMMON, "application": "mine"}]
+    assert AnswerContract(named).broken([{"score": 0.5}], common) == {}
+    (why,) = AnswerContract(named).broken([{"score": 0.5, "application": "other"}], common).values()
+    assert "application" in why
+
+
 def test_a_bad_answer_of_the_champion_is_replaced_by_a_fallbacks() -> None:
     """And the prediction says why; where no model gives a good one, the record fails."""
 
-    def spoiled(outputs: Any, decision: Any) -> Any:
-        return [{**own, "score": own["score"] * 4} for own in fields(outputs, decision)]
+    def spoiled(*question: Any) -> Any:
+        own = answer(*question)
+        return {**own, "score": own["score"] * 4}
 
     scored = triggers(0.2, 0.5)
-    ScoreStage([FakeModel()], spoiled, Scored)(scored)  # type: ignore[list-item]
+    ScoreStage([FakeModel()], use_case(Scored, spoiled))(scored)  # type: ignore[list-item]
     good, bad = scored.items
     assert good.served is not None
     assert bad.served is None
@@ -106,7 +117,7 @@ def test_a_bad_answer_of_the_champion_is_replaced_by_a_fallbacks() -> None:
     fallback = FakeModel("static")
     fallback.score = lambda rows: FakeModel().score([[0.1] for _ in rows])  # type: ignore[method-assign]
     again = triggers(0.2, 0.5)
-    ScoreStage([FakeModel(), fallback], spoiled, Scored)(again)  # type: ignore[list-item]
+    ScoreStage([FakeModel(), fallback], use_case(Scored, spoiled))(again)  # type: ignore[list-item]
     served = again.items[1].served
     assert served is not None
     assert (served.served_by, served.degraded) == ("static", "invalid-answer")
@@ -116,12 +127,12 @@ def test_answers_are_copied_before_they_are_looked_at() -> None:
     """What was held against the contract is what is published, whatever the use case keeps."""
     kept: list[dict[str, Any]] = []
 
-    def keeping(outputs: Any, decision: Any) -> Any:
-        kept.extend(map(dict, fields(outputs, decision)))
-        return kept
+    def keeping(*question: Any) -> Any:
+        kept.append(dict(answer(*question)))
+        return kept[-1]
 
     scored = triggers(0.2)
-    ScoreStage([FakeModel()], keeping, Scored)(scored)  # type: ignore[list-item]
+    ScoreStage([FakeModel()], use_case(Scored, keeping))(scored)  # type: ignore[list-item]
     kept[0]["score"] = 7.0
     assert scored.items[0].served is not None
     assert scored.items[0].served.fields["score"] == pytest.approx(0.2)
@@ -130,14 +141,14 @@ def test_answers_are_copied_before_they_are_looked_at() -> None:
 def test_what_can_be_read_once_is_published_as_it_was_looked_at() -> None:
     """A generator within an answer was valid, and would be empty when it is encoded again."""
 
-    def generating(outputs: Any, decision: Any) -> Any:
-        return [{"parts": (part for part in (0.25, 0.75))} for _ in fields(outputs, decision)]
+    def generating(*question: Any) -> Any:
+        return {"parts": (part for part in (0.25, 0.75))}
 
     class Parts(Prediction):
         parts: list[float]
 
     scored = triggers(0.2)
-    ScoreStage([FakeModel()], generating, Parts)(scored)  # type: ignore[list-item]
+    ScoreStage([FakeModel()], use_case(Parts, generating))(scored)  # type: ignore[list-item]
     served = scored.items[0].served
     assert served is not None
     assert served.fields == {"parts": [0.25, 0.75]}

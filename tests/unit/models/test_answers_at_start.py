@@ -1,12 +1,13 @@
 """A use case whose answers cannot be made, or break its contract, is refused before it serves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import pytest
 from pydantic import Field
 
+from stream_app.features.answer import per_batch
 from stream_app.features.usecase import Prediction, UseCase
 from stream_app.models import ModelRefusedError, load_models
 from tests.unit.models.sales import FEATURES, TOPICS, Version
@@ -18,21 +19,19 @@ class Priced(Prediction):
     score: Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-def _made(outputs: Any, _decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return [{"score": score} for score in outputs["score"].tolist()]
+def _made(event: Any, row: Any, outputs: Any, decision: Any) -> Mapping[str, Any]:
+    return {"score": outputs["score"]}
 
 
-def load(version: Version, fields: Callable[..., Any]) -> Any:
-    """Load the models of a use case that makes its answers by `fields`."""
+def load(version: Version, answer: Any) -> Any:
+    """Load the models of a use case that answers so."""
     folder = version.write()
     usecase = UseCase(
         name="sales",
         topics=TOPICS,
-        predictions_topic="predictions",
-        dead_letters_topic="dead-letters",
         features=FEATURES,
         prediction=Priced,
-        fields=fields,
+        answer=answer,
         champion=folder.name,
     )
     return load_models(usecase, folder.parent)
@@ -44,20 +43,36 @@ def test_answers_that_keep_their_contract_are_served(version: Version) -> None:
     assert model.name == "sales"
 
 
-BAD: dict[str, tuple[Callable[..., Any], str]] = {
-    "raises": (lambda outputs, decision: decision["no such"], "KeyError in <lambda>"),
-    "fewer": (lambda outputs, decision: _made(outputs, decision)[:1], "1 answers for 2 rows"),
+BAD: dict[str, tuple[Any, str]] = {
+    "raises": (
+        lambda event, row, outputs, decision: decision["no such"],
+        "cannot be made for a golden event (KeyError in <lambda> (unit/models/",
+    ),
+    "column": (
+        lambda event, row, outputs, decision: {"score": row["no such"]}, "KeyError in <lambda>"
+    ),
+    "event": (
+        lambda event, row, outputs, decision: {"score": event.no_such}, "AttributeError in <lambda>"
+    ),
+    "None": (lambda event, row, outputs, decision: None, "it gave None where a mapping"),
+    "fewer": (
+        per_batch(lambda events, rows, outputs, decision: []), "0 answers for 3 rows",
+    ),
     "numpy": (
-        lambda outputs, decision: [{"score": np.float32(0.5)} for _ in outputs["score"]],
+        lambda event, row, outputs, decision: {"score": np.float32(0.5)},
         "cannot be encoded as JSON",
     ),
     "range": (
-        lambda outputs, decision: [{"score": 2.0} for _ in outputs["score"]], "field score",
+        lambda event, row, outputs, decision: {"score": 2.0}, "for a golden event breaks",
+    ),
+    "golden vectors": (
+        lambda event, row, outputs, decision: {
+            "score": outputs["score"] + (outputs["score"] > 0.9)
+        },
+        "for a golden vector breaks its contract (field score",
     ),
     "own": (
-        lambda outputs, decision: [
-            {**own, "prediction_id": "mine"} for own in _made(outputs, decision)
-        ],
+        lambda event, row, outputs, decision: {"score": 0.5, "prediction_id": "mine"},
         "field prediction_id",
     ),
 }  # fmt: skip
@@ -66,9 +81,9 @@ BAD: dict[str, tuple[Callable[..., Any], str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_answers_that_break_their_contract_are_refused(version: Version, name: str) -> None:
     """With one sentence that says what is wrong and what to mend; exit status 2."""
-    fields, told = BAD[name]
+    answer, told = BAD[name]
     with pytest.raises(ModelRefusedError) as refused:
-        load(version, fields)
+        load(version, answer)
     sentence = str(refused.value)
     assert sentence.startswith("Model sales 1 is refused: ")
     assert told in sentence

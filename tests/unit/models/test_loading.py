@@ -293,15 +293,43 @@ def test_golden_vector_within_tolerance(version: Version) -> None:
 
 
 def test_feature_code_changed(version: Version) -> None:
-    """A function that computes something else, which no fingerprint shows, is caught."""
+    """A function that computes something else, which no fingerprint shows, is caught.
+
+    What changed may lie in another package, or behind an attribute.
+    """
     price = RowFeature("price", lambda event: event.price * 1.01, "EUR", "Price.")
     first, *rest = FEATURES.row_features
     assert first.name == "price"
     other = FeatureSet(views=(SHOP,), row_features=(price, *rest), triggers=(Sale,))
-    assert other.fingerprint() == FEATURES.fingerprint()
+    trained = manifest(features_fingerprint=other.fingerprint())
     assert "golden event 1 gives the column price as 2.02 where 2.0 is expected" in refusal(
-        version.but(features=other)
+        version.but(features=other, manifest=trained)
     )
+
+
+def test_feature_code_written_otherwise(version: Version) -> None:
+    """A changed function is refused though no golden event reaches what changed."""
+    price = RowFeature(
+        "price", lambda event: 0.0 if event.shop == "west" else event.price, "EUR", "Price."
+    )
+    other = FeatureSet(
+        views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
+    )
+    described = manifest(features=FEATURES.describe())
+    assert "trained (row feature price: its function changed): train" in refusal(
+        version.but(features=other, manifest=described)
+    )
+
+
+def test_feature_code_without_source(version: Version) -> None:
+    """Nobody can say that it changed: the golden events alone are held against it."""
+    names: dict[str, Any] = {"__name__": "prompt"}
+    exec("compute = lambda event: event.price", names)
+    price = RowFeature("price", names["compute"], "EUR", "Price.")
+    other = FeatureSet(
+        views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
+    )
+    assert version.but(features=other, manifest=manifest(features=FEATURES.describe())).load()
 
 
 def test_feature_code_raises(version: Version) -> None:
@@ -310,7 +338,8 @@ def test_feature_code_raises(version: Version) -> None:
     other = FeatureSet(
         views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
     )
-    told = refusal(version.but(features=other))
+    trained = manifest(features_fingerprint=other.fingerprint())
+    told = refusal(version.but(features=other, manifest=trained))
     assert "replaying its golden events fails in row feature price: AttributeError in <la" in told
     assert "test_loading.py:" in told
     assert told.endswith("mend that function.")

@@ -22,7 +22,7 @@ from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.recovery.log_replay import LogReplay, _Goal, _step_records
-from tests.unit.builders import partition
+from tests.unit.builders import partition, use_case
 from tests.unit.observers import listening
 from tests.unit.state.test_stage import Worker, order
 from tests.unit.stores import lose_everything
@@ -112,7 +112,7 @@ class Context:
             Predictor(
                 self._decode,
                 self.worker.enrich,
-                ScoreStage((), lambda *_: (), Prediction),
+                ScoreStage((), use_case(Prediction)),
                 self.worker.state,
                 Observer(),
             ),

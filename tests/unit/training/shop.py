@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from stream_app.features.events import Event, JsonDecoder, LogRecord
 from stream_app.features.kinds import DecayedSums, LastValue
-from stream_app.features.usecase import InputTopic, Outcome, Outputs, Prediction, UseCase
+from stream_app.features.usecase import InputTopic, Outcome, Prediction, UseCase
 from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
 
 DAY = 86_400.0
@@ -97,10 +97,6 @@ FEATURES = FeatureSet(
 NUMBERS = ("mean_amount", "payments", "last_amount", "failed_share", "amount")
 
 
-def _fields(outputs: Outputs, decision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return [{"probability": p} for p in outputs["probability"].tolist()]
-
-
 def make_usecase(**changes: Any) -> UseCase:
     """The use case, changed."""
     given: dict[str, Any] = {
@@ -110,11 +106,8 @@ def make_usecase(**changes: Any) -> UseCase:
             InputTopic("logins", JsonDecoder(Login)),
             InputTopic("chargebacks", JsonDecoder(Chargeback)),
         ),
-        "predictions_topic": "fraud.predictions",
-        "dead_letters_topic": "fraud.dead-letters",
         "features": FEATURES,
         "prediction": Score,
-        "fields": _fields,
         "champion": "fraud/1",
         "outcome": Outcome(
             Chargeback,

@@ -17,9 +17,7 @@ from tests.unit.training.shop import log, make_usecase
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-ANY = make_usecase(
-    fields=lambda outputs, decision: [{"probability": 0.5}] * len(next(iter(outputs.values())))
-)
+ANY = make_usecase(answer=lambda event, row, outputs, decision: {"probability": 0.5})
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,6 @@ def test_labels_may_be_texts() -> None:
     ("feature", "sentence"),
     [
         (RowFeature("odd", lambda e: math.nan, "", "", "int64"), "declared int64 and reads NaN"),
-        (RowFeature("odd", lambda e: None, "", ""), "declared float32 and holds a NoneType"),
         (RowFeature("odd", lambda e: 7, "", "", "string"), "declared string and holds a int"),
     ],
 )

@@ -62,13 +62,13 @@ def model(
     return helper.make_model(made, opset_imports=opsets, ir_version=8)
 
 
-def no_answer(outputs: Any, decision: Any) -> list[dict[str, float]]:
+def no_answer(event: Any, row: Any, outputs: Any, decision: Any) -> dict[str, float]:
     """An answer for any graph."""
-    return [{"probability": 0.5}] * len(next(iter(outputs.values())))
+    return {"probability": 0.5}
 
 
 USECASE = make_usecase()
-ANY = make_usecase(fields=no_answer)
+ANY = make_usecase(answer=no_answer)
 
 
 def test_a_graph_becomes_a_version_that_loads(folder: Path, matrix: Matrix) -> None:
@@ -124,9 +124,7 @@ def test_another_version_is_never_written_over(folder: Path, matrix: Matrix) -> 
 
 def test_what_a_start_would_refuse_is_not_written(folder: Path, matrix: Matrix) -> None:
     """The folder is not even made."""
-    wrong = make_usecase(
-        fields=lambda outputs, decision: [{"wrong": 1.0}] * len(outputs["probability"])
-    )
+    wrong = make_usecase(answer=lambda event, row, outputs, decision: {"wrong": 1.0})
     with pytest.raises(ModelRefusedError, match="breaks its contract"):
         package(folder, wrong, graph(), matrix)
     assert not folder.exists()

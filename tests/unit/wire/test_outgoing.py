@@ -204,14 +204,14 @@ def test_an_answer_that_is_not_json_is_one_dead_letter(value: str) -> None:
     assert bad.failure is not None
     assert (bad.failure.stage, bad.failure.reason) == ("publish", "unencodable-answer")
     assert (bad.failure.disposition, bad.failure.field) == ("bug", "label")
-    for word in ("`fields`", "label", kind, "Error"):
+    for word in ("the use case's answer", "label", kind, "Error"):
         assert word in bad.failure.message
     assert ("dead-letter.state", b"applied") in records[1].headers
 
 
 @pytest.mark.parametrize("fields", [None, 5, ["score"]])
 def test_an_answer_that_is_no_mapping_is_one_dead_letter(fields: Any) -> None:
-    """Whatever `fields` of the use case returned."""
+    """Whatever the use case answered."""
     bad = served(8, Served(fields, "m", "1", "champion", None))
     assert [each.topic for each in outgoing(served(7), bad)] == ["predictions", "dead"]
     assert bad.failure is not None
@@ -236,6 +236,20 @@ def test_a_number_that_is_not_finite_is_null_where_the_contract_allows_it(value:
     failure = one.items[1].failure
     assert failure is not None
     assert (failure.reason, failure.field) == ("unencodable-answer", "score")
+
+
+def test_a_contract_that_has_the_name_of_the_application_gets_it() -> None:
+    """Consumers of one topic may tell by it who predicted; no other prediction has it."""
+
+    class Named(Scored):
+        application: str
+
+    for contract, told in ((Named, {"application": "shop"}), (Scored, {})):
+        one = batch(1, [answer(score=0.5)])
+        OutgoingRecords([Predictions("predictions", contract, "shop"), DEAD])(one)
+        value = json.loads(one.outgoing[0].value or b"")
+        assert {name: value[name] for name in value if name == "application"} == told
+        assert contract.model_validate_json(one.outgoing[0].value or b"").score == 0.5
 
 
 def test_text_that_only_looks_like_a_number_that_is_not_finite_is_passed_on() -> None:

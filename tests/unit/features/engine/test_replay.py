@@ -1,12 +1,15 @@
 """The replay is the served path: same engine, same order, same bits."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.features.engine.replay import LoggedEvent, Replay, in_sequence, replay
+from stream_app.features.views import Column, FeatureSet
+from stream_app.text.causes import FeatureError
 from tests.unit.features.builders import (
     FEATURES,
     Delivered,
@@ -77,8 +80,22 @@ def test_an_event_that_cannot_be_evaluated_ends_the_replay() -> None:
     """A training matrix with holes would be worse than none."""
     incomplete = Delivered.model_construct(event_id="x", event_time=1.0)
     del incomplete.__dict__["shop"]
-    with pytest.raises(AttributeError):
+    with pytest.raises(FeatureError, match="the key of entity shop: AttributeError in") as raised:
         list(Replay(FEATURES)([logged(incomplete)]))
+    assert isinstance(raised.value.__cause__, AttributeError)
+
+
+def test_a_column_that_raises_is_named() -> None:
+    """And what it raised is shown as its cause."""
+
+    def read(state: object, at: float) -> float:
+        return 0.0 if state is None else 1 / 0
+
+    (orders, *_) = FEATURES.views
+    column = Column("own", read, "", "Raises.")
+    broken = FeatureSet((replace(orders, columns=(column,)),), triggers=FEATURES.triggers)
+    with pytest.raises(FeatureError, match="column own: ZeroDivisionError in read"):
+        list(replay(broken, [ordered(5.0), ordered(6.0)]))
 
 
 def test_a_shop_never_seen_has_missing_columns() -> None:

@@ -1,0 +1,1 @@
+"""What a declaration is, as data: what its functions do, and what differs between two of them."""

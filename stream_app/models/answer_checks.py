@@ -1,0 +1,99 @@
+"""Whether a use case can answer for what a model version was recorded with, before it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+
+from stream_app.features.answer import Outputs
+from stream_app.features.engine.replay import Row
+from stream_app.features.usecase import UseCase
+from stream_app.models.answer_function import AnswerFunction, Made
+from stream_app.models.answers import AnswerContract, AnswerError
+from stream_app.models.checks import refusal
+from stream_app.models.model import Model, finite
+from stream_app.models.tensors import Rows
+from stream_app.text.causes import cause_of
+from stream_app.text.foreign import bounded
+from stream_app.text.moments import rfc3339
+
+__all__ = ["check_answers"]
+
+_MEND = "mend the use case's function, or its contract of predictions."
+
+
+def check_answers(model: Model, usecase: UseCase, asked: Sequence[Row], golden: Rows) -> None:
+    """What the use case answers keeps its declared contract. Raises `ModelRefusedError`.
+
+    Asked are the golden events with their own rows and outputs; and with the outputs of the
+    `golden` rows, which cover what is missing and never seen. Outputs that are not finite have no
+    answer in service either.
+    """
+    answer, contract = AnswerFunction(usecase), AnswerContract(usecase.prediction)
+    for rows, what in (([row.values for row in asked], "event"), (golden, "vector")):
+        of = asked if what == "event" else [*islice(cycle(asked), len(rows))]
+        outputs = model.score(rows)
+        good = finite(outputs)
+        chosen = [row for row, ok in zip(of, good.tolist(), strict=True) if ok]
+        if chosen:
+            _check(model, answer, contract, chosen, _where(outputs, good), f"golden {what}")
+
+
+def _check(
+    model: Model,
+    answer: AnswerFunction,
+    contract: AnswerContract,
+    asked: Sequence[Row],
+    outputs: Outputs,
+    what: str,
+) -> None:
+    events = [row.event for row in asked]
+    try:
+        made = answer(events, [row.values for row in asked], outputs, model.manifest.decision)
+    except Exception as error:  # noqa: BLE001 - it is the use case's own code
+        made = [error]
+    for each in made:
+        if isinstance(each, BaseException):
+            raise refusal(
+                model.manifest,
+                f"the use case's answer ({answer.name}) cannot be made for a {what} "
+                f"({_told(each)}): {_MEND}",
+            ) from each
+    common = [_common(model, row) for row in asked]
+    for why in contract.broken(_answers(made), common).values():
+        raise refusal(
+            model.manifest,
+            f"the use case's answer ({answer.name}) for a {what} breaks its contract ({why}): "
+            f"{_MEND}",
+        )
+
+
+def _answers(made: Sequence[Made]) -> list[dict[str, Any]]:
+    return [each for each in made if isinstance(each, dict)]
+
+
+def _told(error: BaseException) -> str:
+    text = bounded(" ".join(str(error).split()))
+    if isinstance(error, AnswerError):
+        return text
+    return f"{cause_of(error)}: {text}" if text else cause_of(error)
+
+
+def _where(outputs: Outputs, good: Any) -> Mapping[str, Any]:
+    return {name: np.asarray(values)[good] for name, values in outputs.items()}
+
+
+def _common(model: Model, row: Row) -> dict[str, Any]:
+    return {
+        "prediction_id": "topic-0-0",
+        "event_id": row.event.event_id,
+        "event_time": rfc3339(row.event.event_time),
+        "application": "golden",
+        "model": {"name": model.name, "version": model.version},
+        "served_by": "champion",
+        "degraded": None,
+        "state_freshness_seconds": row.freshness_seconds,
+    }
