@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.events import InvalidEventError
 from stream_app.features.model_version.golden import (
     Cell,
@@ -44,6 +45,8 @@ def check_replay(
         raise refusal(
             manifest, f"replaying its golden events fails in {error}: mend that function."
         ) from error
+    except ServiceAwayError:
+        raise  # it says nothing of the model
     except Exception as error:  # a decoder may raise anything
         raise refusal(
             manifest,

@@ -12,6 +12,8 @@ __all__ = ["in_utc", "rfc3339", "to_microseconds"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  naive: isoformat is to write no offset
 _DIGITS: Final = 9
+_COARSE: Final = 100 * 86_400.0
+"""From here on floats have fewer digits than that, and `repr` writes no exponent."""
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -23,24 +25,27 @@ def in_utc(seconds: float) -> str:
         return f"{float(seconds):g} s since 1970"
 
 
-# Times of a stream repeat: many events fall into the same instant of their clock.
-@lru_cache(maxsize=4_096)
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with as many digits as give the same float back.
 
     Nine digits at most: a hundred days from 1970, no float is finer than that. Raises `ValueError` or
     `OverflowError` for what no calendar knows: NaN, or a year beyond 9999.
     """
-    if math.floor(seconds) != seconds:
-        seconds = round(float(seconds), _DIGITS)
     whole = math.floor(seconds)
-    text = (_EPOCH + timedelta(seconds=whole)).isoformat()
     if whole == seconds:
-        return f"{text}Z"
-    written = repr(seconds)
-    if whole <= 0:  # the fraction counts from the second before, or is written with an exponent
-        written = f"{Decimal(written) - whole:f}"
-    return f"{text}.{written.partition('.')[2]}Z"
+        return f"{_second(whole)}Z"
+    if seconds > _COARSE:
+        return f"{_second(whole)}.{repr(float(seconds)).partition('.')[2]}Z"
+    exact = Decimal(repr(round(float(seconds), _DIGITS)))
+    whole = math.floor(exact)
+    fraction = f"{exact - whole:f}".partition(".")[2].rstrip("0")
+    return f"{_second(whole)}.{fraction}Z" if fraction else f"{_second(whole)}Z"
+
+
+# Many events fall into the same second.
+@lru_cache(maxsize=4_096)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
 def to_microseconds(seconds: float) -> float:

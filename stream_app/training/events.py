@@ -99,8 +99,10 @@ class Decoded:
         if not record.value and not (
             record.value is None and getattr(decoder, "takes_tombstones", False)
         ):
-            reason = "tombstone" if record.value is None else "empty-value"
-            self._refuse(reason, f"record {number} ({record.topic})")
+            self._refuse(
+                "tombstone" if record.value is None else "empty-value",
+                f"record {number} ({record.topic})",
+            )
             return None
         try:
             event: Event | None = decoder(record)

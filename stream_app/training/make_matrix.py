@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stream_app.features.engine.replay import Replay, Row
 from stream_app.features.events import LogRecord
 from stream_app.features.usecase import Outcome, UseCase
-from stream_app.text.causes import FeatureError, cause_of
+from stream_app.text.causes import FeatureError
 from stream_app.training.candidates import Candidates
 from stream_app.training.errors import MatrixError
 from stream_app.training.events import Decoded, Known, OutOfOrderError
@@ -126,10 +126,9 @@ class _Replayed:
     def _replay_block(self, replay: Replay, block: list[Known]) -> list[Row]:
         try:
             return list(replay((known.logged() for known in block), block=len(block)))
-        except Exception as error:
-            told = error if isinstance(error, FeatureError) else cause_of(error)
+        except FeatureError as error:
             raise MatrixError(
-                f"a function of the declaration failed, {told}, for one of the events "
+                f"a function of the declaration fails in {error}, for one of the events "
                 f"{block[0].event.event_id} to {block[-1].event.event_id}: mend it, for serving "
                 "would dead-letter that event."
             ) from error

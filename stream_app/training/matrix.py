@@ -214,18 +214,16 @@ def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[
                 "function return text, or declare another dtype."
             )
         return array
-    try:
-        # numpy would take None for NaN, which serving does not.
-        doubles = np.array(listed, dtype=np.float64)
-        fits = None not in listed
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        wrong = next(v for v in listed if not isinstance(v, int | float | np.number))
+    # numpy would take None for NaN, and "7" for 7.
+    kinds = set(map(type, listed))
+    strange = [k for k in kinds if not issubclass(k, int | float | np.number | np.bool_)]
+    if strange:
+        wrong = strange[0].__name__
         raise MatrixError(
-            f"the column {name} is declared {dtype} and holds a {type(wrong).__name__}: a missing "
+            f"the column {name} is declared {dtype} and holds a {wrong}: a missing "
             "number is NaN; let its function return a number."
         )
+    doubles = np.array(listed, dtype=np.float64)
     if dtype in ("int64", "bool") and np.isnan(doubles).any():
         raise MatrixError(
             f"the column {name} is declared {dtype} and reads NaN where nothing is known: declare it "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from stream_app.features.events import LogRecord
 from stream_app.features.model_version.folder import read_manifest, read_version
 from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, to_cell
 from stream_app.features.model_version.manifest import (
@@ -186,8 +187,23 @@ def test_a_golden_vector_takes_a_trainers_numbers() -> None:
 
 
 def test_binary_events() -> None:
-    """A value that is no JSON travels as base64; one of both must be there."""
-    assert GoldenEvent(topic="t", value_base64="AP8=").message().value == b"\x00\xff"
-    assert GoldenEvent(topic="t", value={"ä": 1.5}).message().value == '{"ä":1.5}'.encode()
+    """A value that is no JSON travels as base64; a record without one is a tombstone."""
+    assert GoldenEvent(topic="t", value_base64="AP8=").record().value == b"\x00\xff"
+    assert GoldenEvent(topic="t", value={"ä": 1.5}).record().value == '{"ä":1.5}'.encode()
+    assert GoldenEvent(topic="t").record().value is None
     with pytest.raises(ValidationError, match="one of them"):
-        GoldenEvent(topic="t")
+        GoldenEvent(topic="t", value=1, value_base64="AP8=")
+
+
+def test_a_record_comes_back_from_its_golden_event() -> None:
+    """Key, headers, timestamp and all; its value is readable where it is JSON."""
+    record = LogRecord(b'{"a": 1}', b"k", [("h", b"x"), ("h", None)], 12.5, "t")
+    event = GoldenEvent.of(record)
+    assert event.value == {"a": 1}
+    back = event.record()
+    assert (back.key, list(back.headers), back.timestamp, back.topic) == (
+        b"k", [("h", b"x"), ("h", None)], 12.5, "t",
+    )  # fmt: skip
+    assert json.loads(back.value or b"") == {"a": 1}
+    for value in (b"\x00\xff", b"null", b'{"a":  1}', b"", None):
+        assert GoldenEvent.of(record._replace(value=value)).record().value == value
