@@ -48,18 +48,17 @@ class ProtobufDecoder(FramedDecoder):
     def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer
 
-        # Without a registry there is no subject, and no rules of one: it would look for these in vain.
-        by_record = {"subject.name.strategy.type": "RECORD"}
-        conf = {**(by_record if registry is None else CONF), "use.deprecated.format": False}
+        conf = {**CONF, "use.deprecated.format": False}
         deserialize = ProtobufDeserializer(self._message_type, conf, registry)
         expected = self._message_type.DESCRIPTOR
         types = None if registry is None else _WrittenTypes(registry)
+        path = _path(expected)
 
         def fields_of(value: bytes, where: Any) -> dict[str, Any]:
             # The deserializer would read any message as if it were of the expected type.
             schema = _schema_id(value, where)
             if (
-                schema.message_indexes != _path(expected)
+                schema.message_indexes != path
                 if types is None
                 else types.name(schema) != expected.full_name
             ):
@@ -83,7 +82,11 @@ def _schema_id(value: bytes, where: Any) -> Any:
 def _path(descriptor: Any) -> list[int]:
     """Where a message type stands in its file: its place, after those of the types it is nested in."""
     outer = descriptor.containing_type
-    return [*([] if outer is None else _path(outer)), descriptor.index]
+    if outer is None:
+        before, beside = [], descriptor.file.message_types_by_name.values()
+    else:
+        before, beside = _path(outer), outer.nested_types
+    return [*before, [each.full_name for each in beside].index(descriptor.full_name)]
 
 
 class _WrittenTypes:
