@@ -91,19 +91,24 @@ format: .venv/.installed ## format the code and sort its imports
 train: .venv/.installed ## train the demo's models into artifacts/
 	@$(PY) -m features.flights.training.train $(ARGS)
 
-docs: .venv/.installed ## write the generated pages of docs/ anew
+docs: .venv/.installed ## write the generated pages of docs/ anew, and the site: .cache/site/index.html
 	@$(PY) -m stream_app.generated_docs.pages docs
-	@$(PY) -m stream_app.generated_docs.contracts
+	@$(PY) -m stream_app contract schema --directory docs/contracts
+	@$(PY) -m stream_app contract asyncapi >docs/contracts/flights.asyncapi.json
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)
+
+# Every extra but `pytorch`, which would bring 3 GB for a GPU.
+LOCKED := avro demo json-schema laws local parquet protobuf training xgboost
 
 # uv (https://docs.astral.sh/uv) is needed for this alone and no dependency of the project. Versions
 # stay as they are unless they must change; ARGS=--upgrade takes the newest.
 lock: ## write the lock files anew from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo 'make: lock needs uv' >&2; exit 2; }
 	@$(UV_COMPILE) --no-annotate $(ARGS) pyproject.toml -o deploy/requirements.lock
-	@$(UV_COMPILE) --all-extras --group dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
 

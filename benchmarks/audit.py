@@ -27,6 +27,7 @@ from features.flights.data.year import Record
 from stream_app.kafka.brokers import Brokers
 from stream_app.local import LocalServices, create_topics
 from stream_app.records.record_id import RecordId
+from stream_app.text.moments import rfc3339
 from stream_app.wire.prediction import source_headers
 
 __all__ = ["LEFT_OUT", "Measured", "fill", "measure"]
@@ -37,7 +38,7 @@ LEFT_OUT = 3
 _CHUNK = 50_000
 
 _PREDICTION = (
-    '{"prediction_id":"%s","event_id":%s,"event_time":%r,"score":%.6f,"late":false,'
+    '{"prediction_id":"%s","event_id":%s,"event_time":"%s","score":%.6f,"late":false,'
     '"model":{"name":"flights-late","version":"champion-1"},"served_by":"champion",'
     '"degraded":null,"state_freshness_seconds":0.0}'
 )
@@ -112,7 +113,7 @@ def fill(bootstrap: str, records: int) -> None:
             named = str(RecordId(ids[asking], partition, offset))
             headers = source_headers(named, asking, partition, offset)
             event_id = json.dumps(json.loads(record.value)["event_id"])
-            value = _PREDICTION % (named, event_id, record.event_time, offset / 2**20)
+            value = _PREDICTION % (named, event_id, rfc3339(record.event_time), offset / 2**20)
             producer.produce(usecase.predictions_topic, value, record.key, headers=headers)
             producer.poll(0)
         producer.flush()

@@ -10,7 +10,7 @@ from demo.observation import Source
 from demo.worker import ROOT
 from stream_app.config.settings import Settings
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
-from stream_app.features.events import Event, PlainMessage
+from stream_app.features.events import Event, LogRecord
 from stream_app.features.stores import MemoryStore
 from stream_app.features.stores import Source as StateSource
 from stream_app.features.usecase import UseCase
@@ -76,7 +76,7 @@ def decoded(
     """
     decoders = {topic.name: topic.decoder for topic in usecase.topics}
     decoded = {
-        place: decoders[place.topic](PlainMessage(source.value, timestamp=source.timestamp))
+        place: decoders[place.topic](LogRecord(source.value, timestamp=source.timestamp))
         for place, source in sources.items()
         if expected.get(place, "") is None
     }

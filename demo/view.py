@@ -14,7 +14,7 @@ from demo.accuracy import auc
 from demo.observation import Observation, Source
 from demo.offline import Offline
 from demo.producer import FlightProducer
-from stream_app.features.events import Event, InvalidEventError, PlainMessage
+from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.features.usecase import UseCase
 from stream_app.records.places import PartitionId, Place
 
@@ -119,7 +119,7 @@ class Live:
             self._keys |= {place: outcome.join_key(event) for place, event in asked}
 
     def _decode(self, place: Place, source: Source) -> Event | None:
-        message = PlainMessage(source.value, timestamp=source.timestamp)
+        message = LogRecord(source.value, timestamp=source.timestamp)
         try:
             return self._decoders[place.topic](message)
         except InvalidEventError:

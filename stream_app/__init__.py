@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stream_app.features.events.header_decoder import HeaderDecoder
     from stream_app.features.events.invalid import InvalidEventError
     from stream_app.features.events.json_decoder import JsonDecoder
-    from stream_app.features.events.message import Message, PlainMessage
+    from stream_app.features.events.message import LogRecord, Message
     from stream_app.features.events.moments import EpochMilliseconds, EpochSeconds, Moment
     from stream_app.features.events.record_fields import from_header, from_key, from_timestamp
     from stream_app.features.kinds import (
@@ -56,17 +56,76 @@ if TYPE_CHECKING:
         UseCase,
     )
     from stream_app.features.views import Column, Entity, FeatureSet, RowFeature, View
+    from stream_app.training.encoding import fit_one_hot, fit_ordinal, fit_target_mean
+    from stream_app.training.log import read_log
+    from stream_app.training.make_matrix import make_matrix
+    from stream_app.training.matrix import Matrix
+    from stream_app.training.package import package
+    from stream_app.training.report import Packaged
+    from stream_app.training.topic_log import read_topics
 
 __all__ = [
-    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare",
-    "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds",
-    "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder",
-    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
-    "LastValue", "Manifest", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems",
-    "Outcome", "Outputs", "PlainMessage", "Prediction", "ProtobufDecoder", "RowFeature",
-    "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View",
-    "Windows", "from_header", "from_key", "from_timestamp", "measure_baseline",
-    "record_golden_events", "replay", "write_version",
+    "AvroDecoder",
+    "CloudEvent",
+    "CloudEventsDecoder",
+    "Column",
+    "DecayedMoments",
+    "DecayedShare",
+    "DecayedSums",
+    "Decoder",
+    "Distinct",
+    "DistinctEver",
+    "Entity",
+    "EpochMilliseconds",
+    "EpochSeconds",
+    "Event",
+    "Extremes",
+    "FeatureSet",
+    "GoldenVector",
+    "HeaderDecoder",
+    "InputTopic",
+    "InvalidEventError",
+    "JsonDecoder",
+    "JsonSchemaDecoder",
+    "LastN",
+    "LastText",
+    "LastValue",
+    "LogRecord",
+    "Manifest",
+    "Matrix",
+    "Message",
+    "ModelInput",
+    "ModelOutput",
+    "Moment",
+    "OpenItems",
+    "Outcome",
+    "Outputs",
+    "Packaged",
+    "Prediction",
+    "ProtobufDecoder",
+    "RowFeature",
+    "ServiceAwayError",
+    "State",
+    "TimeBounds",
+    "TrainingData",
+    "Update",
+    "UseCase",
+    "View",
+    "Windows",
+    "fit_one_hot",
+    "fit_ordinal",
+    "fit_target_mean",
+    "from_header",
+    "from_key",
+    "from_timestamp",
+    "make_matrix",
+    "measure_baseline",
+    "package",
+    "read_log",
+    "read_topics",
+    "record_golden_events",
+    "replay",
+    "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -83,7 +142,7 @@ _NAMES_BY_MODULE: Final = {
     "features.events.header_decoder": ("HeaderDecoder",),
     "features.events.invalid": ("InvalidEventError",),
     "features.events.json_decoder": ("JsonDecoder",),
-    "features.events.message": ("Message", "PlainMessage"),
+    "features.events.message": ("Message", "LogRecord"),
     "features.events.moments": ("EpochMilliseconds", "EpochSeconds", "Moment"),
     "features.events.record_fields": ("from_header", "from_key", "from_timestamp"),
     "features.kinds": (
@@ -107,6 +166,13 @@ _NAMES_BY_MODULE: Final = {
     "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
     "features.usecase": ("InputTopic", "Outcome", "Outputs", "Prediction", "TimeBounds", "UseCase"),
     "features.views": ("Column", "Entity", "FeatureSet", "RowFeature", "View"),
+    "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),
+    "training.log": ("read_log",),
+    "training.make_matrix": ("make_matrix",),
+    "training.matrix": ("Matrix",),
+    "training.package": ("package",),
+    "training.report": ("Packaged",),
+    "training.topic_log": ("read_topics",),
 }
 #: Public name to the module that defines it.
 _MODULE_OF: Final = {

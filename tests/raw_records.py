@@ -26,6 +26,9 @@ _CODECS = {"none": 0, "gzip": 1, "zstd": 4}
 _PRODUCE, _PRODUCE_VERSION = 0, 7  # the first that takes zstd
 _ALL_REPLICAS = -1
 _TIMEOUT_SECONDS = 20.0
+_ELECTION_SECONDS = 5.0
+_PROBE_SECONDS = 0.05
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _ZSTD_BLOCK = 128 * 1024
 
 
@@ -45,11 +48,22 @@ def write(
 ) -> int:
     """Write one batch to the partition's leader; return the offset of its first record.
 
-    Raises `KafkaException` where the broker refuses the batch, `OSError` where it does not answer.
-    Nothing is tried again.
+    A partition whose leader is not known yet, of a new topic for example, is asked for again: nothing
+    was written then. Raises `KafkaException` where the broker refuses the batch, `OSError` where it
+    does not answer; neither is tried again.
     """
-    host, port = _leader(bootstrap, topic, partition)
     request = _request(topic, partition, batch(records, codec=codec))
+    deadline = time.monotonic() + _ELECTION_SECONDS
+    while True:
+        try:
+            return _send(*_leader(bootstrap, topic, partition), request)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(_PROBE_SECONDS)
+
+
+def _send(host: str, port: int, request: bytes) -> int:
     with socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         (length,) = struct.unpack(">i", _read(connection, 4))

@@ -20,6 +20,7 @@ from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
+from stream_app.text.moments import to_microseconds
 from stream_app.wire.replays import Replays, says_replay
 
 __all__ = ["Judge"]
@@ -115,7 +116,8 @@ class Judge:
                 kind |= Kind.INVALID
             elif type(item.event) in self._triggers:
                 kind |= Kind.ASKS
-                event = event_digest(item.event.event_id, item.event.event_time, item.first_origin)
+                happened = to_microseconds(item.event.event_time)
+                event = event_digest(item.event.event_id, happened, item.first_origin)
             if item.first_origin is not None:
                 kind |= Kind.REPLAY
             offsets.append(item.offset)

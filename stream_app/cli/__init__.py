@@ -21,9 +21,11 @@ __all__ = ["main"]
 #: ``--help`` imports none of them.
 _COMMANDS = {
     "run": ("stream_app.cli.run", "Run the worker."),
+    "check": ("stream_app.cli.check", "Check a use case and its models, without any service."),
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
+    "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),
     "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),
 }
 

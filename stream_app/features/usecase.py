@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream_app.features.events import Decoder, Event, EventDecoder
+from stream_app.features.events import Decoder, Event, EventDecoder, Moment
 from stream_app.features.events.topic_decoder import decoder_of
 from stream_app.features.views import FeatureSet
 
@@ -38,13 +38,16 @@ class Prediction(BaseModel):
     The value is a pure function of event, state and model: no wall clock enters it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prediction_id: Annotated[
         str, Field(description="Topic id, partition and offset of the event's first origin.")
     ]
     event_id: Annotated[str, Field(description="The event's id, as its producer gave it.")]
-    event_time: Annotated[float, Field(description="The event's time, seconds since the epoch.")]
+    event_time: Annotated[
+        Moment,
+        Field(description="The event's time, RFC 3339 in UTC; in Python seconds since the epoch."),
+    ]
     model: Annotated[Model, Field(description="The model version that served it.")]
     served_by: Annotated[str, Field(description="Champion, or the name of the fallback.")]
     degraded: Annotated[
@@ -109,6 +112,9 @@ class Outcome:
     """The same key for the outcome event and for the event that asked for the prediction."""
     label: Callable[[Any], float | None]
     """What happened, or None where the outcome gives no label."""
+    absent_after_seconds: float | None = None
+    """Where nothing happened within so long after the event that asked, the label is 0; event time.
+    None: without an outcome there is no label."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from stream_app.features.kinds import Read, State, Update
 
 __all__ = ["Column", "Dtype", "Entity", "FeatureSet", "RowFeature", "View"]
 
-Dtype = Literal["float32", "int64", "string"]
+Dtype = Literal["float32", "float64", "int64", "bool", "string"]
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,19 @@ The sentences say what is wrong and what to do, for whoever just deployed it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.errors import ServiceAwayError
-from stream_app.features.events import InvalidEventError
-from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, replay_rows
+from stream_app.features.model_version.golden import (
+    GoldenVector,
+    close,
+)
 from stream_app.features.model_version.manifest import Manifest
-from stream_app.features.usecase import InputTopic
-from stream_app.features.views import FeatureSet
+from stream_app.features.views import Dtype, FeatureSet
 from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.models.errors import ModelRefusedError, ScoringError
 from stream_app.models.model import Model, Outputs, finite
@@ -26,19 +27,29 @@ from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
 
 __all__ = [
-    "BATCH_SIZES", "check_answers", "check_batches", "check_features", "check_golden", "check_graph", "check_replay",
+    "BATCH_SIZES", "RETRAIN", "check_answers", "check_batches", "check_features", "check_golden", "check_graph",
     "one_line", "refusal",
 ]  # fmt: skip
 
 #: A row must give the same bytes alone and in batches of these sizes.
 BATCH_SIZES = (2, 7, 32, 64, 256)
 
-_RETRAIN = "train a version with this feature set, or serve it with the code it was trained with."
+RETRAIN = "train a version with this feature set, or serve it with the code it was trained with."
 
-_GRAPH_TYPES = {
+#: The dtypes of columns that a tensor of each dtype takes.
+_TAKES: Mapping[Dtype, Sequence[Dtype]] = {
+    "float32": ("float32", "float64", "int64", "bool"),
+    "float64": ("float32", "float64", "int64", "bool"),
+    "int64": ("int64", "bool"),
+    "bool": ("bool",),
+    "string": ("string",),
+}
+
+_GRAPH_TYPES: Mapping[Dtype, str] = {
     "float32": "tensor(float)",
     "float64": "tensor(double)",
     "int64": "tensor(int64)",
+    "bool": "tensor(bool)",
     "string": "tensor(string)",
 }
 
@@ -59,19 +70,20 @@ def check_features(manifest: Manifest, features: FeatureSet) -> None:
         declared = features.dtypes.get(column)
         if declared is None:
             raise refusal(
-                manifest, f"it takes the column {column}, which is not declared: {_RETRAIN}"
+                manifest, f"it takes the column {column}, which is not declared: {RETRAIN}"
             )
-        if declared != dtype:
+        wanted = ("string",) if column in manifest.encodings else _TAKES[dtype]
+        if declared not in wanted:
             raise refusal(
                 manifest,
-                f"it takes the column {column} as {dtype}, which is declared as {declared}: "
-                f"{_RETRAIN}",
+                f"it takes the column {column} as {wanted[0]}, which is declared as {declared}: "
+                f"{RETRAIN}",
             )
     if manifest.features_fingerprint != features.fingerprint():
         raise refusal(
             manifest,
             "the feature set has changed since it was trained (its fingerprint is "
-            f"{manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}): {_RETRAIN}",
+            f"{manifest.features_fingerprint[:12]}, now {features.fingerprint()[:12]}): {RETRAIN}",
         )
 
 
@@ -89,8 +101,9 @@ def check_graph(manifest: Manifest, session: Session) -> None:
             "write the version again from one graph.",
         )
     for tensor in manifest.inputs:
-        shapes: list[tuple[int, ...]] = [(len(tensor.columns),)]
-        if len(tensor.columns) == 1:
+        width = manifest.width(tensor)
+        shapes: list[tuple[int, ...]] = [(width,)]
+        if width == 1:
             shapes.append(())
         _check_node(manifest, "input", inputs[tensor.name], tensor.dtype, shapes)
     outputs = {node.name: node for node in session.get_outputs()}
@@ -122,9 +135,26 @@ def check_golden(model: Model, vectors: Sequence[GoldenVector], rows: Rows) -> N
                 raise refusal(
                     model.manifest,
                     f"golden vector {vector.case!r} gives {output.name} {got} where {expected} is "
-                    "expected: the graph runs differently here than where it was trained; train "
-                    "it again with this release of ONNX Runtime.",
+                    f"expected: {_why_not_golden(model, got, expected)}",
                 )
+
+
+def _why_not_golden(model: Model, got: Any, expected: Any) -> str:
+    decimals = model.manifest.score_decimals
+    step = 0.0 if decimals is None else 10.0**-decimals
+    try:
+        gap = float(np.max(np.abs(np.asarray(got, float) - np.asarray(expected, float))))
+    except (TypeError, ValueError):
+        gap = math.inf
+    if decimals is not None and gap <= step:
+        return (
+            f"it was written without the rounding to score_decimals = {decimals}; write the version "
+            "with stream_app.package, which rounds what it writes."
+        )
+    return (
+        "the graph runs differently here than where it was trained; train it again with this "
+        "release of ONNX Runtime."
+    )
 
 
 def check_answers(
@@ -155,7 +185,7 @@ def check_answers(
     common = {
         "prediction_id": "topic-0-0",
         "event_id": "golden",
-        "event_time": 0.0,
+        "event_time": "1970-01-01T00:00:00Z",
         "model": {"name": model.name, "version": model.version},
         "served_by": "champion",
         "degraded": None,
@@ -167,48 +197,6 @@ def check_answers(
             f"the answer that the use case makes of a golden output breaks its contract ({why}): "
             f"{mend}",
         )
-
-
-def check_replay(
-    manifest: Manifest,
-    features: FeatureSet,
-    topics: Iterable[InputTopic],
-    events: Sequence[GoldenEvent],
-) -> None:
-    """The feature code computes for the golden events the columns it computed in training.
-
-    Raises `ServiceAwayError` where a decoder does.
-    """
-    try:
-        rows = replay_rows(features, topics, events)
-    except KeyError as error:
-        raise refusal(
-            manifest, f"its golden events come from an unknown topic, {error}: {_RETRAIN}"
-        ) from None
-    except InvalidEventError as error:
-        raise refusal(
-            manifest, f"a golden event is no longer a valid event ({error}): {_RETRAIN}"
-        ) from None
-    except ServiceAwayError:
-        raise  # a decoder asks a service: that says nothing of the model
-    except Exception as error:  # the declaration's functions may raise anything
-        raise refusal(
-            manifest,
-            f"replaying its golden events raised {type(error).__name__} ({one_line(error)}): {_RETRAIN}",
-        ) from error
-    for number, (event, row) in enumerate(zip(events, rows, strict=True), start=1):
-        if (event.columns is None) != (row is None):
-            asks = "no longer asks" if row is None else "now asks"
-            raise refusal(manifest, f"golden event {number} {asks} for a prediction: {_RETRAIN}")
-        for column, expected in (event.columns or {}).items():
-            got = (row or {}).get(column)
-            if not close(got, expected):
-                raise refusal(
-                    manifest,
-                    f"golden event {number} gives the column {column} as {got} where "
-                    f"{'nothing' if expected is None else expected} is expected, so its feature "
-                    f"code has changed: {_RETRAIN}",
-                )
 
 
 def check_batches(model: Model, rows: Rows) -> None:
@@ -235,15 +223,15 @@ def _check_node(
     manifest: Manifest,
     kind: str,
     node: Any,
-    dtype: str,
+    dtype: Dtype,
     shapes: Sequence[tuple[int, ...]],
 ) -> None:
     """The node has the dtype and one of the trailing shapes; an input has a free first axis."""
     if node.type != _GRAPH_TYPES[dtype]:
-        hint = "convert it without ZipMap" if "map(" in node.type else "declare that dtype"
         raise refusal(
             manifest,
-            f"its {kind} {node.name} is declared {dtype}, the graph has {node.type}: {hint}.",
+            f"its {kind} {node.name} is {_GRAPH_TYPES[dtype]} in the manifest, and {node.type} in "
+            f"the graph: {_mend_type(node.type)}",
         )
     shape = node.shape
     if kind == "output" and not shape:
@@ -266,6 +254,15 @@ def _check_node(
         f"its {kind} {node.name} is declared with shape {shapes[0]} a row, the graph has "
         f"{tuple(rest)}: write the version again from one graph.",
     )
+
+
+def _mend_type(found: str) -> str:
+    if "map(" in found:
+        return "export the model without ZipMap."
+    known = next((dtype for dtype, name in _GRAPH_TYPES.items() if name == found), None)
+    if known is None:
+        return f"cast it in the graph to one of {', '.join(_GRAPH_TYPES)}."
+    return f"write the version again; stream_app.package takes dtypes from the graph, here {known}."
 
 
 def _score(model: Model, rows: Rows) -> Outputs:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from stream_app.features.model_version.baseline import Baseline
 from stream_app.features.model_version.folder import read_version
+from stream_app.features.model_version.golden import GoldenVector
 from stream_app.features.model_version.manifest import ModelVersionError
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.features.views import FeatureSet
@@ -17,33 +20,37 @@ from stream_app.models.checks import (
     check_features,
     check_golden,
     check_graph,
-    check_replay,
     one_line,
     refusal,
 )
+from stream_app.models.columns import check_columns
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
+from stream_app.models.replay_check import check_replay
 from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
 
-__all__ = ["load_model", "load_models"]
+__all__ = ["load_model", "load_models", "load_version", "start_rows"]
 
 
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
-    Refused as well is one of whose golden outputs the use case makes no valid prediction.
+    Raises `ConfigurationError` for a column that does not hold what it declares where nothing is
+    known. Refused as well is a version of whose golden outputs the use case makes no valid prediction.
     """
-    contract = AnswerContract(usecase.prediction)
-    models = []
-    for name in usecase.models:
-        model = load_model(artifacts / name, usecase.features, usecase.topics)
-        golden = read_version(artifacts / name).golden
-        rows = [golden_row(vector, usecase.features) for vector in golden]
-        check_answers(model, rows, usecase.fields, contract)
-        models.append(model)
-    return models
+    check_columns(usecase.features)
+    return [load_version(artifacts / name, usecase) for name in usecase.models]
+
+
+def load_version(folder: Path, usecase: UseCase) -> Model:
+    """Load one version that a use case serves by; see `load_models`."""
+    model = load_model(folder, usecase.features, usecase.topics)
+    golden = read_version(folder).golden
+    rows = [golden_row(vector, usecase.features) for vector in golden]
+    check_answers(model, rows, usecase.fields, AnswerContract(usecase.prediction))
+    return model
 
 
 def load_model(
@@ -75,10 +82,18 @@ def load_model(
     model = Model(manifest, version.baseline, session, features.columns)
     golden = [golden_row(vector, features) for vector in version.golden]
     check_golden(model, version.golden, golden)
-    rows = golden + sample_rows(version.baseline, features, max(BATCH_SIZES))
+    rows = start_rows(version.golden, version.baseline, features)
     check_batches(model, rows)
     _warm_up(model, rows)
     return model
+
+
+def start_rows(
+    golden: Iterable[GoldenVector], baseline: Baseline, features: FeatureSet
+) -> list[list[Any]]:
+    """The rows on which a version proves at each start that a batch changes no bytes."""
+    rows = [golden_row(vector, features) for vector in golden]
+    return rows + sample_rows(baseline, features, max(BATCH_SIZES))
 
 
 def _warm_up(model: Model, rows: Rows) -> None:

@@ -44,12 +44,16 @@ class Model:
         self._run = session.run
         self._names = [output.name for output in manifest.outputs]
         at = self._at = {column: i for i, column in enumerate(columns)}
+        self._encoded = {at[c]: encoding.table() for c, encoding in manifest.encodings.items()}
         ranks = {node.name: len(node.shape) for node in session.get_inputs()}
         self._tensors = [
             (
                 tensor.name,
                 to_tensor(
-                    tensor.dtype, [at[c] for c in tensor.columns], flat=ranks[tensor.name] == 1
+                    tensor.dtype,
+                    [at[c] for c in tensor.columns],
+                    flat=ranks[tensor.name] == 1,
+                    encoded=self._encoded,
                 ),
             )
             for tensor in manifest.inputs
@@ -89,10 +93,11 @@ class Model:
         for tensor in self.inputs:
             for column in tensor.columns:
                 try:
-                    to_tensor(tensor.dtype, [self._at[column]])([row])
+                    to_tensor(tensor.dtype, [self._at[column]], encoded=self._encoded)([row])
                 except Exception:  # noqa: BLE001 - it may hold anything
                     held = type(row[self._at[column]]).__name__
-                    return f"column {column} holds a {held} that is no {tensor.dtype}"
+                    wanted = "string" if column in self.manifest.encodings else tensor.dtype
+                    return f"column {column} holds a {held} that is no {wanted}"
         return ""
 
 

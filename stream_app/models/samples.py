@@ -13,7 +13,9 @@ from stream_app.features.views import Dtype, FeatureSet
 __all__ = ["golden_row", "sample_rows"]
 
 #: What a column holds that the model does not take.
-_ABSENT: dict[Dtype, Any] = {"float32": math.nan, "int64": 0, "string": ""}
+_ABSENT: dict[Dtype, Any] = {
+    "float32": math.nan, "float64": math.nan, "int64": 0, "bool": False, "string": "",
+}  # fmt: skip
 
 
 def golden_row(vector: GoldenVector, features: FeatureSet) -> list[Any]:
@@ -47,4 +49,6 @@ def _draw(known: Distribution | None, dtype: Dtype, random: Random) -> Any:
     bin_ = random.randrange(len(known.edges))
     low, high = known.edges[max(0, bin_ - 1)], known.edges[bin_]
     value = random.uniform(low, high)
+    if dtype == "bool":
+        return value > (low + high) / 2
     return round(value) if dtype == "int64" else value

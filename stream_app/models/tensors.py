@@ -8,7 +8,7 @@ doubles 0.5, `numpy.fromiter` 1.3, `numpy.array` of sliced rows 1.5 and of items
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from stream_app.features.views import Dtype
 
-__all__ = ["Rows", "ToTensor", "to_tensor"]
+__all__ = ["Rows", "Table", "ToTensor", "to_tensor"]
 
 #: Rows of a feature set's columns, each a flat list or tuple.
 Rows = Sequence[Sequence[Any]]
@@ -26,18 +26,30 @@ Rows = Sequence[Sequence[Any]]
 ToTensor = Callable[[Rows], npt.NDArray[Any]]
 
 
-def to_tensor(dtype: Dtype, indices: Sequence[int], *, flat: bool = False) -> ToTensor:
+#: The numbers that stand for each text of a column, and those for any other text.
+Table = tuple[Mapping[str, tuple[float, ...]], tuple[float, ...]]
+
+
+def to_tensor(
+    dtype: Dtype,
+    indices: Sequence[int],
+    *,
+    flat: bool = False,
+    encoded: Mapping[int, Table] | None = None,
+) -> ToTensor:
     """Return the function that makes the tensor of the columns at `indices`.
 
-    The tensor is C-contiguous, of shape (rows, len(indices)), or (rows,) where `flat`, and of dtype
-    float32, int64 or object (strings). Floats are rounded from double as numpy rounds them; too
-    large ones become infinite.
+    The tensor is C-contiguous, of shape (rows, width), or (rows,) where `flat`, and of the dtype,
+    strings as objects. `encoded`: of columns of text that become numbers, by index. Without any the
+    width is len(indices). Floats are rounded from double as numpy rounds them; too large ones
+    become infinite.
 
     The function raises `struct.error` or `TypeError` for a value of another type and `ValueError`
     for a row that is too short; what it would cost to name the value is left to whoever looks.
     """
-    width = len(indices)
-    collect = _collector(indices)
+    tables = {at: table for at, table in (encoded or {}).items() if at in indices}
+    collect = _encoder(indices, tables) if tables else _collector(indices)
+    width = len(indices) + sum(len(unseen) - 1 for _, unseen in tables.values())
     shape = (-1,) if flat else (-1, width)
 
     def values(rows: Rows) -> list[Any]:
@@ -46,16 +58,25 @@ def to_tensor(dtype: Dtype, indices: Sequence[int], *, flat: bool = False) -> To
             raise ValueError("a row has too few columns")
         return collected
 
-    def floats(rows: Rows) -> npt.NDArray[Any]:
-        doubles = values(rows)
-        packed = struct.pack(f"{len(doubles)}d", *doubles)
+    def singles(rows: Rows) -> npt.NDArray[Any]:
         with np.errstate(over="ignore"):
-            return np.frombuffer(packed, dtype=np.float64).astype(np.float32).reshape(shape)
+            return doubles(rows).astype(np.float32)
+
+    def doubles(rows: Rows) -> npt.NDArray[Any]:
+        collected = values(rows)
+        packed = struct.pack(f"{len(collected)}d", *collected)
+        return np.frombuffer(packed, dtype=np.float64).reshape(shape)
 
     def integers(rows: Rows) -> npt.NDArray[Any]:
         collected = values(rows)
         packed = struct.pack(f"{len(collected)}q", *collected)
         return np.frombuffer(packed, dtype=np.int64).reshape(shape)
+
+    def booleans(rows: Rows) -> npt.NDArray[Any]:
+        numbers = integers(rows)
+        if not np.isin(numbers, (0, 1)).all():
+            raise TypeError("a column of bool holds something else")
+        return numbers.astype(np.bool_)
 
     def strings(rows: Rows) -> npt.NDArray[Any]:
         collected = values(rows)
@@ -66,7 +87,38 @@ def to_tensor(dtype: Dtype, indices: Sequence[int], *, flat: bool = False) -> To
         array[:] = collected
         return array.reshape(shape)
 
-    return {"float32": floats, "int64": integers, "string": strings}[dtype]
+    makers: dict[Dtype, ToTensor] = {
+        "float32": singles, "float64": doubles, "int64": integers, "bool": booleans,
+        "string": strings,
+    }  # fmt: skip
+    return makers[dtype]
+
+
+def _encoder(indices: Sequence[int], tables: Mapping[int, Table]) -> Callable[[Rows], list[Any]]:
+    """Collect as `_collector` does, with numbers in the place of texts."""
+    # Neighbours that are no texts are taken by one slice.
+    steps: list[tuple[int, int, Table | None]] = []
+    for at in indices:
+        if steps and steps[-1][2] is None and steps[-1][1] == at and at not in tables:
+            steps[-1] = (steps[-1][0], at + 1, None)
+        else:
+            steps.append((at, at + 1, tables.get(at)))
+
+    def encoded(rows: Rows) -> list[Any]:
+        collected: list[Any] = []
+        for row in rows:
+            for first, last, table in steps:
+                if table is None:
+                    collected += row[first:last]
+                    continue
+                known, unseen = table
+                text = row[first]
+                if not isinstance(text, str):
+                    raise TypeError("a string column holds something else")
+                collected += known.get(text, unseen)
+        return collected
+
+    return encoded
 
 
 def _collector(indices: Sequence[int]) -> Callable[[Rows], list[Any]]:

@@ -17,6 +17,7 @@ from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
 from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.moments import rfc3339
 
 __all__ = ["ScoreStage"]
 
@@ -143,7 +144,7 @@ def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:
     return {
         "prediction_id": "topic-0-0",
         "event_id": item.event.event_id,
-        "event_time": item.event.event_time,
+        "event_time": rfc3339(item.event.event_time),
         "model": {"name": model.name, "version": model.version},
         "served_by": served_by,
         "degraded": item.degraded,

@@ -18,6 +18,7 @@ from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
 from stream_app.records.record_id import RecordId, record_id_of
 from stream_app.text.foreign import bounded
+from stream_app.text.moments import rfc3339
 from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text
 from stream_app.wire.json_values import is_json, why_not_json
 from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF
@@ -75,7 +76,7 @@ class Predictions:
         answer = {
             "prediction_id": named,
             "event_id": event.event_id,
-            "event_time": event.event_time,
+            "event_time": rfc3339(event.event_time),
             **served.fields,
             "model": {"name": served.model, "version": served.version},
             "served_by": served.served_by,

@@ -15,7 +15,7 @@ def prediction(offset: int, partition: int = 0, **changes: Any) -> Out:
     value = {
         "prediction_id": f"{_TOPIC_ID}-{partition}-{offset}",
         "event_id": f"e{offset}",
-        "event_time": 1.0,
+        "event_time": "1970-01-01T00:00:01Z",
         "model": {"name": "meters", "version": "1"},
         "served_by": "champion",
         "degraded": None,

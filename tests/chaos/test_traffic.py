@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from tests.chaos.spoiled import spoil
 from tests.chaos.traffic import encoded
 from tests.usecases import chaos_meters, regression
@@ -15,7 +15,7 @@ DECODERS = {topic.name: topic.decoder for topic in chaos_meters.usecase.topics}
 
 def decoded(event: dict[str, Any], value: bytes | None) -> Any:
     """What the decoder of an event's topic makes of a value."""
-    return DECODERS[chaos_meters.topic_of(event, chaos_meters.usecase)](PlainMessage(value))
+    return DECODERS[chaos_meters.topic_of(event, chaos_meters.usecase)](LogRecord(value))
 
 
 @pytest.mark.parametrize("number", range(0, 60, 3))

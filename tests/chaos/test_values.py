@@ -49,7 +49,7 @@ def test_a_prediction_that_is_its_record_s_is_whole() -> None:
         (prediction(1, prediction_id="t-0-2"), "has the id t-0-2, not t-0-1"),
         (replace(prediction(1), headers=[]), "has the id None in its header"),
         (prediction(1, event_id="e2"), "is of the event e2, and there stands e1"),
-        (prediction(1, event_time=2.0), "is of the event"),
+        (prediction(1, event_time="1970-01-01T00:00:02Z"), "is of the event"),
         (replace(prediction(1), key=None), "has another key"),
     ],
 )

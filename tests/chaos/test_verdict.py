@@ -84,7 +84,7 @@ def test_copies_that_differ_without_saying_why_are_counted() -> None:
 @pytest.mark.parametrize("changed", ["prediction_id", "event_id", "event_time"])
 def test_copies_must_be_of_one_id_and_one_event(changed: str) -> None:
     """Whatever their score is."""
-    other = 2.0 if changed == "event_time" else "other-0-1"
+    other = "1970-01-01T00:00:02Z" if changed == "event_time" else "other-0-1"
     found = judged(prediction(1, **{changed: other}), *WELL)
     assert found.contradicting == (("in", 0, 1),)
 

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from stream_app.audit import Report, Scope, audit
 from stream_app.config.settings import Settings
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from stream_app.records.record_id import record_id_of
+from stream_app.text.moments import rfc3339
 from stream_app.wire.prediction import source_headers
 from stream_app.wire.replays import Replay, Replays
 from tests.integration.testbed import Testbed
@@ -90,12 +91,10 @@ class Hand:
         origin = origin or self.origin(offset, partition, topic_id=topic_id)
         record = self.record(offset, partition)
         try:
-            event: Any = self.testbed.usecase.topics[0].decoder(
-                PlainMessage(record and record.value)
-            )
-            said = {"event_id": event.event_id, "event_time": event.event_time}
+            event: Any = self.testbed.usecase.topics[0].decoder(LogRecord(record and record.value))
+            said = {"event_id": event.event_id, "event_time": rfc3339(event.event_time)}
         except InvalidEventError:
-            said = {"event_id": "none", "event_time": 0.0}
+            said = {"event_id": "none", "event_time": "1970-01-01T00:00:00Z"}
         value = {
             "prediction_id": origin,
             **said,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stream_app import ProtobufDecoder
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
 from tests.integration.testbed import Testbed
@@ -42,7 +42,7 @@ def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str)
     """In each format; a schema that the registry does not know is the record's fault."""
     properties = {"url": registry.url}
     decode = decoders(properties)[form]
-    message = PlainMessage(serializers(properties)[form](FIELDS), topic=f"payments.{form}")
+    message = LogRecord(serializers(properties)[form](FIELDS), topic=f"payments.{form}")
     event = decode(message)
     assert isinstance(event, Payment)
     assert (event.event_id, event.event_time) == ("p1", NOON.timestamp())
@@ -64,7 +64,7 @@ def test_protobuf_is_decoded_without_asking_this_registry(registry: LocalRegistr
         number = int(json.load(answer)["id"])
     # After the schema's id comes the path of the message in its file; one zero stands for the first.
     value = b"\x00" + number.to_bytes(4) + b"\x00" + protobuf_class()(**FIELDS).SerializeToString()
-    event = ProtobufDecoder(Payment, protobuf_class())(PlainMessage(value))
+    event = ProtobufDecoder(Payment, protobuf_class())(LogRecord(value))
     assert isinstance(event, Payment)
     assert (event.event_id, event.country, event.limits) == ("p1", "DE", {"day": 3})
 

@@ -16,6 +16,7 @@ from demo.topics import Offsets, Reader
 from demo.worker import Worker
 from features.flights import usecase
 from features.flights.data.year import records
+from stream_app import make_matrix, read_topics
 from stream_app.features.engine.order import rank
 from stream_app.features.engine.replay import LoggedEvent, Replay
 from stream_app.features.events import Event
@@ -30,7 +31,10 @@ _FEATURE_LOG = "flights.features"
 def test_every_float_served_from_a_backlog_is_the_offline_one(
     request: pytest.FixtureRequest,
 ) -> None:
-    """A day of flights, drained by one worker, is served from float32s equal to the replay's."""
+    """A day of flights, drained by one worker, is served from float32s equal to the replay's.
+
+    So are those of the matrix that training makes of the same topics, read from Kafka.
+    """
     if request.config.getoption("--services") == "none":
         pytest.skip("--services=none was asked for")
     topics = {topic.name: topic.partitions for topic in usecase.topics}
@@ -55,6 +59,7 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
             assert worker.stop() == 0
         served = _served(services.kafka, offsets)
         sources = _sources(services.kafka, ends)
+        matrix = make_matrix(usecase, read_topics(usecase, bootstrap_servers=services.kafka))
     events = decoded(usecase, sources.sources, dict.fromkeys(sources.sources, None))
     ordered = [place for place, _ in in_order(usecase, sources.sources, events)]
     offline = _replayed(ordered, events)
@@ -68,6 +73,13 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
         if _bits(row[position]) != _bits(served[events[place].event_id][name])
     }
     assert different == set()
+    trained = dict(
+        zip(matrix.ids, zip(*(matrix.columns[n] for n in numeric), strict=True), strict=True)
+    )
+    assert len(trained) == len(offline)
+    for place, row in offline.items():
+        cells = trained[events[place].event_id]
+        assert [_bits(cell) for cell in cells] == [_bits(row[position]) for position in places]
 
 
 def _replayed(ordered: list[Place], events: Mapping[Place, Event]) -> dict[Place, list[Any]]:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from stream_app.text.moments import rfc3339
 from tests.integration.testbed import Testbed
 from tests.integration.worker import by_source
 
@@ -34,7 +35,7 @@ def test_a_regression_predicts_what_the_offline_replay_does_to_the_bit(meters: T
         found, wanted = prediction.json, expected[prediction.source]
         meters.usecase.prediction.model_validate_json(prediction.value or b"", strict=True)
         assert found["event_id"] == wanted.event.event_id
-        assert found["event_time"] == wanted.event.event_time
+        assert found["event_time"] == rfc3339(wanted.event.event_time)
         assert found["kilowatts"] == wanted.fields["kilowatts"], prediction.source
         assert found["peak"] is wanted.fields["peak"]
         assert found["state_freshness_seconds"] == wanted.freshness

@@ -20,7 +20,7 @@ from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import EntityState, FeatureEngine
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
 from stream_app.features.engine.replay import LoggedEvent, Replay
-from stream_app.features.events import Event, InvalidEventError, PlainMessage
+from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.features.stores import Source
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.stores.redis import RedisStore, client_of, default_buckets
@@ -145,7 +145,7 @@ class Testbed:
             where = rank(place, out.partition)
             order = orders.setdefault(where, PartitionOrder(where))
             try:
-                event = self.usecase.topics[place].decoder(PlainMessage(out.value))
+                event = self.usecase.topics[place].decoder(LogRecord(out.value))
                 low, high = self.usecase.times.range_at(out.timestamp)
                 valid = low <= event.event_time <= high
             except InvalidEventError:

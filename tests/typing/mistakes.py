@@ -53,7 +53,7 @@ InputTopic("orders.placed", JsonDecoder(Order), partitions="3")  # type: ignore[
 
 Entity("shop", lambda event: 7.0)  # type: ignore[arg-type,return-value]  # a key is text or an int
 Column("amount", ORDERS, "EUR", "Mean.")  # type: ignore[arg-type]  # the state, not its mean
-Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float64")  # type: ignore[arg-type]
+Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float16")  # type: ignore[arg-type]
 Column("amount", ORDERS.mean("amount"), "EUR")  # type: ignore[call-arg]  # no documentation
 ORDERS.sum("amount")  # type: ignore[attr-defined]
 DecayedSums("1h")  # type: ignore[arg-type]  # seconds, not text

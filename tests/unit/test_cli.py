@@ -17,7 +17,7 @@ from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
 
-COMMANDS = ("run", "local", "audit", "config")
+COMMANDS = ("run", "check", "local", "audit", "config")
 
 USECASE = """
 from stream_app.features.events import Event, JsonDecoder

@@ -73,6 +73,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
         "requirements.lock": [
             *runtime,
             *project["dependency-groups"]["dev"],
+            *project["dependency-groups"]["docs"],
             *(one for extra in extras.values() for one in extra),
         ],
     }

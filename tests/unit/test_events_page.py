@@ -35,7 +35,7 @@ def test_the_example_of_a_registry_holds(monkeypatch: pytest.MonkeyPatch) -> Non
     from confluent_kafka.schema_registry.avro import AvroSerializer
     from confluent_kafka.serialization import MessageField, SerializationContext
 
-    from stream_app import PlainMessage
+    from stream_app import LogRecord
     from tests.unit.decoders.registry_server import registry_server
 
     moment = {"type": "long", "logicalType": "timestamp-millis"}
@@ -48,4 +48,4 @@ def test_the_example_of_a_registry_holds(monkeypatch: pytest.MonkeyPatch) -> Non
         payment = {"payment_id": "p1", "created": 1_714_564_800_000, "card": 7, "amount": 9.5}
         value = write(payment, SerializationContext("payments.avro", MessageField.VALUE))
         monkeypatch.setenv("SCHEMA_REGISTRY_URL", server.properties["url"])
-        run(PlainMessage(value))
+        run(LogRecord(value))

@@ -10,11 +10,22 @@ from stream_app.features.events.decoder import Decoder, EventDecoder
 from stream_app.features.events.event import Event
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.json_decoder import JsonDecoder
-from stream_app.features.events.message import Message, PlainMessage
+from stream_app.features.events.message import LogRecord, Message
 from stream_app.features.events.moments import EpochMilliseconds, EpochSeconds, Moment
 from stream_app.features.events.record_fields import from_header, from_key, from_timestamp
 
 __all__ = [
-    "Decoder", "EpochMilliseconds", "EpochSeconds", "Event", "EventDecoder", "InvalidEventError",
-    "JsonDecoder", "Message", "Moment", "PlainMessage", "from_header", "from_key", "from_timestamp",
+    "Decoder",
+    "EpochMilliseconds",
+    "EpochSeconds",
+    "Event",
+    "EventDecoder",
+    "InvalidEventError",
+    "JsonDecoder",
+    "LogRecord",
+    "Message",
+    "Moment",
+    "from_header",
+    "from_key",
+    "from_timestamp",
 ]  # fmt: skip

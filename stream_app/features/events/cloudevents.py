@@ -17,7 +17,7 @@ from stream_app.features.events.event import Event, complete
 from stream_app.features.events.explain import explain, is_type_error
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.json_decoder import JsonDecoder, not_json
-from stream_app.features.events.message import Message, PlainMessage, header_of
+from stream_app.features.events.message import LogRecord, Message, header_of
 from stream_app.features.events.record_fields import from_header
 
 __all__ = ["CloudEvent", "CloudEventsDecoder"]
@@ -169,9 +169,9 @@ def _envelope(name: str, data: type[Event]) -> type[_Envelope]:
     return create_model(f"{data.__name__}CloudEvent", __base__=_Envelope, **fields)
 
 
-def _message_with(message: Message, *, value: bytes, headers: list[Any]) -> PlainMessage:
+def _message_with(message: Message, *, value: bytes, headers: list[Any]) -> LogRecord:
     """The record with another value and other headers."""
-    return PlainMessage(value, message.key, headers, message.timestamp, message.topic)
+    return LogRecord(value, message.key, headers, message.timestamp, message.topic)
 
 
 def _context_of(message: Message) -> dict[str, str]:

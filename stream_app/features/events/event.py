@@ -21,7 +21,7 @@ from stream_app.features.events.message import Message
 from stream_app.features.events.moments import Moment, is_moment
 from stream_app.features.events.record_fields import ID_CHARACTERS, RecordField
 
-__all__ = ["Event", "complete", "takes_of_record"]
+__all__ = ["Event", "complete", "taken_of_record", "takes_of_record"]
 
 _TEXTS_OF_ID: Final = (str, int, UUID)
 
@@ -49,7 +49,12 @@ class Event(BaseModel):
     """
 
     model_config = ConfigDict(
-        strict=True, extra="allow", allow_inf_nan=False, frozen=False, populate_by_name=True
+        strict=True,
+        extra="allow",
+        allow_inf_nan=False,
+        frozen=False,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     if TYPE_CHECKING:
@@ -142,9 +147,15 @@ def _bound(field: FieldInfo) -> None:
             field.metadata.append(bound)
 
 
+def taken_of_record(event_type: type[Event]) -> dict[str, RecordField]:
+    """What of `event_id` and `event_time` stands in the record and not in its value, and where."""
+    taken = event_type._taken.items()
+    return {name: source for name, source in taken if isinstance(source, RecordField)}
+
+
 def takes_of_record(event_type: type[Event]) -> bool:
     """Whether an event's id or time stands in the record and not in its value."""
-    return any(isinstance(source, RecordField) for source in event_type._taken.values())
+    return bool(taken_of_record(event_type))
 
 
 def complete(event: Event, message: Message) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-__all__ = ["Message", "PlainMessage", "header_of"]
+__all__ = ["LogRecord", "Message", "header_of"]
 
 
 class Message(Protocol):
@@ -32,14 +32,16 @@ class Message(Protocol):
         """The topic it was read from."""
 
 
-class PlainMessage(NamedTuple):
-    """A record that was not read from Kafka: for tests, and for logs kept in files."""
+class LogRecord(NamedTuple):
+    """A record that was not read from Kafka: of a log kept in a file, or of a test."""
 
     value: bytes | None
     key: bytes | None = None
     headers: Sequence[tuple[str, str | bytes | None]] = ()
     timestamp: float | None = None
+    """Seconds since the epoch. None: it became known at its event's time."""
     topic: str = ""
+    partition: int = 0
 
 
 def header_of(message: Message, name: str) -> bytes | None:

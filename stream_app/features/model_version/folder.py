@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -68,7 +69,7 @@ def write_version(
 ) -> Manifest:
     """Write a version's folder and return its manifest, hashes filled in.
 
-    Writing the same version again is allowed and changes nothing; raises `ModelVersionError` where
+    The folder appears as a whole or not at all. Writing the same version again is allowed and changes nothing; raises `ModelVersionError` where
     the folder holds anything else, and `ValueError` where the parts do not belong together: golden
     vectors with other columns or outputs than the manifest, none with every number missing, none
     with an unseen category, no golden event with columns.
@@ -93,10 +94,14 @@ def write_version(
     if folder.exists() and any(folder.iterdir()):
         _refuse_other(folder, files)
         return manifest
-    folder.mkdir(parents=True, exist_ok=True)
-    # The manifest last: a folder cut short has none and is refused.
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, on the same file system: renaming is what makes it appear as a whole.
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+        draft = Path(beside) / "version"
+        draft.mkdir()
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        draft.rename(folder)
     return manifest
 
 
@@ -157,12 +162,14 @@ def _check_golden(manifest: Manifest, baseline: Baseline, golden: Sequence[Golde
             raise ValueError(f"the baseline lacks the column {name}")
     for vector in golden:
         _check_vector(manifest, vector)
-    numbers = [name for name, dtype in columns.items() if dtype == "float32"]
-    if not any(all(v.columns[name] is None for name in numbers) for v in golden):
-        raise ValueError("no golden vector has every float32 column missing (None)")
-    for name, known in baseline.columns.items():
-        if not isinstance(known, Categories) or columns.get(name) != "string":
-            continue
+    # Columns of whole numbers have no missing; a tensor of floats may take them too.
+    numbers = manifest.numbers()
+    if not any(not any(isinstance(v.columns[n], float) for n in numbers) for v in golden):
+        raise ValueError("no golden vector has every column of floats missing (None)")
+    for name in manifest.texts():
+        known = baseline.columns[name]
+        if not isinstance(known, Categories):
+            raise ValueError(f"the baseline of the column {name} is not one of texts")  # noqa: TRY004
         if all(vector.columns[name] in known.shares for vector in golden):
             raise ValueError(f"no golden vector has an unseen value of {name}")
 
@@ -185,14 +192,15 @@ def _check_vector(manifest: Manifest, vector: GoldenVector) -> None:
             f"golden vector {vector.case!r} has other columns or outputs than the manifest"
         )
     for name, cell in vector.columns.items():
-        if not _is(columns[name], cell):
-            raise ValueError(f"golden vector {vector.case!r}: {name} is not {columns[name]}")
+        dtype = "string" if name in manifest.encodings else columns[name]
+        if not _is(dtype, cell):
+            raise ValueError(f"golden vector {vector.case!r}: {name} is not {dtype}")
 
 
 def _is(dtype: Dtype, cell: Cell) -> bool:
-    if dtype == "float32":
+    if dtype in ("float32", "float64"):
         return not isinstance(cell, str)
-    return isinstance(cell, int if dtype == "int64" else str)
+    return isinstance(cell, str if dtype == "string" else int)
 
 
 def _refuse_other(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -17,14 +17,16 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from stream_app.features.engine.replay import replay
-from stream_app.features.events import Message, PlainMessage
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.careful import advance_carefully
+from stream_app.features.engine.engine import FeatureEngine
+from stream_app.features.events import Event, LogRecord
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet
 
 __all__ = [
-    "Cell", "GoldenEvent", "GoldenVector", "close", "read_lines", "record_golden_events",
-    "replay_rows", "to_cell", "write_lines",
+    "Cell", "GoldenEvent", "GoldenVector", "UnknownTopicError", "close", "expect_columns", "read_lines",
+    "record_golden_events", "replay_rows", "to_cell", "write_lines",
 ]  # fmt: skip
 
 #: A column's value as JSON: a number, a string, or null for a missing number (NaN).
@@ -41,6 +43,10 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 def _as_written(value: Any) -> Any:
     # What is no value of a column is left for pydantic to refuse.
     return to_cell(value) if isinstance(value, float | str | np.floating | np.integer) else value
+
+
+class UnknownTopicError(ValueError):
+    """Golden events are of a topic that the use case does not have; the text is its name."""
 
 
 class GoldenVector(BaseModel):
@@ -70,22 +76,61 @@ class GoldenEvent(BaseModel):
     """The record's value, where it is JSON."""
     value_base64: str | None = None
     """The record's value, where it is not."""
+    key_base64: str | None = None
+    headers: tuple[tuple[str, str | None], ...] | None = None
+    """In order; values in base64."""
+    timestamp: float | None = None
+    """Of the record, in seconds since the epoch."""
     columns: Mapping[str, Cell] | None = None
     """The columns expected for it, where it asks for a prediction."""
 
     @model_validator(mode="after")
     def _one_value(self) -> GoldenEvent:
-        if (self.value is None) == (self.value_base64 is None):
-            raise ValueError("give value or value_base64, one of them")
+        if self.value is not None and self.value_base64 is not None:
+            raise ValueError("give value or value_base64, one of them; neither is a tombstone")
         return self
 
-    def message(self) -> Message:
-        """The record, for the topic's decoder."""
+    @classmethod
+    def of(cls, record: LogRecord) -> GoldenEvent:
+        """The record as a golden event; its value is written as JSON where that keeps its bytes."""
+        try:
+            as_json = json.loads(record.value or b"")
+            plain = as_json is not None and _to_json(as_json) == record.value
+        except ValueError:
+            as_json, plain = None, False
+        headers = tuple((name, _base64(content)) for name, content in record.headers)
+        return cls(
+            topic=record.topic,
+            value=as_json if plain else None,
+            value_base64=None if plain else _base64(record.value),
+            key_base64=_base64(record.key),
+            headers=headers or None,
+            timestamp=record.timestamp,
+        )
+
+    def record(self) -> LogRecord:
+        """The record that it stands for."""
+        key = None if self.key_base64 is None else base64.b64decode(self.key_base64)
+        headers = [
+            (name, None if content is None else base64.b64decode(content))
+            for name, content in self.headers or ()
+        ]
+        value = None
         if self.value_base64 is not None:
             value = base64.b64decode(self.value_base64)
-        else:
-            value = json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode()
-        return PlainMessage(value, topic=self.topic)
+        elif self.value is not None:
+            value = _to_json(self.value)
+        return LogRecord(value, key, headers, self.timestamp, self.topic)
+
+
+def _to_json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _base64(content: str | bytes | None) -> str | None:
+    if isinstance(content, str):
+        content = content.encode()
+    return None if content is None else base64.b64encode(content).decode()
 
 
 def to_cell(value: Any) -> Cell:
@@ -136,8 +181,9 @@ def record_golden_events(
 ) -> list[GoldenEvent]:
     """Make golden events of a log: (topic, value), the value as JSON or, else, as bytes.
 
-    The columns expected are what the feature code computes now. Raises `KeyError` for a topic not
-    in `topics`, `InvalidEventError` for a value its decoder refuses.
+    The columns expected are what the feature code computes now. Raises `UnknownTopicError` for a
+    topic not in `topics`, `InvalidEventError` for a value its decoder refuses, and `FeatureError`,
+    which names it, for a function of the declaration that raised.
     """
     events = [
         GoldenEvent(topic=topic, value_base64=base64.b64encode(value).decode())
@@ -145,12 +191,14 @@ def record_golden_events(
         else GoldenEvent(topic=topic, value=value)
         for topic, value in log
     ]
-    return [
-        event
-        if row is None
-        else event.model_copy(update={"columns": {name: to_cell(row[name]) for name in row}})
-        for event, row in zip(events, replay_rows(features, topics, events), strict=True)
-    ]
+    return _with_columns(events, replay_rows(features, topics, events))
+
+
+def expect_columns(
+    features: FeatureSet, drafts: Iterable[GoldenEvent], events: Iterable[Event | None]
+) -> list[GoldenEvent]:
+    """The same golden events with the columns that the feature code computes now for `events`."""
+    return _with_columns(drafts, _replay(features, events))
 
 
 def replay_rows(
@@ -158,16 +206,48 @@ def replay_rows(
 ) -> list[dict[str, Any] | None]:
     """Replay golden events; for each its columns by name, or None where it asks for no prediction.
 
-    Raises what `record_golden_events` raises, and what a function of the feature set raised.
+    Raises what `record_golden_events` raises.
     """
     decoders = {topic.name: topic.decoder for topic in topics}
-    decoded = [decoders[event.topic](event.message()) for event in events]
-    rows = replay(features, [event for event in decoded if event is not None])
+    decoded = []
+    for event in events:
+        if event.topic not in decoders:
+            raise UnknownTopicError(event.topic)
+        decoded.append(decoders[event.topic](event.record()))
+    return _replay(features, decoded)
+
+
+def _with_columns(
+    events: Iterable[GoldenEvent], rows: Iterable[Mapping[str, Any] | None]
+) -> list[GoldenEvent]:
     return [
-        dict(zip(features.columns, next(rows).values, strict=True))
-        if type(event) in features.triggers
-        else None
-        for event in decoded
+        event
+        if row is None
+        else event.model_copy(update={"columns": {name: to_cell(row[name]) for name in row}})
+        for event, row in zip(events, rows, strict=True)
+    ]
+
+
+def _replay(features: FeatureSet, events: Iterable[Event | None]) -> list[dict[str, Any] | None]:
+    # What a decoder skips has a row as little as an event that asks for nothing.
+    taken = [
+        None if event is None else Arrival(event, 0, 0, offset)
+        for offset, event in enumerate(events)
+    ]
+    arrivals = [arrival for arrival in taken if arrival is not None]
+    engine = FeatureEngine(features)
+    tables = engine.tables()
+    engine.gather(arrivals)
+    # One by one: the function that raises is named.
+    advance_carefully(engine, arrivals, tables, 0, lambda _view, _state: None)
+    for arrival in arrivals:
+        if arrival.error is not None:
+            raise arrival.error
+    return [
+        None
+        if arrival is None or arrival.row is None
+        else dict(zip(features.columns, arrival.row, strict=True))
+        for arrival in taken
     ]
 
 

@@ -2,7 +2,7 @@
 
     <version>/
       manifest.json        the contract below; names every other file with its sha256
-      model.onnx           the graph, fitted encodings included
+      model.onnx           the graph; external weights are part of the file
       baseline.json        distributions of columns and outputs, see `stream_app.features.model_version.baseline`
       golden.json          rows with the outputs expected for them, see `stream_app.features.model_version.golden`
       golden_events.jsonl  a log with the columns expected for it, see `stream_app.features.model_version.golden`
@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from stream_app.features.model_version.encodings import Encoding
 from stream_app.features.views import Dtype
 
 __all__ = [
@@ -49,12 +50,13 @@ class ModelVersionError(Exception):
 
 
 class ModelInput(BaseModel):
-    """A named input of the graph, of shape (rows, columns)."""
+    """A named input of the graph, of shape (rows, columns); an encoded column has its width."""
 
     model_config = _STRICT
 
     name: str
     dtype: Dtype
+    """Of the tensor. Floats take any column of numbers, int64 takes int64 and bool."""
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of the feature set's columns, in the order of the tensor's second axis."""
 
@@ -65,7 +67,7 @@ class ModelOutput(BaseModel):
     model_config = _STRICT
 
     name: str
-    dtype: Literal["float32", "float64", "int64", "string"]
+    dtype: Dtype
     shape: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """What follows the rows: () for one value a row, (3,) for three."""
 
@@ -104,6 +106,10 @@ class Manifest(BaseModel):
     inputs: Annotated[tuple[ModelInput, ...], Field(min_length=1)]
     features_fingerprint: Sha256
     """`FeatureSet.fingerprint()` of the declaration it was trained with."""
+    features: Mapping[str, JsonValue] = {}
+    """`FeatureSet.describe()` of it: what a refusal names the difference by."""
+    encodings: Mapping[str, Encoding] = {}
+    """Of columns of text that the tensors take as numbers, by column."""
     outputs: Annotated[tuple[ModelOutput, ...], Field(min_length=1)]
     decision: Mapping[str, JsonValue] = {}
     """Handed to `UseCase.fields` with the outputs, e.g. ``{"threshold": 0.3}``."""
@@ -138,8 +144,36 @@ class Manifest(BaseModel):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{kind} named twice: {', '.join(twice)}")
+        for name in sorted(self.encodings):
+            if self.columns().get(name, "string") != "string":
+                continue
+            why = "a tensor of strings takes it" if name in columns else "no input takes it"
+            raise ValueError(f"the column {name} has an encoding, and {why}")
         return self
 
     def columns(self) -> dict[str, Dtype]:
-        """Every column of the inputs with its dtype, in order."""
+        """Every column of the inputs with the dtype of its tensor, in order."""
         return {column: tensor.dtype for tensor in self.inputs for column in tensor.columns}
+
+    def numbers(self) -> list[str]:
+        """The columns whose cells may be missing: those of float tensors, encoded ones apart."""
+        return [
+            column
+            for column, dtype in self.columns().items()
+            if dtype in ("float32", "float64") and column not in self.encodings
+        ]
+
+    def texts(self) -> list[str]:
+        """The columns whose cells are text: those of string tensors, and encoded ones."""
+        return [
+            column
+            for column, dtype in self.columns().items()
+            if dtype == "string" or column in self.encodings
+        ]
+
+    def width(self, tensor: ModelInput) -> int:
+        """How many numbers or strings a row of an input has."""
+        return sum(
+            self.encodings[column].width if column in self.encodings else 1
+            for column in tensor.columns
+        )

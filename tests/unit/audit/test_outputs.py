@@ -90,7 +90,7 @@ class Books:
         made = {
             "prediction_id": str(of),
             "event_id": "e",
-            "event_time": 5.0,
+            "event_time": "1970-01-01T00:00:05Z",
             "score": 0.5,
             "model": {"name": "m", "version": "1"},
             "served_by": "champion",
@@ -159,7 +159,7 @@ WRONG_PREDICTIONS: list[tuple[str, dict[str, Any], Fault]] = [
     ("a fallback that says no why", {"served_by": "static"}, Fault.CONTRADICTORY),
     ("a champion that stands in", {"degraded": "model-error"}, Fault.CONTRADICTORY),
     ("another event", {"event_id": "f"}, Fault.OF_ANOTHER_RECORD),
-    ("another time", {"event_time": 5.5}, Fault.OF_ANOTHER_RECORD),
+    ("another time", {"event_time": "1970-01-01T00:00:05.5Z"}, Fault.OF_ANOTHER_RECORD),
     ("another key", {"key": b"another"}, Fault.OF_ANOTHER_RECORD),
     ("no key", {"key": None}, Fault.OF_ANOTHER_RECORD),
 ]

@@ -17,7 +17,7 @@ from stream_app.config.settings import Settings
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.engine.order import rank
-from stream_app.features.events import Event, JsonDecoder, PlainMessage
+from stream_app.features.events import Event, JsonDecoder, LogRecord
 from stream_app.features.kinds import Apply, DecayedSums, Update
 from stream_app.features.stores import MemoryStore, Source, StateWrite
 from stream_app.features.stores.codec import StateCodec
@@ -137,7 +137,7 @@ class Bench:
         decoder = JsonDecoder(Parcel)
         arrivals = [
             Arrival(
-                decoder(PlainMessage(each.of_value)),
+                decoder(LogRecord(each.of_value)),
                 source or self.number,
                 rank(0, 0),
                 each.offset(),

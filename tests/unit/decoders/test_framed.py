@@ -8,7 +8,7 @@ import pytest
 
 from stream_app import AvroDecoder, ProtobufDecoder
 from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
-from stream_app.features.events import Event, InvalidEventError, PlainMessage
+from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.wire.reasons import REASONS
 from tests.unit.decoders.formats import (
     FIELDS,
@@ -38,12 +38,12 @@ def registry() -> Iterator[RegistryServer]:
         yield server
 
 
-def sent(form: str, value: bytes, **more: Any) -> PlainMessage:
+def sent(form: str, value: bytes, **more: Any) -> LogRecord:
     """A record of the topic of a format."""
-    return PlainMessage(value, topic=f"payments.{form}", **more)
+    return LogRecord(value, topic=f"payments.{form}", **more)
 
 
-def refused(decode: Any, message: PlainMessage) -> InvalidEventError:
+def refused(decode: Any, message: LogRecord) -> InvalidEventError:
     """Why a record is refused."""
     with pytest.raises(InvalidEventError) as caught:
         decode(message)

@@ -10,7 +10,7 @@ import pytest
 from features.flights import usecase
 from features.flights.data.malformed import KINDS, malformed
 from features.flights.data.year import Record
-from stream_app.features.events import InvalidEventError, PlainMessage
+from stream_app.features.events import InvalidEventError, LogRecord
 from stream_app.wire.reasons import REASONS
 
 DECODERS = {topic.name: topic.decoder for topic in usecase.topics}
@@ -24,7 +24,7 @@ def refusal(topic: str, value: bytes | None) -> str:
     if not value:
         return "empty-value"
     try:
-        event = DECODERS[topic](PlainMessage(value))
+        event = DECODERS[topic](LogRecord(value))
     except InvalidEventError as error:
         return error.reason
     low, high = usecase.times.range_at(clock=0.0)
@@ -50,8 +50,8 @@ def test_an_oversized_value_is_valid_but_for_its_size(december: list[Record]) ->
     assert expected == "value-too-large"
     assert value is not None
     assert MAX_VALUE_BYTES < len(value) <= MAX_VALUE_BYTES + 64
-    assert DECODERS[record.topic](PlainMessage(value)) == DECODERS[record.topic](
-        PlainMessage(record.value)
+    assert DECODERS[record.topic](LogRecord(value)) == DECODERS[record.topic](
+        LogRecord(record.value)
     )
 
 

@@ -32,7 +32,7 @@ def test_a_prediction_is_a_valid_message() -> None:
         {
             "prediction_id": "t-0-1",
             "event_id": "20131201-UA1-EWR/boarding",
-            "event_time": 1385917200.0,
+            "event_time": "2013-12-01T17:00:00Z",
             "model": {"name": "flights-late", "version": "champion-1"},
             "served_by": "champion",
             "degraded": None,

@@ -12,7 +12,7 @@ import pytest
 from features.flights import usecase
 from features.flights.data.year import DECEMBER, TOPICS, Record, events, known_at, records
 from features.flights.events import Arrived, Boarding, Departed, FlightEvent, WeatherObserved
-from stream_app.features.events import JsonDecoder, PlainMessage
+from stream_app.features.events import JsonDecoder, LogRecord
 
 DECODERS = {topic.name: topic.decoder for topic in usecase.topics}
 
@@ -31,7 +31,7 @@ def test_records_are_in_order(december: list[Record]) -> None:
 def test_records_decode_to_the_events_used_for_training(december: list[Record]) -> None:
     """The way through JSON changes no bit, so training and serving see the same numbers."""
     for record, event in zip(december[:8_000], events(DECEMBER, count=8_000), strict=True):
-        decoded = DECODERS[record.topic](PlainMessage(record.value))
+        decoded = DECODERS[record.topic](LogRecord(record.value))
         assert decoded == event
         assert decoded.event_time == record.event_time
         assert known_at(event) == record.known_at
@@ -40,7 +40,7 @@ def test_records_decode_to_the_events_used_for_training(december: list[Record]) 
 
 def test_event_ids_are_unique_per_type(december: list[Record]) -> None:
     """No two events of a type share an id, and a flight has at most one of each."""
-    ids = Counter((r.topic, DECODERS[r.topic](PlainMessage(r.value)).event_id) for r in december)
+    ids = Counter((r.topic, DECODERS[r.topic](LogRecord(r.value)).event_id) for r in december)
     assert max(ids.values()) == 1
 
 
@@ -48,7 +48,7 @@ def test_boarding_is_an_hour_before_the_schedule(december: list[Record]) -> None
     """A prediction is asked for 60 minutes before departure, before any news of the flight."""
     boarded = set()
     for record in december:
-        event = DECODERS[record.topic](PlainMessage(record.value))
+        event = DECODERS[record.topic](LogRecord(record.value))
         if isinstance(event, Boarding):
             assert event.event_time == event.scheduled_departure - 3600
             boarded.add(event.flight_id)
@@ -63,7 +63,7 @@ def test_times_and_delays_agree(december: list[Record]) -> None:
     """A departure lies its delay after the schedule; an arrival its delay after that of arrival."""
     due = {}
     for record in december:
-        event = DECODERS[record.topic](PlainMessage(record.value))
+        event = DECODERS[record.topic](LogRecord(record.value))
         if isinstance(event, Boarding):
             due[event.flight_id] = event.scheduled_departure + 60 * event.scheduled_elapsed_minutes
         elif isinstance(event, Departed):
@@ -84,7 +84,7 @@ def test_weather_is_known_when_its_hour_is_over(december: list[Record]) -> None:
 def test_keys_spread_flights_and_keep_an_origins_weather_together(december: list[Record]) -> None:
     """Flights are keyed by flight, the weather by origin."""
     for record in islice(december, 2_000):
-        event = DECODERS[record.topic](PlainMessage(record.value))
+        event = DECODERS[record.topic](LogRecord(record.value))
         key = event.origin if isinstance(event, WeatherObserved) else event.flight_id  # type: ignore[attr-defined]
         assert record.key == key.encode()
 

@@ -39,7 +39,7 @@ class Narrow(Scored):
 
 
 COMMON = {
-    "prediction_id": "t-0-0", "event_id": "e", "event_time": 1.0,
+    "prediction_id": "t-0-0", "event_id": "e", "event_time": "1970-01-01T00:00:01Z",
     "model": {"name": "m", "version": "1"}, "served_by": "champion", "degraded": None,
     "state_freshness_seconds": None,
 }  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_version_never_changes(version: Version) -> None:
 
 def test_no_golden_vector_is_all_missing(version: Version) -> None:
     """A version cannot be written without a row of missing numbers."""
-    with pytest.raises(ValueError, match="every float32 column missing"):
+    with pytest.raises(ValueError, match="every column of floats missing"):
         version.but(golden=(vector("usual", 1.0, 1.0, "nowhere"),)).write()
 
 

@@ -190,9 +190,10 @@ def test_other_input_dtype(version: Version) -> None:
     made.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
     made.node[0].input[0] = made.node[1].input[2] = "single"
     made.node.insert(0, helper.make_node("Cast", ["x"], ["single"], to=TensorProto.FLOAT))
-    assert "its input x is declared float32, the graph has tensor(double)" in refusal(
-        version.but(model=to_bytes(made))
-    )
+    assert (
+        "its input x is tensor(float) in the manifest, and tensor(double) in the graph: write the "
+        "version again; stream_app.package takes dtypes from the graph, here float64."
+    ) in refusal(version.but(model=to_bytes(made)))
 
 
 def test_other_input_width(version: Version) -> None:
@@ -236,8 +237,9 @@ def test_absent_output(version: Version) -> None:
 
 def test_other_output_dtype(version: Version) -> None:
     """An output of another dtype is refused with both."""
-    assert "its output label is declared float32, the graph has tensor(int64)" in refusal(
-        with_output(version, ModelOutput(name="label", dtype="float32"))
+    assert (
+        "its output label is tensor(float) in the manifest, and tensor(int64) in the graph"
+        in refusal(with_output(version, ModelOutput(name="label", dtype="float32")))
     )
 
 
@@ -308,9 +310,10 @@ def test_feature_code_raises(version: Version) -> None:
     other = FeatureSet(
         views=(SHOP,), row_features=(price, *FEATURES.row_features[1:]), triggers=(Sale,)
     )
-    assert "replaying its golden events raised AttributeError" in refusal(
-        version.but(features=other)
-    )
+    told = refusal(version.but(features=other))
+    assert "replaying its golden events fails in row feature price: AttributeError in <la" in told
+    assert "test_loading.py:" in told
+    assert told.endswith("mend that function.")
 
 
 def test_state_is_replayed(version: Version) -> None:
@@ -322,7 +325,7 @@ def test_state_is_replayed(version: Version) -> None:
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        (GoldenEvent(topic="other", value={}, columns={}), "come from an unknown topic, 'other'"),
+        (GoldenEvent(topic="other", value={}, columns={}), "come from an unknown topic, other:"),
         (GoldenEvent(topic="sales", value={}, columns={}), "is no longer a valid event (field"),
         (GoldenEvent(topic="sales", value=sale(5, "north", 1.0)), "golden event 4 now asks"),
     ],

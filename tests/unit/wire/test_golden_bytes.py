@@ -54,7 +54,7 @@ def test_the_bytes_of_a_prediction_and_its_feature_row() -> None:
     prediction, row = outgoing(answered(7, served, headers=came))
     assert (prediction.topic, prediction.key) == ("predictions", b"shop")
     assert prediction.value == (
-        b'{"prediction_id":"orders-id-2-7","event_id":"e7","event_time":1385899200.0,'
+        b'{"prediction_id":"orders-id-2-7","event_id":"e7","event_time":"2013-12-01T12:00:00Z",'
         b'"score":0.30000000000000004,"label":"\xc3\xa9","model":{"name":"model","version":"3"},'
         b'"served_by":"champion","degraded":null,"state_freshness_seconds":60.0}'
     )
@@ -82,7 +82,7 @@ def test_the_bytes_of_a_degraded_prediction_of_a_replay_from_a_state_that_was_ah
     prediction, _ = outgoing(replayed)
     assert prediction.value == (
         b'{"prediction_id":"-id_with-hyphens-12345-3-41","event_id":"e8",'
-        b'"event_time":1385899200.0,"score":0.5,"model":{"name":"static","version":"1"},'
+        b'"event_time":"2013-12-01T12:00:00Z","score":0.5,"model":{"name":"static","version":"1"},'
         b'"served_by":"static","degraded":"model-error","state_freshness_seconds":null}'
     )
     assert prediction.headers == [

@@ -50,7 +50,7 @@ def test_a_prediction() -> None:
     assert json.loads(prediction.value or b"") == {
         "prediction_id": "orders-id-2-7",
         "event_id": "e7",
-        "event_time": NOW,
+        "event_time": "2013-12-01T12:00:00Z",
         "score": 0.1 + 0.2,
         "label": True,
         "model": {"name": "model", "version": "3"},

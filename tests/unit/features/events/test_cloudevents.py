@@ -9,8 +9,8 @@ import pytest
 from stream_app.features.events import (
     Event,
     InvalidEventError,
+    LogRecord,
     Moment,
-    PlainMessage,
     from_timestamp,
 )
 from stream_app.features.events.cloudevents import CloudEvent, CloudEventsDecoder
@@ -47,16 +47,16 @@ DECODE = CloudEventsDecoder(TYPES)
 
 def structured(
     content: bytes | None = b"application/cloudevents+json", **changes: Any
-) -> PlainMessage:
+) -> LogRecord:
     """A structured event with changes; `...` removes a member."""
     members = {k: v for k, v in ({**ATTRIBUTES, "data": DATA} | changes).items() if v is not ...}
     headers = [] if content is None else [("content-type", content)]
-    return PlainMessage(json.dumps(members).encode(), b"key", headers, timestamp=9.0)
+    return LogRecord(json.dumps(members).encode(), b"key", headers, timestamp=9.0)
 
 
 def binary(
     data: Any = DATA, content: bytes | None = b"application/json", **changes: Any
-) -> PlainMessage:
+) -> LogRecord:
     """A binary event with changes; `...` removes an attribute."""
     known = {k: v for k, v in (ATTRIBUTES | changes).items() if v is not ...}
     headers: list[tuple[str, bytes | None]] = [
@@ -65,7 +65,7 @@ def binary(
     ]
     if content is not None:
         headers.append(("content-type", content))
-    return PlainMessage(json.dumps(data).encode(), b"key", headers, timestamp=9.0)
+    return LogRecord(json.dumps(data).encode(), b"key", headers, timestamp=9.0)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def binary(
         binary(content=b"Application/JSON; charset=utf-8"),
     ],
 )
-def test_either_content_mode_gives_the_same_event(message: PlainMessage) -> None:
+def test_either_content_mode_gives_the_same_event(message: LogRecord) -> None:
     """Id and time are attributes, the fields are the data, and the attributes can be read."""
     event = DECODE(message)
     assert isinstance(event, Paid)
@@ -133,7 +133,7 @@ def test_a_structured_event_may_have_no_data() -> None:
         (structured(datacontenttype="application/xml"), "bad-format", "datacontenttype"),
         (structured(b"application/cloudevents+avro"), "bad-format", "header content-type"),
         (structured()._replace(value=b"{"), "invalid-json", None),
-        (PlainMessage(b"{}"), "wrong-event-type", "type"),
+        (LogRecord(b"{}"), "wrong-event-type", "type"),
         (binary(id=...), "missing-field", "header ce_id"),
         (binary(id=b"\xff"), "bad-format", "header ce_id"),
         (binary(specversion="0.3"), "bad-format", "header ce_specversion"),
@@ -142,14 +142,14 @@ def test_a_structured_event_may_have_no_data() -> None:
         (binary({"amount": "5"}), "wrong-type", "amount"),
         (binary(content=b"application/xml"), "bad-format", "header content-type"),
         (
-            PlainMessage(b"{}", headers=[("content-type", b"text/plain")]),
+            LogRecord(b"{}", headers=[("content-type", b"text/plain")]),
             "missing-field",
             "header ce_specversion",
         ),
     ],
 )
 def test_what_is_no_event_of_the_contract_is_told_by_its_field(
-    message: PlainMessage, reason: str, field: str | None
+    message: LogRecord, reason: str, field: str | None
 ) -> None:
     """The path is that of the value, or names a header."""
     with pytest.raises(InvalidEventError) as refused:

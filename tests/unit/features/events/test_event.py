@@ -11,8 +11,8 @@ from stream_app.features.events import (
     Event,
     InvalidEventError,
     JsonDecoder,
+    LogRecord,
     Moment,
-    PlainMessage,
     from_header,
     from_key,
     from_timestamp,
@@ -40,11 +40,11 @@ class Reading(Event, id_from=from_key(), time_from=from_header("read-at")):
     level: float
 
 
-LOGIN = PlainMessage(b'{"card": 7}', headers=[("login-id", b"l1")], timestamp=NOON)
-READING = PlainMessage(b'{"level": 1.5}', key=b"tank", headers=[("read-at", AT.encode())])
+LOGIN = LogRecord(b'{"card": 7}', headers=[("login-id", b"l1")], timestamp=NOON)
+READING = LogRecord(b'{"level": 1.5}', key=b"tank", headers=[("read-at", AT.encode())])
 
 
-def refused(decode: JsonDecoder, message: PlainMessage) -> tuple[str, str | None]:
+def refused(decode: JsonDecoder, message: LogRecord) -> tuple[str, str | None]:
     """Reason and field of what a decoder refuses."""
     with pytest.raises(InvalidEventError) as caught:
         decode(message)
@@ -55,7 +55,7 @@ def test_fields_of_the_value_are_id_and_time() -> None:
     """In a class derived from it too, and after the field has changed."""
     value = f'{{"payment_id": "p1", "created": "{AT}", "amount": 5, "reason": "broken"}}'
     for contract in (Payment, Refund):
-        event: Any = JsonDecoder(contract)(PlainMessage(value.encode()))
+        event: Any = JsonDecoder(contract)(LogRecord(value.encode()))
         assert (event.event_id, event.event_time) == ("p1", NOON)
         assert event.event_time is event.created
     event.payment_id = "p2"
@@ -76,7 +76,7 @@ def test_a_number_or_a_uuid_is_an_id_as_text(kind: type, value: str, event_id: s
         number: kind  # type: ignore[valid-type]
 
     payload = f'{{"number": {value}, "event_time": "{AT}"}}'
-    event = JsonDecoder(Order)(PlainMessage(payload.encode()))
+    event = JsonDecoder(Order)(LogRecord(payload.encode()))
     assert event is not None
     assert event.event_id == event_id
 
@@ -90,7 +90,7 @@ def test_a_number_is_the_time_where_its_unit_is_declared(kind: Any, number: str)
     class Tick(Event, id_from=from_key(), time_from="at"):
         at: kind
 
-    event = JsonDecoder(Tick)(PlainMessage(f'{{"at": {number}}}'.encode(), key=b"k"))
+    event = JsonDecoder(Tick)(LogRecord(f'{{"at": {number}}}'.encode(), key=b"k"))
     assert event is not None
     assert event.event_time == NOON
 
@@ -130,7 +130,7 @@ def test_key_header_and_timestamp_of_the_record_are_id_and_time() -> None:
     ],
 )
 def test_what_a_record_lacks_is_named(
-    decode: JsonDecoder, message: PlainMessage, reason: str, field: str
+    decode: JsonDecoder, message: LogRecord, reason: str, field: str
 ) -> None:
     """As a field of the value is."""
     assert refused(decode, message) == (reason, field)
@@ -141,7 +141,7 @@ def test_an_id_of_ones_own_field_is_bounded_unless_it_is_already() -> None:
     decode = JsonDecoder(Payment)
     for wrong in ("", "p" * 129):
         value = f'{{"payment_id": "{wrong}", "created": "{AT}", "amount": 5}}'
-        assert refused(decode, PlainMessage(value.encode())) == ("out-of-range", "payment_id")
+        assert refused(decode, LogRecord(value.encode())) == ("out-of-range", "payment_id")
 
 
 def test_the_schema_shows_what_stands_on_the_wire() -> None:
@@ -189,9 +189,9 @@ def test_a_literal_of_ones_own_is_no_event_type() -> None:
 
     valid = {"event_id": '"e"', "event_time": f'"{AT}"', "kind": '"sale"', "currency": '"EUR"'}
 
-    def of(**changes: str) -> PlainMessage:
+    def of(**changes: str) -> LogRecord:
         parts = [f'"{name}": {text}' for name, text in (valid | changes).items()]
-        return PlainMessage(f"{{{', '.join(parts)}}}".encode())
+        return LogRecord(f"{{{', '.join(parts)}}}".encode())
 
     decode = JsonDecoder(Sale)
     assert decode(of()) is not None

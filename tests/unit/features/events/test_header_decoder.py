@@ -5,8 +5,8 @@ import pytest
 from stream_app.features.events import (
     Event,
     InvalidEventError,
+    LogRecord,
     Message,
-    PlainMessage,
     from_header,
     from_timestamp,
 )
@@ -30,10 +30,10 @@ CONTRACTS = {"login": Login, "logout": line}
 DECODE = HeaderDecoder("type", CONTRACTS)
 
 
-def sent(kind: str | None, value: bytes = b'{"card": 7}') -> PlainMessage:
+def sent(kind: str | None, value: bytes = b'{"card": 7}') -> LogRecord:
     """A record of a kind."""
     headers = [("id", b"1"), *([("type", kind.encode())] if kind is not None else [])]
-    return PlainMessage(value, headers=headers, timestamp=5.0)
+    return LogRecord(value, headers=headers, timestamp=5.0)
 
 
 def test_the_header_names_what_the_record_holds() -> None:

@@ -13,8 +13,8 @@ from stream_app.features.events import (
     Event,
     InvalidEventError,
     JsonDecoder,
+    LogRecord,
     Moment,
-    PlainMessage,
 )
 from stream_app.features.events.moments import _seconds
 from stream_app.wire.reasons import REASONS
@@ -55,7 +55,7 @@ def value(**changes: Any) -> bytes:
 def refused(payload: bytes, decode: JsonDecoder = DECODE) -> InvalidEventError:
     """Why the payload is refused."""
     with pytest.raises(InvalidEventError) as caught:
-        decode(PlainMessage(payload))
+        decode(LogRecord(payload))
     assert caught.value.reason in REASONS
     return caught.value
 
@@ -63,7 +63,7 @@ def refused(payload: bytes, decode: JsonDecoder = DECODE) -> InvalidEventError:
 def attempt(payload: bytes, decode: JsonDecoder) -> Event | InvalidEventError:
     """The event, or why there is none; any other exception fails the test."""
     try:
-        event = decode(PlainMessage(payload))
+        event = decode(LogRecord(payload))
     except InvalidEventError as error:
         return error
     assert event is not None
@@ -72,7 +72,7 @@ def attempt(payload: bytes, decode: JsonDecoder) -> Event | InvalidEventError:
 
 def test_a_valid_event() -> None:
     """Times become seconds since the epoch; unknown fields are kept where they can be counted."""
-    event = DECODE(PlainMessage(value(due="2013-12-01T13:00:00.5+01:00", unknown=1, other=None)))
+    event = DECODE(LogRecord(value(due="2013-12-01T13:00:00.5+01:00", unknown=1, other=None)))
     assert event.event_time == 1385899200.0
     assert event.due == event.event_time + 0.5  # type: ignore[attr-defined]
     assert event.model_extra == {"unknown": 1, "other": None}
@@ -242,7 +242,7 @@ def test_a_moment_of_a_megabyte_is_refused_before_it_is_kept() -> None:
         moment = f"2024-01-01T00:00:00.{'1' * digits}Z"
         value = f'{{"event_id":"e","event_time":"2024-01-01T00:00:00Z","at":"{moment}"}}'
         with pytest.raises(InvalidEventError) as refused:
-            decode(PlainMessage(value.encode()))
+            decode(LogRecord(value.encode()))
         assert (refused.value.reason, refused.value.field) == ("bad-time", "at")
     assert _seconds.cache_info().currsize <= begin + 1
     valid = b'{"event_id":"e","event_time":"2024-01-01T00:00:00.123456789+05:30","at":"2024-01-01T00:00:00Z"}'
@@ -258,7 +258,7 @@ def test_the_name_of_a_field_that_a_producer_chose_is_bounded() -> None:
     key = "k\n" * 400_000
     value = {"event_id": "e", "event_time": "2024-01-01T00:00:00Z", "counts": {key: "x"}}
     with pytest.raises(InvalidEventError) as refused:
-        JsonDecoder(Free)(PlainMessage(json.dumps(value).encode()))
+        JsonDecoder(Free)(LogRecord(json.dumps(value).encode()))
     assert len(refused.value.field or "") <= 200
     assert len(str(refused.value)) <= 500
     assert "\n" not in str(refused.value)

@@ -9,8 +9,8 @@ from stream_app.features.events import (
     Event,
     InvalidEventError,
     JsonDecoder,
+    LogRecord,
     Message,
-    PlainMessage,
     from_header,
     from_key,
     from_timestamp,
@@ -37,11 +37,9 @@ class Deleted(Event, id_from=from_key(), time_from=from_timestamp()):
     pass
 
 
-def json_of(kind: str, more: str = "") -> PlainMessage:
+def json_of(kind: str, more: str = "") -> LogRecord:
     """An event of a kind, as a record."""
-    return PlainMessage(
-        f'{{"event_id": "e", "event_time": "{AT}", "kind": "{kind}"{more}}}'.encode()
-    )
+    return LogRecord(f'{{"event_id": "e", "event_time": "{AT}", "kind": "{kind}"{more}}}'.encode())
 
 
 def test_an_event_class_or_a_union_is_json() -> None:
@@ -60,7 +58,7 @@ def test_a_field_of_a_unions_member_is_named_without_its_tag() -> None:
     for message, reason, field in (
         (json_of("opened", ', "amount": "1"'), "wrong-type", "amount"),
         (json_of("lost"), "wrong-event-type", "kind"),
-        (PlainMessage(b"{}"), "wrong-event-type", "kind"),
+        (LogRecord(b"{}"), "wrong-event-type", "kind"),
     ):
         with pytest.raises(InvalidEventError) as refused:
             decode(message)
@@ -73,7 +71,7 @@ def test_other_types_may_be_none_of_the_use_cases(contract: Any) -> None:
     decode = JsonDecoder(contract, skip_others=True)
     assert decode(json_of("lost")) is None
     assert decode(json_of("opened", ', "amount": 1')) is not None
-    for broken in (json_of("opened"), PlainMessage(b"{")):
+    for broken in (json_of("opened"), LogRecord(b"{")):
         with pytest.raises(InvalidEventError):
             decode(broken)
 
@@ -88,7 +86,7 @@ def own(message: Message) -> Event | None:
     return Login.model_validate({"card": int(value) if value.isdigit() else value})
 
 
-RECORD = PlainMessage(b"7", headers=[("login-id", b"l1")], timestamp=5.0)
+RECORD = LogRecord(b"7", headers=[("login-id", b"l1")], timestamp=5.0)
 
 
 def test_a_function_of_ones_own_is_explained_and_completed() -> None:
@@ -110,7 +108,7 @@ def test_a_record_without_a_value_may_be_an_event() -> None:
     """Made of key and timestamp; all others go to the topic's decoder."""
     decode = InputTopic("logins", Login, tombstones=Deleted).decoder
     assert decode.takes_tombstones
-    event = decode(PlainMessage(None, key=b"card-7", timestamp=5.0))
+    event = decode(LogRecord(None, key=b"card-7", timestamp=5.0))
     assert isinstance(event, Deleted)
     assert (event.event_id, event.event_time) == ("card-7", 5.0)
     assert isinstance(decode(RECORD._replace(value=b'{"card": 7}')), Login)
@@ -146,7 +144,7 @@ def test_a_contract_that_decodes_nothing_is_refused(contract: Any, told: str) ->
 def test_a_value_of_a_schema_registry_is_told_as_such() -> None:
     """Where plain JSON is declared, `invalid-utf8` would lead nowhere."""
     with pytest.raises(InvalidEventError, match="id of a schema, 258") as refused:
-        JsonDecoder(Opened)(PlainMessage(b'\x00\x00\x00\x01\x02{"kind": "opened"}'))
+        JsonDecoder(Opened)(LogRecord(b'\x00\x00\x00\x01\x02{"kind": "opened"}'))
     assert refused.value.reason == "framed-value"
 
 
@@ -161,7 +159,7 @@ def test_not_finite_says_that_null_is_missing_where_it_may_be() -> None:
         other = "height" if field == "level" else "level"
         value = f'{{"event_id": "e", "event_time": "{AT}", "{field}": NaN, "{other}": 1}}'
         with pytest.raises(InvalidEventError) as refused:
-            JsonDecoder(Level)(PlainMessage(value.encode()))
+            JsonDecoder(Level)(LogRecord(value.encode()))
         return str(refused.value)
 
     told_level = "field level: Input should be a finite number; null says that it is missing"

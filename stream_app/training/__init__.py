@@ -1,0 +1,1 @@
+"""Training in the words of the use case: a log becomes a matrix, a model becomes a version's folder."""

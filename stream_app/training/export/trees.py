@@ -1,0 +1,48 @@
+"""What exports of models over one tensor of numbers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from stream_app.training.errors import PackageError
+from stream_app.training.matrix import Matrix
+
+__all__ = ["INPUT", "ML_OPSET", "OPSET", "columns_of"]
+
+INPUT: Final = "features"
+#: Opsets that every ONNX Runtime since 1.14 knows.
+OPSET: Final = 17
+ML_OPSET: Final = 3
+
+
+def columns_of(matrix: Matrix, names: Sequence[str], count: int) -> tuple[str, ...]:
+    """The matrix's columns that a model with `count` features was fitted on, in its order.
+
+    By the features' `names` where they are those of the matrix, else all columns of numbers in order.
+    Raises `PackageError` where neither fits.
+    """
+    made = {
+        column: matrix.encodings[column].names(column) if column in matrix.encodings else (column,)
+        for column in matrix.columns
+        if column in matrix.encodings or matrix.dtypes[column] != "string"
+    }
+    column_of = {name: column for column, each in made.items() for name in each}
+    known = [name for name in names if name in column_of]
+    if known and len(known) == len(names):
+        chosen = tuple(dict.fromkeys(column_of[name] for name in names))
+        if [name for column in chosen for name in made[column]] == list(names):
+            return chosen
+    elif known:
+        strange = next(name for name in names if name not in column_of)
+        raise PackageError(
+            f"the model was fitted on {strange}, which is no column of numbers of the matrix; it has "
+            f"{', '.join(made)}. Fit it on matrix.frame() or matrix.array()."
+        )
+    if len(column_of) != count or known:
+        raise PackageError(
+            f"the model was fitted on {count} numbers a row, the matrix has {len(column_of)}: "
+            f"{', '.join(made)}. Hand the matrix that it was fitted on to package(): "
+            "matrix.only(...) with the same columns and encodings, in the same order."
+        )
+    return tuple(made)

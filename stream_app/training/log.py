@@ -1,0 +1,152 @@
+"""Logs in files: JSON Lines, packed by gzip or xz too, and Parquet.
+
+A line is an object ``{"topic": ..., "value": ...}``. `value` is the record's value as JSON, or
+`value_base64` its bytes. Optional: `key` (text) or `key_base64`, `headers` (an object, or a list of
+pairs), `timestamp` (RFC 3339 with an offset, or seconds since the epoch), `partition`. Parquet has
+columns of the same names; there `value` and `key` may be bytes or text, as they lie in the topic.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import lzma
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from stream_app.features.events import LogRecord
+from stream_app.training.errors import LogError
+
+__all__ = ["Log", "read_log"]
+
+_BYTES_A_BATCH: Final = 2_000
+#: As seconds, a moment after the year 5000: somebody's milliseconds.
+_MILLISECONDS_FROM: Final = 1e11
+
+
+class Log(Iterable[LogRecord]):
+    """The records of files, one file after the other; it can be read more than once."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.paths = tuple(paths)
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        """Read the files; raises `LogError` with the file and line."""
+        for path in self.paths:
+            rows = _parquet(path) if path.suffix == ".parquet" else _lines(path)
+            for number, row in enumerate(rows, start=1):
+                try:
+                    record = _record(row)
+                except (KeyError, TypeError, ValueError) as error:
+                    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                    raise LogError(f"{path}, record {number}: {what}.") from None
+                yield record
+
+
+def read_log(*paths: str | Path) -> Log:
+    """The records of JSON Lines (``.jsonl``, ``.jsonl.gz``, ``.jsonl.xz``) or Parquet files.
+
+    Nothing is read before the log is. Raises `LogError` for a file that is not there.
+    """
+    found = [Path(path) for path in paths]
+    for path in found:
+        if not path.is_file():
+            raise LogError(f"{path}: there is no such file.")
+    return Log(found)
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    with _open(path) as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):  # noqa: B007
+                yield json.loads(line)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise LogError(f"{path}, after record {number}: it cannot be read ({error}).") from None
+        except ValueError as error:
+            raise LogError(f"{path}, record {number}: the line is not JSON ({error}).") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return gzip.open(path)  # type: ignore[return-value]  # it is one
+    if path.suffix == ".xz":
+        return lzma.open(path)
+    return path.open("rb")
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise LogError(f"{path}: Parquet needs the extra stream-app[parquet].") from None
+    for batch in ParquetFile(path).iter_batches(_BYTES_A_BATCH):
+        for row in batch.to_pylist():
+            # In a column of bytes or text the value lies as it does in the topic.
+            for name in ("value", "key"):
+                raw = row.pop(name, None)
+                row[f"raw_{name}"] = raw.encode() if isinstance(raw, str) else raw
+            yield row
+
+
+def _record(row: Any) -> LogRecord:
+    if not isinstance(row, dict):
+        raise TypeError("it is not an object")
+    topic = row["topic"]
+    if not isinstance(topic, str):
+        raise TypeError("topic is not a text")
+    if "raw_value" in row:
+        value, key = row["raw_value"], row["raw_key"]
+    else:
+        value, key = _value(row), _key(row)
+    partition = row.get("partition") or 0
+    return LogRecord(
+        value, key, _headers(row.get("headers")), _timestamp(row.get("timestamp")), topic, partition
+    )
+
+
+def _value(row: Mapping[str, Any]) -> bytes | None:
+    if row.get("value_base64") is not None:
+        return base64.b64decode(row["value_base64"], validate=True)
+    if row["value"] is None:
+        return None
+    return json.dumps(row["value"], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _key(row: Mapping[str, Any]) -> bytes | None:
+    if row.get("key_base64") is not None:
+        return base64.b64decode(row["key_base64"], validate=True)
+    key = row.get("key")
+    if key is not None and not isinstance(key, str):
+        raise TypeError("key is not a text; bytes go into key_base64")
+    return None if key is None else key.encode()
+
+
+def _headers(given: Any) -> tuple[tuple[str, bytes | None], ...]:
+    if not given:
+        return ()
+    pairs = given.items() if isinstance(given, dict) else given
+    made = []
+    for pair in pairs:
+        name, value = (pair["key"], pair["value"]) if isinstance(pair, dict) else pair
+        made.append((name, value.encode() if isinstance(value, str) else value))
+    return tuple(made)
+
+
+def _timestamp(given: Any) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = datetime.fromisoformat(given)
+    if isinstance(given, datetime):
+        if given.tzinfo is None:
+            raise ValueError("timestamp has no offset from UTC")
+        return given.timestamp()
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise TypeError("timestamp is neither RFC 3339 nor seconds since the epoch")
+    if given > _MILLISECONDS_FROM:
+        raise ValueError("timestamp looks like milliseconds; it is in seconds since the epoch")
+    return float(given)

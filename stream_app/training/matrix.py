@@ -1,0 +1,239 @@
+"""The training matrix: columns as serving would have read them, with what happened after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.features.model_version.encodings import OneHot, Ordinal
+from stream_app.features.views import Dtype
+from stream_app.training.candidates import GoldenLog
+from stream_app.training.errors import MatrixError
+
+__all__ = ["Matrix"]
+
+_TENSOR_DTYPES = {"float64": np.float64, "float32": np.float32, "int64": np.int64, "bool": np.bool_}
+
+
+@dataclass(frozen=True, repr=False)
+class Matrix:
+    """Rows in the order in which they became known; one for each event that asked."""
+
+    columns: Mapping[str, npt.NDArray[Any]]
+    """By name, in the feature set's order; each of shape (rows,), strings as objects."""
+    dtypes: Mapping[str, Dtype]
+    """As declared, by column."""
+    labels: npt.NDArray[Any]
+    """What happened, shape (rows,): float64 with NaN where there is none, objects where they are
+    texts."""
+    times: npt.NDArray[np.float64]
+    """Event times, in seconds since the epoch."""
+    ids: npt.NDArray[Any]
+    """Ids of the events that asked, as objects."""
+    golden: GoldenLog
+    """What the version's golden events are made of."""
+    encodings: Mapping[str, Ordinal | OneHot] = field(default_factory=dict)
+    """Of columns of text, by column; `frame` holds their numbers."""
+    report: str = ""
+    """What was read, and how fast."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        """Its size alone: rows would fill pages."""
+        return f"<Matrix of {len(self)} rows, {len(self.columns)} columns>"
+
+    def __str__(self) -> str:
+        """Rows, labels, columns, and what was read."""
+        labelled = int(self.is_labelled.sum())
+        head = f"{len(self):,} rows of {len(self.columns)} columns, {labelled:,} with a label"
+        if labelled and self.labels.dtype.kind == "f":
+            head += f" (mean {np.nanmean(self.labels):.4g})"
+        if len(self):
+            head += f", {_utc(self.times.min())} to {_utc(self.times.max())}"
+        return f"{head}, {self.nbytes / 1e6:,.1f} MB\n{self.report}".rstrip()
+
+    @property
+    def is_labelled(self) -> npt.NDArray[np.bool_]:
+        """Which rows have a label, shape (rows,)."""
+        if self.labels.dtype.kind == "f":
+            known: npt.NDArray[np.bool_] = ~np.isnan(self.labels)
+            return known
+        return np.array([label is not None for label in self.labels], dtype=np.bool_)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays; texts are counted as references."""
+        arrays = (*self.columns.values(), self.labels, self.times, self.ids)
+        return sum(array.nbytes for array in arrays)
+
+    def take(self, rows: npt.NDArray[Any]) -> Matrix:
+        """The rows that a mask or positions select."""
+        return replace(
+            self,
+            columns={name: column[rows] for name, column in self.columns.items()},
+            labels=self.labels[rows],
+            times=self.times[rows],
+            ids=self.ids[rows],
+        )
+
+    def labelled(self) -> Matrix:
+        """The rows that have a label."""
+        return self.take(self.is_labelled)
+
+    def only(self, *columns: str) -> Matrix:
+        """The same rows with these columns, in the order given; raises `MatrixError`."""
+        missing = [name for name in columns if name not in self.columns]
+        if missing:
+            raise MatrixError(f"no column {missing[0]}, there are {', '.join(self.columns)}.")
+        return replace(
+            self,
+            columns={name: self.columns[name] for name in columns},
+            encodings={name: e for name, e in self.encodings.items() if name in columns},
+        )
+
+    def split(
+        self,
+        *,
+        at: datetime | float | None = None,
+        share: float | None = None,
+        gap_seconds: float = 0.0,
+    ) -> tuple[Matrix, Matrix]:
+        """Labelled rows before a moment, to train on, and those from it on, to test with.
+
+        `at`: the moment, with an offset, or in seconds since the epoch; or `share`: so much of the
+        labelled rows comes before it, 0 to 1. Rows of the last `gap_seconds` before it are left
+        out: their outcomes happened after it. Raises `MatrixError` where a side is empty.
+        """
+        rows = self.labelled()
+        if (at is None) == (share is None):
+            raise MatrixError("split by at= or by share=, one of them.")
+        if isinstance(at, datetime):
+            if at.tzinfo is None:
+                raise MatrixError("split: at= has no offset from UTC.")
+            at = at.timestamp()
+        if at is None:
+            assert share is not None
+            if not len(rows) or not 0.0 < share < 1.0:
+                raise MatrixError("split: share= is between 0 and 1, of rows that have a label.")
+            at = float(np.quantile(rows.times, share))
+        before = rows.take(rows.times < at - gap_seconds)
+        after = rows.take(rows.times >= at)
+        if not len(before) or not len(after):
+            raise MatrixError(
+                f"split at {_utc(at)}: {len(before)} labelled rows before, {len(after)} after; "
+                f"the matrix has {len(rows)}"
+                + (
+                    f" from {_utc(rows.times.min())} to {_utc(rows.times.max())}."
+                    if len(rows)
+                    else "."
+                )
+            )
+        return before, after
+
+    def encode(self, *encodings: tuple[str, Ordinal | OneHot]) -> Matrix:
+        """The same rows, with numbers for columns of text, as the version will make them.
+
+        Each is what `fit_ordinal` and its like return: the column and its encoding.
+        """
+        for column, _ in encodings:
+            if self.dtypes.get(column) != "string" or column not in self.columns:
+                raise MatrixError(f"{column} is no column of text, so it takes no encoding.")
+        return replace(self, encodings={**self.encodings, **dict(encodings)})
+
+    def numbers(self) -> dict[str, npt.NDArray[Any]]:
+        """The columns as a model takes them: encoded ones as float32 numbers, by name."""
+        made: dict[str, npt.NDArray[Any]] = {}
+        for name, column in self.columns.items():
+            encoding = self.encodings.get(name)
+            if encoding is None:
+                made[name] = column
+                continue
+            table, unseen = encoding.table()
+            wide = np.array([table.get(text, unseen) for text in column], dtype=np.float32)
+            wide = wide.reshape(len(self), encoding.width)
+            made |= dict(zip(encoding.names(name), wide.T, strict=True))
+        return made
+
+    def frame(self) -> Any:
+        """`numbers` as a pandas DataFrame where pandas is installed, else as they are."""
+        numbers = self.numbers()
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            return numbers
+        return DataFrame(numbers)
+
+    def array(self, columns: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+        """`numbers` side by side, of shape (rows, width), float32; raises `MatrixError` for texts."""
+        numbers = self.numbers()
+        chosen = numbers if columns is None else {name: numbers[name] for name in columns}
+        texts = [name for name, column in chosen.items() if column.dtype == object]
+        if texts:
+            raise MatrixError(
+                f"the column {texts[0]} is text: encode it, or choose columns without it."
+            )
+        return np.column_stack([column.astype(np.float32) for column in chosen.values()])
+
+    def sha256(self) -> str:
+        """Of columns, labels and times, in hex."""
+        digest = hashlib.sha256()
+        for name, column in (*self.columns.items(), ("", self.labels), ("", self.times)):
+            digest.update(name.encode())
+            if column.dtype == object:
+                digest.update(json.dumps([_plain(value) for value in column]).encode())
+            else:
+                digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[Any]:
+    """A column's values as an array of its dtype; raises `MatrixError` where they do not fit."""
+    listed = list(values)
+    if dtype == "string":
+        array = np.empty(len(listed), dtype=object)
+        array[:] = listed
+        wrong = next((v for v in listed if not isinstance(v, str)), None)
+        if wrong is not None:
+            raise MatrixError(
+                f"the column {name} is declared string and holds a {type(wrong).__name__}: let its "
+                "function return text, or declare another dtype."
+            )
+        return array
+    try:
+        # numpy would take None for NaN, which serving does not.
+        doubles = np.array(listed, dtype=np.float64)
+        fits = None not in listed
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        wrong = next(v for v in listed if not isinstance(v, int | float | np.number))
+        raise MatrixError(
+            f"the column {name} is declared {dtype} and holds a {type(wrong).__name__}: a missing "
+            "number is NaN; let its function return a number."
+        )
+    if dtype in ("int64", "bool") and np.isnan(doubles).any():
+        raise MatrixError(
+            f"the column {name} is declared {dtype} and reads NaN where nothing is known: declare it "
+            "float32, which has a missing value."
+        )
+    if dtype == "int64":
+        return np.array(listed, dtype=np.int64)
+    return doubles.astype(_TENSOR_DTYPES[dtype])
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str) or value is None else float(value)
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(float(seconds), UTC).strftime("%Y-%m-%d %H:%M")
