@@ -16,7 +16,16 @@ ROOT = Path(__file__).parents[2]
 
 #: A name that is added or taken away is a change that authors notice: say so in CHANGELOG.md.
 SURFACE = [
-    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare", "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText", "LastValue", "LogRecord", "Manifest", "Matrix", "Message", "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "LogRecord", "Prediction", "ProtobufDecoder", "RowFeature", "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "from_header", "from_key", "from_timestamp", "make_matrix", "measure_baseline", "package", "read_log", "read_topics", "record_golden_events", "replay", "write_version",
+    "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments", "DecayedShare",
+    "DecayedSums", "Decoder", "Distinct", "DistinctEver", "Entity", "EpochMilliseconds",
+    "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector", "HeaderDecoder",
+    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
+    "LastValue", "LogRecord", "Manifest", "Matrix", "Message", "ModelInput", "ModelOutput",
+    "Moment", "OpenItems", "Outcome", "Outputs", "Packaged", "Prediction", "ProtobufDecoder",
+    "RowFeature", "ServiceAwayError", "State", "TimeBounds", "TrainingData", "Update", "UseCase",
+    "View", "Windows", "fit_one_hot", "fit_ordinal", "fit_target_mean", "from_header", "from_key",
+    "from_timestamp", "make_matrix", "measure_baseline", "package", "read_log", "read_topics",
+    "record_golden_events", "replay", "write_version",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")
