@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.events import InvalidEventError
 from stream_app.features.model_version.golden import (
     Cell,
@@ -29,7 +30,10 @@ def check_replay(
     topics: Iterable[InputTopic],
     events: Sequence[GoldenEvent],
 ) -> None:
-    """The feature code computes for the golden events the columns it computed in training."""
+    """The feature code computes for the golden events the columns it computed in training.
+
+    Raises `ServiceAwayError` where a decoder does.
+    """
     try:
         rows = replay_rows(features, topics, events)
     except UnknownTopicError as error:
@@ -44,6 +48,8 @@ def check_replay(
         raise refusal(
             manifest, f"replaying its golden events fails in {error}: mend that function."
         ) from error
+    except ServiceAwayError:
+        raise  # a decoder asks a service: that says nothing of the model
     except Exception as error:  # a decoder may raise anything
         raise refusal(
             manifest,
