@@ -19,7 +19,8 @@ def command(usecase: str | None) -> int:
 
     Looked at are topics and decoders, columns where nothing is known, and of each model version its
     files, its feature declaration, its graph, its golden vectors and events and the answers made of
-    them. What is wrong is told on a line of stderr each, with what to do.
+    them. What is wrong is told on a line of stderr each, with what to do. What of the declaration no
+    golden event reaches is named too: a change there would go unnoticed.
 
     \b
     Example:
@@ -27,9 +28,11 @@ def command(usecase: str | None) -> int:
 
     Exit status: 0 where the worker would take its models, else 2.
     """
+    from stream_app.features.model_version.folder import read_version
     from stream_app.models.errors import ModelRefusedError
     from stream_app.models.loading import load_version
     from stream_app.models.usecase_faults import usecase_faults
+    from stream_app.training.golden_events import unreached
 
     settings = Settings.load(usecase=usecase)
     chosen = chosen_usecase(settings)
@@ -45,6 +48,8 @@ def command(usecase: str | None) -> int:
         else:
             taken = len(model.manifest.columns())
             click.echo(f"ok  {settings.artifacts / name}: {model}, {taken} columns")
+            for what in unreached(chosen, read_version(settings.artifacts / name).golden_events):
+                click.echo(f"    its golden events do not reach {what}")
     for fault in faults:
         click.echo(f"stream-app check: {' '.join(fault.split())}", err=True)
     return _WRONG if faults else 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.engine.order import OrderKey, PartitionOrder, rank
 from stream_app.features.engine.replay import LoggedEvent
 from stream_app.features.events import Decoder, Event, InvalidEventError, LogRecord
@@ -95,11 +96,19 @@ class Decoded:
             yield Known(order.key(known_at, event.event_time, offset), event, record)
 
     def _event(self, decoder: Decoder, record: LogRecord, number: int) -> Event | None:
+        if not record.value and not (
+            record.value is None and getattr(decoder, "takes_tombstones", False)
+        ):
+            reason = "tombstone" if record.value is None else "empty-value"
+            self._refuse(reason, f"record {number} ({record.topic})")
+            return None
         try:
             event: Event | None = decoder(record)
         except InvalidEventError as error:
             self._refuse(error.reason, f"record {number} ({record.topic}): {error}")
             return None
+        except ServiceAwayError:
+            raise
         except Exception as error:  # noqa: BLE001 - a use case's decoder may raise anything
             why = f"record {number} ({record.topic}): {cause_of(error)}"
             self._refuse("decoder-error", why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from stream_app.features.engine.arrival import Arrival
@@ -12,9 +12,9 @@ from stream_app.features.model_version.golden import GoldenEvent, expect_columns
 from stream_app.features.usecase import UseCase
 from stream_app.features.views import FeatureSet
 from stream_app.training.candidates import GoldenLog
-from stream_app.training.reach import Watch, branches
+from stream_app.training.reach import Branch, Watch, branches
 
-__all__ = ["GoldenEvents", "golden_events"]
+__all__ = ["GoldenEvents", "golden_events", "unreached"]
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,33 @@ class GoldenEvents:
 
 def golden_events(usecase: UseCase, log: GoldenLog) -> GoldenEvents:
     """Golden events of the records, with what a replay of them does not reach."""
-    decoders = {topic.name: topic.decoder for topic in usecase.topics}
     drafts = [GoldenEvent.of(record) for record in log.records]
-    decoded = [decoders[draft.topic](draft.record()) for draft in drafts]
+    events = _decoded(usecase, drafts)
+    made = expect_columns(usecase.features, drafts, events)
+    return GoldenEvents(made, _unreached(usecase.features, events, log.reached))
+
+
+def unreached(usecase: UseCase, golden: Iterable[GoldenEvent]) -> tuple[str, ...]:
+    """What of the declaration a version's golden events do not reach, in words."""
+    return _unreached(usecase.features, _decoded(usecase, golden), frozenset())
+
+
+def _decoded(usecase: UseCase, golden: Iterable[GoldenEvent]) -> list[Event | None]:
+    decoders = {topic.name: topic.decoder for topic in usecase.topics}
+    return [decoders[event.topic](event.record()) for event in golden]
+
+
+def _unreached(
+    features: FeatureSet, decoded: Iterable[Event | None], by_log: Set[Branch]
+) -> tuple[str, ...]:
     events = [event for event in decoded if event is not None]
-    features = usecase.features
     wanted = branches(features)
     watch = Watch(wanted)
     with watch:
         untouched = list(_untouched(features, events))
     missed = sorted(wanted - watch.reached, key=lambda b: (b.code.co_filename, str(b)))
-    told = [
-        f"{branch}{', though the log reaches it' if branch in log.reached else ''}"
-        for branch in missed
-    ]
-    return GoldenEvents(expect_columns(features, drafts, decoded), (*untouched, *told))
+    told = (f"{b}{', though the log reaches it' if b in by_log else ''}" for b in missed)
+    return (*untouched, *told)
 
 
 def _untouched(features: FeatureSet, events: Iterable[Event]) -> Iterator[str]:

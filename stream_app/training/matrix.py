@@ -101,6 +101,11 @@ class Matrix:
             encodings={name: e for name, e in self.encodings.items() if name in columns},
         )
 
+    def without(self, *columns: str) -> Matrix:
+        """The same rows without these columns; raises `MatrixError`."""
+        self.only(*columns)
+        return self.only(*(name for name in self.columns if name not in columns))
+
     def split(
         self,
         *,

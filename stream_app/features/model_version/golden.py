@@ -93,10 +93,13 @@ class GoldenEvent(BaseModel):
 
     @classmethod
     def of(cls, record: LogRecord) -> GoldenEvent:
-        """The record as a golden event; its value is written as JSON where that keeps its bytes."""
+        """The record as a golden event; its value is written as JSON where that keeps its text.
+
+        Spaces between its parts apart.
+        """
         try:
             as_json = json.loads(record.value or b"")
-            plain = as_json is not None and _to_json(as_json) == record.value
+            plain = as_json is not None and record.value in _forms(as_json)
         except ValueError:
             as_json, plain = None, False
         headers = tuple((name, _base64(content)) for name, content in record.headers)
@@ -126,6 +129,16 @@ class GoldenEvent(BaseModel):
 
 def _to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _forms(value: Any) -> set[bytes]:
+    """The texts that producers in Python write a value as."""
+    compact = (",", ":")
+    return {
+        json.dumps(value, ensure_ascii=ascii_, separators=separators).encode()
+        for ascii_ in (False, True)
+        for separators in (compact, None)
+    }
 
 
 def _base64(content: str | bytes | None) -> str | None:

@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 import pytest
 
+from stream_app.errors import ServiceAwayError
 from stream_app.features.engine.replay import replay
 from stream_app.features.events import LogRecord
-from stream_app.features.usecase import Outcome, TimeBounds
+from stream_app.features.usecase import InputTopic, Outcome, TimeBounds
 from stream_app.features.views import FeatureSet, RowFeature
 from stream_app.training.errors import LogError, MatrixError
 from stream_app.training.events import Decoded
@@ -94,7 +95,7 @@ def test_records_that_are_no_events_are_counted() -> None:
 
 def test_a_time_that_serving_would_not_believe_is_none() -> None:
     """The same bounds hold, against the record's timestamp."""
-    early = replace(payment(1, START), timestamp=START + 500 * DAY)
+    early = payment(1, START)._replace(timestamp=START + 500 * DAY)
     usecase = make_usecase(times=TimeBounds(behind_seconds=DAY))
     matrix = make_matrix(usecase, [payment(2, START), early])
     assert matrix.ids.tolist() == ["payments-2"]
@@ -197,6 +198,7 @@ def test_labels_may_be_texts() -> None:
     ("feature", "sentence"),
     [
         (RowFeature("odd", lambda e: math.nan, "", "", "int64"), "declared int64 and reads NaN"),
+        (RowFeature("odd", lambda e: "7", "", ""), "declared float32 and holds a str"),
         (RowFeature("odd", lambda e: 7, "", "", "string"), "declared string and holds a int"),
     ],
 )
@@ -210,7 +212,8 @@ def test_a_function_that_raises_is_found() -> None:
     """By its file and line, without a word of the payload."""
     feature = RowFeature("odd", lambda e: e.nothing, "", "")
     with pytest.raises(
-        MatrixError, match=r"AttributeError in <lambda> \(.*test_make_matrix.py:\d+\)"
+        MatrixError,
+        match=r"row feature odd: AttributeError in <lambda> \(.*test_make_matrix.py:\d+\)",
     ):
         make_matrix(make_usecase(features=with_row_feature(feature)), list(log()))
 
@@ -247,3 +250,24 @@ def test_a_boolean_column_is_one() -> None:
     assert matrix.columns["large"].dtype == np.bool_
     amounts = [json.loads(r.value or b"")["amount"] for r in log() if r.topic == "payments"]
     assert matrix.columns["exact"].tolist() == [amount / 3 for amount in amounts]
+
+
+def test_a_record_without_a_value_is_what_serving_takes_it_for() -> None:
+    """A dead letter, unless the topic says that it is an event."""
+    matrix = make_matrix(
+        USECASE, [payment(1, START), LogRecord(None, b"k", (), START, "payments"),
+                  LogRecord(b"", b"k", (), START, "payments")]
+    )  # fmt: skip
+    assert "1 records are no events: tombstone, the first record 2 (payments)" in matrix.report
+    assert "1 records are no events: empty-value, the first record 3 (payments)" in matrix.report
+
+
+def test_a_service_that_a_decoder_needs_is_not_taken_for_a_bad_record() -> None:
+    """Half a matrix would be worse than none."""
+
+    def away(message: LogRecord) -> Payment:
+        raise ServiceAwayError("schema-registry", "the registry is away")
+
+    topics = (InputTopic("payments", away), *USECASE.topics[1:])
+    with pytest.raises(ServiceAwayError, match="the registry is away"):
+        make_matrix(make_usecase(topics=topics), [payment(1, START)])

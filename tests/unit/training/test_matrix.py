@@ -62,6 +62,10 @@ def test_a_split_that_cannot_be_is_refused(matrix: Matrix) -> None:
 def test_only_keeps_what_is_named_in_that_order(matrix: Matrix) -> None:
     """A name that is none is told with those that are."""
     assert list(matrix.only("amount", "payments").columns) == ["amount", "payments"]
+    assert "amount" not in matrix.without("amount").columns
+    assert len(matrix.without("amount", "hour").columns) == len(matrix.columns) - 2
+    with pytest.raises(MatrixError, match="no column nothing"):
+        matrix.without("nothing")
     with pytest.raises(MatrixError, match="no column nothing, there are mean_amount, payments"):
         matrix.only("nothing")
 
