@@ -21,7 +21,7 @@ class AvroDecoder(FramedDecoder):
 
     extra = "avro"
 
-    def _deserializer(self, registry: Registry) -> Deserializer:
+    def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.avro import AvroDeserializer
 
         deserializer: Deserializer = AvroDeserializer(registry, conf=CONF)

@@ -42,7 +42,7 @@ class FramedDecoder(EventDecoder):
     def __init__(
         self,
         contract: Any,
-        registry: Mapping[str, Any],
+        registry: Mapping[str, Any] | None,
         *,
         by: str | None = None,
         skip_others: bool = False,
@@ -59,7 +59,8 @@ class FramedDecoder(EventDecoder):
         try:
             from stream_app.decoders.registry import Registry, context_of
 
-            self._deserialize = self._deserializer(Registry(registry))
+            asked = None if registry is None else Registry(registry)
+            self._deserialize = self._deserializer(asked)
             self._context_of = context_of
         except ImportError as error:
             raise ConfigurationError(
@@ -68,7 +69,7 @@ class FramedDecoder(EventDecoder):
             ) from error
 
     @abstractmethod
-    def _deserializer(self, registry: Registry) -> Deserializer:
+    def _deserializer(self, registry: Registry | None) -> Deserializer:
         """The deserializer of the format."""
 
     def _event(self, found: Any) -> Event:

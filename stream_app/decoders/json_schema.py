@@ -23,7 +23,7 @@ class JsonSchemaDecoder(FramedDecoder):
 
     extra = "json-schema"
 
-    def _deserializer(self, registry: Registry) -> Deserializer:
+    def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.json_schema import JSONDeserializer
 
         deserializer: Deserializer = JSONDeserializer(

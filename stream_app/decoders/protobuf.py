@@ -31,49 +31,73 @@ class ProtobufDecoder(FramedDecoder):
         self,
         contract: Any,
         message_type: Any,
-        registry: Mapping[str, Any],
+        registry: Mapping[str, Any] | None = None,
         *,
         by: str | None = None,
         skip_others: bool = False,
     ) -> None:
         """`message_type`: the class that `protoc` made of the message; a message of another type is a dead
-        letter, or skipped with `skip_others`. All else as in its base."""
+        letter, or skipped with `skip_others`. All else as in its base.
+
+        Without a registry nothing is asked: a message has to stand where `message_type` stands in its
+        `.proto` file. With one, it has to have that type's name in the file that its schema's id names.
+        """
         self._message_type = message_type
         super().__init__(contract, registry, by=by, skip_others=skip_others)
 
-    def _deserializer(self, registry: Registry) -> Deserializer:
+    def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer
 
         conf = {**CONF, "use.deprecated.format": False}
         deserialize = ProtobufDeserializer(self._message_type, conf, registry)
-        written = WrittenTypes(registry)
-        expected = self._message_type.DESCRIPTOR.full_name
+        expected = self._message_type.DESCRIPTOR
+        types = None if registry is None else _WrittenTypes(registry)
+        path = _path(expected)
 
         def fields_of(value: bytes, where: Any) -> dict[str, Any]:
             # The deserializer would read any message as if it were of the expected type.
-            if written.name(value, where) != expected:
-                raise InvalidEventError(
-                    "wrong-event-type", f"the value is a message of another type than {expected}"
-                )
+            schema = _schema_id(value, where)
+            if (
+                schema.message_indexes != path
+                if types is None
+                else types.name(schema) != expected.full_name
+            ):
+                told = f"the value is a message of another type than {expected.full_name}"
+                raise InvalidEventError("wrong-event-type", told)
             return as_fields(deserialize(value, where))
 
         return fields_of
 
 
-class WrittenTypes:
+def _schema_id(value: bytes, where: Any) -> Any:
+    """The id of a value's schema, with the path of its message in the schema's file."""
+    from confluent_kafka.schema_registry import dual_schema_id_deserializer
+    from confluent_kafka.schema_registry.serde import SchemaId
+
+    schema = SchemaId("PROTOBUF")
+    dual_schema_id_deserializer(value, where, schema)
+    return schema
+
+
+def _path(descriptor: Any) -> list[int]:
+    """Where a message type stands in its file: its place, after those of the types it is nested in."""
+    outer = descriptor.containing_type
+    if outer is None:
+        before, beside = [], descriptor.file.message_types_by_name.values()
+    else:
+        before, beside = _path(outer), outer.nested_types
+    return [*before, [each.full_name for each in beside].index(descriptor.full_name)]
+
+
+class _WrittenTypes:
     """The full names of the message types that values were written as."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._names: dict[tuple[Any, ...], str] = {}
 
-    def name(self, value: bytes, where: Any) -> str:
-        """The name, by the schema's id and the path in its file that a value begins with."""
-        from confluent_kafka.schema_registry import dual_schema_id_deserializer
-        from confluent_kafka.schema_registry.serde import SchemaId
-
-        schema = SchemaId("PROTOBUF")
-        dual_schema_id_deserializer(value, where, schema)
+    def name(self, schema: Any) -> str:
+        """The name, by the schema's id and the path in its file."""
         key = (schema.id, schema.guid, *(schema.message_indexes or ()))
         name = self._names.get(key)
         if name is None:

@@ -30,7 +30,10 @@ def check_replay(
     topics: Iterable[InputTopic],
     events: Sequence[GoldenEvent],
 ) -> None:
-    """The feature code computes for the golden events the columns it computed in training."""
+    """The feature code computes for the golden events the columns it computed in training.
+
+    Raises `ServiceAwayError` where a decoder does.
+    """
     try:
         rows = replay_rows(features, topics, events)
     except UnknownTopicError as error:
@@ -46,7 +49,7 @@ def check_replay(
             manifest, f"replaying its golden events fails in {error}: mend that function."
         ) from error
     except ServiceAwayError:
-        raise  # it says nothing of the model
+        raise  # a decoder asks a service: that says nothing of the model
     except Exception as error:  # a decoder may raise anything
         raise refusal(
             manifest,

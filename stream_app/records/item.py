@@ -73,5 +73,6 @@ class Item(Arrival):
     @property
     def is_applied(self) -> bool:
         """Whether its batch applies its updates to the state, failed or not (`dead-letter.state`)."""
-        failure = self.failure
-        return failure is None or (failure.stage in _APPLIED_BEFORE and self.event is not None)
+        if self.event is None:
+            return False
+        return self.failure is None or self.failure.stage in _APPLIED_BEFORE

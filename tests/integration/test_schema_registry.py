@@ -3,14 +3,13 @@
 import json
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from stream_app import ProtobufDecoder
 from stream_app.features.events import InvalidEventError, LogRecord
 from tests.integration.conftest import NO_REDIS
 from tests.integration.registry import LocalRegistry
@@ -38,14 +37,12 @@ def registry() -> Iterator[LocalRegistry]:
         yield service
 
 
-@pytest.mark.parametrize("form", ["avro", "json", "protobuf"])
+@pytest.mark.parametrize("form", ["avro", "json"])
 def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str) -> None:
     """In each format; a schema that the registry does not know is the record's fault."""
     properties = {"url": registry.url}
     decode = decoders(properties)[form]
-    # This registry takes Protobuf's schemas as text alone, and confluent-kafka's serializer sends bytes.
-    write = partial(in_protobuf, registry) if form == "protobuf" else serializers(properties)[form]
-    message = LogRecord(write(FIELDS), topic=f"payments.{form}")
+    message = LogRecord(serializers(properties)[form](FIELDS), topic=f"payments.{form}")
     event = decode(message)
     assert isinstance(event, Payment)
     assert (event.event_id, event.event_time) == ("p1", NOON.timestamp())
@@ -56,18 +53,20 @@ def test_what_a_serializer_wrote_is_an_event(registry: LocalRegistry, form: str)
     assert refused.value.reason == "unknown-schema"
 
 
-def in_protobuf(registry: LocalRegistry, fields: Mapping[str, Any]) -> bytes:
-    """A payment as Java's serializer writes it: its schema is registered as text."""
+def test_protobuf_is_decoded_without_asking_this_registry(registry: LocalRegistry) -> None:
+    """It takes the schemas of Protobuf as text, and cannot give them in the compiled form."""
     request = urllib.request.Request(
         f"{registry.url}/subjects/payments.protobuf-value/versions",
         json.dumps({"schemaType": "PROTOBUF", "schema": PROTOBUF}).encode(),
         {"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        number = json.load(answer)["id"]
+        number = int(json.load(answer)["id"])
     # After the schema's id comes the path of the message in its file; one zero stands for the first.
-    framing = b"\x00" + int(number).to_bytes(4) + b"\x00"
-    return framing + protobuf_class()(**fields).SerializeToString()
+    value = b"\x00" + number.to_bytes(4) + b"\x00" + protobuf_class()(**FIELDS).SerializeToString()
+    event = ProtobufDecoder(Payment, protobuf_class())(LogRecord(value))
+    assert isinstance(event, Payment)
+    assert (event.event_id, event.country, event.limits) == ("p1", "DE", {"day": 3})
 
 
 def says(worker: Worker, what: str) -> bool:

@@ -203,6 +203,21 @@ def test_a_protobuf_message_of_another_type_is_not_read_as_ours(registry: Regist
     assert skipping(sent("protobuf", value)) is None
 
 
+def test_protobuf_needs_no_registry(registry: RegistryServer) -> None:
+    """Then a message has to stand where ours stands in its file."""
+    value = serializers(registry.properties)["protobuf"](FIELDS)
+    asked = registry.requests
+    decode = ProtobufDecoder(Payment, protobuf_class())
+    event = decode(sent("protobuf", value))
+    assert isinstance(event, Payment)
+    assert (event.event_id, event.country) == ("p1", "DE")
+    # The path is one zero for the first message of a file, else its length and its places, zigzagged.
+    assert value[5:6] == b"\x00"
+    other = value[:5] + b"\x02\x02" + value[6:]
+    assert refused(decode, sent("protobuf", other)).reason == "wrong-event-type"
+    assert registry.requests == asked
+
+
 def test_what_a_protobuf_message_holds_is_read_whole() -> None:
     """Unset fields that can tell so are None, others have their default."""
     from stream_app.decoders.protobuf import as_fields

@@ -15,3 +15,9 @@ def test_an_item_begins_as_any_other_arrival() -> None:
     assert {name: getattr(item, name) for name in Arrival.__slots__} == {
         name: getattr(arrival, name) for name in Arrival.__slots__
     }
+
+
+def test_a_record_that_is_none_of_the_use_cases_is_skipped_and_updates_nothing() -> None:
+    """A batch whose writes are made again applies the updates of those that are applied."""
+    skipped = Item(record(partition()), None)
+    assert (skipped.is_skipped, skipped.is_applied) == (True, False)
