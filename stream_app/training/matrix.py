@@ -215,9 +215,9 @@ def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[
             )
         return array
     try:
-        # numpy would take None for NaN, which serving does not.
+        # numpy would take None for NaN and read numbers out of texts, which serving does not.
         doubles = np.array(listed, dtype=np.float64)
-        fits = None not in listed
+        fits = None not in listed and str not in set(map(type, listed))
     except (TypeError, ValueError):
         fits = False
     if not fits:

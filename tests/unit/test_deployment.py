@@ -74,7 +74,8 @@ def test_locks_hold_what_the_project_asks_for() -> None:
             *runtime,
             *project["dependency-groups"]["dev"],
             *project["dependency-groups"]["docs"],
-            *(one for extra in extras.values() for one in extra),
+            # PyTorch is 3 GB with what it needs of a GPU: its test is skipped where it is missing.
+            *(one for name, extra in extras.items() if name != "pytorch" for one in extra),
         ],
     }
     assert wanted.keys() == set(LOCKS)

@@ -29,6 +29,7 @@ _NOT_HERE = {
     "orders.py",  # of the reader's own
     "artifacts/orders/",
     ".stream-app/chaos/",  # made by a run
+    ".cache/site/",  # made by `make docs`
     "CONFIGURATION.md",  # librdkafka's
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from stream_app.features.events import LogRecord
 from stream_app.features.model_version.folder import read_manifest, read_version
 from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, close, to_cell
 from stream_app.features.model_version.manifest import (
@@ -186,8 +187,10 @@ def test_a_golden_vector_takes_a_trainers_numbers() -> None:
 
 
 def test_binary_events() -> None:
-    """A value that is no JSON travels as base64; one of both must be there."""
-    assert GoldenEvent(topic="t", value_base64="AP8=").message().value == b"\x00\xff"
-    assert GoldenEvent(topic="t", value={"ä": 1.5}).message().value == '{"ä":1.5}'.encode()
+    """A value that is no JSON travels as base64; a tombstone has neither, and no record has both."""
+    assert GoldenEvent(topic="t", value_base64="AP8=").record().value == b"\x00\xff"
+    assert GoldenEvent(topic="t", value={"ä": 1.5}).record().value == '{"ä":1.5}'.encode()
+    assert GoldenEvent(topic="t").record().value is None
+    assert GoldenEvent.of(LogRecord(None, topic="t")).record().value is None
     with pytest.raises(ValidationError, match="one of them"):
-        GoldenEvent(topic="t")
+        GoldenEvent(topic="t", value=1, value_base64="AP8=")
