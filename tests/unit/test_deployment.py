@@ -74,7 +74,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
             *runtime,
             *project["dependency-groups"]["dev"],
             *project["dependency-groups"]["docs"],
-            # PyTorch would bring 3 GB for a GPU.
+            # PyTorch is 3 GB with what it needs of a GPU: its test is skipped where it is missing.
             *(one for name, extra in extras.items() if name != "pytorch" for one in extra),
         ],
     }
