@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from stream_app.training.errors import PackageError
+from stream_app.training.export.answers import answer_with
 from stream_app.training.matrix import Matrix
 
-__all__ = ["INPUT", "ML_OPSET", "OPSET", "columns_of"]
+__all__ = ["INPUT", "ML_OPSET", "OPSET", "answer_of_trees", "columns_of"]
 
 INPUT: Final = "features"
 #: Opsets that every ONNX Runtime since 1.14 knows.
@@ -46,3 +47,20 @@ def columns_of(matrix: Matrix, names: Sequence[str], count: int) -> tuple[str, .
             "matrix.only(...) with the same columns and encodings, in the same order."
         )
     return tuple(made)
+
+
+def answer_of_trees(proto: Any, *, two: bool, more: bool, classes: int) -> str:
+    """Let a graph of boosted trees give one output under the name of what it is; return the name.
+
+    The `probability` of the second of two classes, of shape (rows,); the `probabilities` of more
+    classes, of shape (rows, classes); else a number, the `prediction`, of shape (rows,).
+    """
+    source = proto.graph.output[-1].name
+    if two:
+        answer_with(proto, source, "probability", pick=1)
+        return "probability"
+    if more:
+        answer_with(proto, source, "probabilities", width=classes)
+        return "probabilities"
+    answer_with(proto, source, "prediction", pick=0)
+    return "prediction"

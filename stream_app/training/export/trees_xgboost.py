@@ -12,9 +12,9 @@ from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from stream_app.training.errors import PackageError
-from stream_app.training.export.answers import answer_with, serialized
+from stream_app.training.export.answers import serialized
 from stream_app.training.export.exported import Exported
-from stream_app.training.export.trees import INPUT, OPSET, columns_of
+from stream_app.training.export.trees import INPUT, OPSET, answer_of_trees, columns_of
 from stream_app.training.matrix import Matrix
 
 __all__ = ["export"]
@@ -50,16 +50,9 @@ def export(model: Any, matrix: Matrix) -> Exported:
     except (NotImplementedError, RuntimeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise PackageError(f"the booster has no form in ONNX: {why}") from None
-    source = proto.graph.output[-1].name
-    if objective in _TWO_CLASSES:
-        output = "probability"
-        answer_with(proto, source, output, pick=1)
-    elif objective in _MORE_CLASSES:
-        output = "probabilities"
-        answer_with(proto, source, output, width=classes)
-    else:
-        output = "prediction"
-        answer_with(proto, source, output, pick=0)
+    output = answer_of_trees(
+        proto, two=objective in _TWO_CLASSES, more=objective in _MORE_CLASSES, classes=classes
+    )
 
     def predict(rows: Matrix) -> dict[str, npt.NDArray[Any]]:
         data = xgboost.DMatrix(rows.only(*columns).array())
