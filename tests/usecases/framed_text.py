@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,18 @@ _REGISTRY = {"url": os.environ.get("TEST_REGISTRY_URL", "http://127.0.0.1:1"), "
 
 def framed(ticket: dict[str, Any], *, schema: str = "Ticket") -> bytes:
     """A ticket as a producer writes it, by a schema of this name."""
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    moment = datetime.fromisoformat(ticket["event_time"])
+    where = SerializationContext(f"tickets.{schema}", MessageField.VALUE)
+    value: bytes = _serializer(schema)({**ticket, "event_time": moment}, where)
+    return value
+
+
+@cache
+def _serializer(schema: str) -> Any:
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from confluent_kafka.schema_registry.avro import AvroSerializer
-    from confluent_kafka.serialization import MessageField, SerializationContext
 
     kinds = {
         "event_id": "string",
@@ -29,16 +39,11 @@ def framed(ticket: dict[str, Any], *, schema: str = "Ticket") -> bytes:
         "text": "string",
     }
     fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
-    write = AvroSerializer(
+    return AvroSerializer(
         SchemaRegistryClient(_REGISTRY),
         json.dumps({"type": "record", "name": schema, "fields": fields}),
         conf={"subject.name.strategy.type": "TOPIC"},
     )
-    moment = datetime.fromisoformat(ticket["event_time"])
-    where = SerializationContext(f"tickets.{schema}", MessageField.VALUE)
-    value = write({**ticket, "event_time": moment}, where)
-    assert value is not None
-    return value
 
 
 def make_usecase(suffix: str = "") -> UseCase:

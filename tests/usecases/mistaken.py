@@ -247,17 +247,13 @@ METER = Entity("meter", _meter)
 _BOTH: Any = lambda function: {Reading: function, Request: function}  # noqa: E731
 
 
-_NOTE = 1e6
-
-
 def _celsius(event: Any) -> Any:
     mistake = _mistake(event)
     if mistake == "row-raises":
         raise LookupError(event.meter)
     if mistake == "row-text":
         return "cold"
-    # The mistake that the answer is to make travels through the model.
-    return -_NOTE * (1 + list(ASKING).index(mistake)) if mistake in ASKING else event.celsius
+    return event.celsius
 
 
 def _features() -> FeatureSet:
@@ -285,16 +281,10 @@ def _answers(  # noqa: C901 - a table of mistakes
     events: Sequence[Any], rows: Sequence[Row], outputs: Outputs, decision: Mapping[str, Any]
 ) -> Sequence[Mapping[str, Any]]:
     made: list[Any] = []
-    weight = decision["celsius"]
-    for plain, load in zip(
-        regression._answers(events, rows, outputs, decision),
-        outputs["kilowatts"].tolist(),
-        strict=True,
-    ):
-        answer: dict[str, Any] = dict(plain)
-        note = round(-load / weight / _NOTE)
-        mistake = list(ASKING)[note - 1] if note > 0 else ""
-        match mistake:
+    plain = regression._answers(events, rows, outputs, decision)
+    for event, kept in zip(events, plain, strict=True):
+        answer: dict[str, Any] = dict(kept)
+        match _mistake(event):
             case "answer-raise":
                 raise KeyError("fields")
             case "answer-exit":

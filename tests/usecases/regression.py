@@ -4,6 +4,7 @@ Readings only update what is known of a meter and of its area; a request asks fo
 is counted. Meters of all partitions share areas, so that an area's state is fed by every source.
 """
 
+import json
 import math
 import os
 import random
@@ -13,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from stream_app import (
@@ -22,12 +22,11 @@ from stream_app import (
     Entity,
     Event,
     FeatureSet,
-    GoldenVector,
     InputTopic,
     JsonDecoder,
     LastValue,
-    ModelInput,
-    ModelOutput,
+    LogRecord,
+    Matrix,
     OpenItems,
     Outputs,
     Prediction,
@@ -35,13 +34,11 @@ from stream_app import (
     RowFeature,
     UseCase,
     View,
-    measure_baseline,
+    make_matrix,
+    package,
     per_batch,
-    record_golden_events,
-    replay,
-    write_version,
 )
-from tests.usecases.versions import START, make_manifest, suffixed
+from tests.usecases.suffixes import suffixed
 
 __all__ = [
     "FEATURES", "Forecast", "Reading", "Request", "events", "iso", "make_usecase", "topic_of",
@@ -155,9 +152,11 @@ FEATURES = FeatureSet(
     triggers=(Request,),
 )
 
-NUMBERS = ("meter_mean", "meter_readings", "meter_last", "meter_age", "area_mean", "requests",
-           "celsius")  # fmt: skip
-WHOLE = ("minutes_ahead", "hour")
+START = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
+"""When the log that it is trained on begins."""
+
+#: What the model takes: all but `due`, which is read and left out.
+COLUMNS = tuple(name for name in FEATURES.columns if name != "due")
 
 
 @per_batch
@@ -194,6 +193,11 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+def _usual_load(meter: int, at: float) -> float:
+    """What a meter of `events` draws at a moment, in kW, noise apart."""
+    return 2.0 + meter / 10.0 + math.sin(at / 86_400.0 * 2.0 * math.pi)
+
+
 def events(
     count: int, start: float, *, step: float = 60.0, meters: int = 20, seed: int = 7
 ) -> list[dict[str, Any]]:
@@ -210,11 +214,10 @@ def events(
             "meter": f"m{meter}",
             "area": f"a{meter % 3}" if meter % 5 else None,
         }
-        hour = at / 3600.0 % 24.0
         if number % 3 == 2:
             event |= {"minutes_ahead": rng.randrange(1, 600), "celsius": round(rng.gauss(10, 8), 1)}
         else:
-            load = 2.0 + meter / 10.0 + math.sin(hour / 24.0 * 2.0 * math.pi) + rng.gauss(0.0, 0.2)
+            load = _usual_load(meter, at) + rng.gauss(0.0, 0.2)
             event |= {"kilowatts": round(max(0.0, load), 3)}
             event |= {"volts": round(rng.gauss(230, 2), 1)} if rng.random() < 0.8 else {}
         made.append(event)
@@ -226,107 +229,37 @@ def topic_of(event: Mapping[str, Any], usecase: UseCase) -> str:
     return usecase.topics["minutes_ahead" in event].name
 
 
-def _graph(weights: np.ndarray, whole: np.ndarray, missing: np.ndarray) -> bytes:
-    """`kilowatts` = known(x) . weights + n . whole, a missing number being its mean."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    constants = {"weights": weights, "whole": whole, "missing": missing, "axis": np.array([1])}
-    terms = [f"term{i}" for i in range(len(weights) + len(whole))]
-    graph = helper.make_graph(
-        [
-            helper.make_node("IsNaN", ["x"], ["absent"]),
-            helper.make_node("Where", ["absent", "missing", "x"], ["known"]),
-            helper.make_node("Cast", ["n"], ["m"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", ["known", "weights"], ["a"]),
-            helper.make_node("Mul", ["m", "whole"], ["b"]),
-            helper.make_node("Concat", ["a", "b"], ["terms"], axis=1),
-            # Column by column: MatMul and ReduceSum add in another order for one row than for many.
-            helper.make_node("Split", ["terms"], terms, axis=1),
-            helper.make_node("Sum", terms, ["column"]),
-            helper.make_node("Squeeze", ["column", "axis"], ["kilowatts"]),
-        ],
-        "meters",
-        [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, len(NUMBERS)]),
-            helper.make_tensor_value_info("n", TensorProto.INT64, [None, len(WHOLE)]),
-        ],
-        [helper.make_tensor_value_info("kilowatts", TensorProto.FLOAT, [None])],
-        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opsets = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    return bytes(model.SerializeToString())
-
-
 @cache
-def _fitted() -> tuple[bytes, Any, dict[str, np.ndarray]]:
-    """The graph, its arithmetic in Python, and the matrix it was fitted on."""
+def _fitted() -> Any:
+    """Trees."""
+    from lightgbm import LGBMRegressor
+
+    matrix = _matrix(usecase)
+    model = LGBMRegressor(n_estimators=20, num_leaves=8, n_jobs=1, verbosity=-1, random_state=7)
+    return model.fit(matrix.only(*COLUMNS).array(), matrix.labels)
+
+
+def _matrix(usecase: UseCase) -> Matrix:
     log = [
-        (Request if "minutes_ahead" in event else Reading).model_validate(event)
-        for event in events(3_000, START.timestamp())
+        LogRecord(json.dumps(event).encode(), topic=topic_of(event, usecase))
+        for event in events(3_000, START)
     ]
-    rows = [row.values for row in replay(FEATURES, log)]
-    matrix = dict(zip(FEATURES.columns, np.array(rows, dtype=np.float64).T, strict=True))
-    x = np.stack([matrix[name] for name in NUMBERS], axis=1)
-    n = np.stack([matrix[name] for name in WHOLE], axis=1)
-    missing = np.nanmean(x, axis=0)
-    known = np.where(np.isnan(x), missing, x)
-    truth = matrix["meter_mean"] * 0.7 + np.sin(matrix["hour"] / 24 * 2 * np.pi)
-    truth = np.where(np.isnan(truth), 3.0, truth)
-    weights, *_ = np.linalg.lstsq(np.hstack([known, n]), truth, rcond=None)
-    parts = weights[: len(NUMBERS)], weights[len(NUMBERS) :], missing
-    single = [part.astype(np.float32) for part in parts]
 
-    def forecast(x: np.ndarray, n: np.ndarray) -> np.ndarray:
-        return np.where(np.isnan(x), single[2], x) @ single[0] + n @ single[1]
+    def usual_load(request: Request) -> float:
+        return _usual_load(int(request.meter[1:]), request.event_time)
 
-    return _graph(*single), forecast, matrix
-
-
-def _weight_of(name: str, forecast: Any) -> float:
-    """What one more of a number adds to the forecast."""
-    nothing, one = np.zeros((1, len(NUMBERS))), np.zeros((1, len(NUMBERS)))
-    one[0, NUMBERS.index(name)] = 1.0
-    whole = np.zeros((1, len(WHOLE)))
-    return float((forecast(one, whole) - forecast(nothing, whole))[0])
+    return make_matrix(usecase, log, label=usual_load)
 
 
 def train(artifacts: Path, usecase: UseCase = usecase) -> None:
     """Write the model version that `usecase` serves."""
-    graph, forecast, matrix = _fitted()
-    x = np.stack([matrix[name] for name in NUMBERS], axis=1)
-    n = np.stack([matrix[name] for name in WHOLE], axis=1)
-    predicted = forecast(x, n)
-
-    def vector(case: str, x: Sequence[float], n: Sequence[int]) -> GoldenVector:
-        columns = dict(zip(NUMBERS, x, strict=True))
-        columns |= dict(zip(WHOLE, map(int, n), strict=True))
-        output = float(forecast(np.array([x]), np.array([n]))[0])
-        return GoldenVector(case=case, columns=columns, outputs={"kilowatts": output})
-
-    manifest = make_manifest(
-        "meters",
-        predicted,
-        ["numpy", "onnx"],
-        inputs=(
-            ModelInput(name="x", dtype="float32", columns=NUMBERS),
-            ModelInput(name="n", dtype="int64", columns=WHOLE),
-        ),
-        features_fingerprint=usecase.features.fingerprint(),
-        outputs=(ModelOutput(name="kilowatts", dtype="float32"),),
-        decision={"peak_kilowatts": 1.5, "celsius": _weight_of("celsius", forecast)},
-        metrics={"mean_kilowatts": float(predicted.mean())},
-    )
-    log = [(topic_of(event, usecase), event) for event in events(30, START.timestamp(), meters=4)]
-    write_version(
+    matrix = _matrix(usecase).only(*COLUMNS)
+    package(
         artifacts / usecase.champion,
-        manifest,
-        model=graph,
-        baseline=measure_baseline(matrix, {"kilowatts": predicted}),
-        golden=[
-            vector("a usual request", [3.0, 5.0, 3.5, 60.0, 2.5, 0.5, 12.0], [30, 12]),
-            vector("everything missing", [math.nan] * len(NUMBERS), [1, 0]),
-        ],
-        golden_events=record_golden_events(usecase.features, usecase.topics, log),
+        usecase,
+        _fitted(),
+        matrix,
+        outputs={"prediction": "kilowatts"},
+        decision={"peak_kilowatts": 3.0},
+        name="meters",
     )

@@ -4,36 +4,34 @@ The model is scikit-learn's, its input a tensor of strings. Nothing is remembere
 so no Redis is needed.
 """
 
+import json
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from stream_app import (
     Event,
     FeatureSet,
-    GoldenVector,
     InputTopic,
     JsonDecoder,
-    ModelInput,
-    ModelOutput,
+    LogRecord,
     Outputs,
     Prediction,
     Row,
     RowFeature,
     UseCase,
-    measure_baseline,
+    make_matrix,
+    package,
     per_batch,
-    record_golden_events,
-    write_version,
 )
-from tests.usecases.versions import make_manifest, suffixed
+from tests.usecases.suffixes import suffixed
 
 __all__ = ["CLASSES", "Routing", "Ticket", "make_usecase", "messages", "train", "usecase"]
 
@@ -118,10 +116,8 @@ def messages(count: int, seed: int = 7) -> list[tuple[str, str]]:
 
 
 @cache
-def _fitted() -> tuple[bytes, Any]:
-    """The graph, and the scikit-learn pipeline that it was made from."""
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import StringTensorType
+def _fitted() -> Any:
+    """A forest over counts of words."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
@@ -135,69 +131,40 @@ def _fitted() -> tuple[bytes, Any]:
         RandomForestClassifier(20, max_depth=12, random_state=7),
     )
     pipeline.fit([text.lower() for text in texts], labels)
-    graph = to_onnx(
-        pipeline,
-        initial_types=[("text", StringTensorType([None, 1]))],
-        options={"zipmap": False},
-        target_opset=17,
-    )
-    return graph.SerializeToString(), pipeline
+    assert tuple(pipeline.classes_) == CLASSES
+    return pipeline
+
+
+def _as_json(ticket: dict[str, Any]) -> bytes:
+    return json.dumps(ticket).encode()
 
 
 def train(
     artifacts: Path,
     usecase: UseCase = usecase,
-    encode: Callable[[dict[str, Any]], Any] = lambda ticket: ticket,
+    encode: Callable[[dict[str, Any]], bytes] = _as_json,
 ) -> None:
     """Write the model version that `usecase` serves; `encode`: what its topic's values are."""
-    graph, pipeline = _fitted()
-    data = messages(600)
-    texts = [text.lower() for text, _ in data]
-    probabilities = pipeline.predict_proba(texts)
-    assert tuple(pipeline.classes_) == CLASSES
-
-    def vector(case: str, text: str) -> GoldenVector:
-        row = pipeline.predict_proba([text])[0].tolist()
-        return GoldenVector(
-            case=case,
-            columns={"text": text},
-            outputs={"label": str(pipeline.predict([text])[0]), "probabilities": row},
-        )
-
-    manifest = make_manifest(
-        "tickets",
-        data,
-        ["scikit-learn", "skl2onnx", "onnx"],
-        inputs=(ModelInput(name="text", dtype="string", columns=("text",)),),
-        features_fingerprint=FEATURES.fingerprint(),
-        outputs=(
-            ModelOutput(name="label", dtype="string"),
-            ModelOutput(name="probabilities", dtype="float32", shape=(3,)),
-        ),
-        decision={"classes": list(CLASSES)},
-        metrics={"accuracy": float(pipeline.score(texts, [label for _, label in data]))},
-    )
     (topic,) = usecase.topics
-    tickets = [
-        {"event_id": f"t{n}", "event_time": f"2024-01-01T00:00:0{n}Z", "text": text.title()}
-        for n, (text, _) in enumerate(data[:3])
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    log = [
+        LogRecord(
+            encode(
+                {
+                    "event_id": f"t{number}",
+                    "event_time": (start + timedelta(seconds=number)).isoformat(),
+                    "text": text.title(),
+                }
+            ),
+            topic=topic.name,
+        )
+        for number, (text, _) in enumerate(messages(600))
     ]
-    write_version(
+    package(
         artifacts / usecase.champion,
-        manifest,
-        model=graph,
-        baseline=measure_baseline(
-            {"text": np.array(texts, dtype=object)},
-            {
-                "label": np.array([label for _, label in data], dtype=object),
-                "probabilities": probabilities,
-            },
-        ),
-        golden=[
-            vector("an unhappy customer", "where is my parcel it is late"),
-            vector("words never seen in training", "quo vadis"),
-        ],
-        golden_events=record_golden_events(
-            FEATURES, usecase.topics, [(topic.name, encode(t)) for t in tickets]
-        ),
+        usecase,
+        _fitted(),
+        make_matrix(usecase, log),
+        decision={"classes": list(CLASSES)},
+        name="tickets",
     )
