@@ -1,38 +1,26 @@
-"""A user's own project: the README's use case in an otherwise empty folder, as its author runs it."""
+"""A user's own project: the README's two files in an otherwise empty folder, as their author runs them."""
 
-import hashlib
 import json
-import math
+import os
+import random
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper
-
-from stream_app import (
-    GoldenVector,
-    Manifest,
-    ModelInput,
-    ModelOutput,
-    TrainingData,
-    UseCase,
-    measure_baseline,
-    record_golden_events,
-    write_version,
-)
+from stream_app import UseCase
+from stream_app.testing import Sent as Given
+from stream_app.testing import rehearse
 from tests.integration.worker import Cluster, Sent, Worker
 
 ROOT = Path(__file__).parents[2]
-
-
-def example() -> str:
-    """The README's use case, as text."""
-    (found,) = re.findall(r"(?ms)^```python$\n(.*?)^```$", (ROOT / "README.md").read_text())
-    return str(found)
+DAY = 86_400.0
+MODULE, TRAINING = re.findall(r"(?ms)^```python$\n(.*?)^```$", (ROOT / "README.md").read_text())
 
 
 def loaded(file: Path) -> UseCase:
@@ -43,89 +31,88 @@ def loaded(file: Path) -> UseCase:
     return usecase
 
 
-def graph() -> bytes:
-    """`risk` is a hundredth of the amount, and nothing where there is none."""
-    constants = {
-        "hundredth": np.float32([0.01]),
-        "nothing": np.float32([0.0]),
-        "axis": np.array([1]),
-    }
-    made = helper.make_graph(
-        [
-            helper.make_node("IsNaN", ["x"], ["absent"]),
-            helper.make_node("Where", ["absent", "nothing", "x"], ["known"]),
-            helper.make_node("Mul", ["known", "hundredth"], ["column"]),
-            helper.make_node("Squeeze", ["column", "axis"], ["risk"]),
-        ],
-        "orders",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
-        [helper.make_tensor_value_info("risk", TensorProto.FLOAT, [None])],
-        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+def order(number: int, at: float, amount: float) -> dict[str, Any]:
+    """An order of one of twenty customers."""
+    placed = datetime.fromtimestamp(at, UTC).isoformat()
+    return {"order": f"o{number}", "placed": placed, "customer": number % 20, "amount": amount}
+
+
+def log() -> list[dict[str, Any]]:
+    """Lines of a log of 30 days: what is dear is sent back after three days."""
+    rng = random.Random(7)
+    lines = []
+    for number in range(600):
+        at = 1_704_067_200.0 + number * DAY / 20
+        amount = round(rng.uniform(1.0, 100.0), 2)
+        lines.append({"topic": "orders.placed", "value": order(number, at, amount)})
+        if amount > 70.0:
+            back = datetime.fromtimestamp(at + 3 * DAY, UTC).isoformat()
+            value = {"order": f"o{number}", "sent_back": back}
+            lines.append({"topic": "orders.returned", "value": value})
+    return lines
+
+
+def python(*arguments: str, folder: Path) -> str:
+    """What a program prints that is run in a folder."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    opsets = [helper.make_opsetid("", 17)]
-    return bytes(helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def train(folder: Path, usecase: UseCase) -> None:
-    """Write its model version, by names of `stream_app` alone."""
-    amounts = np.linspace(1.0, 99.0, 50, dtype=np.float32)
-    begin, end = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
-    log = [
-        (usecase.topics[0].name, {"event_id": "o1", "event_time": begin.isoformat(), "amount": 5.0})
-    ]
-    write_version(
-        folder / usecase.champion,
-        Manifest(
-            name="orders",
-            version="1",
-            inputs=(ModelInput(name="x", dtype="float32", columns=usecase.features.columns),),
-            features_fingerprint=usecase.features.fingerprint(),
-            outputs=(ModelOutput(name="risk", dtype="float32"),),
-            training_data=TrainingData(
-                start=begin, end=end, rows=50, sha256=hashlib.sha256(amounts).hexdigest()
-            ),
-            code_commit="unknown",
-            seed=1,
-            metrics={},
-            libraries={},
-            created=end,
-        ),
-        model=graph(),
-        baseline=measure_baseline({"amount": amounts}, {"risk": amounts * 0.01}),
-        golden=[
-            GoldenVector(case="usual", columns={"amount": 50.0}, outputs={"risk": 0.5}),
-            GoldenVector(case="no amount", columns={"amount": math.nan}, outputs={"risk": 0.0}),
-        ],
-        golden_events=record_golden_events(usecase.features, usecase.topics, log),
-    )
+def test_the_readmes_use_case_is_trained_and_runs_in_a_folder_of_its_own(
+    cluster: Cluster, redis_url: str, tmp_path: Path
+) -> None:
+    """With no settings but addresses, and beside a `features` folder that is the user's."""
+    (tmp_path / "orders.py").write_text(MODULE)
+    (tmp_path / "train.py").write_text(TRAINING)
+    (tmp_path / "orders.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log()))
+    assert "every check of a start passed" in python("train.py", folder=tmp_path)
+    checked = python("-m", "stream_app", "check", "orders:usecase", folder=tmp_path)
+    assert "ok  artifacts/orders/1: orders 1, 3 columns" in checked
 
-
-def test_the_readmes_use_case_runs_in_a_folder_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
-    """With no setting but the brokers' address, and beside a `features` folder that is the user's."""
-    (tmp_path / "orders.py").write_text(example())
     usecase = loaded(tmp_path / "orders.py")
     cluster.create(usecase)
-    now = datetime.fromtimestamp(time.time(), UTC).isoformat()
-    amounts = [1.0, 25.0, 99.0]
-    cluster.produce(
+    now = round(time.time()) - 60.0
+    values = [order(number, now + number / 10, 50.0 + number) for number in range(40)]
+    # Of one customer in order: by its partition.
+    sent = [
         Sent(
-            usecase.topics[0].name,
-            json.dumps({"event_id": str(number), "event_time": now, "amount": amount}).encode(),
+            "orders.placed",
+            json.dumps(value).encode(),
+            str(value["customer"]).encode(),
+            timestamp=now + number / 10,
         )
-        for number, amount in enumerate(amounts)
+        for number, value in enumerate(values)
+    ]
+    cluster.produce(sent)
+    worker = Worker(
+        "features.orders:usecase", {"bootstrap_servers": cluster.bootstrap, "redis_url": redis_url}
     )
-    worker = Worker("features.orders:usecase", {"bootstrap_servers": cluster.bootstrap})
     package = worker.directory / "features"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "orders.py").write_text(example())
-    train(worker.directory / "artifacts", usecase)
+    (package / "orders.py").write_text(MODULE)
+    shutil.copytree(tmp_path / "artifacts", worker.directory / "artifacts")
     with worker:
         worker.until("it is drained", lambda: cluster.drained(usecase))
         assert worker.stop() == 0, worker.log
     assert cluster.read(usecase.dead_letters_topic) == []
     found = [out.json for out in cluster.read(usecase.predictions_topic)]
-    assert {each["event_id"]: round(each["risk"], 5) for each in found} == {
-        str(number): round(amount / 100.0, 5) for number, amount in enumerate(amounts)
-    }
     assert {each["served_by"] for each in found} == {"champion"}
+
+    given = [
+        Given(topic=s.topic, value=s.value, key=s.key, timestamp=s.timestamp) for s in sent
+    ]  # fmt: skip
+    rehearsed = rehearse(usecase, given, artifacts=tmp_path / "artifacts")
+    assert {each["event_id"]: each["probability"] for each in found} == {
+        each["event_id"]: each["probability"] for each in rehearsed.predictions
+    }
+    known = [row["usual"] for row in rehearsed.rows]
+    assert known[20:] == [50.0 + number for number in range(20)]
