@@ -39,15 +39,6 @@ if TYPE_CHECKING:
         Update,
         Windows,
     )
-    from stream_app.features.model_version.baseline import measure_baseline
-    from stream_app.features.model_version.folder import write_version
-    from stream_app.features.model_version.golden import GoldenVector, record_golden_events
-    from stream_app.features.model_version.manifest import (
-        Manifest,
-        ModelInput,
-        ModelOutput,
-        TrainingData,
-    )
     from stream_app.features.usecase import (
         InputTopic,
         Outcome,
@@ -82,7 +73,6 @@ __all__ = [
     "Event",
     "Extremes",
     "FeatureSet",
-    "GoldenVector",
     "HeaderDecoder",
     "InputTopic",
     "InvalidEventError",
@@ -92,11 +82,8 @@ __all__ = [
     "LastText",
     "LastValue",
     "LogRecord",
-    "Manifest",
     "Matrix",
     "Message",
-    "ModelInput",
-    "ModelOutput",
     "Moment",
     "OpenItems",
     "Outcome",
@@ -109,7 +96,6 @@ __all__ = [
     "ServiceAwayError",
     "State",
     "TimeBounds",
-    "TrainingData",
     "Update",
     "UseCase",
     "View",
@@ -121,14 +107,11 @@ __all__ = [
     "from_key",
     "from_timestamp",
     "make_matrix",
-    "measure_baseline",
     "package",
     "per_batch",
     "read_log",
     "read_topics",
-    "record_golden_events",
     "replay",
-    "write_version",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -164,10 +147,6 @@ _NAMES_BY_MODULE: Final = {
         "Update",
         "Windows",
     ),
-    "features.model_version.baseline": ("measure_baseline",),
-    "features.model_version.folder": ("write_version",),
-    "features.model_version.golden": ("GoldenVector", "record_golden_events"),
-    "features.model_version.manifest": ("Manifest", "ModelInput", "ModelOutput", "TrainingData"),
     "features.usecase": ("InputTopic", "Outcome", "Prediction", "TimeBounds", "UseCase"),
     "features.views": ("Column", "Derived", "Entity", "FeatureSet", "RowFeature", "View"),
     "training.encoding": ("fit_one_hot", "fit_ordinal", "fit_target_mean"),

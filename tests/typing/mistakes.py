@@ -14,10 +14,8 @@ from stream_app import (
     Entity,
     Event,
     FeatureSet,
-    GoldenVector,
     InputTopic,
     JsonDecoder,
-    ModelInput,
     Outcome,
     Outputs,
     Prediction,
@@ -26,10 +24,12 @@ from stream_app import (
     TimeBounds,
     UseCase,
     View,
+    make_matrix,
+    package,
     per_batch,
     replay,
 )
-from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, answers, decode
+from tests.typing.use_case import FEATURES, ORDERS, SHOP, Order, Risk, answers, decode, usecase
 
 stream_app.NoSuchName  # type: ignore[attr-defined]  # noqa: B018
 
@@ -92,8 +92,8 @@ UseCase(
 )
 
 Prediction(score=0.5)  # type: ignore[call-arg]
-ModelInput(name="x", dtype="float32")  # type: ignore[call-arg]  # of which columns?
-GoldenVector(case="usual", columns={"amount": 3.0})  # type: ignore[call-arg]  # no outputs
+package("artifacts/orders/1", usecase, b"", [[1.0]])  # type: ignore[arg-type]  # rows, no matrix
+make_matrix(usecase, "log.jsonl")  # type: ignore[arg-type]  # its name, not the log
 replay(FEATURES, [b"{}"])  # type: ignore[list-item]  # bytes, not events
 replay(Order, [])  # type: ignore[arg-type]
 per_batch(one_answer)  # type: ignore[arg-type]

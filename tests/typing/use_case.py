@@ -3,12 +3,10 @@
 Everything comes from `stream_app`. `tests/typing/mistakes.py` holds what must not pass.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, assert_type
 
-import numpy as np
 from pydantic import Field
 
 from stream_app import (
@@ -23,37 +21,35 @@ from stream_app import (
     Event,
     Extremes,
     FeatureSet,
-    GoldenVector,
     InputTopic,
     InvalidEventError,
     LastN,
     LastText,
     LastValue,
-    Manifest,
+    Matrix,
     Message,
-    ModelInput,
-    ModelOutput,
     Moment,
     OpenItems,
     Outcome,
     Outputs,
+    Packaged,
     Prediction,
     Row,
     RowFeature,
     State,
     TimeBounds,
-    TrainingData,
     Update,
     UseCase,
     View,
     Windows,
+    fit_ordinal,
     from_key,
     from_timestamp,
-    measure_baseline,
+    make_matrix,
+    package,
     per_batch,
-    record_golden_events,
+    read_log,
     replay,
-    write_version,
 )
 
 
@@ -224,33 +220,12 @@ def matrix(log: Iterable[Event]) -> list[list[Any]]:
     return [assert_type(row.values, list[Any]) for row in replay(usecase.features, log)]
 
 
-def write(artifacts: Path, graph: bytes, log: Sequence[tuple[str, bytes]]) -> None:
-    """Write what was trained as a model version."""
-    amounts = np.linspace(1.0, 9.0, 100, dtype=np.float32)
-    manifest = Manifest(
-        name="orders",
-        version="1",
-        inputs=(ModelInput(name="x", dtype="float32", columns=("amount",)),),
-        features_fingerprint=FEATURES.fingerprint(),
-        outputs=(ModelOutput(name="risk", dtype="float32"),),
-        training_data=TrainingData(
-            start=datetime(2024, 1, 1, tzinfo=UTC),
-            end=datetime(2024, 2, 1, tzinfo=UTC),
-            rows=100,
-            sha256="0" * 64,
-        ),
-        code_commit="unknown",
-        seed=1,
-        metrics={"auc": 0.7},
-        libraries={"python": "3.12"},
-        created=datetime(2024, 2, 1, tzinfo=UTC),
-    )
-    written = write_version(
-        artifacts / usecase.champion,
-        manifest,
-        model=graph,
-        baseline=measure_baseline({"amount": amounts}, {"risk": amounts / 10.0}),
-        golden=[GoldenVector(case="usual", columns={"amount": 3.0}, outputs={"risk": 0.3})],
-        golden_events=record_golden_events(FEATURES, usecase.topics, log),
-    )
-    assert_type(written, Manifest)
+def train(artifacts: Path, log: Path, fit: Callable[[Any, Any], Any]) -> None:
+    """Write what was trained on a log as a model version."""
+    known, test = assert_type(make_matrix(usecase, read_log(log)), Matrix).split(share=0.8)
+    shops = fit_ordinal(known, "shop")
+    known, test = known.encode(shops), test.encode(shops)
+    model = fit(known.array(), known.labels)
+    packaged = package(artifacts / usecase.champion, usecase, model, known, test=test)
+    assert_type(packaged, Packaged)
+    assert_type(packaged.manifest.version, str)

@@ -18,15 +18,13 @@ ROOT = Path(__file__).parents[2]
 SURFACE = [
     "AvroDecoder", "CloudEvent", "CloudEventsDecoder", "Column", "DecayedMoments",
     "DecayedShare", "DecayedSums", "Decoder", "Derived", "Distinct", "DistinctEver", "Entity",
-    "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "GoldenVector",
-    "HeaderDecoder", "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder",
-    "LastN", "LastText", "LastValue", "LogRecord", "Manifest", "Matrix", "Message",
-    "ModelInput", "ModelOutput", "Moment", "OpenItems", "Outcome", "Outputs", "Packaged",
-    "Prediction", "ProtobufDecoder", "Row", "RowFeature", "ServiceAwayError", "State",
-    "TimeBounds", "TrainingData", "Update", "UseCase", "View", "Windows", "fit_one_hot",
-    "fit_ordinal", "fit_target_mean", "from_header", "from_key", "from_timestamp",
-    "make_matrix", "measure_baseline", "package", "per_batch", "read_log", "read_topics",
-    "record_golden_events", "replay", "write_version",
+    "EpochMilliseconds", "EpochSeconds", "Event", "Extremes", "FeatureSet", "HeaderDecoder",
+    "InputTopic", "InvalidEventError", "JsonDecoder", "JsonSchemaDecoder", "LastN", "LastText",
+    "LastValue", "LogRecord", "Matrix", "Message", "Moment", "OpenItems", "Outcome", "Outputs",
+    "Packaged", "Prediction", "ProtobufDecoder", "Row", "RowFeature", "ServiceAwayError",
+    "State", "TimeBounds", "Update", "UseCase", "View", "Windows", "fit_one_hot", "fit_ordinal",
+    "fit_target_mean", "from_header", "from_key", "from_timestamp", "make_matrix", "package",
+    "per_batch", "read_log", "read_topics", "replay",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

@@ -27,7 +27,7 @@ from stream_app.features.views import FeatureSet
 
 __all__ = [
     "Cell", "GoldenEvent", "GoldenVector", "UnknownTopicError", "close", "expect_columns", "read_lines",
-    "record_golden_events", "replay_golden", "replay_rows", "to_cell", "write_lines",
+    "replay_golden", "replay_rows", "to_cell", "write_lines",
 ]  # fmt: skip
 
 #: A column's value as JSON: a number, a string, or null for a missing number (NaN).
@@ -190,24 +190,6 @@ def close(got: Any, expected: JsonValue) -> bool:
     return bool(abs(float(got) - expected) <= RELATIVE * abs(expected) + ABSOLUTE)
 
 
-def record_golden_events(
-    features: FeatureSet, topics: Iterable[InputTopic], log: Iterable[tuple[str, JsonValue | bytes]]
-) -> list[GoldenEvent]:
-    """Make golden events of a log: (topic, value), the value as JSON or, else, as bytes.
-
-    The columns expected are what the feature code computes now. Raises `UnknownTopicError` for a
-    topic not in `topics`, `InvalidEventError` for a value its decoder refuses, and `FeatureError`,
-    which names it, for a function of the declaration that raised.
-    """
-    events = [
-        GoldenEvent(topic=topic, value_base64=base64.b64encode(value).decode())
-        if isinstance(value, bytes)
-        else GoldenEvent(topic=topic, value=value)
-        for topic, value in log
-    ]
-    return _with_columns(events, replay_rows(features, topics, events))
-
-
 def expect_columns(
     features: FeatureSet, drafts: Iterable[GoldenEvent], events: Iterable[Event | None]
 ) -> list[GoldenEvent]:
@@ -220,7 +202,7 @@ def replay_rows(
 ) -> list[dict[str, Any] | None]:
     """Replay golden events; for each its columns by name, or None where it asks for no prediction.
 
-    Raises what `record_golden_events` raises.
+    Raises what `replay_golden` raises.
     """
     return _by_name(features, replay_golden(features, topics, events))
 
@@ -230,7 +212,8 @@ def replay_golden(
 ) -> list[Row | None]:
     """Replay golden events; for each its event with its columns, or None where it does not ask.
 
-    Raises what `record_golden_events` raises.
+    Raises `UnknownTopicError` for a topic not in `topics`, `InvalidEventError` for a value its decoder
+    refuses, and `FeatureError`, which names it, for a function of the declaration that raised.
     """
     decoders = {topic.name: topic.decoder for topic in topics}
     decoded = []

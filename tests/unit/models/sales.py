@@ -13,7 +13,7 @@ from stream_app.features.events import Event, JsonDecoder
 from stream_app.features.kinds import DecayedSums
 from stream_app.features.model_version.baseline import measure_baseline
 from stream_app.features.model_version.folder import write_version
-from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, record_golden_events
+from stream_app.features.model_version.golden import GoldenEvent, GoldenVector, expect_columns
 from stream_app.features.model_version.manifest import (
     Manifest,
     ModelInput,
@@ -163,9 +163,15 @@ def _golden() -> tuple[GoldenVector, ...]:
     )
 
 
+def golden_events(*sales: Any) -> list[GoldenEvent]:
+    """Golden events of these sales, with the columns that the feature code computes."""
+    drafts = [GoldenEvent(topic="sales", value=each) for each in sales]
+    decode = TOPICS[0].decoder
+    return expect_columns(FEATURES, drafts, [decode(draft.record()) for draft in drafts])
+
+
 def _events() -> list[GoldenEvent]:
-    sales = [sale(1, "north", 2.0), sale(2, "north", 3.25), sale(3, "west", 0.1)]
-    return record_golden_events(FEATURES, TOPICS, [("sales", each) for each in sales])
+    return golden_events(sale(1, "north", 2.0), sale(2, "north", 3.25), sale(3, "west", 0.1))
 
 
 @dataclass

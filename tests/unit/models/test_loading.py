@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.features.events import Event, Message
-from stream_app.features.model_version.golden import GoldenEvent, record_golden_events
+from stream_app.features.model_version.golden import GoldenEvent
 from stream_app.features.model_version.manifest import MANIFEST, ModelInput, ModelOutput
 from stream_app.features.usecase import InputTopic
 from stream_app.features.views import FeatureSet, RowFeature
@@ -25,6 +25,7 @@ from tests.unit.models.sales import (
     TOPICS,
     Sale,
     Version,
+    golden_events,
     graph,
     manifest,
     sale,
@@ -456,7 +457,7 @@ def test_threads_are_those_served(version: Version, monkeypatch: pytest.MonkeyPa
 
 def test_expected_columns_are_recorded_as_float32() -> None:
     """Golden events hold what the model sees: floats rounded to float32."""
-    (event,) = record_golden_events(FEATURES, TOPICS, [("sales", sale(1, "north", 0.1))])
+    (event,) = golden_events(sale(1, "north", 0.1))
     assert event.columns == {
         "mean_price": None,
         "price": float(np.float32(0.1)),
