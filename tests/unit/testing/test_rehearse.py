@@ -35,7 +35,7 @@ def test_each_prediction_comes_with_its_record_its_row_and_its_fields(artifacts:
     assert seen.dead_letters == []
     last = seen.predictions[-1]
     assert last.row["celsius"] == asked[-1].value["celsius"]  # type: ignore[index,call-overload]
-    assert last["peak"] == (last["kilowatts"] > 1.5)
+    assert last["peak"] == (last["kilowatts"] > 3.0)
     assert list(last.row) == list(usecase.features.columns)
     assert seen.rows[0]["meter_mean"] != seen.rows[0]["meter_mean"] or math.isfinite(
         seen.rows[0]["meter_mean"]
