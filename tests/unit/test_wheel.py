@@ -63,7 +63,7 @@ def test_a_users_folder_named_features_is_the_one_that_is_found(
 ) -> None:
     """Beside the installed library; its use case is loaded and the model it names is missed."""
     readme = (ROOT / "README.md").read_text()
-    (example,) = re.findall(r"(?ms)^```python$\n(.*?)^```$", readme)
+    example, _ = re.findall(r"(?ms)^```python$\n(.*?)^```$", readme)
     (tmp_path / "features").mkdir()
     (tmp_path / "features" / "__init__.py").touch()
     (tmp_path / "features" / "events.py").write_text("THEIRS = True\n")
