@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from features.flights.data.year import Record as Event
-from stream_app.alignment.align import AlignStage
+from stream_app.alignment.assembly import make_align_stage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
 from stream_app.features.stores import MemoryStore, Source
@@ -69,12 +69,7 @@ def work_alone(
         observer,
     )
     clock = RecordClock(60.0, observer)
-    align = AlignStage(
-        batch_max_records=settings.batch_max_records,
-        pause=lambda _: None,
-        resume=lambda _: None,
-        observer=observer,
-    )
+    align = make_align_stage(settings, observer, pause=lambda _: None, resume=lambda _: None)
     outgoing = OutgoingRecords(make_emitters(settings, usecase, "champion/1").in_order)
     tracker = OffsetTracker()
     partitions, records = _as_consumed(workload, usecase)

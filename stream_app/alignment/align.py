@@ -11,8 +11,9 @@ records, and as events they would take several times the memory. For the order, 
 only among records that became known at the same moment. Where very many did, only the time of each
 event is kept, and its record is decoded again when it goes on.
 
-How large a batch is, is decided in `batch_size`. Which partition is paused is decided at the end of
-this file.
+How large a batch is, is decided in `batch_size`. Which partition is paused because it holds too much is
+decided at the end of this file; `kafka/consumer/client_thread.py` pauses all of them while the work takes
+no chunks (`hand_over`).
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ class AlignStage:
     def __init__(
         self,
         *,
-        enabled: bool = True,
-        grace_seconds: float = 0.0,
-        wait_seconds: float = 5.0,
-        held_bytes_per_partition: int = 8 * 2**20,
-        held_bytes_total: int = 64 * 2**20,
-        batch_max_records: int = 512,
-        batch_max_bytes: int = 4 * 2**20,
+        enabled: bool,
+        grace_seconds: float,
+        wait_seconds: float,
+        held_bytes_per_partition: int,
+        held_bytes_total: int,
+        batch_max_records: int,
+        batch_max_bytes: int,
         pause: Callable[[list[Partition]], None],
         resume: Callable[[list[Partition]], None],
         observer: Observer,

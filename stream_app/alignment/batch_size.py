@@ -1,7 +1,7 @@
 """How large a batch is.
 
 A batch is what `align` may release now: one record where the stream is quiet, and under load as many
-as fit here, `batch_max_records` and `batch_max_bytes` of values, at least one. After starts of the
+as fit within `batch_max_records` and `batch_max_bytes`. A single larger record is a batch of its own. After starts of the
 process that got nowhere it holds fewer: `crash_isolation` halves `batch_max_records` for each of
 them, and in the end batches of one record (`CrashIsolation.batch_limit`).
 
@@ -27,15 +27,15 @@ class BatchSize:
     def fitting(self, sizes: Sequence[int], most: int) -> tuple[int, int]:
         """How many of the first records fit into a batch, at least one, and their bytes.
 
-        `sizes`: of the records, in bytes. `most`: how many records a batch may have now.
+        `sizes`: of the records, in bytes. `most`: how many records a batch may have now, at least one.
         """
         total = sum(sizes)
         if len(sizes) <= most and total <= self._max_bytes:
             return len(sizes), total
         count = total = 0
-        for size in sizes:
+        for size in sizes[:most]:
+            if count and total + size > self._max_bytes:
+                break
             count += 1
             total += size
-            if count >= most or total >= self._max_bytes:
-                break
         return count, total

@@ -167,7 +167,8 @@ class Settings(BaseSettings):
     batch_max_records: _Records = 4_096
     """Most records in a batch."""
     batch_max_bytes: _Bytes = 4 * _MIB
-    """Most bytes of values in a batch; a single larger record is a batch of its own."""
+    """Most bytes in a batch, those of keys and headers counted; a single larger record is a batch of its
+    own."""
     linger_seconds: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """How long a batch may wait for more records. 0 has the lowest latency; 0.005 halves the CPU
     time at middling rates."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.child_memory import ChildMemory
 from stream_app.errors import RefusedError, ServiceAwayError, StoppingError
+from stream_app.features.stores import Source
 from stream_app.observer.events import Progress
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
@@ -48,6 +49,7 @@ class Given(NamedTuple):
     topic: str
     number: int
     rank: int
+    source: Source | None
     source_id: int
     offset: int
     known_at: float
@@ -150,6 +152,7 @@ class Trial:
             partition.topic,
             partition.number,
             partition.rank,
+            partition.source,
             self._source_id(partition),
             record.offset,
             record.known_at,

@@ -1,7 +1,18 @@
 """Stage commit: which offsets may be committed, and how far each partition is behind.
 
-A batch is a prefix of each of its partitions and batches finish in order, so what may be committed
-is the end of the last finished batch. The client thread takes it from here and commits.
+A batch is a prefix of each of its partitions and batches finish in order. So what may be committed of
+a partition is the next offset to read: the one after its last record in the last finished batch. There
+are two other cases:
+
+- Where all records are finished and only control records of transactions follow, it is the end of the
+  partition (`at_end`). Otherwise a lag would remain that nobody can work off.
+- Where an assignment begins, it is the offset that it is read from, with what is committed beside it
+  (`begin`). One that no worker committed is committed only when `recovery` has checked the state
+  against it (`confirm`).
+
+The client thread takes offsets from here (`take_due`) and commits them. With exactly once the offsets of
+records are committed with their predictions instead: `delivery/transactions.py` asks `still_ours` for
+them, and says with `finished` that they are committed.
 """
 
 from __future__ import annotations
@@ -125,7 +136,7 @@ class OffsetTracker:
             )
 
     def at_end(self, partition: Partition, offset: int) -> None:
-        """The partition ends at `offset`: nothing but markers lies between the last record and it."""
+        """The partition ends at `offset`: between its last record and that there are only control records."""
         with self._changed:
             self.notes[partition].starts.at_end(offset)
             self._ends[partition] = offset

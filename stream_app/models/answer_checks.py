@@ -16,6 +16,7 @@ from stream_app.models.answers import AnswerContract, AnswerError
 from stream_app.models.checks import refusal
 from stream_app.models.model import Model, finite
 from stream_app.models.tensors import Rows
+from stream_app.records.record_id import record_name
 from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import rfc3339
@@ -88,7 +89,7 @@ def _where(outputs: Outputs, good: Any) -> Mapping[str, Any]:
 
 def _common(model: Model, row: Row) -> dict[str, Any]:
     return {
-        "prediction_id": "topic-0-0",
+        "prediction_id": record_name("A" * 22, 0, 0),
         "event_id": row.event.event_id,
         "event_time": rfc3339(row.event.event_time),
         "application": "golden",

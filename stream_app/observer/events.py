@@ -53,6 +53,7 @@ class WorkEvent:
 # The path of a record.
 
 
+# Told by `observer/observer.py`, for who writes `with observer.stage(...)`.
 @dataclass(frozen=True)
 class StageBegan(WorkEvent):
     """The telling thread begins a stage; it may be within another one."""
@@ -62,6 +63,7 @@ class StageBegan(WorkEvent):
     """May be iterated as often as needed, until the stage has ended."""
 
 
+# Told by `observer/observer.py`.
 @dataclass(frozen=True)
 class StageEnded(WorkEvent):
     """The stage that the telling thread began last has ended, well or not."""
@@ -71,6 +73,7 @@ class StageEnded(WorkEvent):
     seconds: float
 
 
+# Told by `worker/deliver_thread.py`.
 @dataclass(frozen=True)
 class BatchFinished(WorkEvent):
     """All that comes of a batch is acknowledged, and its states are written."""
@@ -93,6 +96,7 @@ class BatchFinished(WorkEvent):
         return [item for item in self.batch.items if item.failure is not None]
 
 
+# Told by `worker/worker.py`.
 @dataclass(frozen=True)
 class ChunkWorkedOff(WorkEvent):
     """All that one chunk released is on its way to be delivered: the work loop went round."""
@@ -102,6 +106,7 @@ class ChunkWorkedOff(WorkEvent):
     held_bytes: int
 
 
+# Told by `crash_isolation/trial.py`.
 @dataclass(frozen=True)
 class Progress(WorkEvent):
     """The telling thread is not stuck: it got on with work that consists of many pieces."""
@@ -109,6 +114,7 @@ class Progress(WorkEvent):
     of: Literal["batches", "rebuilding"]
 
 
+# Told by `predictor/decode.py`.
 @dataclass(frozen=True)
 class UnknownFields(WorkEvent):
     """Events of a topic had fields that its contract does not know."""
@@ -117,6 +123,7 @@ class UnknownFields(WorkEvent):
     fields: int
 
 
+# Told by `predictor/decode.py`.
 @dataclass(frozen=True)
 class FirstSkipped(WorkEvent):
     """The first record of a topic of which its decoder says that it is none of the use case's."""
@@ -125,6 +132,7 @@ class FirstSkipped(WorkEvent):
     offset: int
 
 
+# Told by `predictor/decode.py`.
 @dataclass(frozen=True)
 class UnbelievedReplays(WorkEvent):
     """Records call themselves replays without a token that proves it: each is a record of its own."""
@@ -132,6 +140,7 @@ class UnbelievedReplays(WorkEvent):
     records: int
 
 
+# Told by `alignment/record_clock.py`.
 @dataclass(frozen=True)
 class ClockCorrected(WorkEvent):
     """Records whose timestamps cannot be were dated now."""
@@ -139,6 +148,7 @@ class ClockCorrected(WorkEvent):
     records: int
 
 
+# Told by `alignment/align.py`.
 @dataclass(frozen=True)
 class AlignmentGaveUp(WorkEvent):
     """A partition that delivers nothing is not waited for any longer."""
@@ -149,6 +159,8 @@ class AlignmentGaveUp(WorkEvent):
 # Services.
 
 
+# Told by `delivery/publish.py`, `kafka/bounded_calls.py`, `kafka/consumer/error_events.py`,
+# `recovery/recovery.py` and `waiting/retry.py`.
 @dataclass(frozen=True)
 class WaitingBegan(WorkEvent):
     """The telling thread waits for a service, or does so still and for another reason."""
@@ -157,6 +169,8 @@ class WaitingBegan(WorkEvent):
     why: str
 
 
+# Told by `delivery/publish.py`, `kafka/bounded_calls.py`, `kafka/consumer/error_events.py`,
+# `recovery/recovery.py` and `waiting/retry.py`.
 @dataclass(frozen=True)
 class WaitingEnded(WorkEvent):
     """The telling thread waits for a service no more."""
@@ -166,6 +180,7 @@ class WaitingEnded(WorkEvent):
     """Whether the service is not there again."""
 
 
+# Told by `waiting/outages.py`.
 @dataclass(frozen=True)
 class OutageBegan(WorkEvent):
     """The first thread waits for a service, or the reason is another one."""
@@ -174,6 +189,7 @@ class OutageBegan(WorkEvent):
     why: str
 
 
+# Told by `waiting/outages.py`.
 @dataclass(frozen=True)
 class OutageEnded(WorkEvent):
     """No thread waits for a service any more."""
@@ -184,6 +200,7 @@ class OutageEnded(WorkEvent):
 # The consumer group.
 
 
+# Told by `kafka/consumer/assignment.py`.
 @dataclass(frozen=True)
 class Rebalanced(WorkEvent):
     """Partitions came or went."""
@@ -192,6 +209,7 @@ class Rebalanced(WorkEvent):
     partitions: int
 
 
+# Told by `kafka/consumer/membership.py`.
 @dataclass(frozen=True)
 class MembershipChanged(WorkEvent):
     """Whether the worker takes records as a member of its group, and if not, why."""
@@ -200,6 +218,7 @@ class MembershipChanged(WorkEvent):
     why: str
 
 
+# Told by `kafka/consumer/offset_commits.py`.
 @dataclass(frozen=True)
 class CommitAnswered(WorkEvent):
     """The brokers answered a commit of offsets."""
@@ -207,6 +226,7 @@ class CommitAnswered(WorkEvent):
     seconds: float
 
 
+# Told by `kafka/consumer/offset_commits.py`.
 @dataclass(frozen=True)
 class CommitFailed(WorkEvent):
     """Offsets were not committed; they are tried again, or the worker ends."""
@@ -214,6 +234,7 @@ class CommitFailed(WorkEvent):
     why: str
 
 
+# Told by `kafka/consumer/start_positions.py`.
 @dataclass(frozen=True)
 class RecordsGone(WorkEvent):
     """Records were deleted before they were read."""
@@ -222,6 +243,7 @@ class RecordsGone(WorkEvent):
     records: int
 
 
+# Told by `kafka/consumer/start_positions.py`.
 @dataclass(frozen=True)
 class RecordsSkipped(WorkEvent):
     """A new group begins behind records."""
@@ -233,6 +255,7 @@ class RecordsSkipped(WorkEvent):
 # State.
 
 
+# Told by `state/stage.py`.
 @dataclass(frozen=True)
 class StoreAsked(WorkEvent):
     """The state's store answered, waits for it included."""
@@ -241,6 +264,7 @@ class StoreAsked(WorkEvent):
     seconds: float
 
 
+# Told by `state/stage.py`.
 @dataclass(frozen=True)
 class StateConflicts(WorkEvent):
     """Another worker had changed states that were to be written."""
@@ -248,6 +272,7 @@ class StateConflicts(WorkEvent):
     states: int
 
 
+# Told by `recovery/rebuilding.py`.
 @dataclass(frozen=True)
 class PartitionsRebuilding(WorkEvent):
     """Of so many partitions the state is being rebuilt now."""
@@ -255,6 +280,7 @@ class PartitionsRebuilding(WorkEvent):
     partitions: int
 
 
+# Told by `recovery/log_replay.py`.
 @dataclass(frozen=True)
 class RecordsRebuilt(WorkEvent):
     """Records were read again and applied to the state."""

@@ -1,10 +1,11 @@
 """When a record is too late to be believed, and what becomes of one that is merely late.
 
-A record can be late in three ways, and each is decided in one place:
+A record can be late in three ways:
 
 - Its event's time lies too far behind the record's timestamp, or too far ahead of it. It becomes a
-  dead letter with the reason `time-out-of-range`: decided here, for the time of the event (`decode`)
-  and for the times of the updates made of it (`enrich`). How far is too far is said by the use case's
+  dead letter with the reason `time-out-of-range`, by `out_of_range`: for the time of the event
+  (`predictor/decode.py`) and for the times of the updates made of it (`predictor/enrich.py`). Both
+  compare first by themselves, so that no call is made for a time that is believed. How far is too far is said by the use case's
   `TimeBounds`: by default more than 366 days behind, or more than one day ahead.
 - It arrives after later records of other partitions. `alignment/align.py` holds those back for it,
   for `alignment_wait_seconds` where its partition delivers nothing. If it comes later still, it is

@@ -1,8 +1,15 @@
 """Stage score: the champion answers; where it cannot, the declared fallbacks do, and say so.
 
-A fallback serves a record for which the champion raised or gave no finite output, and all records of a
-batch for which `enrich` notes that a state is being rebuilt (`Item.degraded`). Whether records go on at
-all while that lasts, or wait, is decided in `recovery/recovery.py`.
+A fallback serves a record where the champion raised or gave an output that is not finite, where the use
+case's answer for the champion's outputs raised, and where that answer breaks the contract of the
+predictions (`models/answers.py`). It also serves all records of a batch for which `enrich` notes that a
+state is being rebuilt (`Item.degraded`). A record that no fallback can serve either becomes a dead letter.
+
+Whether records wait while a state is rebuilt, instead of being served by a fallback, is decided by the
+setting `while_rebuilding` and, where there is no fallback, in `worker/assembly.py`;
+`recovery/recovery.py` lets them wait.
+
+What each model gave for the records of a batch is kept in `Batch.scored`.
 """
 
 from __future__ import annotations
@@ -16,11 +23,12 @@ from stream_app.models import Model, ScoringError, finite
 from stream_app.models.answer_function import AnswerFunction
 from stream_app.models.answers import AnswerContract, AnswerError
 from stream_app.models.columns import places_of_columns
-from stream_app.records.batch import Batch
+from stream_app.records.batch import Batch, Scored
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.moments import rfc3339
+from stream_app.wire.prediction import prediction_id
 
 __all__ = ["ScoreStage"]
 
@@ -61,7 +69,7 @@ class ScoreStage:
         blames: dict[Item, _Blame] = {}
         for name, model in self._ladder:
             if unserved:
-                unserved = self._serve(model, name, unserved, blames)
+                unserved = self._serve(model, name, unserved, blames, batch.scored)
             if barred:
                 unserved, barred = [*unserved, *barred], []
         for item in unserved:
@@ -74,10 +82,15 @@ class ScoreStage:
             item.failure = Failure("score", reason, message, disposition="bug")
 
     def _serve(
-        self, model: Model, served_by: str, items: Sequence[Item], blames: dict[Item, _Blame]
+        self,
+        model: Model,
+        served_by: str,
+        items: Sequence[Item],
+        blames: dict[Item, _Blame],
+        scored: list[Scored],
     ) -> list[Item]:
         """Serve what this model can; return the rest, marked with the reason."""
-        tried = self._answers(model, items)
+        tried = self._answers(model, items, scored)
         answered = [answer for answer in tried if type(answer) is dict]
         common = [_common(item, model, served_by) for item, answer in zip(items, tried, strict=True)
                   if type(answer) is dict] if self._contract.whole else ()  # fmt: skip
@@ -105,25 +118,34 @@ class ScoreStage:
             unserved.append(item)
         return unserved
 
-    def _answers(self, model: Model, items: Sequence[Item]) -> list[_Answer | _Blame]:
-        """What the use case answers for each record, or why it does not."""
+    def _answers(
+        self, model: Model, items: Sequence[Item], scored: list[Scored]
+    ) -> list[_Answer | _Blame]:
+        """What the use case answers for each record, or why it does not; `scored` gets the outputs."""
         answering = False
         try:
             outputs = model.score([item.row for item in items])  # type: ignore[misc]
             good = finite(outputs)
             answering = True
             if good.all():
-                return self._made(model, items, outputs)
-            asked = [item for item, ok in zip(items, good.tolist(), strict=True) if ok]
-            outputs = {name: values[good] for name, values in outputs.items()}
-            made = iter(self._made(model, asked, outputs) if asked else ())
-            return [next(made) if ok else _NOT_FINITE for ok in good.tolist()]
+                answers = self._made(model, items, outputs)
+            else:
+                asked = [item for item, ok in zip(items, good.tolist(), strict=True) if ok]
+                finite_ones = {name: values[good] for name, values in outputs.items()}
+                made = iter(self._made(model, asked, finite_ones) if asked else ())
+                answers = [next(made) if ok else _NOT_FINITE for ok in good.tolist()]
         except BaseException as error:  # noqa: BLE001 - one record may make a model raise: find it
             unless_told_to_end(error)
             if len(items) == 1:
                 return [self._blame(error) if answering else self._unscored(error)]
+        else:
+            scored.append(Scored(model.name, model.version, items, outputs))
+            return answers
         half = len(items) // 2
-        return [*self._answers(model, items[:half]), *self._answers(model, items[half:])]
+        return [
+            *self._answers(model, items[:half], scored),
+            *self._answers(model, items[half:], scored),
+        ]
 
     def _made(
         self, model: Model, items: Sequence[Item], outputs: Outputs
@@ -147,9 +169,13 @@ class ScoreStage:
 
 
 def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:
-    """The worker's own fields of a prediction, as far as a contract may narrow them."""
+    """The worker's own fields of a prediction, as far as a contract may narrow them.
+
+    `application` and `state_freshness_seconds` are added when the prediction is written; here something
+    stands for them.
+    """
     return {
-        "prediction_id": "topic-0-0",
+        "prediction_id": prediction_id(item),
         "event_id": item.event.event_id,
         "event_time": rfc3339(item.event.event_time),
         "application": "application",

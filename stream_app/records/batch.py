@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from stream_app.features.answer import Outputs
 from stream_app.features.stores import StateWrite
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 
-__all__ = ["Batch", "Outgoing"]
+__all__ = ["Batch", "Outgoing", "Scored"]
 
 
 @dataclass(slots=True)
@@ -31,6 +33,18 @@ class Outgoing:
     refuse it."""
     fits: bool = False
     """Whether the brokers took it when it came alone."""
+
+
+class Scored(NamedTuple):
+    """What a model gave for records of a batch, as it came from the model, in one call of it."""
+
+    model: str
+    version: str
+    items: Sequence[Item]
+    """The records whose rows it was asked for. Where a model fails for some records it is asked again for
+    fewer of them, and those calls count that did not fail."""
+    outputs: Outputs
+    """By name, each of shape (records, ...): a row for each of `items`, those with NaN included."""
 
 
 @dataclass(slots=True)
@@ -57,6 +71,9 @@ class Batch:
     but those whose state is being rebuilt."""
     expected: dict[Partition, int] = field(default_factory=dict)
     """The marks that the store was known to hold when the batch was enriched."""
+    scored: list[Scored] = field(default_factory=list)
+    """The outputs of the models, for who listens to `BatchFinished`; the champion's come first. Those of a
+    model that was asked in vain are here too, and what was served is in `Item.served`."""
 
     @property
     def records(self) -> BatchRecords:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["RecordId", "record_id_of"]
+__all__ = ["RecordId", "record_id_of", "record_name"]
 
 #: A topic id is 16 bytes in base64url; partitions are 32-bit numbers, offsets 64-bit ones.
 _ORIGIN: Final = re.compile(
@@ -23,7 +23,15 @@ class RecordId(NamedTuple):
 
     def __str__(self) -> str:
         """The name that prediction ids and `replay-of` give it."""
-        return f"{self.topic_id}-{self.partition}-{self.offset}"
+        return record_name(self.topic_id, self.partition, self.offset)
+
+
+def record_name(topic_id: str, partition: int, offset: int) -> str:
+    """The name of a record, as `record_id_of` reads it.
+
+    Apart from `RecordId`, since one is written for every prediction.
+    """
+    return f"{topic_id}-{partition}-{offset}"
 
 
 def record_id_of(named: str) -> RecordId:

@@ -4,9 +4,11 @@ This is what happens when Redis loses state (FLUSHALL, a failover to a replica t
 append-only file cut short), and when a view is new or has changed:
 
 1. Beside the states the store keeps, for each source partition, the offset through which its records
-   are applied: its mark. Each read and each write says which marks it expects, and the script that
-   reads or writes compares them (`features/stores/redis/compare_and_set.lua`). A mark that is behind
-   raises `StateLostError`; the pipeline gives that to `lost`, and from then on writes nothing. An idle
+   are applied: its mark. Each write, and each check that follows a read, is one call of a script
+   (`features/stores/redis/compare_and_set.lua`). It compares, in this order: the generation of the
+   states; the number each source is registered under; the mark of each source. The marks are those of
+   the first view, since a write raises the marks of all views in one step. A generation or a number
+   that is another one, or a mark that is behind, raises `StateLostError`; the pipeline gives that to `lost`, and from then on writes nothing. An idle
    worker looks for itself (`look`), and a mark behind the offset that a new partition is read from is
    found when it is assigned.
 2. Before the next batch (`ready`), all batches under way are finished, the states in memory are

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream_app.alignment.align import AlignStage
+from stream_app.alignment.assembly import make_align_stage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.isolation import CrashIsolation
@@ -158,12 +158,12 @@ class Rehearsal:
         emitters = make_emitters(settings, usecase, f"{models[0].name}/{models[0].version}")
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, observer),
-            align=AlignStage(
-                batch_max_records=settings.batch_max_records,
-                batch_max_bytes=settings.batch_max_bytes,
+            align=make_align_stage(
+                # Records are all there from the beginning: a grace would hold the last ones for ever.
+                settings.model_copy(update={"alignment_grace_seconds": 0.0}),
+                observer,
                 pause=lambda _: None,
                 resume=lambda _: None,
-                observer=observer,
             ),
             isolation=CrashIsolation(_NoTrial(), self._tracker, starts=1, region_records=0),
             predictor=predictor,

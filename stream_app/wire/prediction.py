@@ -16,7 +16,7 @@ from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
 from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
-from stream_app.records.record_id import RecordId, record_id_of
+from stream_app.records.record_id import RecordId, record_id_of, record_name
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import rfc3339
 from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text
@@ -119,8 +119,7 @@ def prediction_id(item: Item) -> str:
         return str(item.first_origin)
     source = item.record.partition.source
     assert source is not None
-    # As an `RecordId` is written, of which none is made: this is done for every prediction.
-    return f"{source.topic_id}-{source.partition}-{item.record.offset}"
+    return record_name(source.topic_id, source.partition, item.record.offset)
 
 
 def source_headers(prediction_id: str, topic: str, partition: int, offset: int) -> Headers:

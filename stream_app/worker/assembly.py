@@ -1,7 +1,10 @@
 """The composition root: all the parts of a worker, and how they know each other.
 
 What several programs are made of is put together in the room it belongs to (`wire/assembly.py` lists what
-is written to which topic), and who is told what is listed in `worker/listeners.py`.
+is written to which topic), and what metrics, health, watchdog and log are told of is listed in
+`worker/listeners.py`. A capability that listens is one line of the list that the observer is made of: the
+models are loaded by then. One that answers over HTTP is one line of the list of routes: by then everything
+exists, and nothing is started.
 """
 
 from __future__ import annotations
@@ -17,8 +20,7 @@ from confluent_kafka.admin import AdminClient
 from stream_app import __version__
 from stream_app.alignment.assembly import make_align_stage, make_record_clock
 from stream_app.config.settings import Settings
-from stream_app.crash_isolation.isolation import CrashIsolation, guarded
-from stream_app.crash_isolation.trial import Trial
+from stream_app.crash_isolation.assembly import make_guarded_predictor, make_rebuilding_guard
 from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
@@ -33,7 +35,7 @@ from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
-from stream_app.predictor.assembly import decode_stage, make_predictor
+from stream_app.observer.observer import Observer
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -42,6 +44,8 @@ from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
+from stream_app.telemetry.http_routes import worker_routes
+from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
 from stream_app.waiting.retry import Retry
 from stream_app.wire.assembly import make_emitters
@@ -57,8 +61,6 @@ log = logging.getLogger(__name__)
 
 _librdkafka = logging.getLogger("librdkafka")
 
-_REGION_BATCHES: Final = 2
-"""How many batches' records of one partition a process that dies may have had in hand."""
 _REQUEST_SECONDS: Final = 5.0
 
 
@@ -67,6 +69,8 @@ class Parts:
     """What a worker consists of, as far as its life cycle has to do with it."""
 
     monitoring: Monitoring
+    observer: Observer
+    http: HttpServer
     retry: Retry
     credentials: CredentialFiles
     preflight: Preflight
@@ -109,14 +113,10 @@ class _Assembly:
         self._topics = [topic.name for topic in usecase.topics]
         self._causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
         self._monitoring = Monitoring(settings, self._causes)
-        self._observer = self._monitoring.observer
-        self._retry = Retry(
-            initial_seconds=settings.backoff_initial_seconds,
-            max_seconds=settings.backoff_max_seconds,
-            observer=self._observer,
-            refusal_seconds=settings.refusal_seconds,
-            explained=self._causes.explained,
-        )
+        # Before the observer, because a listener may need them. A wait while they load is told all the same.
+        self._models = self._load_models(self._make_retry(Observer(self._monitoring.listeners)))
+        self._observer = Observer([*self._monitoring.listeners])
+        self._retry = self._make_retry(self._observer)
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
         self._brokers = Brokers(
@@ -127,13 +127,12 @@ class _Assembly:
         self._tracker = OffsetTracker()
 
     def parts(self) -> Parts:
-        settings, usecase = self._settings, self._usecase
+        settings, usecase, models = self._settings, self._usecase, self._models
         credentials = CredentialFiles(
             settings.credential_files(),
             check=settings.check_kafka_properties,
             on_changed=self._on_crash,
         )
-        models = self._models()
         emitters = make_emitters(settings, usecase, f"{models[0].name}/{models[0].version}")
         output_topics = OutputTopics(
             self._brokers,
@@ -142,7 +141,9 @@ class _Assembly:
             transactional=settings.delivery == "exactly_once",
         )
         store = open_store(settings, usecase, self._application, self._brokers)
-        isolation, predictor = self._guarded_predictor(models, store)
+        isolation, predictor = make_guarded_predictor(
+            settings, usecase, models, store, self._tracker, self._retry, self._observer
+        )
         publish = make_publishing(
             settings,
             self._application,
@@ -185,8 +186,11 @@ class _Assembly:
             on_crash=self._on_crash,
         )
         self._monitoring.metrics.registry.register(LagCollector(end_offsets.lag))
+        routes = [*worker_routes(self._monitoring.metrics.registry, self._monitoring.health)]
         return Parts(
             self._monitoring,
+            self._observer,
+            HttpServer(settings.http_host, settings.http_port, routes),
             self._retry,
             credentials,
             preflight,
@@ -196,43 +200,24 @@ class _Assembly:
             end_offsets,
         )
 
-    def _models(self) -> list[Model]:
+    def _make_retry(self, observer: Observer) -> Retry:
+        settings = self._settings
+        return Retry(
+            initial_seconds=settings.backoff_initial_seconds,
+            max_seconds=settings.backoff_max_seconds,
+            observer=observer,
+            refusal_seconds=settings.refusal_seconds,
+            explained=self._causes.explained,
+        )
+
+    def _load_models(self, retry: Retry) -> list[Model]:
         # Golden events are decoded, and a decoder may ask a service that is away.
-        models = self._retry(
+        models = retry(
             "a decoder's service", lambda: load_models(self._usecase, self._settings.artifacts)
         )
         self._monitoring.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
         return models
-
-    def _guarded_predictor(
-        self, models: Sequence[Model], store: Store
-    ) -> tuple[CrashIsolation, Predictor]:
-        """The predictor, and what keeps records out of it that would end the process."""
-        settings = self._settings
-        isolation = CrashIsolation(
-            Trial(
-                settings,
-                self._retry,
-                lambda partition: predictor.state.fencing[partition].source_id,
-                self._observer,
-                of="batches",
-            ),
-            self._tracker,
-            starts=settings.crash_isolation_starts,
-            region_records=_REGION_BATCHES * settings.batch_max_records,
-        )
-        decode = decode_stage(settings, self._usecase, self._observer, retry=self._retry)
-        predictor = make_predictor(
-            settings,
-            self._usecase,
-            models,
-            store,
-            self._retry,
-            self._observer,
-            decode=lambda records: isolation.decode(records, decode),
-        )
-        return isolation, predictor
 
     def _recovery(
         self,
@@ -243,18 +228,12 @@ class _Assembly:
         has_fallback: bool,
     ) -> Recovery:
         settings = self._settings
-        fencing = predictor.state.fencing
-        guard = partial(
-            guarded,
-            attempt=Trial(
-                settings,
-                self._retry,
-                lambda partition: fencing[partition].source_id,
-                self._observer,
-                of="rebuilding",
-            ),
-            tracker=self._tracker,
-            starts=settings.crash_isolation_starts,
+        guard = make_rebuilding_guard(
+            settings,
+            predictor,
+            self._tracker,
+            self._retry,
+            self._observer,
             region_records=RECORDS_A_STEP,
         )
         return Recovery(

@@ -79,7 +79,7 @@ class _Trial:
         )
 
     def __call__(self, given: Given) -> None:
-        partition = Partition(given.topic, given.number, given.rank)
+        partition = Partition(given.topic, given.number, given.rank, given.source)
         self._predictor.state.fencing.register(partition, given.source_id)
         record = Record(
             partition, given.offset, given.timestamp, given.key, given.value, given.headers

@@ -1,7 +1,11 @@
-"""Who listens to what happens in a worker: the one place where listeners are registered.
+"""How metrics, watchdog, health and log listen to what happens in a worker.
+
+Which file tells an event is noted at each kind in `observer/events.py`. A listener of another room is
+added in `worker/assembly.py`.
 
 Where a metric is counted is in `metrics_listeners`, with four exceptions: what a finished batch counts
-at once (records, predictions, dead letters, latencies, batch sizes) is in `telemetry/batch_metrics.py`;
+at once (records, predictions, dead letters, state ahead, latencies, batch sizes) is in
+`telemetry/batch_metrics.py`;
 `waiting` is in `outage_listeners`; the lag is worked out at each scrape, in `telemetry/lag.py`; and
 `build` is set when the models are loaded, in `worker/assembly.py`.
 

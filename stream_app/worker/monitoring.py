@@ -1,4 +1,4 @@
-"""All that watches a worker: metrics, health, watchdog and log, and the observer they listen to."""
+"""What watches every worker: metrics, health, watchdog and log, and how each of them listens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.observer.observer import Observer
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
-from stream_app.telemetry.http_routes import worker_routes
-from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.metrics import Metrics
 from stream_app.waiting.outages import Outages
 from stream_app.worker.listeners import (
@@ -24,7 +22,10 @@ __all__ = ["Monitoring"]
 
 
 class Monitoring:
-    """Everything that listens to one worker; which event goes where is in `listeners`."""
+    """What needs nothing of a worker but its settings; which event goes where is in `listeners`.
+
+    What listens and needs more, such as the models, is a line of `worker/assembly.py`.
+    """
 
     def __init__(self, settings: Settings, causes: ConnectionCauses) -> None:
         self.metrics = Metrics()
@@ -36,26 +37,9 @@ class Monitoring:
         outages = Outages(
             Observer(outage_listeners(self.metrics, self.health, causes)), explained=causes.told
         )
-        self.observer = Observer(
-            [
-                *watchdog_listeners(self.watchdog),
-                *metrics_listeners(self.metrics),
-                *health_listeners(self.health),
-                *log_listeners(self.failure_log, outages),
-            ]
+        self.listeners = (
+            *watchdog_listeners(self.watchdog),
+            *metrics_listeners(self.metrics),
+            *health_listeners(self.health),
+            *log_listeners(self.failure_log, outages),
         )
-        self._http = HttpServer(
-            settings.http_host,
-            settings.http_port,
-            worker_routes(self.metrics.registry, self.health),
-        )
-
-    def start(self) -> None:
-        """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
-        self._http.start()
-        self.watchdog.start()
-
-    def stop(self) -> None:
-        """Stop serving."""
-        self.watchdog.stop()
-        self._http.stop()

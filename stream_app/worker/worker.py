@@ -54,7 +54,8 @@ class Worker:
 
     def start(self) -> None:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
-        self._parts.monitoring.start()
+        self._parts.http.start()
+        self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
         gc.collect()
@@ -78,7 +79,7 @@ class Worker:
         return Pipeline(
             parts.stages,
             parts.deliver_thread,
-            parts.monitoring.observer,
+            parts.observer,
             depth=self.settings.pipeline_depth,
         )
 
@@ -86,7 +87,7 @@ class Worker:
         """Note that a chunk went into the pipeline as a whole."""
         align = self._parts.stages.align
         self._parts.client.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
-        self._parts.monitoring.observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
+        self._parts.observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
 
     @property
     def partitions(self) -> Sequence[Partition]:
@@ -140,4 +141,5 @@ class Worker:
         """Stop serving metrics and health."""
         self._parts.end_offsets.stop()
         self._parts.credentials.stop()
-        self._parts.monitoring.stop()
+        self.watchdog.stop()
+        self._parts.http.stop()

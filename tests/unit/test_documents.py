@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stream_app.records.record_id import record_id_of
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md",
@@ -72,6 +74,17 @@ def test_every_module_that_a_document_names_exists(document: str) -> None:
             importlib.import_module(name)
         except ModuleNotFoundError:
             assert hasattr(importlib.import_module(module), attribute), f"{document}: {name}"
+
+
+def test_the_ids_that_the_readme_shows_are_ids_of_records() -> None:
+    """Those of the prediction, in header and value, and that of the dead letter, from its headers."""
+    readme = (ROOT / "README.md").read_text()
+    predictions = re.findall(r'prediction[-_]id"?: ?"?([^\s",]+)', readme)
+    shown = dict(re.findall(r"dead-letter\.([a-z-]+): (\S+)", readme))
+    letter = f"{shown['topic-id']}-{shown['partition']}-{shown['offset']}"
+    assert len(predictions) == 2
+    for named in (*predictions, letter):
+        assert str(record_id_of(named)) == named
 
 
 def rooms() -> list[str]:

@@ -18,6 +18,17 @@ from tests.unit.builders import NOW, chunk, failed, item, partition
 from tests.unit.features.builders import examples
 from tests.unit.observers import listening
 
+#: Options that bound nothing a test holds.
+UNBOUNDED: dict[str, Any] = {
+    "enabled": True,
+    "grace_seconds": 0.0,
+    "wait_seconds": 5.0,
+    "held_bytes_per_partition": 2**30,
+    "held_bytes_total": 2**30,
+    "batch_max_records": 512,
+    "batch_max_bytes": 2**30,
+}
+
 
 class Aligned:
     """The stage with clocks that a test sets, and what it asked the transport for."""
@@ -31,11 +42,11 @@ class Aligned:
         self.decoded: list[Record] = []
         self._items: dict[Record, Item] = {}
         self.stage = AlignStage(
+            **{**UNBOUNDED, **options},
             pause=self._pause,
             resume=self._resume,
             observer=observer,
             monotonic=lambda: self.now,
-            **options,
         )
         self.stage.add(chunk(assigned=partitions))
 
@@ -290,13 +301,14 @@ def test_a_partition_assigned_anew_starts_anew() -> None:
     [
         ({"batch_max_records": 3}, [3, 3, 1]),
         ({"batch_max_bytes": 20}, [2, 2, 2, 1]),
+        ({"batch_max_bytes": 29}, [2, 2, 2, 1]),
         ({"batch_max_bytes": 1}, [1] * 7),
         ({}, [7]),
     ],
-    ids=["records", "bytes", "each above", "no bound"],
+    ids=["records", "bytes", "bytes that do not come out even", "each above", "no bound"],
 )
 def test_batches_are_bounded(options: dict[str, int], expected: list[int]) -> None:
-    """A batch ends with the record that reaches a bound; nothing is left out or reordered."""
+    """A batch exceeds neither bound unless it is one record; nothing is left out or reordered."""
     p = partition(0)
     aligned = Aligned(p, **options)
     aligned.hold(*(item(p, n, known_at=NOW + n, size=10) for n in range(7)), ended=[p])

@@ -1,5 +1,6 @@
 """Stage score: the champion answers; where it cannot, a fallback does and says why."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -308,3 +309,48 @@ def test_a_record_whose_state_is_rebuilt_is_for_the_fallback() -> None:
     assert usual.served is not None
     assert (rebuilt.served.served_by, rebuilt.served.degraded) == ("static", "state-rebuilding")
     assert (usual.served.served_by, usual.served.degraded) == ("champion", None)
+
+
+def test_a_contract_that_narrows_the_prediction_id_is_held_against_the_one_that_goes_out() -> None:
+    """It is the name of the record, whose offset is part of it."""
+
+    class Even(Prediction):
+        prediction_id: Annotated[str, Field(pattern="[02468]$")]
+        score: float
+        label: bool
+
+    scored = triggers(0.25, 0.25)
+    ScoreStage([FakeModel()], use_case(Even, answer))(scored)
+    assert [each.served is not None for each in scored.items] == [True, False]
+    assert scored.items[1].failure is not None
+    assert scored.items[1].failure.reason == "invalid-answer"
+
+
+def outputs(one: Batch) -> list[tuple[str, list[int], list[float]]]:
+    """Model, offsets and scores of what the models gave."""
+    return [
+        (each.model, [i.offset for i in each.items], each.outputs["score"].tolist())
+        for each in one.scored
+    ]
+
+
+def test_the_outputs_of_each_model_are_kept_with_the_batch() -> None:
+    """Those that are not finite too; the fallback was asked for that record alone."""
+    scored = triggers(0.25, "nan", 0.75)
+    fallback = FakeModel("static")
+    fallback.score = lambda rows: {"score": np.full(len(rows), 0.5)}  # type: ignore[method-assign]
+    ScoreStage([FakeModel(), fallback], USECASE)(scored)
+    (champion, offsets, given), static = outputs(scored)
+    assert (champion, offsets) == ("champion-model", [0, 1, 2])
+    assert given == pytest.approx([0.25, math.nan, 0.75], nan_ok=True)
+    assert static == ("static", [1], [0.5])
+
+
+def test_a_row_has_its_outputs_once_where_its_neighbour_makes_the_model_raise() -> None:
+    """The model is asked again for fewer records, until the one to blame is alone."""
+    scored = triggers(0.25, "raise", 0.5, 0.75)
+    ScoreStage([FakeModel()], USECASE)(scored)
+    assert outputs(scored) == [
+        ("champion-model", [0], [0.25]),
+        ("champion-model", [2, 3], [0.5, 0.75]),
+    ]
