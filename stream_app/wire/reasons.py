@@ -28,7 +28,6 @@ what is noted. The files that choose, and what:
     wire/prediction.py             unencodable-answer
     delivery/refusals.py           prediction-refused
     crash_isolation/trial.py       process-crash, process-hang
-    training/events.py             tombstone, empty-value: of records that training leaves out
 
 A decoder of the use case's own may give other reasons, with `InvalidEventError`.
 """
