@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 80.0
+SECONDS = 120.0
 
 
 def environment() -> dict[str, str]:
