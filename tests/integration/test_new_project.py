@@ -118,6 +118,7 @@ def test_a_new_project_is_trained_served_and_packed_by_its_own_readme(tmp_path: 
         prediction = json.loads(value)
         assert 0.0 <= prediction["probability"] <= 1.0
         assert prediction["served_by"] == "champion"
+    # Not run here: that switch has a test of its own, and each start of services takes its time.
     assert test.endswith("-m pytest --stream-app-services")
     run(project, wheel, env)
     assert [path.name.partition("-")[0] for path in (project / "wheels").glob("*.whl")] == [
