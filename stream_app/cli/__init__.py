@@ -20,9 +20,12 @@ __all__ = ["main"]
 #: Command to its module, which defines `command`, and its line of help. Named here so that
 #: ``--help`` imports none of them.
 _COMMANDS = {
+    "new": ("stream_app.cli.new", "Begin a project: a use case, its training and its tests."),
     "run": ("stream_app.cli.run", "Run the worker."),
     "check": ("stream_app.cli.check", "Check a use case and its models, without any service."),
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
+    "send": ("stream_app.cli.send", "Send the records of a log to their topics."),
+    "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
     "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),

@@ -29,6 +29,7 @@ _MODULE = re.compile(
 #: Named though no file of the repository.
 _NOT_HERE = {
     "orders.py",  # of the reader's own
+    "log.jsonl",
     "train.py",
     "orders.jsonl",
     "artifacts/orders/",

@@ -1,0 +1,48 @@
+"""``stream-app send``: the records of a log, sent to their topics."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+import click
+
+from stream_app.config.settings import Settings
+
+__all__ = ["command"]
+
+
+@click.command("send", short_help="Send the records of a log to their topics.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N records.")
+def command(file: Path, last: int | None) -> None:
+    """Send the records of a log to the topics that they name, on the brokers of the settings.
+
+    FILE is a log as training reads it: JSON Lines, packed by gzip or xz too, or Parquet. Keys,
+    headers and timestamps are kept; the partition is the key's. Records without a timestamp get
+    the present time. It ends when the brokers have acknowledged every record.
+
+    \b
+    Example:
+      stream-app send log.jsonl
+      stream-app send log.jsonl.gz --last 100
+
+    Exit status: 0; 2 for a log that cannot be read, a topic that is missing or a record that the
+    brokers refuse; 3 where Kafka does not answer.
+    """
+    from stream_app.kafka.errors import asked_by_command
+    from stream_app.kafka.log_writer import write_log
+    from stream_app.training.log import read_log
+
+    settings = Settings.load()
+    settings.check_kafka_properties()
+    log = read_log(file)
+    records = list(log) if last is None else list(deque(log, maxlen=last))
+    began = time.monotonic()
+    with asked_by_command():
+        sent = write_log(settings, records)
+    took = time.monotonic() - began
+    for topic, count in sorted(sent.items()):
+        click.echo(f"{topic}: {count:,} records")
+    click.echo(f"{sum(sent.values()):,} records acknowledged in {took:.1f} s", err=True)
