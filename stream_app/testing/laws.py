@@ -63,7 +63,7 @@ def check_state(
     laws = _Laws(kind, reads)
     laws.description_is_plain()
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(report_multiple_bugs=False, max_examples=examples, deadline=None)
     @given(_logs(updates))
     def hold(log: Sequence[_Placed]) -> None:
         laws.checks(log)
