@@ -6,12 +6,18 @@ calls of the one under the other. Python is not told which it is, so it is read 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, TopicPartition
 
+from stream_app.errors import FatalError
+
 __all__ = ["Eager", "Incremental", "Rebalancing", "rebalancing"]
+
+_FORGOTTEN_SECONDS: Final = 10.0
+_PROBE_SECONDS: Final = 0.002
 
 
 class Rebalancing(Protocol):
@@ -79,6 +85,25 @@ class Eager:
             if other.offset >= 0:
                 self._starts[other.topic, other.partition] = other
         consumer.assign(list(self._starts.values()))
+        _wait_until_forgotten(consumer, place)
+
+
+def _wait_until_forgotten(consumer: Consumer, place: TopicPartition) -> None:
+    """Wait until librdkafka has given up the position from before a partition was moved.
+
+    A thread of librdkafka does it some time after `assign` returns, and nobody consumes meanwhile.
+    Until then `position` tells the old one, and whoever moved another partition would take it for
+    that of records that were consumed again: what lies between would be skipped.
+    """
+    deadline = time.monotonic() + _FORGOTTEN_SECONDS
+    while consumer.position([place])[0].offset >= 0:
+        if time.monotonic() > deadline:
+            raise FatalError(
+                f"{place.topic}[{place.partition}] is to be read from offset {place.offset} on, and "
+                f"librdkafka does not let go of its old position for {_FORGOTTEN_SECONDS:g} s: start "
+                "the worker again"
+            )
+        time.sleep(_PROBE_SECONDS)
 
 
 def rebalancing(properties: Mapping[str, Any]) -> Rebalancing:
