@@ -61,6 +61,8 @@ def make_matrix(
             raise
         replayed = _Replayed(usecase, decoded.sorted(), labels_of)
         ordered = False
+    if not replayed.times:
+        raise MatrixError(_why_no_row(usecase, decoded))
     columns = replayed.columns()
     labels = replayed.labels(known_outcomes)
     _refuse_label_columns(columns, labels)
@@ -106,9 +108,6 @@ class _Replayed:
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
         """The columns by name."""
-        if not self.times:
-            asks = ", ".join(kind.__name__ for kind in self._features.triggers)
-            raise MatrixError(f"the log has no event that asks for a prediction ({asks}).")
         names = self._features.columns
         return {
             name: np.concatenate([chunk[at] for chunk in self._chunks])
@@ -191,6 +190,19 @@ def _objects(values: list[Any]) -> npt.NDArray[Any]:
     return array
 
 
+def _why_no_row(usecase: UseCase, decoded: Decoded) -> str:
+    asks = ", ".join(kind.__name__ for kind in usecase.features.triggers)
+    refused = "".join(f"; {line}" for line in _refused(decoded))
+    return f"the log has no event that asks for a prediction ({asks}){refused}."
+
+
+def _refused(decoded: Decoded) -> list[str]:
+    return [
+        f"{count:,} records are no events: {reason}, the first {decoded.examples[reason]}"
+        for reason, count in decoded.refused.most_common()
+    ]
+
+
 def _report(decoded: Decoded, seconds: float, ordered: bool) -> str:
     events = decoded.events.total()
     lines = [
@@ -201,8 +213,4 @@ def _report(decoded: Decoded, seconds: float, ordered: bool) -> str:
         lines.append("the log was not in order: it was held in memory and sorted")
     if decoded.skipped:
         lines.append(f"{decoded.skipped:,} records were left out by their decoder")
-    lines += [
-        f"{count:,} records are no events: {reason}, the first {decoded.examples[reason]}"
-        for reason, count in decoded.refused.most_common()
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_refused(decoded)])

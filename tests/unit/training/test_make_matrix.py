@@ -116,6 +116,12 @@ def test_a_log_without_a_trigger_is_refused() -> None:
         make_matrix(USECASE, [chargeback(1, START)])
 
 
+def test_a_log_whose_triggers_are_all_refused_says_why() -> None:
+    """An author who added a field trains on the old log first of all."""
+    with pytest.raises(MatrixError, match=r"2 records are no events: missing-field, the first rec"):
+        make_matrix(USECASE, [LogRecord(b"{}", topic="payments") for _ in range(2)])
+
+
 def test_nothing_within_the_horizon_means_zero() -> None:
     """An outcome in time is the label; one that came too late is none."""
     end = chargeback(99, START + 60 * DAY)
