@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, Producer
 
 from stream_app.config.settings import Settings
-from stream_app.errors import StreamAppError
+from stream_app.errors import ServiceAwayError, StreamAppError
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.log_reader import read_ranges
@@ -154,7 +154,10 @@ def _wait_until_committed(
     ends = {each: end for each, end in brokers.ends(partitions).items() if end}
     deadline = time.monotonic() + _SECONDS
     while True:
-        committed = brokers.committed(ends, wait=False)
+        try:
+            committed = brokers.committed(ends, wait=False)
+        except ServiceAwayError:  # the group's coordinator is not there yet
+            committed = {}
         if all(each in committed and committed[each].offset >= end for each, end in ends.items()):
             return
         if not worker.is_running:
