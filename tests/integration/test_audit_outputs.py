@@ -41,7 +41,7 @@ def test_each_wrong_output_is_a_failure_with_a_figure_of_its_own(hand: Hand) -> 
         ("contradictory", good(4, prediction_id=hand.origin(5))),
         ("contradictory", good(5, origin=hand.origin(6))),
         ("of_another_record", good(6, event_id="another")),
-        ("of_another_record", good(7, event_time=1.0)),
+        ("of_another_record", good(7, event_time="1970-01-01T00:00:01Z")),
         ("of_another_record", replace(good(8), key=None)),
         ("broken_contract", replace(good(9), headers=[])),
         ("without_value", replace(letter(12), value=None)),
