@@ -199,18 +199,23 @@ class _Laws:
         times = [placed.update[0] for placed in log] or [0.0]
         moments = [max(times) + sign * after for after in _MOMENTS for sign in (1, -1)]
         state = self._after(log)
-        codec = StateCodec(self._view)
-        (stored,) = codec.unpack([codec.pack(EntityState(1, 1, 1, 0.0, state))])
+        # A store holds no state without an update.
+        packed = self._packed_once(state) if log else state
         before = repr(state)
         for read in self._reads:
             for at in moments:
-                found = [read(None, at), read(state, at), read(stored.values, at)]
+                found = [read(None, at), read(state, at), read(packed, at)]
                 for value in found:
                     assert isinstance(value, float | int | str), (
                         f"a read gives {type(value).__name__}, no number and no text"
                     )
                 assert agree(found[1:2], found[2:]), "a state that was packed reads differently"
         assert repr(state) == before, "a read changes the state"
+
+    def _packed_once(self, state: Values) -> Values:
+        codec = StateCodec(self._view)
+        (stored,) = codec.unpack([codec.pack(EntityState(1, 1, 1, 0.0, state))])
+        return stored.values
 
     def _after(self, log: Sequence[_Placed]) -> Values:
         state = self._kind.empty()

@@ -1,7 +1,7 @@
 """The outputs of exported graphs, under names that a use case can rely on.
 
 ``probability`` of the second class, shape (rows,), of a model of two classes; ``probabilities``,
-(rows, classes), of one of more; ``prediction``, (rows,) or (rows, n), of a regression.
+(rows, classes), of one of more; ``prediction``, (rows,) or (rows, n), of a model of numbers.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from stream_app.features import kinds
 from stream_app.features.kinds import DecayedSums, State, Update, Values
-from stream_app.features.kinds.contract import StateOverflowError
 from stream_app.testing.laws import check_state
 from tests.unit.features.kinds.every import CASES, Case
 
@@ -99,7 +98,7 @@ def _changes_the_state(state: Values | None, at: float) -> float:
     [
         (_Undescribed, "not JSON serializable"),
         (_Unchecked, "check\\(\\) takes the update"),
-        (_Growing, "not as wide as `width` says|does not fit the format"),
+        (_Growing, "not as wide as `width` says"),
         (_Rounded, "packed between its updates is another one"),
         (_Newest, "another interleaving leaves another state"),
         (_NotFenced, "read again was counted again"),
@@ -108,7 +107,7 @@ def _changes_the_state(state: Values | None, at: float) -> float:
 )
 def test_a_kind_that_breaks_a_law_is_found_out(kind: Callable[..., State], law: str) -> None:
     """The message names the law."""
-    with pytest.raises((AssertionError, TypeError, StateOverflowError), match=law):
+    with pytest.raises((AssertionError, TypeError), match=law):
         check_state(kind(100.0, ("amount",)), UPDATES)
 
 
@@ -123,5 +122,5 @@ def test_a_kind_that_breaks_a_law_is_found_out(kind: Callable[..., State], law: 
 )
 def test_a_read_that_breaks_a_law_is_found_out(read: Any, law: str) -> None:
     """What is absent has to be readable, and reading changes nothing."""
-    with pytest.raises((AssertionError, TypeError, StateOverflowError), match=law):
+    with pytest.raises((AssertionError, TypeError), match=law):
         check_state(SUMS, UPDATES, reads=[read])
