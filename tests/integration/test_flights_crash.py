@@ -73,6 +73,7 @@ def test_nothing_is_lost_when_the_worker_is_killed_in_the_middle(
         for share in (0.2, 0.5, 1.0):
             with Worker(
                 "features.flights:usecase",
+                application=usecase.name,
                 bootstrap_servers=services.kafka,
                 redis_url=services.redis,
                 session_timeout_seconds="6",

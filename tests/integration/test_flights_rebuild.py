@@ -62,7 +62,12 @@ def test_a_fallback_serves_while_the_state_is_rebuilt(request: pytest.FixtureReq
 
         publish(services.kafka, events)
         # Small batches: the worker is in the middle of its backlog when the state goes.
-        with Worker("features.flights:usecase", **settings, batch_max_records="200") as worker:
+        with Worker(
+            "features.flights:usecase",
+            application=usecase.name,
+            **settings,
+            batch_max_records="200",
+        ) as worker:
             worker.start()
             wait_until(lambda: committed() > 8_000, worker)
             with Redis.from_url(services.redis) as redis:

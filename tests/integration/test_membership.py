@@ -14,7 +14,7 @@ from tests.usecases import text
 
 pytestmark = pytest.mark.usefixtures("local_only")
 
-_SESSION_MS = 6_000
+_SESSION_MS = 20_000
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def test_every_float_served_from_a_backlog_is_the_offline_one(
         ends = offsets.ends(partitions)
         with Worker(
             "features.flights:usecase",
+            application=usecase.name,
             bootstrap_servers=services.kafka,
             redis_url=services.redis,
             feature_log_topic=_FEATURE_LOG,
