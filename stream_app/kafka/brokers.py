@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
     ConfigResource,

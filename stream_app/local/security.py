@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports silently
+from confluent_kafka.admin import (
     AdminClient,
     NewTopic,
 )

@@ -22,7 +22,9 @@ def record(key: bytes | None = b"key", value: bytes | None = b"{") -> Out:
 
 def event(event_id: str = "e1") -> Request:
     """What it says."""
-    return Request.model_construct(event_id=event_id, event_time=1.0)
+    return Request.model_construct(
+        event_id=event_id, event_time=1.0, meter="m1", minutes_ahead=60, celsius=10.0
+    )
 
 
 def problems(*copies: Out, of: Request | None = None, key: bytes | None = b"key") -> list[str]:

@@ -65,8 +65,8 @@ def test_no_size_makes_a_prediction_lose_its_value_or_key(testbed: Testbed, deli
     without what does not fit, and that is told by length and SHA-256."""
     cluster, usecase = testbed.cluster, testbed.usecase
     (topic,) = testbed.topics
-    for out in (usecase.predictions_topic, usecase.dead_letters_topic):
-        alter(cluster, out, max_message_bytes=str(LIMIT))
+    for output in (usecase.predictions_topic, usecase.dead_letters_topic):
+        alter(cluster, output, max_message_bytes=str(LIMIT))
     trace = ("traceparent", b"00-ab-cd-01")
     plain = [Sent(topic, ticket(n), b"key-%d" % n, headers=[trace]) for n in range(3_000)]
     big, bigger, huge = random(30_000), random(200_000), random(1_000_000)

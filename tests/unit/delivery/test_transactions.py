@@ -578,26 +578,25 @@ def test_a_transaction_that_fails_while_records_are_handed_over_says_why_when_it
     values = [b"%010d" % n for n in range(20)]
     batch = outgoing(*values)
     plain = Producer.produce
+    late: list[Any] = []
 
     def produce(self: Producer, *arguments: Any, **options: Any) -> None:
         """librdkafka sends in the background, and fails before the last record is handed over."""
         plain(self, *arguments, **options)
         if not self.alone and len(self.queue) == 10 and self.batch_bytes > 1:
             self.has_failed = True
-            for each in self.queue:
-                self.late.append(each)
+            late.extend(self.queue)
             self.queue = []
 
     def abort(self: Producer, timeout: float) -> None:
         """Brings the reports."""
-        for each in self.late:
+        for each in late:
             each[4](LARGE, None)
-        self.late.clear()
+        late.clear()
         plain_abort(self, timeout)
 
     plain_abort = Producer.abort_transaction
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Producer, "late", [], raising=False)
         patch.setattr(Producer, "produce", produce)
         patch.setattr(Producer, "abort_transaction", abort)
         context.stage(batch)

@@ -172,8 +172,10 @@ def test_after_a_loss_nothing_is_written_until_it_was_looked_for(models: list[Mo
             """Raise at the third write, with all states and marks gone."""
             writes.append(len(writes_))
             if len(writes) == 3:
-                for kept in (*self._states, *self._marks):
-                    kept.clear()
+                for states in self._states:
+                    states.clear()
+                for marks in self._marks:
+                    marks.clear()
                 raise StateLostError("a mark is behind")
             return super().write(writes_, progress)
 

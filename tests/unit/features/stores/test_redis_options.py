@@ -1,5 +1,7 @@
 """Options in a URL of Redis: a list is allowed, everything else is refused in a sentence."""
 
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -70,7 +72,7 @@ def test_every_server_and_proxy_understands_what_is_spoken(url: str) -> None:
     """HELLO, which asks for another protocol, is unknown to some of them."""
     client = client_of(url)
     assert isinstance(client, Redis)
-    connection = client.connection_pool.make_connection()
+    connection: Any = client.connection_pool.make_connection()
     assert connection.protocol == 2
     if not url.startswith("unix"):
         assert connection.socket_keepalive
