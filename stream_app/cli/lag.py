@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -28,6 +29,7 @@ _ADDRESS: Final = "127.0.0.1"
 @click.command("lag", short_help="How far a consumer group is behind, seen from outside.")
 @click.argument("groups", metavar="[GROUP]...", nargs=-1)
 @click.option("--topic", "topics", multiple=True, help="This topic alone; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Also partitions with nothing waiting.")
 @click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON document a group, on a line.")
 @click.option("--serve", metavar="[HOST:]PORT", help="Serve the figures to Prometheus.")
@@ -42,6 +44,7 @@ _ADDRESS: Final = "127.0.0.1"
 def command(
     groups: tuple[str, ...],
     topics: tuple[str, ...],
+    everything: bool,
     watch: bool,
     as_json: bool,
     serve: str | None,
@@ -71,19 +74,20 @@ def command(
 
     settings = Settings.load()
     settings.check_kafka_properties()
+    show = _show_json if as_json else partial(_show_tables, everything=everything)
     names = groups or (settings.application or chosen_usecase(settings).name,)
     with ExitStack() as stack, asked_by_command():
         watches = [_watch(stack, settings, name, topics) for name in names]
         if serve is not None:
             _serve(watches, serve, interval)
         elif watch:
-            _show_again_and_again(watches, interval, as_json=as_json)
+            _show_again_and_again(watches, interval, show)
         else:
             for number in range(looks or 2):
                 time.sleep(min(interval, 1.0) if looks is None else interval) if number else None
                 for each in watches:
                     each.look()
-            _show(watches, as_json=as_json)
+            show(watches)
 
 
 def _watch(stack: ExitStack, settings: Settings, group: str, topics: Sequence[str]) -> Watch:
@@ -130,15 +134,17 @@ def _serve(watches: list[Watch], address: str, interval: float) -> None:
             watching.stop()
 
 
-def _show_again_and_again(watches: list[Watch], interval: float, *, as_json: bool) -> None:
+def _show_again_and_again(
+    watches: list[Watch], interval: float, show: Callable[[list[Watch]], None]
+) -> None:
     from stream_app.errors import ServiceAwayError
 
     away = ""
     try:
         while True:
-            if not as_json:
+            if show is not _show_json:
                 click.echo(_CLEAR, nl=False)
-            _show(watches, as_json=as_json)
+            show(watches)
             if away:
                 click.echo(away, err=True)
             time.sleep(interval)
@@ -154,19 +160,21 @@ def _show_again_and_again(watches: list[Watch], interval: float, *, as_json: boo
         return
 
 
-def _show(watches: list[Watch], *, as_json: bool) -> None:
+def _show_json(watches: list[Watch]) -> None:
     now = time.time()
     for watch in watches:
-        lags = watch.known.lags
-        if as_json:
-            told = {"group": watch.group, "partitions": [lag.as_json(now) for lag in lags]}
-            click.echo(json.dumps(told))
-        else:
-            click.echo(_table(watch.group, lags, now))
+        partitions = [lag.as_json(now) for lag in watch.known.lags]
+        click.echo(json.dumps({"group": watch.group, "partitions": partitions}))
 
 
-def _table(group: str, lags: Sequence[PartitionLag], now: float) -> str:
-    rows = [_HEADINGS, *(_row(lag, now) for lag in lags)]
+def _show_tables(watches: list[Watch], *, everything: bool) -> None:
+    for watch in watches:
+        click.echo(_table(watch.group, watch.known.lags, time.time(), everything=everything))
+
+
+def _table(group: str, lags: Sequence[PartitionLag], now: float, *, everything: bool) -> str:
+    shown = [lag for lag in lags if everything or lag.waiting.records or lag.verdict.is_bad]
+    rows = [_HEADINGS, *(_row(lag, now) for lag in shown)] if shown else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     text = [0, len(_HEADINGS) - 2, len(_HEADINGS) - 1]
     lines = [
@@ -178,7 +186,15 @@ def _table(group: str, lags: Sequence[PartitionLag], now: float) -> str:
     ]
     records = sum(lag.waiting.records for lag in lags)
     oldest = max((lag.seconds(now) or 0.0 for lag in lags), default=0.0)
-    return "\n".join([f"group {group}: {records:,} records, {oldest:,.1f} s behind", *lines])
+    members = len({lag.standing.member for lag in lags} - {None})
+    hidden = len(lags) - len(shown)
+    return "\n".join(
+        [
+            f"group {group}: {records:,} records, {oldest:,.1f} s behind; members: {members}",
+            *lines,
+            *([f"{hidden} partitions with nothing waiting (--all)"] if hidden else []),
+        ]
+    )
 
 
 def _row(lag: PartitionLag, now: float) -> tuple[str, ...]:
@@ -192,5 +208,5 @@ def _row(lag: PartitionLag, now: float) -> tuple[str, ...]:
         "-" if seconds is None else f"{seconds:.1f}",
         "-" if drain is None else f"{drain:.0f} s",
         lag.verdict.value,
-        "-" if standing.member is None else f"{standing.member.client_id} {standing.member.host}",
+        "-" if standing.member is None else str(standing.member),
     )

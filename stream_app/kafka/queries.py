@@ -39,6 +39,10 @@ class Member(NamedTuple):
     instance_id: str | None
     """Of a static member."""
 
+    def __str__(self) -> str:
+        """What a person knows it by: its static name or its client's, and where it runs."""
+        return f"{self.instance_id or self.client_id} {self.host.lstrip('/')}"
+
 
 def log_offsets(
     admin: AdminClient,

@@ -36,6 +36,11 @@ class Verdict(Enum):
     REWIND = "rewind"
     """The group was set back to records that it had done."""
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody should look."""
+        return self in (Verdict.WARNING, Verdict.STALL, Verdict.STOP, Verdict.REWIND)
+
 
 class Look(NamedTuple):
     """A partition at one moment."""

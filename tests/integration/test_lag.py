@@ -142,6 +142,7 @@ def test_much_that_waits_is_estimated_and_says_so(tickets: Testbed) -> None:
 
 
 def test_a_group_that_is_set_back_is_told(tickets: Testbed) -> None:
+    """Its records are to be done again, and a partition without an offset has all of its own to do."""
     group, topic = tickets.usecase.name, tickets.topics[0]
     tickets.cluster.produce(tickets.tickets(50))
     own = {"bootstrap.servers": tickets.cluster.bootstrap, "group.id": group}
@@ -151,7 +152,6 @@ def test_a_group_that_is_set_back_is_told(tickets: Testbed) -> None:
             lags = outside.look().lags
         first = next(lag for lag in lags if lag.partition.number == 0)
         assert first.verdict is Verdict.REWIND
-        # The other partition has no offset: it counts from where its log begins.
         (other,) = [lag for lag in lags if lag is not first]
         assert other.standing.committed is None
         assert total(lags) == (50 - 2, True)
@@ -191,4 +191,7 @@ def test_the_command_tells_it_as_a_table_as_json_and_to_prometheus(tickets: Test
             server.terminate()
     line = f'stream_app_group_lag_records{{group="{group}",partition="0",topic="{topic}"}}'
     assert line in metrics
-    assert f'stream_app_group_verdict{{group="{group}",partition="0",topic="{topic}",verdict=' in metrics
+    assert (
+        f'stream_app_group_verdict{{group="{group}",partition="0",topic="{topic}",verdict='
+        in metrics
+    )

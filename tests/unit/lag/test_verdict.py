@@ -40,6 +40,7 @@ CASES: dict[str, tuple[list[tuple[int, int]], bool, Verdict]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_verdict_follows_burrows_rules(name: str) -> None:
+    """Each case is a window of looks and what is to be thought of it."""
     looks, held, expected = CASES[name]
     assert window(*looks, held=held).verdict is expected
 
@@ -67,6 +68,7 @@ def test_rates_are_those_of_the_window() -> None:
 
 
 def test_there_is_no_end_in_sight_where_the_lag_does_not_shrink() -> None:
+    """Nor where one look is all there is; where nothing waits it is now."""
     assert window(*STILL).drain_seconds is None
     assert window((10, 20)).drain_seconds is None
     assert window((20, 20)).drain_seconds == 0.0
