@@ -26,6 +26,7 @@ _COMMANDS = {
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
     "send": ("stream_app.cli.send", "Send the records of a log to their topics."),
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
+    "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
     "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),

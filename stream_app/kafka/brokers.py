@@ -35,8 +35,11 @@ from stream_app.kafka.log_reader import (
     reading_properties,
 )
 from stream_app.kafka.queries import (
+    Member,
+    all_partitions,
     as_kafka_shows_it,
     cluster_id,
+    holders,
     idle_members,
     log_offsets,
     members,
@@ -155,6 +158,11 @@ class Brokers:
             raise failure(refusal, doing)
         return len(metadata.topics[topic].partitions)
 
+    def all_partitions(self) -> list[PartitionId]:
+        """The partitions of every topic but Kafka's own."""
+        with _asking("asking for all topics"):
+            return [PartitionId(*each) for each in all_partitions(self._admin, self._seconds)]
+
     def in_sync(self, topic: str) -> dict[int, tuple[int, int]]:
         """How many replicas of each partition are in sync, and how many there are."""
         doing = f"asking for the replicas of topic {topic}"
@@ -233,9 +241,13 @@ class Brokers:
         return {PartitionId(*place): offset for place, offset in found.items()}
 
     def log_reader(self, *, on_error: OnError = raise_unless_passing) -> LogReader:
-        """What reads ranges of logs, with the properties of the group's consumers."""
+        """What reads ranges of logs, with the properties of the group's consumers.
+
+        What open transactions hide is not read.
+        """
         assert self._group is not None, "a group was given"
-        consumer = Consumer(reading_properties(self._group), logger=_librdkafka)
+        properties = reading_properties({**self._group, "isolation.level": "read_committed"})
+        consumer = Consumer(properties, logger=_librdkafka)
         return LogReader(consumer, on_error=on_error)
 
     # Groups.
@@ -265,6 +277,12 @@ class Brokers:
         with _asking("asking who consumes the topics"):
             return members(self._admin, group, self._seconds)
 
+    def holders(self, group: str) -> dict[PartitionId, Member]:
+        """Which member of a group holds which partition, as the brokers know it."""
+        with _asking(f"asking who consumes in group {group}"):
+            found = holders(self._admin, group, self._seconds)
+        return {PartitionId(*place): member for place, member in found.items()}
+
     def idle_members(self, group: str) -> set[str]:
         """The ids of members that hold no partition, of a group that is at rest."""
         with _asking("asking who consumes the topics"):
@@ -276,10 +294,11 @@ class Brokers:
         )
 
 
-def open_brokers(settings: Settings, application: str) -> Brokers:
+def open_brokers(settings: Settings, application: str, *, settled: bool = True) -> Brokers:
     """The brokers of a command, once one of them has answered.
 
-    A command asks once and does not try again. Raises `ServiceAwayError` with the cause where no
+    `settled`: offsets that the group commits in transactions are asked for when these are decided, which
+    takes as long as a member is frozen; else those before them are told. A command asks once and does not try again. Raises `ServiceAwayError` with the cause where no
     broker answers, at once where that will not pass by itself.
     """
     causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
@@ -288,7 +307,11 @@ def open_brokers(settings: Settings, application: str) -> Brokers:
     _wait_for_answer(admin, causes)
     return Brokers(
         admin,
-        {**settings.consumer_properties(application), **_SMALL_ANSWERS},
+        {
+            **settings.consumer_properties(application),
+            **_SMALL_ANSWERS,
+            **({} if settled else {"isolation.level": "read_uncommitted"}),
+        },
         seconds=_COMMAND_SECONDS,
     )
 

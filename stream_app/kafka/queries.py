@@ -6,7 +6,7 @@ Everything here raises `KafkaException`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import (
     ConsumerGroupState,
@@ -18,7 +18,30 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_app.kafka.errors import has_stale_epoch, incomplete_answer
 
-__all__ = ["as_kafka_shows_it", "cluster_id", "idle_members", "log_offsets", "members"]
+__all__ = [
+    "Member",
+    "all_partitions",
+    "as_kafka_shows_it",
+    "cluster_id",
+    "holders",
+    "idle_members",
+    "log_offsets",
+    "members",
+]
+
+
+class Member(NamedTuple):
+    """A member of a consumer group, as the brokers know it."""
+
+    id: str
+    client_id: str
+    host: str
+    instance_id: str | None
+    """Of a static member."""
+
+    def __str__(self) -> str:
+        """What a person knows it by: its static name or its client's, and where it runs."""
+        return f"{self.instance_id or self.client_id} {self.host.lstrip('/')}"
 
 
 def log_offsets(
@@ -75,6 +98,26 @@ def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
 def members(admin: AdminClient, group: str, seconds: float) -> set[str]:
     """The ids of a group's members."""
     return {m.member_id for m in _group(admin, group, seconds).members}
+
+
+def holders(admin: AdminClient, group: str, seconds: float) -> dict[tuple[str, int], Member]:
+    """Which member of a group holds which partition, as the brokers know it."""
+    return {
+        (each.topic, each.partition): Member(m.member_id, m.client_id, m.host, m.group_instance_id)
+        for m in _group(admin, group, seconds).members
+        for each in m.assignment.topic_partitions
+    }
+
+
+def all_partitions(admin: AdminClient, seconds: float) -> list[tuple[str, int]]:
+    """The partitions of every topic but Kafka's own."""
+    metadata: Any = admin.list_topics(timeout=seconds)
+    return [
+        (name, number)
+        for name, topic in metadata.topics.items()
+        if not name.startswith("__") and topic.error is None
+        for number in topic.partitions
+    ]
 
 
 def _group(admin: AdminClient, group: str, seconds: float) -> Any:

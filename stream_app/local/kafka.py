@@ -77,6 +77,8 @@ class LocalKafka(LocalService):
     clients SASL_SSL; `client_config` returns what a client needs then. `advertised` is the HOST:PORT
     that the broker tells clients to reach it by, where something stands between.
 
+    `jars` is the class path of another version of Kafka than the one that is downloaded.
+
     The first start on a machine prepares fast ones, which takes some 10 to 30 s; without
     `prepare_fast_starts` it does not.
     """
@@ -95,6 +97,7 @@ class LocalKafka(LocalService):
         membership: Membership | None = None,
         start_seconds: float = 120.0,
         prepare_fast_starts: bool = True,
+        jars: str | None = None,
     ) -> None:
         super().__init__(port=port, start_seconds=start_seconds)
         self._prepare_fast_starts = prepare_fast_starts
@@ -104,7 +107,7 @@ class LocalKafka(LocalService):
         self._overrides = dict(properties or {})
         self._heap_megabytes = heap_megabytes
         self._security = security
-        self._class_path = ""
+        self._class_path = jars or ""
         self._start_options: list[str] = []
         (self._internal_port,) = free_ports(1)
 
@@ -137,7 +140,7 @@ class LocalKafka(LocalService):
         create_topics(self.internal, topics, config)
 
     def _prepare(self, process: SupervisedProcess) -> None:
-        self._class_path = class_path()
+        self._class_path = self._class_path or class_path()
         self._start_options = self._fast_start()
         properties_file = process.directory / "server.properties"
         properties = self._properties(process.directory)

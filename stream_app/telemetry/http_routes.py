@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from stream_app.telemetry.health import Answer, Health
 
-__all__ = ["worker_routes"]
+__all__ = ["metrics_route", "worker_routes"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,15 +28,6 @@ _PAGE = """<!doctype html><title>stream-app</title><h1>stream-app</h1><ul>
 def worker_routes(registry: CollectorRegistry, health: Health) -> list[Route]:
     """Return /metrics, /livez and /readyz, and a front page that names them."""
 
-    # Not a coroutine, so that it runs on a thread: a lag that is slow to work out delays no probe.
-    def metrics(request: Request) -> Response:
-        try:
-            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-            return Response(encode(registry), media_type=content_type)
-        except Exception:  # noqa: BLE001  the probes must stay; the log says what broke
-            _LOG.exception("The metrics cannot be written.")
-            return PlainTextResponse("The log says why.\n", 500)
-
     async def livez(_: Request) -> Response:
         return _probed(health.liveness())
 
@@ -48,10 +39,25 @@ def worker_routes(registry: CollectorRegistry, health: Health) -> list[Route]:
 
     return [
         Route("/", front_page),
-        Route("/metrics", metrics),
+        metrics_route(registry),
         Route("/livez", livez),
         Route("/readyz", readyz),
     ]
+
+
+def metrics_route(registry: CollectorRegistry) -> Route:
+    """Return /metrics of a registry."""
+
+    # Not a coroutine, so that it runs on a thread: a lag that is slow to work out delays no probe.
+    def metrics(request: Request) -> Response:
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+            return Response(encode(registry), media_type=content_type)
+        except Exception:  # noqa: BLE001  the probes must stay; the log says what broke
+            _LOG.exception("The metrics cannot be written.")
+            return PlainTextResponse("The log says why.\n", 500)
+
+    return Route("/metrics", metrics)
 
 
 def _probed(answer: Answer) -> Response:
