@@ -51,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 outcome = play(schedule, chosen.mode, services[schedule.brokers])
             except UnplayedError as unplayed:  # the other rounds are still worth playing
-                logging.getLogger(__name__).exception("the round came to no verdict")
-                failed.append(seed)
+                if unplayed.is_brokers_fault:
+                    _say("void: a broker ended a transaction without its marker (docs/delivery.md)")
+                else:
+                    logging.getLogger(__name__).exception("the round came to no verdict")
+                    failed.append(seed)
                 told = "\n".join((*unplayed.problems, *unplayed.exits))
                 _say(f"its logs are in {_keep(schedule, chosen.mode, told, unplayed.logs)}")
                 services.pop(schedule.brokers).close()

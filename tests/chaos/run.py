@@ -1,6 +1,7 @@
 """A round: workers under faults, then the reckoning."""
 
 import logging
+import re
 import tempfile
 import threading
 import time
@@ -24,6 +25,7 @@ from tests.chaos.results import Result, commit
 from tests.chaos.schedule import Schedule
 from tests.chaos.services import Services
 from tests.chaos.settled import settled
+from tests.chaos.skipped_markers import skipped
 from tests.chaos.traffic import Traffic
 from tests.chaos.workers import Workers
 from tests.integration.testbed import Testbed
@@ -50,6 +52,8 @@ _MOST_EXITS = 25
 _MIB = 1024 * 1024
 _LINES = 5_000
 """Of a broker's log, which goes on from round to round."""
+_UNDECIDED = "no transaction is open"
+_OPEN = re.compile(r"([\w.-]+-\d+): of producer \d+, epoch \d+, since offset \d+")
 _KEPT = 400
 """Characters of a problem that the results keep."""
 
@@ -92,6 +96,18 @@ class UnplayedError(Exception):
         self.problems = tuple(problems)
         self.exits = tuple(map(str, workers.exits))
         self.logs = logs
+
+    @property
+    def is_brokers_fault(self) -> bool:
+        """Whether a broker left a transaction open, and nothing but that was wrong."""
+        open_, others = [], []
+        for problem in self.problems:
+            found = _OPEN.findall(problem) if _UNDECIDED in problem else []
+            open_ += found
+            if not found and "a transaction is open there" not in problem:
+                others.append(problem)
+        broker_logs = [text for name, text in self.logs.items() if name.startswith("broker")]
+        return not others and skipped(open_, broker_logs)
 
 
 class StuckError(Exception):
@@ -178,7 +194,7 @@ def _settle(context: Context) -> None:
     try:
         _wait(
             context.workers,
-            "no transaction is open",
+            _UNDECIDED,
             lambda: settled(context.testbed),
             _DRAIN_SECONDS,
         )
