@@ -51,13 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 outcome = play(schedule, chosen.mode, services[schedule.brokers])
             except UnplayedError as unplayed:  # the other rounds are still worth playing
-                if unplayed.is_brokers_fault:
-                    _say("void: a broker ended a transaction without its marker (docs/delivery.md)")
-                else:
-                    logging.getLogger(__name__).exception("the round came to no verdict")
-                    failed.append(seed)
-                told = "\n".join((*unplayed.problems, *unplayed.exits))
-                _say(f"its logs are in {_keep(schedule, chosen.mode, told, unplayed.logs)}")
+                failed += _tell(unplayed, schedule, chosen.mode)
                 services.pop(schedule.brokers).close()
                 continue
             append(outcome.result, chosen.results)
@@ -72,6 +66,17 @@ def main(arguments: list[str] | None = None) -> int:
         again = f"python -m tests.chaos --mode {chosen.mode} --seed {failed[0]}"
         _say(f"\nfailed: {', '.join(map(str, failed))}; to play one again: {again}")
     return bool(failed)
+
+
+def _tell(unplayed: UnplayedError, schedule: Schedule, mode: str) -> list[int]:
+    """Say why a round has no verdict; return its seed if that is a failure."""
+    if unplayed.is_brokers_fault:
+        _say("void: a broker ended a transaction without its marker (docs/delivery.md)")
+    else:
+        logging.getLogger(__name__).error("the round came to no verdict", exc_info=unplayed)
+    told = "\n".join((*unplayed.problems, *unplayed.exits))
+    _say(f"its logs are in {_keep(schedule, mode, told, unplayed.logs)}")
+    return [] if unplayed.is_brokers_fault else [schedule.seed]
 
 
 def _summary(outcome: Outcome) -> str:
