@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stream_app.errors import ConfigurationError, FatalError, ServiceAwayError
+from stream_app.features.stores import StoreUnavailableError
 
 __all__ = ["Finding", "Level", "error", "ok", "tried", "warning"]
 
@@ -50,5 +51,5 @@ def tried(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding
     """What a look finds; what ends it is an error, and other looks go on."""
     try:
         yield from look()
-    except (ConfigurationError, FatalError, ServiceAwayError) as failed:
+    except (ConfigurationError, FatalError, ServiceAwayError, StoreUnavailableError) as failed:
         yield error(about, " ".join(str(failed).split()))

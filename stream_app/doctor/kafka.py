@@ -15,7 +15,7 @@ from stream_app.kafka.retention import retention_seconds
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.wire.assembly import make_emitters
 
-__all__ = ["event_topics", "offsets", "topics_out"]
+__all__ = ["event_topics", "offsets", "topics_out", "weaknesses"]
 
 _DAY: Final = 86_400.0
 
@@ -34,7 +34,7 @@ def event_topics(brokers: Brokers, usecase: UseCase) -> Iterator[Finding]:
     settings = brokers.settings(names)
     for name in names:
         yield from _kept(name, settings.get(name), usecase)
-        yield from _copies(brokers, name, settings.get(name), "events")
+    yield from _copies(brokers, names, settings, "events")
 
 
 def topics_out(brokers: Brokers, settings: Settings, usecase: UseCase) -> Iterator[Finding]:
@@ -53,9 +53,7 @@ def topics_out(brokers: Brokers, settings: Settings, usecase: UseCase) -> Iterat
     yield ok("topics out", f"{', '.join(names)}: there, and ours to write to")
     for text in found:
         yield warning("topics out", text)
-    configs = brokers.settings(names)
-    for name in names:
-        yield from _copies(brokers, name, configs.get(name), "topics out")
+    yield from _copies(brokers, names, brokers.settings(names), "topics out")
 
 
 def offsets(brokers: Brokers, application: str, usecase: UseCase) -> Iterator[Finding]:
@@ -116,34 +114,45 @@ def _kept(name: str, config: Mapping[str, str] | None, usecase: UseCase) -> Iter
 
 
 def _copies(
-    brokers: Brokers, name: str, config: Mapping[str, str] | None, about: str
+    brokers: Brokers,
+    names: Sequence[str],
+    settings: Mapping[str, Mapping[str, str] | None],
+    about: str,
 ) -> Iterator[Finding]:
     """How many brokers may fail before records are lost, or none are taken."""
-    in_sync = brokers.in_sync(name)
+    found: dict[str, list[str]] = {}
+    for name in names:
+        config = settings.get(name) or {}
+        for text in weaknesses(brokers.in_sync(name), int(config.get("min.insync.replicas", "1"))):
+            found.setdefault(text, []).append(name)
+    for text, weak in found.items():
+        yield warning(about, f"{', '.join(weak)}: {text}")
+
+
+def weaknesses(in_sync: Mapping[int, tuple[int, int]], least: int) -> Iterator[str]:
+    """What of a topic's copies puts records at risk.
+
+    `in_sync`: by partition, how many replicas are in sync and how many there are; `least`: of
+    min.insync.replicas.
+    """
     replicas = min((count for _, count in in_sync.values()), default=0)
     behind = [number for number, (ours, count) in in_sync.items() if ours < count]
-    least = int((config or {}).get("min.insync.replicas", "1"))
     if behind:
-        yield warning(
-            about, f"partitions {behind} of topic {name} have fewer replicas in sync than they have"
-        )
+        yield f"of partitions {', '.join(map(str, behind))} not all replicas are in sync"
     if replicas == 1:
-        yield warning(
-            about,
-            f"topic {name} is kept by one broker: when that one is lost, so are its records; give it "
-            "three replicas and min.insync.replicas=2",
+        yield (
+            "kept by one broker; when that one is lost, so are the records: use three replicas and "
+            "min.insync.replicas=2"
         )
     elif least == 1:
-        yield warning(
-            about,
-            f"topic {name} has min.insync.replicas=1: a record that one broker alone has taken counts "
-            "as acknowledged, and is lost with it; set it to 2",
+        yield (
+            "min.insync.replicas=1, so a record that one broker alone has taken counts as "
+            "acknowledged, and is lost with it: set it to 2"
         )
     elif least >= replicas:
-        yield warning(
-            about,
-            f"topic {name} has {replicas} replicas and min.insync.replicas={least}: nothing is written "
-            "while one broker is away; give it one more replica",
+        yield (
+            f"{replicas} replicas and min.insync.replicas={least}, so nothing is written while one "
+            "broker is away: use one replica more"
         )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stream_app.features.stores.redis import RedisStore
     from stream_app.features.stores.redis.servers import Server
 
-__all__ = ["redis"]
+__all__ = ["look", "redis"]
 
 _CLOCK_SECONDS: Final = 5.0
 _MIB: Final = 2**20
@@ -26,10 +26,11 @@ def redis(store: RedisStore) -> Iterator[Finding]:
     versions = ", ".join(sorted({server.version or "version not told" for server in found}))
     yield ok("redis", f"reached, with every right that states need; {versions}")
     for server in found:
-        yield from _look(server)
+        yield from look(server)
 
 
-def _look(server: Server) -> Iterator[Finding]:
+def look(server: Server) -> Iterator[Finding]:
+    """What of one server puts states at risk."""
     if server.policy and server.policy != "noeviction":
         told = f"maxmemory-policy is {server.policy}: a server that is full deletes states; set noeviction"
         # Without a bound nothing is ever deleted, until somebody sets one.
