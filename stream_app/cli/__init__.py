@@ -23,6 +23,7 @@ _COMMANDS = {
     "new": ("stream_app.cli.new", "Begin a project: a use case, its training and its tests."),
     "run": ("stream_app.cli.run", "Run the worker."),
     "check": ("stream_app.cli.check", "Check a use case and its models, without any service."),
+    "doctor": ("stream_app.cli.doctor", "Check a deployment: brokers, topics, Redis, models."),
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
     "send": ("stream_app.cli.send", "Send the records of a log to their topics."),
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),

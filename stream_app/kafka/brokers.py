@@ -175,11 +175,18 @@ class Brokers:
 
     def not_writable(self, topics: Sequence[str]) -> list[str]:
         """Those of the topics that we may not write to; none where the brokers tell no rights."""
+        return self._forbidden(topics, AclOperation.WRITE)
+
+    def not_readable(self, topics: Sequence[str]) -> list[str]:
+        """Those of the topics that we may not read; none where the brokers tell no rights."""
+        return self._forbidden(topics, AclOperation.READ)
+
+    def _forbidden(self, topics: Sequence[str], operation: AclOperation) -> list[str]:
         found = []
         for topic, answer in self._described(topics, include_authorized_operations=True).items():
             with _asking(f"asking for the rights on topic {topic}"):
                 allowed = answer.result().authorized_operations
-            if allowed and not {AclOperation.WRITE, AclOperation.ALL} & set(allowed):
+            if allowed and not {operation, AclOperation.ALL} & set(allowed):
                 found.append(topic)
         return found
 

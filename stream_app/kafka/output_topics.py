@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from stream_app.errors import ConfigurationError, FatalError, RefusedError, ServiceAwayError
@@ -33,10 +33,12 @@ class OutputTopics:
         *,
         max_value_bytes: int,
         transactional: bool = False,
+        warn: Callable[[str], None] = log.warning,
     ) -> None:
         """`max_value_bytes`: the largest value that is not dead-lettered for its size.
 
-        `transactional`: whether they are written to in transactions.
+        `transactional`: whether they are written to in transactions. `warn` is told what serves, and
+        may cost records one day.
         """
         self._brokers = brokers.within(_REQUEST_SECONDS)
         self._brokers_at_work = brokers.within(_LOOK_SECONDS)
@@ -44,6 +46,7 @@ class OutputTopics:
         self._kinds = {(emitter.topic, emitter.kind) for emitter in emitters}
         self._max_value_bytes = max_value_bytes
         self._transactional = transactional
+        self._warn = warn
         self._limits: dict[str, int] = {}
 
     def limit_bytes(self, topic: str) -> int | None:
@@ -153,15 +156,16 @@ class OutputTopics:
                     "those without key are refused; set cleanup.policy=delete"
                 )
             if is_compacted:
-                log.warning(
-                    "topic %s is compacted: of records with one key the newest alone is kept, and %s",
-                    topic,
-                    "an event without key becomes a dead letter"
-                    if self._holds(topic, "prediction")
-                    else "a row without key is dropped",
+                without_key = "a row without key is dropped"
+                if self._holds(topic, "prediction"):
+                    without_key = "an event without key becomes a dead letter"
+                self._warn(
+                    f"topic {topic} is compacted: of records with one key the newest alone is kept, "
+                    f"and {without_key}"
                 )
             self._look_at_size(topic, _number(config, "max.message.bytes"))
-            _look_at_clock(topic, config)
+            self._look_at_clock(topic, config)
+            self._look_at_elections(topic, config)
 
     def _holds(self, topic: str, kind: str) -> bool:
         return (topic, kind) in self._kinds
@@ -171,24 +175,26 @@ class OutputTopics:
             return
         self._limits[topic] = limit
         if limit < self._max_value_bytes and self._holds(topic, "dead letter"):
-            log.warning(
-                "topic %s takes %d bytes (max.message.bytes), and max_value_bytes is %d: the dead "
-                "letter of a larger record goes out without its value",
-                topic,
-                limit,
-                self._max_value_bytes,
+            self._warn(
+                f"topic {topic} takes {limit} bytes (max.message.bytes), and max_value_bytes is "
+                f"{self._max_value_bytes}: the dead letter of a larger record goes out without its "
+                "value"
             )
 
+    def _look_at_clock(self, topic: str, config: Mapping[str, str]) -> None:
+        for name, bound in _clock_bounds(config):
+            if bound < _NARROW_MILLISECONDS:
+                self._warn(
+                    f"topic {topic} has {name}={bound}: a worker whose clock is further from the "
+                    "brokers' clocks, or whose records waited longer for the brokers, ends"
+                )
 
-def _look_at_clock(topic: str, config: Mapping[str, str]) -> None:
-    for name, bound in _clock_bounds(config):
-        if bound < _NARROW_MILLISECONDS:
-            log.warning(
-                "topic %s has %s=%d: a worker whose clock is further from the brokers' clocks, or "
-                "whose records waited longer for the brokers, ends",
-                topic,
-                name,
-                bound,
+    def _look_at_elections(self, topic: str, config: Mapping[str, str]) -> None:
+        if config.get("unclean.leader.election.enable") == "true":
+            ends = ", or a transaction never ends" if self._transactional else ""
+            self._warn(
+                f"topic {topic} has unclean.leader.election.enable=true: when brokers fail, "
+                f"predictions that were acknowledged are lost{ends}; set it to false"
             )
 
 

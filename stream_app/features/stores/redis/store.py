@@ -32,6 +32,7 @@ from stream_app.features.stores.redis.nodes import (
     pairs_of,
 )
 from stream_app.features.stores.redis.registry import REGISTER, adopt_cluster, register
+from stream_app.features.stores.redis.servers import Server, servers
 from stream_app.features.views import FeatureSet
 
 __all__ = ["RedisStore"]
@@ -122,6 +123,11 @@ class RedisStore:
         """Reach every bucket, and try every command that states need; nothing is changed."""
         with in_form():
             check_access(self._nodes, self._keys_of(0))
+
+    def servers(self) -> list[Server]:
+        """What each of the servers says of itself; nothing is changed."""
+        with in_form():
+            return servers(self._nodes, self._buckets)
 
     @property
     def generation(self) -> int:
