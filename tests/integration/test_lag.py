@@ -119,6 +119,11 @@ def test_markers_of_transactions_are_no_work(tickets: Testbed) -> None:
         with tickets.worker() as worker:
             worker.until("all is done", lambda: total(outside.look().lags) == (0, True))
             assert {lag.verdict for lag in outside.known.lags} == {Verdict.OK}
+            worker.until(
+                "its own figure says so as well",
+                lambda: worker.metric("stream_app_consumer_lag_records") == 0,
+                10.0,
+            )
             assert worker.stop() == 0
 
 
