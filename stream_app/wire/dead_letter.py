@@ -19,7 +19,16 @@ from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
 from stream_app.wire.headers import DEAD_LETTER, Named, number, text
 
-__all__ = ["DeadLetter", "DeadLetters", "Omitted", "headers_that_came", "is_dead_letter", "omitted"]
+__all__ = [
+    "ATTEMPTS",
+    "DeadLetter",
+    "DeadLetters",
+    "Omitted",
+    "headers_that_came",
+    "is_dead_letter",
+    "omitted",
+    "packed_headers",
+]
 
 _DIGITS = 9
 _MESSAGE_CHARACTERS: Final = 500
@@ -77,7 +86,7 @@ class DeadLetter(NamedTuple):
                 "topic_id": text(headers, _HEADERS["topic_id"]),
                 "partition": number(headers, _HEADERS["partition"]),
                 "offset": number(headers, _HEADERS["offset"]),
-                "attempts": _count(headers.get(_ATTEMPTS)),
+                "attempts": _count(headers.get(ATTEMPTS)),
             }
         )
 
@@ -90,7 +99,8 @@ class DeadLetter(NamedTuple):
 
 
 _HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
-_ATTEMPTS: Final = _HEADERS["attempts"]
+ATTEMPTS: Final = _HEADERS["attempts"]
+"""A replay carries it on, so that the letter of one that fails again counts further."""
 
 
 class Omitted(NamedTuple):
@@ -130,7 +140,7 @@ class DeadLetters:
     def letter(self, item: Item, failure: Failure) -> Outgoing:
         """The dead letter of an item that failed like this."""
         record = item.record
-        attempts = [value for name, value in record.headers if name == _ATTEMPTS]
+        attempts = [value for name, value in record.headers if name == ATTEMPTS]
         said = DeadLetter(
             topic=record.partition.topic,
             topic_id=record.partition.topic_id,
@@ -216,7 +226,7 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
         if header[0].startswith(DEAD_LETTER) and "-omitted-" not in header[0]
     ]
     came = headers_that_came(record.headers)
-    content = {"headers": _packed(came), "key": record.key, "value": record.value}
+    content = {"headers": packed_headers(came), "key": record.key, "value": record.value}
     for part in ("headers", "key", "value"):
         if part in parts:
             left_out = content[part] or b""
@@ -234,7 +244,7 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
     )
 
 
-def _packed(headers: Headers) -> bytes:
+def packed_headers(headers: Headers) -> bytes:
     """The bytes of headers whose length and digest are told: each name and value, a zero behind."""
     packed = bytearray()
     for name, value in headers:
