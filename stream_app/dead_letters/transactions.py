@@ -17,14 +17,23 @@ from stream_app.config.settings import Settings
 from stream_app.dead_letters.letter import Letter
 from stream_app.dead_letters.outgoing_replay import OutgoingReplay
 from stream_app.dead_letters.resolutions import Resolution
-from stream_app.errors import FatalError
-from stream_app.kafka.errors import Kind, failure, is_fenced, verdict
+from stream_app.errors import FatalError, StreamAppError
+from stream_app.kafka.errors import (
+    Kind,
+    failure,
+    is_fatal,
+    is_fenced,
+    stands_for_another,
+    verdict,
+)
+from stream_app.kafka.producers import PRODUCER_FAILURES, cause_of
 
 __all__ = ["Marked", "MarkedTransactions", "ShutOutError"]
 
 #: A letter, what became of it, and the record that is sent, where one is.
 Marked = tuple[Letter, Resolution, OutgoingReplay | None]
 
+_DOING: Final = "sending replays and their marks"
 _SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _TRIES: Final = 5
@@ -32,7 +41,7 @@ _TRIES: Final = 5
 _librdkafka = logging.getLogger("librdkafka")
 
 
-class ShutOutError(FatalError):
+class ShutOutError(StreamAppError):
     """Somebody else has begun to replay or resolve letters of the same topic."""
 
 
@@ -55,11 +64,14 @@ class MarkedTransactions:
             "delivery.report.only.error": True,
             # Nobody but the person who asked is waiting.
             "linger.ms": 20,
+            "log_level": 0,  # what goes wrong is raised
             "transaction.timeout.ms": round(_SECONDS * 1_000),
             "message.timeout.ms": round(_SECONDS * 1_000),
         }
         self._producer: Any = Producer(properties, logger=_librdkafka)
-        self._call("taking over the replay", lambda: self._producer.init_transactions(_SECONDS))
+        self._call(
+            "taking over the dead-letter topic", lambda: self._producer.init_transactions(_SECONDS)
+        )
 
     def send(self, batch: Sequence[Marked]) -> list[tuple[Letter, str]]:
         """Send replays with their marks in one transaction.
@@ -74,9 +86,7 @@ class MarkedTransactions:
                 break
             refused = [each for each in failed if verdict(each[1]).kind is Kind.RECORD]
             if not refused:
-                raise failure(failed[0][1], "replaying dead letters") from KafkaException(
-                    failed[0][1]
-                )
+                raise failure(failed[0][1], _DOING) from KafkaException(failed[0][1])
             told += [(letter, error.str()) for letter, error in refused]
             gone = {letter.id for letter, _ in refused}
             left = [each for each in left if each[0].id not in gone]
@@ -85,8 +95,7 @@ class MarkedTransactions:
     def _attempt(self, batch: Sequence[Marked]) -> list[tuple[Letter, KafkaError]]:
         """Commit a batch, or abort it and return what was refused."""
         failed: list[tuple[Letter, KafkaError]] = []
-        doing = "replaying dead letters"
-        self._call(doing, self._producer.begin_transaction)
+        self._call(_DOING, self._producer.begin_transaction)
         for letter, resolution, replay in batch:
             report = partial(_report, failed, letter)
             if replay is not None:
@@ -101,14 +110,11 @@ class MarkedTransactions:
             self._produce(
                 report, self._resolutions_topic, resolution.as_value(), str(letter.id).encode()
             )
-        self._call(doing, lambda: self._producer.flush(_SECONDS))
+        self._call(_DOING, lambda: self._producer.flush(_SECONDS))
         if failed:
-            self._call(doing, lambda: self._producer.abort_transaction(_SECONDS))
-            fenced = [error for _, error in failed if is_fenced(error)]
-            if fenced:
-                raise self._shut_out()
+            self._call(_DOING, lambda: self._producer.abort_transaction(_SECONDS))
             return failed
-        self._call(doing, lambda: self._producer.commit_transaction(_SECONDS))
+        self._call(_DOING, lambda: self._producer.commit_transaction(_SECONDS))
         return []
 
     def _produce(self, report: Any, *record: Any, **more: Any) -> None:
@@ -117,10 +123,11 @@ class MarkedTransactions:
                 self._producer.produce(*record, on_delivery=report, **more)
             except BufferError:
                 self._producer.poll(_POLL_SECONDS)  # the queue is full: let it drain
-            except KafkaException as failed:
-                if is_fenced(failed.args[0]) or failed.args[0].fatal():
-                    raise self._meaning("replaying dead letters", failed) from failed
-                report(failed.args[0], None)
+            except PRODUCER_FAILURES as failed:
+                error = cause_of(failed)
+                if error is None or is_fatal(error) or is_fenced(error):
+                    raise self._meaning(_DOING, failed) from failed
+                report(error, None)
                 return
             else:
                 self._producer.poll(0)
@@ -131,17 +138,30 @@ class MarkedTransactions:
         for tries_left in reversed(range(_TRIES)):
             try:
                 call()
-            except KafkaException as failed:
-                if not (tries_left and failed.args[0].retriable()):
+            except PRODUCER_FAILURES as failed:
+                error = cause_of(failed)
+                if not (tries_left and error is not None and error.retriable()):
                     raise self._meaning(doing, failed) from failed
             else:
                 return
 
-    def _meaning(self, doing: str, failed: KafkaException) -> Exception:
-        error = failed.args[0]
+    def _meaning(self, doing: str, failed: BaseException) -> Exception:
+        error = cause_of(failed)
+        if error is None or stands_for_another(error):
+            error = self._asked_why() or error
+        if error is None:
+            return FatalError(f"{doing}: {failed}")
         if is_fenced(error):
             return self._shut_out()
-        return FatalError(f"{doing}: {error.str()}") if error.fatal() else failure(error, doing)
+        return FatalError(f"{doing}: {error.str()}") if is_fatal(error) else failure(error, doing)
+
+    def _asked_why(self) -> KafkaError | None:
+        """What the producer died of, where the call that met it does not tell."""
+        try:
+            self._producer.abort_transaction(_POLL_SECONDS)
+        except PRODUCER_FAILURES as failed:
+            return cause_of(failed)
+        return None
 
     def _shut_out(self) -> ShutOutError:
         return ShutOutError(

@@ -18,6 +18,7 @@ from stream_app.cli.times import Time
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.office import Office, open_office
 from stream_app.dead_letters.selection import Selection
+from stream_app.dead_letters.transactions import ShutOutError
 from stream_app.telemetry.logs import configure_logging, name_application
 
 __all__ = ["Place", "as_json_option", "filters", "limit_option", "office", "selection_of", "who"]
@@ -115,8 +116,11 @@ def office(usecase: str | None) -> Iterator[Office]:
     configure_logging("WARNING", settings.log_format, settings.secrets())
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
-    with Bar() as bar, open_office(settings, chosen, bar) as opened:
-        yield opened
+    try:
+        with Bar() as bar, open_office(settings, chosen, bar) as opened:
+            yield opened
+    except ShutOutError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def who() -> str:

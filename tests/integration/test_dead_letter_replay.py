@@ -1,0 +1,182 @@
+"""Dead letters on a real broker: looked at, mended, replayed once, whoever dies or interferes meanwhile."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stream_app.cli import main
+from stream_app.wire.headers import by_name
+from stream_app.wire.replays import REPLAY_OF
+from tests.integration.hand import Hand, run
+from tests.integration.testbed import Testbed
+from tests.integration.worker import Out, Sent, Worker, eventually
+
+FIX = """
+import json
+
+def add_text(value):
+    event = json.loads(value)
+    if event["event_id"] == "beyond":
+        raise KeyError(event["event_id"])
+    return json.dumps(event | {"text": "Thanks, great service"}).encode()
+"""
+
+
+@pytest.fixture
+def hand(tickets: Testbed) -> Hand:
+    """A group of the text classifier, whose every valid record asks for a prediction."""
+    return Hand(tickets)
+
+
+class Desk:
+    """`stream-app dlq` of a testbed, in this process."""
+
+    def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
+        self._testbed = testbed
+
+    def __call__(self, name: str, *arguments: str, status: int = 0, **settings: str) -> Result:
+        """Run a command, and see that it ends with this status."""
+        given = {**self._testbed.settings, **settings}
+        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
+        positional = [arguments[0]] if name in {"show", "import"} else []
+        rest = arguments[len(positional) :]
+        line = ["dlq", name, *positional, self._testbed.spec, *rest]
+        import time; t=time.time()
+        done = CliRunner().invoke(main, line, env=environment, catch_exceptions=False)
+        print(name, arguments, round(time.time()-t,2))
+        assert done.exit_code == status, done.output
+        return done
+
+    def json(self, name: str, *arguments: str, status: int = 0) -> Any:
+        """What a command says with --json."""
+        return json.loads(self(name, *arguments, "--json", status=status).stdout)
+
+    def letters(self, *arguments: str) -> list[Any]:
+        """What `ls` lists."""
+        listed = self("ls", *arguments, "--json", "--limit", "100000").stdout
+        return [json.loads(line) for line in listed.splitlines()]
+
+
+@pytest.fixture
+def desk(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """The commands about the letters of the text classifier."""
+    return Desk(hand.testbed, monkeypatch)
+
+
+def replays(hand: Hand) -> Counter[str]:
+    """How often each event was replayed, as a reader of committed records sees it."""
+    named = (by_name(out.headers).get(REPLAY_OF) for out in hand.testbed.cluster.read(hand.topic))
+    return Counter(origin.decode() for origin in named if isinstance(origin, bytes))
+
+
+def spoilt(event_id: str) -> bytes:
+    """An event without its text."""
+    return json.dumps({"event_id": event_id, "event_time": "2026-03-01T08:00:00Z"}).encode()
+
+
+def test_a_life_of_a_letter(
+    hand: Hand, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead-lettered, seen, mended, tried, replayed, predicted under its first id; the audit is content."""
+    (tmp_path / "ticket_fixes.py").write_text(FIX)
+    monkeypatch.chdir(tmp_path)
+    testbed = hand.testbed
+    hand.send(5)
+    for name in ("first", "second", "beyond"):
+        hand.send(1, 1, value=late(spoilt(name)))
+    with testbed.worker() as worker:
+        worker.ready()
+        worker.until("all is taken", testbed.drained)
+        assert [letter["reason"] for letter in desk.letters()] == ["missing-field"] * 3
+        assert desk.json("stats")["by_reason"] == {"missing-field": 3}
+        (place,) = [each["letter"] for each in desk.letters("--contains", "second")]
+        shown = desk("show", place).output
+        assert "<-- missing-field" in shown
+        assert "now         open; no prediction" in shown
+
+        chosen = ("--reason", "missing-field")
+        dry = desk.json("replay", *chosen, status=1)
+        assert dry["would_be_replayed"] == 0
+        assert dry["obstacles"]["would fail again"]["count"] == 3
+
+        mended = (*chosen, "--with", "ticket_fixes:add_text")
+        told = desk("replay", *mended, status=1).output
+        assert '+  "text": "Thanks, great service"' in told
+        assert "KeyError in add_text" in told
+        assert len(testbed.cluster.read(hand.topic)) == 8  # nothing was sent
+
+        done = desk.json("replay", *mended, "--yes", "--note", "text was missing", status=1)
+        assert (done["replayed"], done["left"]) == (2, 1)
+        worker.until("all is taken", testbed.drained)
+        again = desk.json("replay", *mended, "--yes", status=1)
+        assert (again["replayed"], again["left"]) == (0, 1)
+
+        shown = desk("show", place).output
+        assert "text was missing" in shown
+        assert "now         replayed; it has a prediction" in shown
+        assert [letter["letter"] for letter in desk.letters()] != [place]
+        assert len(desk.letters("--all")) == 3
+    predicted = {out.header("prediction-id"): out for out in testbed.predictions()}
+    assert len(predicted) == len(testbed.predictions()) == 7
+    replayed = predicted[hand.origin(1, 1)]
+    assert replayed.header("replay-of") == hand.origin(1, 1)
+    assert replayed.json["label"] == "praise"
+    report = run(testbed, doubles_fail=True)
+    assert report.exit_status == 0, report.as_json()
+    assert report.as_json()["replays"] == 2
+
+
+def late(value: bytes) -> bytes:
+    """The event, of now."""
+    import time
+
+    from stream_app.text.moments import rfc3339
+
+    return value.replace(b"2026-03-01T08:00:00Z", rfc3339(time.time()).encode())
+
+
+def fill(hand: Hand, count: int) -> None:
+    """Records, each with a dead letter."""
+    hand.send(count)
+    hand.bury(range(count))
+
+
+def replaying(hand: Hand, *arguments: str) -> Worker:
+    """`stream-app dlq replay --everything --yes` in a process of its own, not started."""
+    line = ("dlq", "replay", "--everything", "--yes", "--untried", *arguments)
+    return hand.testbed.worker(command=("-m", "stream_app", *line))
+
+
+def test_killed_half_way_it_goes_on_and_replays_nothing_twice(hand: Hand, desk: Desk) -> None:
+    """A reader of committed records sees each letter replayed once, however often it was killed."""
+    count = 4_000
+    fill(hand, count)
+    for killed_after in (1, 1_200, 2_400):
+        with replaying(hand, "--rate", "800") as operator:
+            operator.until(
+                "so many were sent",
+                lambda least=killed_after: hand.testbed.cluster.count(hand.topic) - count > least,
+            )
+            operator.kill()
+    done = desk.json("replay", "--everything", "--yes", "--untried")
+    assert 0 < done["replayed"] < count
+    assert replays(hand) == Counter({hand.origin(offset): 1 for offset in range(count)})
+    assert desk.letters() == []
+
+
+def test_a_second_operator_shuts_the_first_out(hand: Hand, desk: Desk) -> None:
+    """The first ends with a sentence and status 1; together they replay each letter once."""
+    count = 1_500
+    fill(hand, count)
+    with replaying(hand, "--rate", "100") as first:
+        first.until("it sends", lambda: hand.testbed.cluster.count(hand.topic) > count)
+        assert desk.json("replay", "--everything", "--yes", "--untried")["replayed"] > 0
+        assert first.wait() == 1
+        assert "somebody else replays or resolves letters" in first.log
+        assert "Traceback" not in first.log
+    assert replays(hand) == Counter({hand.origin(offset): 1 for offset in range(count)})
