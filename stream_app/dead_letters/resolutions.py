@@ -67,7 +67,11 @@ class Resolutions:
 
         Two letters of one record, which a crash may leave, are dealt with together.
         """
-        return self.by_letter.get(letter.id) or self._by_origin.get(str(letter.origin))
+        return self.find(letter.id, letter.origin)
+
+    def find(self, letter: RecordId, origin: RecordId) -> Resolution | None:
+        """The same, by the names of the letter and of the record that failed."""
+        return self.by_letter.get(letter) or self._by_origin.get(str(origin))
 
 
 def resolutions_topic(settings: Settings, application: str) -> str:

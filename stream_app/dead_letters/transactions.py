@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ Marked = tuple[Letter, Resolution, OutgoingReplay | None]
 _DOING: Final = "sending replays and their marks"
 _SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
+_ABORT_SECONDS: Final = 2.0
 _TRIES: Final = 5
 
 _librdkafka = logging.getLogger("librdkafka")
@@ -62,11 +64,8 @@ class MarkedTransactions:
             # No worker's instance has a colon in its name.
             **settings.transaction_properties(application, f"dead-letters:{dead_letters_topic}"),
             "delivery.report.only.error": True,
-            # Nobody but the person who asked is waiting.
             "linger.ms": 20,
             "log_level": 0,  # what goes wrong is raised
-            "transaction.timeout.ms": round(_SECONDS * 1_000),
-            "message.timeout.ms": round(_SECONDS * 1_000),
         }
         self._producer: Any = Producer(properties, logger=_librdkafka)
         self._call(
@@ -96,6 +95,21 @@ class MarkedTransactions:
         """Commit a batch, or abort it and return what was refused."""
         failed: list[tuple[Letter, KafkaError]] = []
         self._call(_DOING, self._producer.begin_transaction)
+        try:
+            self._fill(batch, failed)
+        except KeyboardInterrupt:
+            # Workers wait behind a transaction that is open: not until the brokers end it.
+            with suppress(*PRODUCER_FAILURES):
+                self._producer.abort_transaction(_ABORT_SECONDS)
+            raise
+        if failed:
+            self._call(_DOING, lambda: self._producer.abort_transaction(_SECONDS))
+            return failed
+        self._call(_DOING, lambda: self._producer.commit_transaction(_SECONDS))
+        return []
+
+    def _fill(self, batch: Sequence[Marked], failed: list[tuple[Letter, KafkaError]]) -> None:
+        """Send a batch, and wait until the brokers have taken it or refused some of it."""
         for letter, resolution, replay in batch:
             report = partial(_report, failed, letter)
             if replay is not None:
@@ -111,11 +125,6 @@ class MarkedTransactions:
                 report, self._resolutions_topic, resolution.as_value(), str(letter.id).encode()
             )
         self._call(_DOING, lambda: self._producer.flush(_SECONDS))
-        if failed:
-            self._call(_DOING, lambda: self._producer.abort_transaction(_SECONDS))
-            return failed
-        self._call(_DOING, lambda: self._producer.commit_transaction(_SECONDS))
-        return []
 
     def _produce(self, report: Any, *record: Any, **more: Any) -> None:
         while True:

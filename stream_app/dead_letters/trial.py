@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.outgoing_replay import OutgoingReplay
-from stream_app.errors import FatalError, ServiceAwayError, StoppingError
+from stream_app.errors import FatalError, StoppingError
 from stream_app.features.stores import (
     Source,
     Store,
@@ -66,7 +66,8 @@ class Trial:
     def __call__(self, replays: Sequence[OutgoingReplay]) -> list[Failure | None]:
         """For each record why it would fail, or None: it would pass.
 
-        Each is tried on the present state, and at the present time.
+        Each is tried on the present state, and at the present time. Raises `ServiceAwayError` where
+        a decoder's own service is away.
         """
         now = time.time()
         records = [
@@ -87,10 +88,7 @@ class Trial:
                 return [item.failure for item in batch.items]
             except (StoppingError, FatalError, StoreMismatchError, StoreRefusedError) as error:
                 self.only_decoded = self.only_decoded or str(error)
-        try:
-            return [item.failure for item in self._decode(records)]
-        except ServiceAwayError as away:
-            return [Failure("decode", "not-tried", str(away))] * len(records)
+        return [item.failure for item in self._decode(records)]
 
     def _note(self, waiting: WaitingBegan) -> None:
         self.only_decoded = f"{waiting.service} is away: {waiting.why}"

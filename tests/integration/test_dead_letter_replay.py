@@ -1,7 +1,10 @@
 """Dead letters on a real broker: looked at, mended, replayed once, whoever dies or interferes meanwhile."""
 
+import hashlib
 import json
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stream_app.cli import main
+from stream_app.text.moments import rfc3339
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import REPLAY_OF
 from tests.integration.hand import Hand, run
 from tests.integration.testbed import Testbed
-from tests.integration.worker import Out, Sent, Worker, eventually
+from tests.integration.worker import Sent, Worker
 
 FIX = """
 import json
@@ -46,9 +50,7 @@ class Desk:
         positional = [arguments[0]] if name in {"show", "import"} else []
         rest = arguments[len(positional) :]
         line = ["dlq", name, *positional, self._testbed.spec, *rest]
-        import time; t=time.time()
         done = CliRunner().invoke(main, line, env=environment, catch_exceptions=False)
-        print(name, arguments, round(time.time()-t,2))
         assert done.exit_code == status, done.output
         return done
 
@@ -76,7 +78,7 @@ def replays(hand: Hand) -> Counter[str]:
 
 def spoilt(event_id: str) -> bytes:
     """An event without its text."""
-    return json.dumps({"event_id": event_id, "event_time": "2026-03-01T08:00:00Z"}).encode()
+    return json.dumps({"event_id": event_id, "event_time": rfc3339(time.time())}).encode()
 
 
 def test_a_life_of_a_letter(
@@ -88,7 +90,7 @@ def test_a_life_of_a_letter(
     testbed = hand.testbed
     hand.send(5)
     for name in ("first", "second", "beyond"):
-        hand.send(1, 1, value=late(spoilt(name)))
+        hand.send(1, 1, value=spoilt(name))
     with testbed.worker() as worker:
         worker.ready()
         worker.until("all is taken", testbed.drained)
@@ -131,15 +133,6 @@ def test_a_life_of_a_letter(
     assert report.as_json()["replays"] == 2
 
 
-def late(value: bytes) -> bytes:
-    """The event, of now."""
-    import time
-
-    from stream_app.text.moments import rfc3339
-
-    return value.replace(b"2026-03-01T08:00:00Z", rfc3339(time.time()).encode())
-
-
 def fill(hand: Hand, count: int) -> None:
     """Records, each with a dead letter."""
     hand.send(count)
@@ -180,3 +173,121 @@ def test_a_second_operator_shuts_the_first_out(hand: Hand, desk: Desk) -> None:
         assert "somebody else replays or resolves letters" in first.log
         assert "Traceback" not in first.log
     assert replays(hand) == Counter({hand.origin(offset): 1 for offset in range(count)})
+
+
+def test_a_cut_letter_is_taken_from_its_origin_or_named(hand: Hand, desk: Desk) -> None:
+    """By length and SHA-256 of what was left out; a letter whose record is another one stays."""
+    hand.send(2)
+    whole = hand.record(0)
+    assert whole is not None
+    assert whole.value is not None
+    digest = hashlib.sha256(whole.value).hexdigest().encode()
+    for offset in range(2):
+        letter = hand.dead_letter(offset)
+        letter.value = None
+        letter.headers += [
+            ("dead-letter.value-omitted-bytes", str(len(whole.value)).encode()),
+            ("dead-letter.value-omitted-sha256", digest),
+        ]
+        hand.testbed.cluster.produce([replace(letter, partition=0)])
+    assert "taken from the event topic" in desk("show", "0:0").output
+    told = desk("replay", "--everything", "--yes", status=1).output
+    assert "left: cut, and not to be completed" in told
+    assert "the value of" in told
+    assert replays(hand) == {hand.origin(0): 1}
+    assert hand.testbed.cluster.read(hand.topic)[-1].value == whole.value
+    assert [letter["letter"] for letter in desk.letters()] == ["0:1"]
+
+
+def test_what_is_exported_is_imported_to_the_very_bytes(
+    hand: Hand, desk: Desk, tmp_path: Path
+) -> None:
+    """Mended by hand it is replayed as its letter, once; bytes that are no text come back as well."""
+    odd = b"\xff\x00 no text \xe2\x80\xa8"
+    hand.send(1, value=odd, key=None)
+    hand.send(1, value=spoilt("hand-made"))
+    hand.bury([0, 1])
+    file = tmp_path / "letters.jsonl"
+    desk("export", "--output", str(file))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    mended = json.loads(lines[1]["value"]) | {"text": "Where is my parcel?"}
+    lines[1]["value"] = json.dumps(mended)
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    dry = desk.json("import", str(file), status=1)
+    assert dry["obstacles"]["would fail again"]["count"] == 1
+    assert desk.json("import", str(file), "--yes", "--untried")["replayed"] == 2
+    again = desk.json("import", str(file), "--yes", "--untried", status=1)
+    assert again["obstacles"]["already replayed"]["count"] == 2
+    sent = hand.testbed.cluster.read(hand.topic)[2:]
+    assert [out.value for out in sent] == [odd, json.dumps(mended).encode()]
+    assert sent[0].key is None
+    assert sent[1].key == b"customer"
+
+
+def test_a_letter_that_fails_again_counts_on_and_is_not_replayed_for_ever(
+    hand: Hand, desk: Desk
+) -> None:
+    """The chain is found by its first origin; past the limit a letter is left, and resolved by hand."""
+    hand.send(1, value=spoilt("hopeless"))
+    with hand.testbed.worker() as worker:
+        for attempt in range(1, 4):
+            worker.until("it fails", lambda least=attempt: len(desk.letters("--all")) == least)
+            limit = ("--untried", "--yes", "--max-attempts", "3")
+            report = desk.json("replay", "--everything", *limit, status=int(attempt == 3))
+        assert report["obstacles"]["failed too often (--max-attempts)"]["count"] == 1
+    (last,) = desk.letters()
+    assert last["attempts"] == 3
+    assert last["first_origin"] == hand.origin(0)
+    shown = desk.json("show", last["letter"])
+    assert len(shown["history"]) == 2
+    assert run(hand.testbed, doubles_fail=True).open_letters == 1
+    assert desk.json("resolve", "--letter", last["letter"], "--yes")["resolved"] == 1
+    assert desk.letters() == []
+    assert run(hand.testbed, doubles_fail=True).open_letters == 0
+
+
+def test_the_audit_names_replays_that_no_mark_knows(hand: Hand, desk: Desk) -> None:
+    """Made by hand with the secret, or copied: a finding, once letters are replayed by the command."""
+    hand.send(2)
+    hand.bury([0, 1])
+    desk("replay", "--everything", "--yes")
+    copied = hand.testbed.cluster.read(hand.topic)[-1]
+    hand.testbed.cluster.produce(
+        [Sent(copied.topic, copied.value, copied.key, 0, headers=copied.headers)]
+    )
+    report = run(hand.testbed)
+    assert report.unmarked_replays == {copied.header("replay-of"): 1}
+    assert report.exit_status == 1
+
+
+def test_an_event_that_has_a_prediction_by_now_is_not_replayed(hand: Hand, desk: Desk) -> None:
+    """Somebody may have replayed it before there was a mark."""
+    hand.send(1)
+    hand.bury([0])
+    hand.predict([0])
+    report = desk.json("replay", "--everything", "--yes", status=1)
+    assert list(report["obstacles"]) == ["its event has a prediction by now"]
+    assert replays(hand) == {}
+
+
+def test_a_persons_mistakes_get_a_sentence_each(
+    hand: Hand, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, and the status is 2."""
+    hand.send(1)
+    hand.bury([0])
+
+    def told(*arguments: str, **settings: str) -> str:
+        return " ".join(desk("replay", *arguments, "--yes", status=2, **settings).output.split())
+
+    assert "say --everything if that is meant" in told()
+    elsewhere = hand.testbed.usecase.predictions_topic
+    assert "that is no event topic of the use case" in told("--everything", "--to", elsewhere)
+    assert "has 2 partitions" in told("--everything", "--to", f"{hand.topic}:7")
+    assert "expected MODULE:FUNCTION" in told("--everything", "--with", "json:nothing")
+    assert f"the letters in {hand.testbed.usecase.dead_letters_topic} are of {hand.group}" in told(
+        "--everything", application="somebody-else"
+    )
+    del hand.testbed.settings["replay_secret"]
+    assert "replay_secret is not set" in told("--everything")
+    assert len(hand.testbed.cluster.read(hand.topic)) == 1
