@@ -56,8 +56,10 @@ class Office:
     def take_over(self) -> MarkedTransactions:
         """What sends replays and marks, taken over from whoever did so until now.
 
-        Raises `ConfigurationError` for a right on the topic of resolutions that is missing.
+        Raises `ConfigurationError` for a right on the topic of resolutions that is missing, and where
+        all letters are another application's: before anything is created.
         """
+        next(self.select(Selection(), self.log.ranges()), None)
         ensure_topic(self.settings, self.brokers, self.resolutions_topic, self.topic)
         return MarkedTransactions(
             self.settings, self.application, self.topic, self.resolutions_topic

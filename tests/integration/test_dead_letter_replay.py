@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shlex
 import time
 from collections import Counter
 from dataclasses import replace
@@ -19,15 +21,7 @@ from tests.integration.hand import Hand, run
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Sent, Worker
 
-FIX = """
-import json
-
-def add_text(value):
-    event = json.loads(value)
-    if event["event_id"] == "beyond":
-        raise KeyError(event["event_id"])
-    return json.dumps(event | {"text": "Thanks, great service"}).encode()
-"""
+PAGE = (Path(__file__).parents[2] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -45,14 +39,19 @@ class Desk:
 
     def __call__(self, name: str, *arguments: str, status: int = 0, **settings: str) -> Result:
         """Run a command, and see that it ends with this status."""
-        given = {**self._testbed.settings, **settings}
-        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
         positional = [arguments[0]] if name in {"show", "import"} else []
         rest = arguments[len(positional) :]
-        line = ["dlq", name, *positional, self._testbed.spec, *rest]
-        done = CliRunner().invoke(main, line, env=environment, catch_exceptions=False)
+        done = self.invoke(["dlq", name, *positional, self._testbed.spec, *rest], **settings)
         assert done.exit_code == status, done.output
         return done
+
+    def invoke(self, line: list[str], **settings: str) -> Result:
+        """Run a line of the command."""
+        given = {"usecase": self._testbed.spec, **self._testbed.settings, **settings}
+        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
+        return CliRunner().invoke(
+            main, line, env=environment | {"COLUMNS": "100"}, catch_exceptions=False
+        )
 
     def json(self, name: str, *arguments: str, status: int = 0) -> Any:
         """What a command says with --json."""
@@ -81,56 +80,45 @@ def spoilt(event_id: str) -> bytes:
     return json.dumps({"event_id": event_id, "event_time": rfc3339(time.time())}).encode()
 
 
-def test_a_life_of_a_letter(
+def transcripts() -> list[tuple[str, str]]:
+    """Each command that the page shows with a `$`, and what it prints."""
+    blocks = re.findall(r"(?m)^    \$ (.+)\n((?:(?:    (?!\$).*)?\n)*)", PAGE)
+    return [(line, normal(re.sub(r"(?m)^    ", "", printed))) for line, printed in blocks]
+
+
+def normal(printed: str, suffix: str = "") -> str:
+    """What a command prints, without times, ids and the names of a test."""
+    printed = printed.replace(f"-{suffix}", "").replace(f".{suffix}", "") if suffix else printed
+    printed = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00Z?)", "TIME", printed)
+    printed = re.sub(r"\b[\w-]{22}-(\d+-\d+)\b", r"ID-\1", printed)
+    return "\n".join(line.rstrip() for line in printed.strip().splitlines())
+
+
+def test_the_runbook_is_what_happens(
     hand: Hand, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dead-lettered, seen, mended, tried, replayed, predicted under its first id; the audit is content."""
-    (tmp_path / "ticket_fixes.py").write_text(FIX)
+    (fix,) = re.findall(r"(?ms)^```python$\n(.*?)^```$", PAGE)
+    (tmp_path / "fixes.py").write_text(fix)
     monkeypatch.chdir(tmp_path)
     testbed = hand.testbed
     hand.send(5)
-    for name in ("first", "second", "beyond"):
-        hand.send(1, 1, value=spoilt(name))
+    for name in ("ticket-1", "ticket-2", "beyond-help"):
+        hand.send(1, 1, value=spoilt(name), headers=[("producer", b"web-form 4.2")])
+    printed = []
     with testbed.worker() as worker:
-        worker.ready()
-        worker.until("all is taken", testbed.drained)
-        assert [letter["reason"] for letter in desk.letters()] == ["missing-field"] * 3
-        assert desk.json("stats")["by_reason"] == {"missing-field": 3}
-        (place,) = [each["letter"] for each in desk.letters("--contains", "second")]
-        shown = desk("show", place).output
-        assert "<-- missing-field" in shown
-        assert "now         open; no prediction" in shown
-
-        chosen = ("--reason", "missing-field")
-        dry = desk.json("replay", *chosen, status=1)
-        assert dry["would_be_replayed"] == 0
-        assert dry["obstacles"]["would fail again"]["count"] == 3
-
-        mended = (*chosen, "--with", "ticket_fixes:add_text")
-        told = desk("replay", *mended, status=1).output
-        assert '+  "text": "Thanks, great service"' in told
-        assert "KeyError in add_text" in told
-        assert len(testbed.cluster.read(hand.topic)) == 8  # nothing was sent
-
-        done = desk.json("replay", *mended, "--yes", "--note", "text was missing", status=1)
-        assert (done["replayed"], done["left"]) == (2, 1)
-        worker.until("all is taken", testbed.drained)
-        again = desk.json("replay", *mended, "--yes", status=1)
-        assert (again["replayed"], again["left"]) == (0, 1)
-
-        shown = desk("show", place).output
-        assert "text was missing" in shown
-        assert "now         replayed; it has a prediction" in shown
-        assert [letter["letter"] for letter in desk.letters()] != [place]
-        assert len(desk.letters("--all")) == 3
+        for line, _ in transcripts():
+            worker.ready().until("all is taken", testbed.drained)
+            _, *arguments = shlex.split(line)
+            told = desk.invoke(arguments).output
+            printed.append((line, normal(told, testbed.suffix)))
+    assert printed == transcripts()
     predicted = {out.header("prediction-id"): out for out in testbed.predictions()}
     assert len(predicted) == len(testbed.predictions()) == 7
-    replayed = predicted[hand.origin(1, 1)]
-    assert replayed.header("replay-of") == hand.origin(1, 1)
+    replayed = predicted[hand.origin(0, 1)]
+    assert replayed.header("replay-of") == hand.origin(0, 1)
+    assert replayed.header("producer") == "web-form 4.2"
     assert replayed.json["label"] == "praise"
-    report = run(testbed, doubles_fail=True)
-    assert report.exit_status == 0, report.as_json()
-    assert report.as_json()["replays"] == 2
 
 
 def fill(hand: Hand, count: int) -> None:
@@ -270,9 +258,7 @@ def test_an_event_that_has_a_prediction_by_now_is_not_replayed(hand: Hand, desk:
     assert replays(hand) == {}
 
 
-def test_a_persons_mistakes_get_a_sentence_each(
-    hand: Hand, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_persons_mistakes_get_a_sentence_each(hand: Hand, desk: Desk) -> None:
     """Nothing is sent, and the status is 2."""
     hand.send(1)
     hand.bury([0])
@@ -284,7 +270,8 @@ def test_a_persons_mistakes_get_a_sentence_each(
     elsewhere = hand.testbed.usecase.predictions_topic
     assert "that is no event topic of the use case" in told("--everything", "--to", elsewhere)
     assert "has 2 partitions" in told("--everything", "--to", f"{hand.topic}:7")
-    assert "expected MODULE:FUNCTION" in told("--everything", "--with", "json:nothing")
+    assert "has no attribute 'nothing'" in told("--everything", "--with", "json:nothing")
+    assert "expected MODULE:FUNCTION" in told("--everything", "--with", "json")
     assert f"the letters in {hand.testbed.usecase.dead_letters_topic} are of {hand.group}" in told(
         "--everything", application="somebody-else"
     )
