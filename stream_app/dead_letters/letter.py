@@ -30,6 +30,8 @@ class Letter(NamedTuple):
     headers: Sequence[Header]
     """All of them, a dead letter's own included."""
     said: DeadLetter
+    origin: RecordId
+    """The record that failed."""
     replay: Replay | None
     """What its record was a replay of, where that can be believed."""
     cut: frozenset[str] = frozenset()
@@ -39,11 +41,6 @@ class Letter(NamedTuple):
     def place(self) -> str:
         """PARTITION:OFFSET in the dead-letter topic."""
         return f"{self.id.partition}:{self.id.offset}"
-
-    @property
-    def origin(self) -> RecordId:
-        """The record that failed."""
-        return RecordId(self.said.topic_id, self.said.partition, self.said.offset)
 
     @property
     def first_origin(self) -> RecordId:
@@ -109,6 +106,7 @@ def letter_of(message: Any, topic_id: str, replays: Replays) -> Letter:
         value,
         headers,
         said,
-        replays(key, value, headers),
+        RecordId(said.topic_id, said.partition, said.offset),
+        replays(key, value, headers) if REPLAY_OF in named else None,
         frozenset(part for part in _PARTS if omitted(named, part) is not None),
     )

@@ -31,7 +31,7 @@ from stream_app.records.record_id import RecordId
 
 __all__ = ["ReplayOptions", "ReplayReport", "replay"]
 
-_TRANSACTION: Final = 1_000
+_TRANSACTION: Final = 4_000
 """Letters of one; a reader of committed records sees them together."""
 _TRANSACTION_BYTES: Final = 8 * 2**20
 _EXAMPLES: Final = 5

@@ -64,7 +64,7 @@ class MarkedTransactions:
             # No worker's instance has a colon in its name.
             **settings.transaction_properties(application, f"dead-letters:{dead_letters_topic}"),
             "delivery.report.only.error": True,
-            "linger.ms": 20,
+            "linger.ms": 5,
             "log_level": 0,  # what goes wrong is raised
         }
         self._producer: Any = Producer(properties, logger=_librdkafka)

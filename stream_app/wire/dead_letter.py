@@ -103,6 +103,11 @@ ATTEMPTS: Final = _HEADERS["attempts"]
 """A replay carries it on, so that the letter of one that fails again counts further."""
 
 
+_PARTS: Final = ("headers", "key", "value")
+_OMITTED_BYTES: Final = {part: f"{DEAD_LETTER}{part}-omitted-bytes" for part in _PARTS}
+_OMITTED_SHA256: Final = {part: f"{DEAD_LETTER}{part}-omitted-sha256" for part in _PARTS}
+
+
 class Omitted(NamedTuple):
     """What a dead letter says of its record's key, value or headers, which it left out."""
 
@@ -185,7 +190,7 @@ class DeadLetters:
         has = {part for part, content in contents.items() if content}
         steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
-        gone = frozenset(part for part in has if _omitted_bytes(part) in names)
+        gone = frozenset(part for part in has if _OMITTED_BYTES[part] in names)
         behind = [step for step in steps[steps.index(gone) + 1 if gone else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
@@ -205,18 +210,10 @@ def omitted(headers: Named, part: str) -> Omitted | None:
 
     Raises `ValueError` where it does not say of which bytes.
     """
-    length, sha256 = _omitted_bytes(part), _omitted_sha256(part)
+    length, sha256 = _OMITTED_BYTES[part], _OMITTED_SHA256[part]
     if headers.get(length) is None and headers.get(sha256) is None:
         return None
     return Omitted(number(headers, length), bytes.fromhex(text(headers, sha256)))
-
-
-def _omitted_bytes(part: str) -> str:
-    return f"{DEAD_LETTER}{part}-omitted-bytes"
-
-
-def _omitted_sha256(part: str) -> str:
-    return f"{DEAD_LETTER}{part}-omitted-sha256"
 
 
 def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
@@ -227,12 +224,12 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
     ]
     came = headers_that_came(record.headers)
     content = {"headers": packed_headers(came), "key": record.key, "value": record.value}
-    for part in ("headers", "key", "value"):
+    for part in _PARTS:
         if part in parts:
             left_out = content[part] or b""
             digest = hashlib.sha256(left_out).hexdigest()
-            ours.append((_omitted_bytes(part), b"%d" % len(left_out)))
-            ours.append((_omitted_sha256(part), digest.encode()))
+            ours.append((_OMITTED_BYTES[part], b"%d" % len(left_out)))
+            ours.append((_OMITTED_SHA256[part], digest.encode()))
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,

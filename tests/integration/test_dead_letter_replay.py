@@ -90,6 +90,7 @@ def normal(printed: str, suffix: str = "") -> str:
     """What a command prints, without times, ids and the names of a test."""
     printed = printed.replace(f"-{suffix}", "").replace(f".{suffix}", "") if suffix else printed
     printed = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00Z?)", "TIME", printed)
+    printed = re.sub(r"\([\w/.-]*fixes\.py:", "(fixes.py:", printed)
     printed = re.sub(r"\b[\w-]{22}-(\d+-\d+)\b", r"ID-\1", printed)
     return "\n".join(line.rstrip() for line in printed.strip().splitlines())
 

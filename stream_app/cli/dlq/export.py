@@ -8,7 +8,7 @@ from typing import IO, Any
 import click
 
 from stream_app.cli.common import usecase_argument
-from stream_app.cli.dlq.options import filters, limit_option, office, selection_of
+from stream_app.cli.dlq.options import filters, letters, limit_option, office, selection_of
 from stream_app.dead_letters.json_lines import as_line
 from stream_app.dead_letters.origins import OriginGoneError, Origins
 from stream_app.dead_letters.selection import first_of
@@ -59,5 +59,5 @@ def export(
             output.write(f"{as_line(whole)}\n")
             count += 1
         origins.close()
-    click.echo(f"{count:,} letters", err=True)
+    click.echo(letters(count), err=True)
     sys.exit(_CUT if cut else 0)

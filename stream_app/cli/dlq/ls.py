@@ -38,9 +38,8 @@ def ls(
 ) -> None:  # fmt: skip
     """List dead letters, the newest first: those that nobody has replayed or resolved yet.
 
-    A line each: PARTITION:OFFSET, time, stage and reason, where the record lies, the field and the
-    message. The topic is read from its end backwards, and with a time only where letters of that time
-    are. --json gives an object a line.
+    A line each: PARTITION:OFFSET, time, stage and reason, where the record lies, and the message. The
+    topic is read from its end backwards, and with a time only where letters of that time are. --json gives an object a line.
 
     \b
     Example:
@@ -68,11 +67,10 @@ def ls(
 def _line(letter: Letter, resolution: Resolution | None) -> str:
     said = letter.said
     state = resolution.action if resolution is not None else "open"
-    field = f" {bounded(said.field, _MESSAGE)}:" if said.field else ""
     return (
         f"{letter.place:<10} {in_utc(letter.written_at)[:19]}Z  {state:<8} {said.stage} "
         f"{bounded(said.reason)}  {bounded(said.topic)}[{said.partition}] {said.offset} "
-        f"{field} {bounded(said.message, _MESSAGE)}"
+        f" {bounded(said.message, _MESSAGE)}"
     )
 
 

@@ -21,7 +21,16 @@ from stream_app.dead_letters.selection import Selection
 from stream_app.dead_letters.transactions import ShutOutError
 from stream_app.telemetry.logs import configure_logging, name_application
 
-__all__ = ["Place", "as_json_option", "filters", "limit_option", "office", "selection_of", "who"]
+__all__ = [
+    "Place",
+    "as_json_option",
+    "filters",
+    "letters",
+    "limit_option",
+    "office",
+    "selection_of",
+    "who",
+]
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -121,6 +130,11 @@ def office(usecase: str | None) -> Iterator[Office]:
             yield opened
     except ShutOutError as error:
         raise click.ClickException(str(error)) from None
+
+
+def letters(count: int) -> str:
+    """So many letters, in words."""
+    return f"{count:,} letter{'' if count == 1 else 's'}"
 
 
 def who() -> str:

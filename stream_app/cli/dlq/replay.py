@@ -14,6 +14,7 @@ from stream_app.cli.common import usecase_argument
 from stream_app.cli.dlq.options import (
     as_json_option,
     filters,
+    letters,
     limit_option,
     office,
     selection_of,
@@ -172,7 +173,7 @@ def lines(report: ReplayReport) -> Iterator[str]:
         yield from (f"  {line}" for line in differences(before, after))
         yield ""
     verb = "replayed" if report.is_done else "would be replayed"
-    yield f"{report.selected:,} letters selected, {report.replayed:,} {verb}, {report.left:,} left"
+    yield f"{letters(report.selected)} selected, {report.replayed:,} {verb}, {report.left:,} left"
     for target, count in sorted(report.targets.items()):
         if count:
             yield f"  {count:>9,} to {target}"

@@ -11,6 +11,7 @@ from stream_app.cli.common import usecase_argument
 from stream_app.cli.dlq.options import (
     as_json_option,
     filters,
+    letters,
     limit_option,
     office,
     selection_of,
@@ -64,6 +65,6 @@ def resolve(
             json.dumps({"done": does_it, "resolved" if does_it else "would_be_resolved": count})
         )
         return
-    click.echo(f"{count:,} letters {'are' if does_it else 'would be'} marked as resolved")
+    click.echo(f"{letters(count)} {'' if does_it else 'would be '}marked as resolved")
     if not does_it:
         click.echo("Nothing was written. --yes does it.")

@@ -88,7 +88,8 @@ def _lines(letter: Letter, told: History, cut: str) -> Iterator[str]:
         yield f"cut         {cut}"
     if "value" not in letter.cut:
         yield "value"
-        for line in shown_payload(letter.value, said.field, bounded(said.reason)):
+        mark = bounded(f"{said.reason}: {said.field}")
+        for line in shown_payload(letter.value, said.field, mark):
             yield f"  {line}"
 
 

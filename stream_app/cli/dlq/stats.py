@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stream_app.cli.common import usecase_argument
-from stream_app.cli.dlq.options import as_json_option, filters, office, selection_of
+from stream_app.cli.dlq.options import as_json_option, filters, letters, office, selection_of
 from stream_app.dead_letters.statistics import statistics
 from stream_app.text.foreign import bounded
 
@@ -46,7 +46,7 @@ def stats(usecase: str | None, everything: bool, as_json: bool, **chosen: Any) -
     if as_json:
         click.echo(json.dumps({"letters": total, **{f"by_{n}": c for n, c in found.items()}}))
         return
-    click.echo(f"{total:,} {'' if everything else 'open '}letters")
+    click.echo(f"{letters(total)}{'' if everything else ', open'}")
     for name, counter in found.items():
         for line in _chart(name, counter):
             click.echo(line)
