@@ -10,6 +10,9 @@ from stream_app.text.foreign import bounded
 
 __all__ = ["shown_payload"]
 
+#: A line and the path of the value that begins there; a closing bracket has none.
+_Line = tuple[tuple[str, ...] | None, str]
+
 _LINE: Final = 300
 _LINES: Final = 400
 
@@ -41,7 +44,7 @@ def shown_payload(value: bytes | None, field: str, mark: str) -> Iterator[str]:
             parse_constant=_Literal,
             object_pairs_hook=_Object,
         )
-        lines = list(_lines(parsed, (), "", ""))
+        lines = list(_lines(parsed, (), None, ""))
     except (ValueError, RecursionError):
         lines = [((), line) for line in bounded_lines(value)]
     at = _marked(lines, tuple(field.split("."))) if field else None
@@ -58,7 +61,7 @@ def bounded_lines(value: bytes) -> Iterator[str]:
         yield line.decode("utf-8", "backslashreplace")
 
 
-def _marked(lines: list[tuple[tuple[str, ...], str]], path: tuple[str, ...]) -> int | None:
+def _marked(lines: list[_Line], path: tuple[str, ...]) -> int | None:
     """The line of the field, or else of the innermost object or list around it."""
     while True:
         for number, (where, _) in enumerate(lines):
@@ -70,9 +73,9 @@ def _marked(lines: list[tuple[tuple[str, ...], str]], path: tuple[str, ...]) -> 
 
 
 def _lines(
-    value: Any, path: tuple[str, ...], name: str, comma: str, indent: str = ""
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    begin = indent + (f"{json.dumps(name, ensure_ascii=False)}: " if name else "")
+    value: Any, path: tuple[str, ...], name: str | None, comma: str, indent: str = ""
+) -> Iterator[_Line]:
+    begin = indent + (f"{json.dumps(name, ensure_ascii=False)}: " if name is not None else "")
     if not isinstance(value, list) or not value:
         yield path, f"{begin}{_scalar(value)}{comma}"
         return
@@ -82,8 +85,8 @@ def _lines(
     for number, (key, member) in enumerate(members, 1):
         behind = "," if number < len(members) else ""
         inner = f"{indent}  "
-        yield from _lines(member, (*path, key), key if is_object else "", behind, inner)
-    yield ("",), f"{indent}{'}' if is_object else ']'}{comma}"
+        yield from _lines(member, (*path, key), key if is_object else None, behind, inner)
+    yield None, f"{indent}{'}' if is_object else ']'}{comma}"
 
 
 def _scalar(value: Any) -> str:

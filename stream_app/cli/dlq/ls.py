@@ -39,7 +39,8 @@ def ls(
     """List dead letters, the newest first: those that nobody has replayed or resolved yet.
 
     A line each: PARTITION:OFFSET, time, stage and reason, where the record lies, and the message. The
-    topic is read from its end backwards, and with a time only where letters of that time are. --json gives an object a line.
+    topic is read from its end backwards, and with a time only where letters of that time are. --json gives
+    an object a line.
 
     \b
     Example:
