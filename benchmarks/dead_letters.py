@@ -102,8 +102,8 @@ def main() -> None:
             print(f"{name}: {seconds:.2f} s, {len(printed.splitlines()):,} letters")
         replay = ("replay", "--everything", "--limit", str(asked.replayed), "--json")
         for name, more in (
-            ("replay, dry run", ()), ("replay, untried", ("--untried", "--yes")),
-            ("replay --yes, tried", ("--yes",)),
+            ("replay, dry run", ()), ("replay --yes", ("--yes",)),
+            ("replay --untried --yes of as many more", ("--untried", "--yes")),
         ):  # fmt: skip
             seconds, printed = measure(environment, *replay, *more)
             told = json.loads(printed)

@@ -6,7 +6,7 @@ import logging
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, RefusedError

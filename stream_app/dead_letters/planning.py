@@ -19,7 +19,7 @@ from stream_app.wire.replays import Replays
 
 __all__ = ["Obstacle", "Planned", "Planner"]
 
-_BATCH: Final = 200
+_BATCH: Final = 1_000
 _BATCH_BYTES: Final = 8 * 2**20
 
 
