@@ -19,6 +19,7 @@ import numpy as np
 
 from stream_app.audit.judging import Judge
 from stream_app.audit.ledger import Ledger, Terms
+from stream_app.audit.letters import letter_account
 from stream_app.audit.notes import notes
 from stream_app.audit.outputs import Outputs
 from stream_app.audit.reading import read
@@ -154,6 +155,10 @@ class _Audit:
         ):
             judge.book(messages, ledgers)
         report.unbelieved_replays = judge.unbelieved_replays
+        # After the ends of the event topics: the marks of all replays before them are there.
+        letters = letter_account(
+            brokers, self._settings, self._application, topics[usecase.dead_letters_topic].topic_id
+        )
         outputs = Outputs(
             ledgers,
             [topics[name] for name in events],
@@ -164,6 +169,7 @@ class _Audit:
             replays=judge.replays,
             firsts={partition_id: first for partition_id, (first, _) in ranges.items()},
             is_everything=self._scope.is_everything,
+            letters=letters,
         )
         removed = RemovedOutputs(out_starts)
         for messages in read(
@@ -178,6 +184,8 @@ class _Audit:
             removed.look(messages)
             outputs.take(messages)
         report.outputs, report.faults = outputs.counts, outputs.faults
+        if letters is not None:
+            report.add_letters(letters, judge.replayed)
         apart = _CLOCKS_APART_SECONDS + rules.ahead_seconds
         for partition_id, ledger in ledgers.items():
             terms = Terms(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -20,6 +21,7 @@ from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
+from stream_app.records.record_id import RecordId
 from stream_app.text.moments import to_microseconds
 from stream_app.wire.replays import Replays, says_replay
 
@@ -68,6 +70,8 @@ class Judge:
         self.replays = Replays(settings.application or usecase.name, settings.replay_secret)
         self.unbelieved_replays = 0
         """Records booked that call themselves replays and are none."""
+        self.replayed: Counter[RecordId] = Counter()
+        """How often each event was booked as a replay."""
         self._decode = decode_stage(settings, usecase, Observer(), times=self.times)
         self._triggers = usecase.features.triggers
         self._topics = [topic.name for topic in usecase.topics]
@@ -120,6 +124,7 @@ class Judge:
                 event = event_digest(item.event.event_id, happened, item.first_origin)
             if item.first_origin is not None:
                 kind |= Kind.REPLAY
+                self.replayed[item.first_origin] += 1
             offsets.append(item.offset)
             kinds.append(kind)
             seconds.append(_TIMELESS if record.timestamp is None else _whole(record.timestamp))

@@ -42,6 +42,7 @@ def notes(
             "their replay-token was not made with replay_secret: they count as records of "
             "their own."
         )
+    yield from _of_letters(report)
     if not has_committed:
         yield f"The group {application} has committed no offset."
     if begins_at_end and report.missing:
@@ -63,4 +64,20 @@ def notes(
         yield (
             f"{report.gone_unread} offsets were removed by retention before the group had "
             "committed them."
+        )
+
+
+def _of_letters(report: Report) -> Iterator[str]:
+    if report.open_letters:
+        yield (
+            f"{report.open_letters:,} dead letters are open, nobody has replayed or resolved them: "
+            f"{', '.join(report.open_letter_examples)}"
+            f"{', ...' if report.open_letters > len(report.open_letter_examples) else ''} "
+            "(stream-app dlq ls)."
+        )
+    if report.unmarked_replays:
+        first = ", ".join(list(report.unmarked_replays)[:5])
+        yield (
+            f"Replays of {len(report.unmarked_replays):,} events were made with replay_secret, and not "
+            f"by stream-app dlq, or sent again by somebody who copied them: {first}."
         )

@@ -13,6 +13,7 @@ from confluent_kafka import Message
 from stream_app.audit.faults import Fault, Faults
 from stream_app.audit.identities import bytes_digest, event_digest, omitted_digest
 from stream_app.audit.ledger import Ledger
+from stream_app.audit.letters import LetterAccount
 from stream_app.audit.reading import headers_of, partition_id_of
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
@@ -65,10 +66,12 @@ class Outputs:
         replays: Replays | None = None,
         firsts: Mapping[PartitionId, int] | None = None,
         is_everything: bool = True,
+        letters: LetterAccount | None = None,
     ) -> None:
         """`firsts`: where the audited ranges begin, if that is before the logs do.
 
-        `is_everything`: whether predictions that name no record are of the range.
+        `is_everything`: whether predictions that name no record are of the range. `letters` takes in
+        the dead letters of records that are audited.
         """
         self._ledgers = ledgers
         self._names = {topic.topic_id: topic.name for topic in topics}
@@ -80,6 +83,7 @@ class Outputs:
         self._replays = replays or Replays(group)
         self._firsts = firsts or {}
         self._is_everything = is_everything
+        self._letters = letters
         self._entries: dict[tuple[Callable[[Ledger, list[int]], None], PartitionId], list[int]] = (
             defaultdict(list)
         )
@@ -217,6 +221,10 @@ class Outputs:
             self.counts.out_of_range += 1
             return
         self._entries[Ledger.dead_letters, consumed].append(offset)
+        if self._letters is not None:
+            self._letters.letter(
+                partition_id_of(message).number, message.offset() or 0, _origin(said)
+            )
         if said.state == "not-applied":
             self._entries[Ledger.not_applied, consumed].append(offset)
         if ledger.is_replay(offset):
@@ -294,6 +302,10 @@ def _omitted(headers: Named, part: str) -> Omitted | None:
         raise _WrongError(
             Fault.CONTRADICTORY, f"it left its {part} out, and does not say of which bytes"
         ) from None
+
+
+def _origin(said: DeadLetter) -> RecordId:
+    return RecordId(said.topic_id, said.partition, said.offset)
 
 
 def _raw(data: str | bytes | None) -> bytes | None:

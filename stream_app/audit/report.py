@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from stream_app.audit.faults import Fault, Faults, fault_name
 from stream_app.audit.ledger import Fate, Fates
+from stream_app.audit.letters import LetterAccount
 from stream_app.audit.outputs import OutputCounts
 from stream_app.audit.ranges import OffsetRange, Ranges
 from stream_app.audit.state_report import RecomputeReport, StateDifference
 from stream_app.records.places import PartitionId
+from stream_app.records.record_id import RecordId
 
 __all__ = ["PartitionReport", "RecomputeReport", "Report", "StateDifference"]
 
@@ -98,6 +100,11 @@ class Report:
         """The same in topics that compaction removes records from."""
         self.unbelieved_replays = 0
         """Records that call themselves replays, and that nobody with the replay secret made."""
+        self.open_letters: int | None = None
+        """Dead letters that nobody has replayed or resolved; None where nobody has ever done either."""
+        self.open_letter_examples: list[str] = []
+        self.unmarked_replays: dict[str, int] = {}
+        """Events, and how many replays of each no mark says that a letter was replayed."""
         self.ranges: dict[str, Ranges] = {
             name: Ranges()
             for name in ("missing", "double", "gone", "gone_unread", "unproven", "unasked",
@@ -164,6 +171,12 @@ class Report:
             partition.gone_unread += end - unread
             self.ranges["gone_unread"].add_range(OffsetRange(*partition_id, unread, end - 1))
 
+    def add_letters(self, letters: LetterAccount, replayed: Mapping[RecordId, int]) -> None:
+        """Take in which letters are open, and which of the replays nobody has marked."""
+        self.open_letters = letters.open
+        self.open_letter_examples = letters.open_examples
+        self.unmarked_replays = {str(n): count for n, count in letters.unmarked(replayed).items()}
+
     def count(self, *fates: Fate) -> int:
         """Records with one of these fates."""
         return sum(partition.fates[fate] for partition in self.partitions for fate in fates)
@@ -227,6 +240,7 @@ class Report:
             *((self.faults.counts[fault], _FAULTS[fault]) for fault in Fault),
             (self.no_record, "offsets with outputs and without a record"),
             (self.cut_off, "committed offsets behind the end of the log"),
+            (sum(self.unmarked_replays.values()), "replays that no mark of a letter knows"),
             (self.states_differ, "states that differ from the log"),
         ]
         return [(number, what) for number, what in found if number]
@@ -270,6 +284,9 @@ class Report:
             "cut_off": self.cut_off,
             **self.faults.as_json(),
             "unbelieved_replays": self.unbelieved_replays,
+            "open_letters": self.open_letters,
+            "open_letter_examples": self.open_letter_examples,
+            "unmarked_replays": self.unmarked_replays,
             "doubles_fail": self.doubles_fail,
             "ranges": {
                 name: {"kept": [r.as_json() for r in each.kept], "left_out": each.left_out}

@@ -29,6 +29,7 @@ _COMMANDS = {
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
     "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
+    "dlq": ("stream_app.cli.dlq", "Dead letters: see why, mend, replay."),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
     "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),
     "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),

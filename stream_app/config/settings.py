@@ -221,6 +221,12 @@ class Settings(BaseSettings):
     separated by spaces, while it is changed: the first is used, all are believed. Default: no record
     is believed to be a replay."""
 
+    dead_letter_resolutions_topic: _Topic | None = Field(
+        None, examples=["flights.dead-letter-resolutions"]
+    )
+    """Compacted topic that says which dead letters were replayed or are dealt with; `stream-app dlq`
+    writes it, and creates it where it may. Default: APPLICATION.dead-letter-resolutions."""
+
     backoff_initial_seconds: _Waiting = 0.1
     """First wait before a service that is away is tried again; it doubles each time."""
     backoff_max_seconds: _Waiting = 5.0

@@ -40,7 +40,9 @@ __all__ = [
     "is_damaged",
     "is_dropped_with_another",
     "is_end_of_partition",
+    "is_existing_topic",
     "is_fatal",
+    "is_fenced",
     "is_for_size",
     "is_forbidden_topic",
     "is_no_broker_left",
@@ -173,6 +175,20 @@ def is_fatal(error: KafkaError) -> bool:
     """Whether the client that met the error has come to its end."""
     # `produce` raises the code _FATAL, which does not count as fatal.
     return error.fatal() or error.code() == KafkaError._FATAL
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another producer of the same transactional id has begun."""
+    return error.code() in (
+        KafkaError._FENCED,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    )
+
+
+def is_existing_topic(error: KafkaError) -> bool:
+    """Whether a topic was to be created that is there."""
+    return error.code() == KafkaError.TOPIC_ALREADY_EXISTS
 
 
 def stands_for_another(error: KafkaError) -> bool:

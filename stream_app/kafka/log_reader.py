@@ -113,6 +113,11 @@ class LogReader:
         """Whether all ranges are read to their ends."""
         return not self._ends
 
+    @property
+    def left(self) -> int:
+        """Offsets of the ranges that are not read yet."""
+        return sum(end - self._next[partition] for partition, end in self._ends.items())
+
     def is_reading(self, partition: PartitionId) -> bool:
         """Whether a range of the partition is not read to its end."""
         return partition in self._ends
@@ -203,7 +208,8 @@ def read_ranges(
     moved_at = time.monotonic()
     while not reader.is_done:
         taken = []
-        for step in reader.read(_RECORDS, _POLL_SECONDS):
+        # The library waits until it has as many as it is asked for: no more than there can be.
+        for step in reader.read(min(_RECORDS, reader.left), _POLL_SECONDS):
             if step.end > step.first:
                 moved_at = time.monotonic()
             if step.message is not None:

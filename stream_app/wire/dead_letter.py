@@ -19,7 +19,16 @@ from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
 from stream_app.wire.headers import DEAD_LETTER, Named, number, text
 
-__all__ = ["DeadLetter", "DeadLetters", "Omitted", "headers_that_came", "is_dead_letter", "omitted"]
+__all__ = [
+    "ATTEMPTS",
+    "DeadLetter",
+    "DeadLetters",
+    "Omitted",
+    "headers_that_came",
+    "is_dead_letter",
+    "omitted",
+    "packed_headers",
+]
 
 _DIGITS = 9
 _MESSAGE_CHARACTERS: Final = 500
@@ -77,7 +86,7 @@ class DeadLetter(NamedTuple):
                 "topic_id": text(headers, _HEADERS["topic_id"]),
                 "partition": number(headers, _HEADERS["partition"]),
                 "offset": number(headers, _HEADERS["offset"]),
-                "attempts": _count(headers.get(_ATTEMPTS)),
+                "attempts": _count(headers.get(ATTEMPTS)),
             }
         )
 
@@ -90,7 +99,13 @@ class DeadLetter(NamedTuple):
 
 
 _HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
-_ATTEMPTS: Final = _HEADERS["attempts"]
+ATTEMPTS: Final = _HEADERS["attempts"]
+"""A replay carries it on, so that the letter of one that fails again counts further."""
+
+
+_PARTS: Final = ("headers", "key", "value")
+_OMITTED_BYTES: Final = {part: f"{DEAD_LETTER}{part}-omitted-bytes" for part in _PARTS}
+_OMITTED_SHA256: Final = {part: f"{DEAD_LETTER}{part}-omitted-sha256" for part in _PARTS}
 
 
 class Omitted(NamedTuple):
@@ -130,7 +145,7 @@ class DeadLetters:
     def letter(self, item: Item, failure: Failure) -> Outgoing:
         """The dead letter of an item that failed like this."""
         record = item.record
-        attempts = [value for name, value in record.headers if name == _ATTEMPTS]
+        attempts = [value for name, value in record.headers if name == ATTEMPTS]
         said = DeadLetter(
             topic=record.partition.topic,
             topic_id=record.partition.topic_id,
@@ -175,7 +190,7 @@ class DeadLetters:
         has = {part for part, content in contents.items() if content}
         steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
-        gone = frozenset(part for part in has if _omitted_bytes(part) in names)
+        gone = frozenset(part for part in has if _OMITTED_BYTES[part] in names)
         behind = [step for step in steps[steps.index(gone) + 1 if gone else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
@@ -195,18 +210,10 @@ def omitted(headers: Named, part: str) -> Omitted | None:
 
     Raises `ValueError` where it does not say of which bytes.
     """
-    length, sha256 = _omitted_bytes(part), _omitted_sha256(part)
+    length, sha256 = _OMITTED_BYTES[part], _OMITTED_SHA256[part]
     if headers.get(length) is None and headers.get(sha256) is None:
         return None
     return Omitted(number(headers, length), bytes.fromhex(text(headers, sha256)))
-
-
-def _omitted_bytes(part: str) -> str:
-    return f"{DEAD_LETTER}{part}-omitted-bytes"
-
-
-def _omitted_sha256(part: str) -> str:
-    return f"{DEAD_LETTER}{part}-omitted-sha256"
 
 
 def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
@@ -216,13 +223,13 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
         if header[0].startswith(DEAD_LETTER) and "-omitted-" not in header[0]
     ]
     came = headers_that_came(record.headers)
-    content = {"headers": _packed(came), "key": record.key, "value": record.value}
-    for part in ("headers", "key", "value"):
+    content = {"headers": packed_headers(came), "key": record.key, "value": record.value}
+    for part in _PARTS:
         if part in parts:
             left_out = content[part] or b""
             digest = hashlib.sha256(left_out).hexdigest()
-            ours.append((_omitted_bytes(part), b"%d" % len(left_out)))
-            ours.append((_omitted_sha256(part), digest.encode()))
+            ours.append((_OMITTED_BYTES[part], b"%d" % len(left_out)))
+            ours.append((_OMITTED_SHA256[part], digest.encode()))
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,
@@ -234,7 +241,7 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
     )
 
 
-def _packed(headers: Headers) -> bytes:
+def packed_headers(headers: Headers) -> bytes:
     """The bytes of headers whose length and digest are told: each name and value, a zero behind."""
     packed = bytearray()
     for name, value in headers:

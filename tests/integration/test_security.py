@@ -25,12 +25,14 @@ def broker(request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
     if choose(request.config.getoption("--services")) != "local":
         pytest.skip("a broker with TLS runs as a local child process only")
     security = SaslSsl(
-        users={"worker": PASSWORD},
+        users={"worker": PASSWORD, "operator": PASSWORD},
         acls=[
             Acl("worker", "READ", "TOPIC", "tickets.written", prefixed=True),
             Acl("worker", "READ", "GROUP", "tickets", prefixed=True),
             Acl("worker", "WRITE", "TOPIC", "tickets.routed", prefixed=True),
             Acl("worker", "WRITE", "TOPIC", "tickets.dead-letters", prefixed=True),
+            Acl("operator", "READ", "TOPIC", "tickets.", prefixed=True),
+            Acl("operator", "WRITE", "TOPIC", "tickets.written", prefixed=True),
         ],
     )
     with LocalKafka(security=security) as service:
@@ -155,3 +157,14 @@ def _delete(admin: AdminClient, acl: Acl) -> None:
     )  # fmt: skip
     for done in admin.delete_acls([one]).values():
         assert done.result()
+
+
+def test_who_may_not_write_resolutions_replays_nothing(secured: Testbed) -> None:
+    """The sentence names the topic and the right; nothing is sent."""
+    settings = {"replay_secret": "correct-horse-battery", "sasl_username": "operator"}
+    line = ("-m", "stream_app", "dlq", "replay", "--everything", "--yes")
+    with secured.worker(command=line, **settings) as command:
+        assert command.wait() == 2, command.log
+        told = " ".join(command.log.split())
+    assert f"topic {secured.usecase.name}.dead-letter-resolutions, for the resolutions of" in told
+    assert "grant whoever replays Create on it" in told

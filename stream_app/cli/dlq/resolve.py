@@ -1,0 +1,70 @@
+"""``stream-app dlq resolve``: letters that are dealt with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from stream_app.cli.common import usecase_argument
+from stream_app.cli.dlq.options import (
+    as_json_option,
+    filters,
+    letters,
+    limit_option,
+    office,
+    selection_of,
+    who,
+)
+from stream_app.dead_letters.resolving import resolve as resolve_letters
+
+__all__ = ["resolve"]
+
+
+@click.command("resolve", short_help="Mark letters as dealt with: `ls` shows them no more.")
+@usecase_argument
+@filters
+@click.option(
+    "--everything", is_flag=True, help="Every open letter; needed where no filter is given."
+)
+@limit_option
+@click.option("--by", default=who, metavar="NAME", help="Who says so. Default: the user.")
+@click.option("--note", default="", metavar="TEXT", help="Why, for whoever looks at it later.")
+@click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is written.")
+@as_json_option
+def resolve(
+    usecase: str | None,
+    everything: bool,
+    limit: int | None,
+    by: str,
+    note: str,
+    does_it: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Mark open letters as dealt with, the oldest first. They are not replayed any more.
+
+    \b
+    Example:
+      stream-app dlq resolve --reason empty-value --note "the producer sent keep-alives" --yes
+
+    Exit status: 0 when done; 1 where somebody else took over; 2 for wrong usage; 3 if Kafka does not
+    answer.
+    """
+    selection = selection_of(chosen)
+    if selection.is_everything and not everything:
+        raise click.UsageError(
+            "no filter is given, so every open letter would be marked: say --everything if that is "
+            "meant."
+        )
+    with office(usecase) as opened:
+        count = resolve_letters(opened, selection, does_it=does_it, by=by, note=note, limit=limit)
+    if as_json:
+        click.echo(
+            json.dumps({"done": does_it, "resolved" if does_it else "would_be_resolved": count})
+        )
+        return
+    click.echo(f"{letters(count)} {'' if does_it else 'would be '}marked as resolved")
+    if not does_it:
+        click.echo("Nothing was written. --yes does it.")

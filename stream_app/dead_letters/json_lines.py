@@ -1,0 +1,88 @@
+"""Letters as JSON Lines, for mending by hand: what is written is read back to the very bytes."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from typing import Any
+
+from stream_app.dead_letters.letter import Letter
+from stream_app.errors import ConfigurationError
+from stream_app.records.record_id import RecordId, record_id_of
+
+__all__ = ["as_line", "read_lines"]
+
+#: Payloads that somebody mended, by the names of their letters.
+Mended = dict[RecordId, bytes | None]
+
+
+def as_line(letter: Letter) -> str:
+    """A letter as a line: text where the bytes are UTF-8, else base64 under NAME_base64."""
+    said = letter.said
+    return json.dumps(
+        {
+            "letter": str(letter.id),
+            "topic": said.topic,
+            "partition": said.partition,
+            "offset": said.offset,
+            "stage": said.stage,
+            "reason": said.reason,
+            "field": said.field,
+            "message": said.message,
+            "attempts": said.attempts,
+            "cut": sorted(letter.cut),
+            **_content("key", letter.key),
+            "headers": [{"name": n, **_content("value", _raw(v))} for n, v in letter.came_with],
+            **_content("value", letter.value),
+        },
+        ensure_ascii=False,
+    )
+
+
+def read_lines(lines: Iterable[str | bytes]) -> Mended:
+    """The payloads of lines that `as_line` made and somebody mended.
+
+    Nothing else of a line counts: whose record it is, its key and its headers are the letter's own.
+    Raises `ConfigurationError` that names the line.
+    """
+    found: Mended = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            read = json.loads(line)
+            letter = record_id_of(read["letter"])
+            value = _bytes(read)
+        except (ValueError, TypeError, KeyError) as error:
+            what = (
+                f"{error} is missing" if isinstance(error, KeyError) else "it is no exported letter"
+            )
+            raise ConfigurationError(f"line {number}: {what}") from error
+        if letter in found:
+            raise ConfigurationError(f"line {number}: the letter {letter} comes twice")
+        found[letter] = value
+    return found
+
+
+def _content(name: str, content: bytes | None) -> dict[str, str | None]:
+    try:
+        return {name: None if content is None else content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b64encode(content or b"").decode()}
+
+
+def _bytes(read: dict[str, Any]) -> bytes | None:
+    encoded = read.get("value_base64")
+    if encoded is not None:
+        return b64decode(encoded, validate=True)
+    value = read["value"]
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError("value is the payload as text")
+    return value.encode()
+
+
+def _raw(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,112 @@
+"""A dead letter as it lies in its topic."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from stream_app.records.headers import Header, Headers, read_headers
+from stream_app.records.record_id import RecordId, record_id_of
+from stream_app.wire.dead_letter import DeadLetter, headers_that_came, omitted
+from stream_app.wire.headers import by_name
+from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF, Replay, Replays
+
+__all__ = ["Letter", "letter_of"]
+
+_PARTS = ("headers", "key", "value")
+
+
+class Letter(NamedTuple):
+    """A dead letter, with what its headers say."""
+
+    id: RecordId
+    """Its own name: of the dead-letter topic, not of the record that failed."""
+    written_at: float
+    """When it was written, in seconds since the epoch."""
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    """All of them, a dead letter's own included."""
+    said: DeadLetter
+    origin: RecordId
+    """The record that failed."""
+    replay: Replay | None
+    """What its record was a replay of, where that can be believed."""
+    cut: frozenset[str] = frozenset()
+    """What of "headers", "key" and "value" it left out."""
+
+    @property
+    def place(self) -> str:
+        """PARTITION:OFFSET in the dead-letter topic."""
+        return f"{self.id.partition}:{self.id.offset}"
+
+    @property
+    def first_origin(self) -> RecordId:
+        """The record that it was before any replay."""
+        return self.replay.origin if self.replay is not None else self.origin
+
+    @property
+    def claimed_first_origin(self) -> set[RecordId]:
+        """Of a cut letter, the first origin that it names: nobody can tell yet whether that holds."""
+        named = by_name(self.headers).get(REPLAY_OF) if self.cut else None
+        with suppress(ValueError):
+            return {record_id_of(named.decode() if isinstance(named, bytes) else named or "")}
+        return set()
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the record, or the one it was at first, has updated the state."""
+        return self.said.state == "applied" or (self.replay is not None and self.replay.applied)
+
+    @property
+    def came_with(self) -> Headers:
+        """The headers that its record had from its producer."""
+        came = headers_that_came(self.headers)
+        return [header for header in came if header[0] not in REPLAY_HEADERS]
+
+    def completed(
+        self, key: bytes | None, value: bytes | None, came: Sequence[Header], replays: Replays
+    ) -> Letter:
+        """The letter with what it had left out; `came`: the headers that its record came with."""
+        ours = [header for header in self.headers if header not in headers_that_came(self.headers)]
+        return self._replace(
+            key=key,
+            value=value,
+            headers=[*came, *ours],
+            replay=replays(key, value, came),
+            cut=frozenset(),
+        )
+
+    def left_out(self, part: str, content: bytes | None) -> bool:
+        """Whether these are the very bytes of the part that it left out."""
+        said = omitted(by_name(self.headers), part)
+        content = content or b""
+        return (
+            said is not None
+            and said.length == len(content)
+            and said.sha256 == hashlib.sha256(content).digest()
+        )
+
+
+def letter_of(message: Any, topic_id: str, replays: Replays) -> Letter:
+    """Read a message of a dead-letter topic; raises `ValueError` where it is no dead letter."""
+    try:
+        headers = read_headers(message) or []
+    except Exception as error:
+        raise ValueError("its headers cannot be read") from error
+    named = by_name(headers)
+    said = DeadLetter.of(named)
+    key, value = message.key(), message.value()
+    return Letter(
+        RecordId(topic_id, message.partition(), message.offset()),
+        message.timestamp()[1] / 1_000.0,
+        key,
+        value,
+        headers,
+        said,
+        RecordId(said.topic_id, said.partition, said.offset),
+        replays(key, value, headers) if REPLAY_OF in named else None,
+        frozenset(part for part in _PARTS if omitted(named, part) is not None),
+    )

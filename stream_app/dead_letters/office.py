@@ -1,0 +1,130 @@
+"""The dead-letter office of one application: its letters, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stream_app.config.settings import Settings
+from stream_app.dead_letters.ensured_topic import ensure_topic, is_there
+from stream_app.dead_letters.letter import Letter
+from stream_app.dead_letters.letter_log import LetterLog, Ranges
+from stream_app.dead_letters.resolutions import Resolutions, read_resolutions, resolutions_topic
+from stream_app.dead_letters.selection import Selection
+from stream_app.dead_letters.transactions import MarkedTransactions
+from stream_app.errors import ConfigurationError
+from stream_app.features.usecase import UseCase
+from stream_app.kafka.brokers import Brokers, open_brokers
+from stream_app.kafka.errors import asked_by_command
+from stream_app.wire.replays import Replays
+
+__all__ = ["Office", "Progress", "open_office"]
+
+#: Told what is being read, how much of it, and of how much.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Office:
+    """What every command about dead letters needs."""
+
+    settings: Settings
+    usecase: UseCase
+    application: str
+    brokers: Brokers
+    log: LetterLog
+    replays: Replays
+    progress: Progress
+
+    @property
+    def topic(self) -> str:
+        """The dead-letter topic."""
+        return self.usecase.dead_letters_topic
+
+    @property
+    def resolutions_topic(self) -> str:
+        """The topic that says what became of letters."""
+        return resolutions_topic(self.settings, self.application)
+
+    def resolutions(self) -> Resolutions:
+        """What became of letters; nothing where nobody has dealt with one yet."""
+        if not is_there(self.brokers, self.resolutions_topic):
+            return Resolutions()
+        return read_resolutions(self.brokers, self.resolutions_topic)
+
+    def take_over(self) -> MarkedTransactions:
+        """What sends replays and marks, taken over from whoever did so until now.
+
+        Raises `ConfigurationError` for a right on the topic of resolutions that is missing, and where
+        all letters are another application's: before anything is created.
+        """
+        next(self.select(Selection(), self.log.ranges()), None)
+        ensure_topic(self.settings, self.brokers, self.resolutions_topic, self.topic)
+        return MarkedTransactions(
+            self.settings, self.application, self.topic, self.resolutions_topic
+        )
+
+    def ranges(self, selection: Selection) -> Ranges:
+        """Where the selected letters are."""
+        if not selection.places:
+            return self.log.ranges(selection.since, selection.until)
+        found = {}
+        for partition, bounds in self.log.ranges().items():
+            offsets = [at for number, at in selection.places if number == partition.number]
+            if offsets:
+                first, end = max(bounds[0], min(offsets)), min(bounds[1], max(offsets) + 1)
+                found[partition] = (first, max(first, end))
+        return found
+
+    def select(
+        self,
+        selection: Selection,
+        ranges: Ranges,
+        *,
+        newest_first: bool = False,
+        of: Resolutions | None = None,
+        what: str = "letters",
+    ) -> Iterator[Letter]:
+        """The selected letters of ranges; with `of` only those that are open by these.
+
+        Raises `ConfigurationError` where all that lie there are another application's.
+        """
+        total, done, found = sum(end - first for first, end in ranges.values()), 0, 0
+
+        def read(offsets: int) -> None:
+            nonlocal done
+            done += offsets
+            self.progress(what, done, total)
+
+        order = self.log.newest_first if newest_first else self.log.oldest_first
+        for letter in order(ranges, read):
+            found += 1
+            if selection(letter) and (of is None or of.of(letter) is None):
+                yield letter
+        if not found and self.log.of_others:
+            raise ConfigurationError(
+                f"the letters in {self.topic} are of {', '.join(sorted(self.log.of_others)[:3])}, and "
+                f"this is {self.application}: name the use case and the application whose "
+                "dead-letter topic it is"
+            )
+
+
+@contextmanager
+def open_office(
+    settings: Settings, usecase: UseCase, progress: Progress = lambda _what, _done, _total: None
+) -> Iterator[Office]:
+    """The office of a use case's application, while it is needed.
+
+    Raises `ConfigurationError` for what brokers refuse, `ServiceAwayError` where they do not answer.
+    """
+    application = settings.application or usecase.name
+    brokers = open_brokers(settings, application)
+    try:
+        with asked_by_command():
+            topic = brokers.topics([usecase.dead_letters_topic])[usecase.dead_letters_topic]
+            replays = Replays(application, settings.replay_secret)
+            log = LetterLog(brokers, topic, application, replays)
+            yield Office(settings, usecase, application, brokers, log, replays, progress)
+    finally:
+        brokers.close()

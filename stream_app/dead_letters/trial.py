@@ -1,0 +1,120 @@
+"""Whether records would pass now: by the very predictor, over the state as it is, which it only reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from stream_app.config.settings import Settings
+from stream_app.dead_letters.outgoing_replay import OutgoingReplay
+from stream_app.errors import FatalError, StoppingError
+from stream_app.features.stores import (
+    Source,
+    Store,
+    StoreMismatchError,
+    StoreRefusedError,
+)
+from stream_app.features.usecase import UseCase
+from stream_app.models import ModelRefusedError, load_models
+from stream_app.observer.events import WaitingBegan
+from stream_app.observer.observer import Observer, on
+from stream_app.predictor.assembly import decode_stage, make_predictor
+from stream_app.records.failure import Failure
+from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
+from stream_app.records.record import Record
+from stream_app.state.open_store import open_store
+from stream_app.waiting.retry import Retry
+
+__all__ = ["Trial"]
+
+_BEHIND_ALL: Final = 2**62
+"""No record lies so far behind, so no state holds it already."""
+_UNKNOWN_SOURCE: Final = 2**31 - 2**20
+"""From here on no store has given a number to a partition."""
+
+
+class Trial:
+    """Tries records as the worker would take them; nothing is written."""
+
+    def __init__(self, settings: Settings, usecase: UseCase, application: str) -> None:
+        """Raises nothing where the models or the store are not to be had: see `only_decoded`."""
+        self.only_decoded = ""
+        """Why records were decoded only, and neither enriched nor scored; empty where they were."""
+        self._names = [topic.name for topic in usecase.topics]
+        self._partitions: dict[PartitionId, Partition] = {}
+        self._store: Store = open_store(settings, usecase, application)
+        observer = Observer([on(WaitingBegan, self._note)])
+        retry = Retry(initial_seconds=0.0, max_seconds=0.0, observer=observer)
+        retry.stop()  # nothing is waited for: what is away cannot be tried
+        self._decode = decode_stage(settings, usecase, observer)
+        self._predictor = None
+        try:
+            models = load_models(usecase, settings.artifacts)
+        except ModelRefusedError as error:
+            self.only_decoded = str(error)
+        else:
+            store: Any = _OnlyRead(self._store)
+            self._predictor = make_predictor(settings, usecase, models, store, retry, observer)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._store.close()
+
+    def __call__(self, replays: Sequence[OutgoingReplay]) -> list[Failure | None]:
+        """For each record why it would fail, or None: it would pass.
+
+        Each is tried on the present state, and at the present time. Raises `ServiceAwayError` where
+        a decoder's own service is away.
+        """
+        now = time.time()
+        records = [
+            Record(
+                self._partition(replay.target),
+                _BEHIND_ALL + number,
+                now,
+                replay.key,
+                replay.value,
+                replay.headers,
+            )
+            for number, replay in enumerate(replays)
+        ]
+        if not self.only_decoded and self._predictor is not None:
+            try:
+                batch = self._predictor(records)
+                self._predictor.state.forget_all()
+                return [item.failure for item in batch.items]
+            except (StoppingError, FatalError, StoreMismatchError, StoreRefusedError) as error:
+                self.only_decoded = self.only_decoded or str(error)
+        return [item.failure for item in self._decode(records)]
+
+    def _note(self, waiting: WaitingBegan) -> None:
+        self.only_decoded = f"{waiting.service} is away: {waiting.why}"
+
+    def _partition(self, target: PartitionId) -> Partition:
+        found = self._partitions.get(target)
+        if found is None:
+            found = Partition.among(self._names, target, Source("", "", target.number))
+            self._partitions[target] = found
+            if self._predictor is not None:
+                with suppress(StoppingError, FatalError, StoreMismatchError, StoreRefusedError):
+                    self._predictor.state.register({found: 0})
+        return found
+
+
+class _OnlyRead:
+    """A store of which states are read, and to which nothing is written, not even a source's name."""
+
+    def __init__(self, store: Store) -> None:
+        self.read = store.read
+        self.marks = store.marks
+        self.reopen = store.reopen
+        self._registered = 0
+
+    def register(self, sources: Sequence[Source]) -> list[int]:
+        """Numbers that no state has a fence of."""
+        first = self._registered
+        self._registered += len(sources)
+        return [_UNKNOWN_SOURCE + first + number for number in range(len(sources))]

@@ -1,0 +1,281 @@
+"""Dead letters on a real broker: looked at, mended, replayed once, whoever dies or interferes meanwhile."""
+
+import hashlib
+import json
+import re
+import shlex
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stream_app.cli import main
+from stream_app.text.moments import rfc3339
+from stream_app.wire.headers import by_name
+from stream_app.wire.replays import REPLAY_OF
+from tests.integration.hand import Hand, run
+from tests.integration.testbed import Testbed
+from tests.integration.worker import Sent, Worker
+
+PAGE = (Path(__file__).parents[2] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def hand(tickets: Testbed) -> Hand:
+    """A group of the text classifier, whose every valid record asks for a prediction."""
+    return Hand(tickets)
+
+
+class Desk:
+    """`stream-app dlq` of a testbed, in this process."""
+
+    def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
+        self._testbed = testbed
+
+    def __call__(self, name: str, *arguments: str, status: int = 0, **settings: str) -> Result:
+        """Run a command, and see that it ends with this status."""
+        positional = [arguments[0]] if name in {"show", "import"} else []
+        rest = arguments[len(positional) :]
+        done = self.invoke(["dlq", name, *positional, self._testbed.spec, *rest], **settings)
+        assert done.exit_code == status, done.output
+        return done
+
+    def invoke(self, line: list[str], **settings: str) -> Result:
+        """Run a line of the command."""
+        given = {"usecase": self._testbed.spec, **self._testbed.settings, **settings}
+        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
+        return CliRunner().invoke(
+            main, line, env=environment | {"COLUMNS": "100"}, catch_exceptions=False
+        )
+
+    def json(self, name: str, *arguments: str, status: int = 0) -> Any:
+        """What a command says with --json."""
+        return json.loads(self(name, *arguments, "--json", status=status).stdout)
+
+    def letters(self, *arguments: str) -> list[Any]:
+        """What `ls` lists."""
+        listed = self("ls", *arguments, "--json", "--limit", "100000").stdout
+        return [json.loads(line) for line in listed.splitlines()]
+
+
+@pytest.fixture
+def desk(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """The commands about the letters of the text classifier."""
+    return Desk(hand.testbed, monkeypatch)
+
+
+def replays(hand: Hand) -> Counter[str]:
+    """How often each event was replayed, as a reader of committed records sees it."""
+    named = (by_name(out.headers).get(REPLAY_OF) for out in hand.testbed.cluster.read(hand.topic))
+    return Counter(origin.decode() for origin in named if isinstance(origin, bytes))
+
+
+def spoilt(event_id: str) -> bytes:
+    """An event without its text."""
+    return json.dumps({"event_id": event_id, "event_time": rfc3339(time.time())}).encode()
+
+
+def transcripts() -> list[tuple[str, str]]:
+    """Each command that the page shows with a `$`, and what it prints."""
+    blocks = re.findall(r"(?m)^    \$ (.+)\n((?:(?:    (?!\$).*)?\n)*)", PAGE)
+    return [(line, normal(re.sub(r"(?m)^    ", "", printed))) for line, printed in blocks]
+
+
+def normal(printed: str, suffix: str = "") -> str:
+    """What a command prints, without times, ids and the names of a test."""
+    printed = printed.replace(f"-{suffix}", "").replace(f".{suffix}", "") if suffix else printed
+    printed = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00Z?)", "TIME", printed)
+    printed = re.sub(r"\([\w/.-]*fixes\.py:", "(fixes.py:", printed)
+    printed = re.sub(r"\b[\w-]{22}-(\d+-\d+)\b", r"ID-\1", printed)
+    return "\n".join(line.rstrip() for line in printed.strip().splitlines())
+
+
+def test_the_runbook_is_what_happens(
+    hand: Hand, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead-lettered, seen, mended, tried, replayed, predicted under its first id; the audit is content."""
+    (fix,) = re.findall(r"(?ms)^```python$\n(.*?)^```$", PAGE)
+    (tmp_path / "fixes.py").write_text(fix)
+    monkeypatch.chdir(tmp_path)
+    testbed = hand.testbed
+    hand.send(5)
+    for name in ("ticket-1", "ticket-2", "beyond-help"):
+        hand.send(1, 1, value=spoilt(name), headers=[("producer", b"web-form 4.2")])
+    printed = []
+    with testbed.worker() as worker:
+        for line, _ in transcripts():
+            worker.ready().until("all is taken", testbed.drained)
+            _, *arguments = shlex.split(line)
+            told = desk.invoke(arguments).output
+            printed.append((line, normal(told, testbed.suffix)))
+    assert printed == transcripts()
+    predicted = {out.header("prediction-id"): out for out in testbed.predictions()}
+    assert len(predicted) == len(testbed.predictions()) == 7
+    replayed = predicted[hand.origin(0, 1)]
+    assert replayed.header("replay-of") == hand.origin(0, 1)
+    assert replayed.header("producer") == "web-form 4.2"
+    assert replayed.json["label"] == "praise"
+
+
+def fill(hand: Hand, count: int) -> None:
+    """Records, each with a dead letter."""
+    hand.send(count)
+    hand.bury(range(count))
+
+
+def replaying(hand: Hand, *arguments: str) -> Worker:
+    """`stream-app dlq replay --everything --yes` in a process of its own, not started."""
+    line = ("dlq", "replay", "--everything", "--yes", "--untried", *arguments)
+    return hand.testbed.worker(command=("-m", "stream_app", *line))
+
+
+def test_killed_half_way_it_goes_on_and_replays_nothing_twice(hand: Hand, desk: Desk) -> None:
+    """A reader of committed records sees each letter replayed once, however often it was killed."""
+    count = 4_000
+    fill(hand, count)
+    for killed_after in (1, 1_200, 2_400):
+        with replaying(hand, "--rate", "800") as operator:
+            operator.until(
+                "so many were sent",
+                lambda least=killed_after: hand.testbed.cluster.count(hand.topic) - count > least,
+            )
+            operator.kill()
+    done = desk.json("replay", "--everything", "--yes", "--untried")
+    assert 0 < done["replayed"] < count
+    assert replays(hand) == Counter({hand.origin(offset): 1 for offset in range(count)})
+    assert desk.letters() == []
+
+
+def test_a_second_operator_shuts_the_first_out(hand: Hand, desk: Desk) -> None:
+    """The first ends with a sentence and status 1; together they replay each letter once."""
+    count = 1_500
+    fill(hand, count)
+    with replaying(hand, "--rate", "100") as first:
+        first.until("it sends", lambda: hand.testbed.cluster.count(hand.topic) > count)
+        assert desk.json("replay", "--everything", "--yes", "--untried")["replayed"] > 0
+        assert first.wait() == 1
+        assert "somebody else replays or resolves letters" in first.log
+        assert "Traceback" not in first.log
+    assert replays(hand) == Counter({hand.origin(offset): 1 for offset in range(count)})
+
+
+def test_a_cut_letter_is_taken_from_its_origin_or_named(hand: Hand, desk: Desk) -> None:
+    """By length and SHA-256 of what was left out; a letter whose record is another one stays."""
+    hand.send(2)
+    whole = hand.record(0)
+    assert whole is not None
+    assert whole.value is not None
+    digest = hashlib.sha256(whole.value).hexdigest().encode()
+    for offset in range(2):
+        letter = hand.dead_letter(offset)
+        letter.value = None
+        letter.headers += [
+            ("dead-letter.value-omitted-bytes", str(len(whole.value)).encode()),
+            ("dead-letter.value-omitted-sha256", digest),
+        ]
+        hand.testbed.cluster.produce([replace(letter, partition=0)])
+    assert "taken from the event topic" in desk("show", "0:0").output
+    told = desk("replay", "--everything", "--yes", status=1).output
+    assert "left: cut, and not to be completed" in told
+    assert "the value of" in told
+    assert replays(hand) == {hand.origin(0): 1}
+    assert hand.testbed.cluster.read(hand.topic)[-1].value == whole.value
+    assert [letter["letter"] for letter in desk.letters()] == ["0:1"]
+
+
+def test_what_is_exported_is_imported_to_the_very_bytes(
+    hand: Hand, desk: Desk, tmp_path: Path
+) -> None:
+    """Mended by hand it is replayed as its letter, once; bytes that are no text come back as well."""
+    odd = b"\xff\x00 no text \xe2\x80\xa8"
+    hand.send(1, value=odd, key=None)
+    hand.send(1, value=spoilt("hand-made"))
+    hand.bury([0, 1])
+    file = tmp_path / "letters.jsonl"
+    desk("export", "--output", str(file))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    mended = json.loads(lines[1]["value"]) | {"text": "Where is my parcel?"}
+    lines[1]["value"] = json.dumps(mended)
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    dry = desk.json("import", str(file), status=1)
+    assert dry["obstacles"]["would fail again"]["count"] == 1
+    assert desk.json("import", str(file), "--yes", "--untried")["replayed"] == 2
+    again = desk.json("import", str(file), "--yes", "--untried", status=1)
+    assert again["obstacles"]["already replayed"]["count"] == 2
+    sent = hand.testbed.cluster.read(hand.topic)[2:]
+    assert [out.value for out in sent] == [odd, json.dumps(mended).encode()]
+    assert sent[0].key is None
+    assert sent[1].key == b"customer"
+
+
+def test_a_letter_that_fails_again_counts_on_and_is_not_replayed_for_ever(
+    hand: Hand, desk: Desk
+) -> None:
+    """The chain is found by its first origin; past the limit a letter is left, and resolved by hand."""
+    hand.send(1, value=spoilt("hopeless"))
+    with hand.testbed.worker() as worker:
+        for attempt in range(1, 4):
+            worker.until("it fails", lambda least=attempt: len(desk.letters("--all")) == least)
+            limit = ("--untried", "--yes", "--max-attempts", "3")
+            report = desk.json("replay", "--everything", *limit, status=int(attempt == 3))
+        assert report["obstacles"]["failed too often (--max-attempts)"]["count"] == 1
+    (last,) = desk.letters()
+    assert last["attempts"] == 3
+    assert last["first_origin"] == hand.origin(0)
+    shown = desk.json("show", last["letter"])
+    assert len(shown["history"]) == 2
+    assert run(hand.testbed, doubles_fail=True).open_letters == 1
+    assert desk.json("resolve", "--letter", last["letter"], "--yes")["resolved"] == 1
+    assert desk.letters() == []
+    assert run(hand.testbed, doubles_fail=True).open_letters == 0
+
+
+def test_the_audit_names_replays_that_no_mark_knows(hand: Hand, desk: Desk) -> None:
+    """Made by hand with the secret, or copied: a finding, once letters are replayed by the command."""
+    hand.send(2)
+    hand.bury([0, 1])
+    desk("replay", "--everything", "--yes")
+    copied = hand.testbed.cluster.read(hand.topic)[-1]
+    hand.testbed.cluster.produce(
+        [Sent(copied.topic, copied.value, copied.key, 0, headers=copied.headers)]
+    )
+    report = run(hand.testbed)
+    assert report.unmarked_replays == {copied.header("replay-of"): 1}
+    assert report.exit_status == 1
+
+
+def test_an_event_that_has_a_prediction_by_now_is_not_replayed(hand: Hand, desk: Desk) -> None:
+    """Somebody may have replayed it before there was a mark."""
+    hand.send(1)
+    hand.bury([0])
+    hand.predict([0])
+    report = desk.json("replay", "--everything", "--yes", status=1)
+    assert list(report["obstacles"]) == ["its event has a prediction by now"]
+    assert replays(hand) == {}
+
+
+def test_a_persons_mistakes_get_a_sentence_each(hand: Hand, desk: Desk) -> None:
+    """Nothing is sent, and the status is 2."""
+    hand.send(1)
+    hand.bury([0])
+
+    def told(*arguments: str, **settings: str) -> str:
+        return " ".join(desk("replay", *arguments, "--yes", status=2, **settings).output.split())
+
+    assert "say --everything if that is meant" in told()
+    elsewhere = hand.testbed.usecase.predictions_topic
+    assert "that is no event topic of the use case" in told("--everything", "--to", elsewhere)
+    assert "has 2 partitions" in told("--everything", "--to", f"{hand.topic}:7")
+    assert "has no attribute 'nothing'" in told("--everything", "--with", "json:nothing")
+    assert "expected MODULE:FUNCTION" in told("--everything", "--with", "json")
+    assert f"the letters in {hand.testbed.usecase.dead_letters_topic} are of {hand.group}" in told(
+        "--everything", application="somebody-else"
+    )
+    del hand.testbed.settings["replay_secret"]
+    assert "replay_secret is not set" in told("--everything")
+    assert len(hand.testbed.cluster.read(hand.topic)) == 1
