@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -16,7 +18,11 @@ from stream_app.kafka.errors import is_existing_topic
 __all__ = ["ensure_topic", "is_there"]
 
 _SECONDS: Final = 30.0
+_KNOWN_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 0.1
 _SETTINGS: Final = {"cleanup.policy": "compact"}
+
+T = TypeVar("T")
 
 _librdkafka = logging.getLogger("librdkafka")
 
@@ -38,18 +44,30 @@ def ensure_topic(settings: Settings, brokers: Brokers, topic: str, dead_letters_
     if not is_there(brokers, topic):
         replicas = max(count for _, count in brokers.in_sync(dead_letters_topic).values())
         _create(settings, topic, replicas)
-    told = brokers.settings([topic])[topic]
+    told = _once_known(lambda: brokers.settings([topic])[topic])
     if told is not None and "compact" not in told.get("cleanup.policy", "compact"):
         raise ConfigurationError(
             f"topic {topic} is for the resolutions of dead letters and has cleanup.policy="
             f"{told['cleanup.policy']}: with the marks that retention removes, letters would be "
             "replayed twice; set cleanup.policy=compact"
         )
-    if brokers.not_writable([topic]):
+    if _once_known(lambda: brokers.not_writable([topic])):
         raise ConfigurationError(
             f"the resolutions of dead letters may not be written to topic {topic}: grant whoever "
             "replays Write on it, and let producers of events have none"
         )
+
+
+def _once_known(ask: Callable[[], T]) -> T:
+    """What brokers answer as soon as each of them knows a topic that was just created."""
+    deadline = time.monotonic() + _KNOWN_SECONDS
+    while True:
+        try:
+            return ask()
+        except RefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _create(settings: Settings, topic: str, replicas: int) -> None:

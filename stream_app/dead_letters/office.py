@@ -47,9 +47,13 @@ class Office:
         """The topic that says what became of letters."""
         return resolutions_topic(self.settings, self.application)
 
-    def resolutions(self) -> Resolutions:
-        """What became of letters; nothing where nobody has dealt with one yet."""
-        if not is_there(self.brokers, self.resolutions_topic):
+    def resolutions(self, *, is_ensured: bool = False) -> Resolutions:
+        """What became of letters; nothing where nobody has dealt with one yet.
+
+        `is_ensured`: the topic exists for certain. A broker that does not know it for a moment must not
+        pass for one that has no marks: letters would be replayed twice.
+        """
+        if not is_ensured and not is_there(self.brokers, self.resolutions_topic):
             return Resolutions()
         return read_resolutions(self.brokers, self.resolutions_topic)
 

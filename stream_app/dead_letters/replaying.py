@@ -135,7 +135,7 @@ def replay(office: Office, selection: Selection, options: ReplayOptions) -> Repl
     partitions = _event_topics(office)
     _check_target(options.target, partitions)
     transactions = office.take_over() if options.does_it else None
-    resolutions = office.resolutions()
+    resolutions = office.resolutions(is_ensured=options.does_it)
     ranges = office.ranges(selection)
     only = resolutions if options.open_only else None
     wanted, since = _first_origins(office, selection, ranges, only, options.limit)

@@ -24,7 +24,7 @@ def resolve(
     `ShutOutError` where another takes over.
     """
     transactions = office.take_over() if does_it else None
-    open_ = office.resolutions()
+    open_ = office.resolutions(is_ensured=does_it)
     letters = office.select(selection, office.ranges(selection), of=open_, what="resolve")
     count = 0
     batch: list[Marked] = []
