@@ -69,14 +69,14 @@ def of_resource(path: Path) -> Any:
     crd = yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
     schema = bare(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"] = {
-        "$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+        "$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
     }
     return schema
 
 
 def main(kubernetes: str, pod_monitor: str, scaled_object: str) -> None:
     """Write the file beside this one."""
-    definitions = bare(json.loads(Path(kubernetes).read_text())["definitions"])
+    definitions = bare(json.loads(Path(kubernetes).read_text())["$defs"])
     volume = definitions["io.k8s.api.core.v1.Volume"]["properties"]
     for name in volume.keys() - VOLUMES:
         del volume[name]
@@ -90,7 +90,7 @@ def main(kubernetes: str, pod_monitor: str, scaled_object: str) -> None:
     )
     target = Path(__file__).with_name("kubernetes.schema.json")
     target.write_text(
-        '{"kinds": ' + json.dumps(kinds) + ',\n"definitions": {\n' + lines + "\n}}\n"
+        '{"kinds": ' + json.dumps(kinds) + ',\n"$defs": {\n' + lines + "\n}}\n"
     )
 
 
