@@ -53,7 +53,7 @@ def pod(name: str) -> Any:
 def check(manifest: Any) -> None:
     """Raise where a manifest is none of its kind's: an unknown field, a wrong type."""
     schema = {"$ref": f"#/$defs/{SCHEMA['kinds'][manifest['kind']]}", "$defs": SCHEMA["$defs"]}
-    jsonschema.validate(manifest, schema, jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator(schema).validate(manifest)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ SECRETS = {
     "redis-url": "rediss://:secret@cache:6379/0",
     "sasl-username": "worker",
     "sasl-password": "secret",
-    "replay-secret": "sixteen characters or more",
+    "replay-secret": "sixteen-characters-or-more",
 }
 
 
