@@ -57,7 +57,8 @@ class Stack(NamedTuple):
     def query(self, expression: str) -> list[Any]:
         """Return the series that Prometheus has of an expression now."""
         path = f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-        return self.get("prometheus", 9090, path)["data"]["result"]
+        found: list[Any] = self.get("prometheus", 9090, path)["data"]["result"]
+        return found
 
 
 def can_be_had(image: str) -> bool:

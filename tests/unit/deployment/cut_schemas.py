@@ -89,9 +89,7 @@ def main(kubernetes: str, pod_monitor: str, scaled_object: str) -> None:
         for name, part in sorted(definitions.items())
     )
     target = Path(__file__).with_name("kubernetes.schema.json")
-    target.write_text(
-        '{"kinds": ' + json.dumps(kinds) + ',\n"$defs": {\n' + lines + "\n}}\n"
-    )
+    target.write_text('{"kinds": ' + json.dumps(kinds) + ',\n"$defs": {\n' + lines + "\n}}\n")
 
 
 if __name__ == "__main__":

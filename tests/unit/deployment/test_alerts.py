@@ -51,6 +51,7 @@ def test_series_that_are_asked_for_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alert_is_seen_to_ring_and_to_be_silent(name: str) -> None:
+    """An alert that rings always, or never, is found by one of the two."""
     cases = [case for case in CASES if case["alertname"] == name]
     assert any(case.get("exp_alerts") for case in cases)
     assert any(not case.get("exp_alerts") for case in cases)
@@ -76,5 +77,6 @@ def test_an_alert_has_its_section_of_the_runbook(rule: Any) -> None:
 
 
 def test_the_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
+    """Its sections are the alerts, in their order."""
     text = (ROOT / "docs" / "runbook.md").read_text()
     assert re.findall(r"(?m)^## (StreamApp\w+)$", text) == NAMES

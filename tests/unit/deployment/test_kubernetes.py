@@ -30,6 +30,7 @@ OVERLAYS = [FOLDER / "base", *sorted((FOLDER / "overlays").iterdir())]
 
 
 def kustomization(path: Path) -> dict[str, Any]:
+    """Return what a kustomization says."""
     return yaml.safe_load(path.read_text())
 
 
@@ -43,10 +44,12 @@ def documents() -> Iterator[Any]:
 
 
 def objects(kind: str) -> dict[str, Any]:
+    """Return the objects of a kind by their names."""
     return {each["metadata"]["name"]: each for each in documents() if each["kind"] == kind}
 
 
 def pod(name: str) -> Any:
+    """Return the pod that a Deployment makes."""
     return objects("Deployment")[name]["spec"]["template"]["spec"]
 
 
@@ -73,6 +76,7 @@ def test_a_misspelt_field_does_not_fit() -> None:
 
 
 def test_every_file_is_named_by_a_kustomization_and_every_name_is_a_file() -> None:
+    """A file that none names would be deployed by nobody."""
     named = set()
     for path in KUSTOMIZATIONS:
         said = kustomization(path)
@@ -157,11 +161,13 @@ def test_variables_that_kubernetes_makes_of_services_are_kept_out(
 
 
 def test_the_grace_period_is_longer_than_the_drain() -> None:
+    """Else Kubernetes kills a worker that is finishing what is in flight."""
     drain = float(dict(variables())["STREAM_APP_DRAIN_SECONDS"])
     assert pod("stream-app")["terminationGracePeriodSeconds"] >= drain + 15
 
 
 def test_probes_ask_for_paths_that_are_answered() -> None:
+    """Of ports that their container names."""
     health = worker_routes(CollectorRegistry(), Health())
     answered = {"stream-app": {each.path for each in health}, "stream-app-lag": {"/metrics"}}
     for name, paths in answered.items():
@@ -174,6 +180,7 @@ def test_probes_ask_for_paths_that_are_answered() -> None:
 
 
 def test_ports_are_those_that_are_served() -> None:
+    """By the setting of the worker, and by the argument of `lag`."""
     (worker,), (lag,) = pod("stream-app")["containers"], pod("stream-app-lag")["containers"]
     assert str(worker["ports"][0]["containerPort"]) == dict(variables())["STREAM_APP_HTTP_PORT"]
     assert f"--serve=0.0.0.0:{lag['ports'][0]['containerPort']}" in lag["args"]
@@ -188,6 +195,7 @@ def test_lag_watches_the_use_case() -> None:
 
 
 def test_scaling_asks_for_series_that_are_exported() -> None:
+    """A query without an answer would keep the fallback number of workers for ever."""
     exported = METRICS.keys() | {each.exported_name for each in CATALOGUE}
     triggers = objects("ScaledObject")["stream-app"]["spec"]["triggers"]
     for trigger in triggers:
