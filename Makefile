@@ -9,6 +9,7 @@ JOBS ?= 3
 ROUNDS ?= 5
 SEED ?= 1
 MODE ?= at_least_once
+BASE ?= python:3.12-slim-bookworm
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
 # A Python that exists, has the right version and can make virtual environments.
@@ -29,10 +30,10 @@ VENV_OPTIONS :=
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-build-isolation
 endif
 
-.PHONY: help demo test test-unit chaos lint format train docs bench lock clean distclean
+.PHONY: help demo test test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 # Nothing is downloaded and nothing is done while the lock files are older than the stamps.
 .venv/.python: build.lock
@@ -69,10 +70,13 @@ demo: .venv/.demo .venv/.project ## the product in a minute: real Kafka, real Re
 
 # Tests wait more than they work: JOBS of their files run at once, each with services of its own.
 test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore=tests/containers $(ARGS)
 
 test-unit: .venv/.installed ## the tests that need no service
 	@$(PY) -m pytest tests/unit $(ARGS)
+
+test-containers: .venv/.installed ## the image and the compose file, where a Docker engine runs
+	@$(PY) -m pytest tests/containers $(ARGS)
 
 # Round n has the seed SEED + n - 1. MODE: at_least_once, exactly_once.
 chaos: .venv/.installed ## faults against real workers, brokers and Redis: ROUNDS=5 SEED=1 MODE=at_least_once
@@ -111,6 +115,11 @@ lock: ## write the lock files anew from pyproject.toml; needs uv
 	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
+
+# A digest names one image for ever, for every platform that it is made for; a tag moves.
+image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and the registry
+	@digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') \
+	  && sed -i.bak 's|^ARG PYTHON_IMAGE=.*|ARG PYTHON_IMAGE=$(BASE)@'"$$digest|" deploy/Dockerfile && rm deploy/Dockerfile.bak && grep "^ARG" deploy/Dockerfile
 
 clean: ## remove the virtual environment and the caches of this folder
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
