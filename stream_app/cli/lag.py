@@ -15,7 +15,7 @@ from stream_app.config.settings import Settings
 from stream_app.config.usecase import chosen_usecase
 
 if TYPE_CHECKING:
-    from stream_app.lag.watch import PartitionLag, Watch
+    from stream_app.lag.watch import Known, PartitionLag, Watch
 
 __all__ = ["command"]
 
@@ -23,6 +23,8 @@ _HEADINGS: Final = (
     "topic", "partition", "committed", "end", "records", "seconds", "drained in", "verdict", "member",
 )  # fmt: skip
 _CLEAR: Final = "\x1b[H\x1b[2J"
+_PATIENCE_SECONDS: Final = 15.0
+_AGAIN_SECONDS: Final = 0.5
 _ADDRESS: Final = "127.0.0.1"
 
 
@@ -104,11 +106,25 @@ def _watch(stack: ExitStack, settings: Settings, group: str, topics: Sequence[st
         brokers.topics(topics)  # raises for one that is unknown
     reader = stack.enter_context(closing(brokers.log_reader()))
     found = Watch(Group(brokers, group, topics), WaitingRecords(reader))
-    if not found.look().lags:
+    if not _first_look(found).lags:
         raise ConfigurationError(
             f"group {group} is unknown: it has no members and has committed no offset"
         )
     return found
+
+
+def _first_look(watch: Watch) -> Known:
+    """Look, patiently: a cluster that was just started has no coordinator for groups yet."""
+    from stream_app.errors import ServiceAwayError
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return watch.look()
+        except ServiceAwayError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _serve(watches: list[Watch], address: str, interval: float) -> None:
