@@ -31,6 +31,7 @@ from stream_app.features.model_version.manifest import (
     MODEL,
     Manifest,
     ModelVersionError,
+    NotTrainedError,
 )
 from stream_app.features.views import Dtype
 
@@ -107,6 +108,8 @@ def write_version(
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a version's folder; raises `ModelVersionError`. Hashes are not compared."""
+    if not folder.exists():
+        raise NotTrainedError(folder)
     content = _read(folder, MANIFEST, "is this the folder of a model version?")
     try:
         return Manifest.model_validate_json(content)
