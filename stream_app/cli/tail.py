@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stream_app.cli.common import leave_it_to_sentences
-
 from stream_app.config.settings import Settings
 from stream_app.text.foreign import bounded
 

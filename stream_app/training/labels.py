@@ -59,7 +59,9 @@ class Labels:
         if isinstance(event, outcome.event):
             label = called("the outcome's label", outcome.label, event)
             happened = _Happened(position, event.event_time, label)
-            self._happened[called("the outcome's join_key", outcome.join_key, event)].append(happened)
+            self._happened[called("the outcome's join_key", outcome.join_key, event)].append(
+                happened
+            )
         if asks:
             key = called("the outcome's join_key", outcome.join_key, event)
             self._asked.append(_Asked(position, event.event_time, key, event.event_id))

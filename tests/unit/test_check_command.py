@@ -86,7 +86,10 @@ def test_a_use_case_that_would_start_is_told_so(tmp_path: Path) -> None:
         ({}, "artifacts/sales/1 is not trained yet: run what trains it"),
         ({"dtype": "int64"}, "where nothing is known, is NaN, which int64 cannot hold: declare it"),
         ({"read": "lambda v, at: v[0]"}, "last_price of view last raises TypeError in <lambda> "),
-        ({"read": "lambda v, at: 'none'"}, 'is a str and is declared float32: declare it with dtype="string"'),
+        (
+            {"read": "lambda v, at: 'none'"},
+            'is a str and is declared float32: declare it with dtype="string"',
+        ),
         ({"predictions": "sales"}, "The topic sales is read and written"),
         ({"predictions": "sales.dead"}, "Predictions and dead letters go to one topic"),
         ({"decoder": "decode"}, "The decoder of sales raises "),
@@ -114,7 +117,9 @@ def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = 
     """Check the regression with a change in its text."""
     source = Path(regression.__file__).read_text()
     assert old in source
-    source = source.replace(old, new).replace('champion="meters/1"', f'champion="meters/{champion}"')
+    source = source.replace(old, new).replace(
+        'champion="meters/1"', f'champion="meters/{champion}"'
+    )
     Path("changed_meters.py").write_text(source)
     monkeypatch.delitem(sys.modules, "changed_meters", raising=False)
     return check("changed_meters:usecase")

@@ -212,7 +212,8 @@ def _refuse_other(folder: Path, files: Mapping[str, bytes]) -> None:
         if name not in files or name not in present or (folder / name).read_bytes() != files[name]:
             raise ModelVersionError(
                 f"{folder} already holds a version and its {name} differs: a version is never "
-                "changed; choose another version, or remove the folder first."
+                "changed; choose another version (package(..., renumber=True) takes the next that is "
+                "free), or remove the folder first."
             )
 
 
