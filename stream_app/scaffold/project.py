@@ -37,7 +37,9 @@ example, be forgotten sooner, in `PROJECT/views.py`:
 +ORDERS = DecayedSums(30 * DAY, ("price",))
 ```
 
-`stream-app check` now refuses version 1, and says what has changed."""}  # fmt: skip
+Version 1 is refused now, with what has changed:
+
+    .venv/bin/stream-app check"""}  # fmt: skip
 
 
 def check_name(name: str) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"(?ms)(?:in `(?P<file>[^`]+)`:\n\n)?^```(?P<kind>console|diff)\n(?P<text>.*?)^```$")
+_BLOCK = re.compile(
+    r"(?ms)(?:in `(?P<file>[^`]+)`:\n\n)?^```(?P<kind>console|diff)\n(?P<text>.*?)^```$"
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,10 @@ class Command:
 
     def check(self, printed: str) -> None:
         """Spaces and line ends apart, what was printed is what the page has, but for its dots."""
-        parts = [re.escape(" ".join(part.split())) for part in self.expected.split("...")]
-        pattern = r"\s*.*?\s*".join(parts)
-        told = " ".join(printed.split())
-        assert re.fullmatch(pattern, told, re.DOTALL), f"{self.line}\n{printed}\n{self.expected}"
+        parts = [re.escape("".join(part.split())) for part in self.expected.split("...")]
+        assert re.fullmatch(".*?".join(parts), "".join(printed.split())), (
+            f"{self.line}\n{printed}\n{self.expected}"
+        )
 
 
 @dataclass(frozen=True)
