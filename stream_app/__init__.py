@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from stream_app.training.matrix import Matrix
     from stream_app.training.package import package
     from stream_app.training.report import Packaged
+    from stream_app.training.script import run_script
     from stream_app.training.topic_log import read_topics
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "read_log",
     "read_topics",
     "replay",
+    "run_script",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -155,6 +157,7 @@ _NAMES_BY_MODULE: Final = {
     "training.matrix": ("Matrix",),
     "training.package": ("package",),
     "training.report": ("Packaged",),
+    "training.script": ("run_script",),
     "training.topic_log": ("read_topics",),
 }
 #: Public name to the module that defines it.

@@ -13,6 +13,8 @@ A record's own failure is no exception: it is a `records.Failure` that travels w
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "ConfigurationError",
     "FatalError",
@@ -21,7 +23,12 @@ __all__ = [
     "ServiceAwayError",
     "StoppingError",
     "StreamAppError",
+    "exit_status",
 ]
+
+_FAILED: Final = 1
+_WRONG: Final = 2
+_AWAY: Final = 3
 
 
 class StreamAppError(Exception):
@@ -57,3 +64,10 @@ class RefusedError(ServiceAwayError):
 
 class StoppingError(StreamAppError):
     """The worker is stopping and this wait was given up."""
+
+
+def exit_status(error: StreamAppError) -> int:
+    """With what a program ends for it: 2 what it was given is wrong, 3 a service is away, else 1."""
+    if isinstance(error, ConfigurationError):
+        return _WRONG
+    return _AWAY if isinstance(error, ServiceAwayError) else _FAILED

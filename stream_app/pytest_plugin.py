@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from stream_app.testing import Seen, Sent
 
-__all__ = ["pytest_addoption", "rehearse"]
+__all__ = ["pytest_addoption", "pytest_runtest_setup", "rehearse"]
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+_RUNNING: Final = pytest.StashKey[pytest.Item]()
+"""The test that runs now."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,15 +34,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note which test is told of what `rehearse` saw."""
+    item.config.stash[_RUNNING] = item
+
+
 @pytest.fixture(scope="session")
 def rehearse(request: pytest.FixtureRequest) -> Callable[[Sequence[Sent]], Seen]:
     """Send records to a worker of the use case; returns what became of each.
 
-    Each call has topics and a state of its own.
+    Each call has topics and a state of its own. A test that fails shows the dead letters that came.
     """
+    config = request.config
+    send = _or_short_failure(_rehearsal, config)
+
+    def rehearse(records: Sequence[Sent]) -> Seen:
+        __tracebackhide__ = True
+        seen = _or_short_failure(send, records)
+        if seen.dead_letters:
+            config.stash[_RUNNING].add_report_section("call", "rehearse", str(seen))
+        return seen
+
+    return rehearse
+
+
+def _or_short_failure(function: Callable[[_Given], _Made], given: _Given) -> _Made:
+    """What stream_app refuses fails a test by its sentence: a traceback through it would tell nothing."""
+    __tracebackhide__ = True
+    from stream_app.errors import StreamAppError
+
+    try:
+        return function(given)
+    except StreamAppError as error:
+        refused = str(error)
+    # Here, so that no exception is shown as the cause of another.
+    pytest.fail(refused, pytrace=False)
+
+
+def _rehearsal(config: pytest.Config) -> Callable[[Sequence[Sent]], Seen]:
     from stream_app.config.usecase import load_usecase
 
-    config = request.config
     spec = str(config.getini("stream_app_usecase"))
     if not spec:
         raise pytest.UsageError(

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from stream_app.errors import ConfigurationError, FatalError, ServiceAwayError
+from stream_app.errors import StreamAppError, exit_status
 
 __all__ = ["main"]
 
@@ -36,8 +36,6 @@ _COMMANDS = {
 }
 
 _FAILED = 1
-_WRONG = 2
-_AWAY = 3
 _INTERRUPTED = 130
 
 
@@ -87,15 +85,9 @@ class _Commands(click.Group):
             # The reader went away (`| head`); Python would complain once more when it flushes.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = _FAILED
-        except ConfigurationError as error:
+        except StreamAppError as error:
             _say(f"stream-app: {error}")
-            status = _WRONG
-        except FatalError as error:
-            _say(f"stream-app: {error}")
-            status = _FAILED
-        except ServiceAwayError as error:
-            _say(f"stream-app: {error}")
-            status = _AWAY
+            status = exit_status(error)
         sys.exit(status if isinstance(status, int) else 0)
 
 

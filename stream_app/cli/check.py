@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
 from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.config.settings import Settings
+from stream_app.features.usecase import UseCase
 
 __all__ = ["command"]
 
@@ -14,7 +18,13 @@ _WRONG = 2
 
 @click.command("check", short_help="Check a use case and its models, without any service.")
 @usecase_argument
-def command(usecase: str | None) -> int:
+@click.option(
+    "--log",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Run the functions of the declaration over this log too.",
+)
+def command(usecase: str | None, log: Path | None) -> int:
     """Check a use case and its model versions, without Kafka and Redis, in seconds.
 
     Looked at are topics and decoders, columns where nothing is known, and of each model version its
@@ -22,17 +32,25 @@ def command(usecase: str | None) -> int:
     them. What is wrong is told on a line of stderr each, with what to do. What of the declaration no
     golden event reaches is named too: a change there would go unnoticed.
 
+    Where a version is not trained yet, the functions are run over the golden events of the versions
+    beside it, and over a log that --log names, in the form that training reads.
+
     \b
     Example:
       stream-app check features.flights:usecase
+      stream-app check features.flights:usecase --log log.jsonl
 
-    Exit status: 0 where the worker would take its models, else 2.
+    Exit status: 0 where the worker would take its models, else 2: also where one is not trained yet.
     """
     from stream_app.features.model_version.folder import read_version
+    from stream_app.features.model_version.manifest import NotTrainedError
     from stream_app.models.errors import ModelRefusedError
     from stream_app.models.loading import load_version
     from stream_app.models.usecase_faults import usecase_faults
+    from stream_app.training.errors import LogError, MatrixError
     from stream_app.training.golden_events import unreached
+    from stream_app.training.log import read_log
+    from stream_app.training.make_matrix import make_matrix
 
     settings = Settings.load(usecase=usecase)
     chosen = chosen_usecase(settings)
@@ -40,7 +58,16 @@ def command(usecase: str | None) -> int:
     if not faults:
         columns = len(chosen.features.columns)
         click.echo(f"ok  {chosen.name}: {len(chosen.topics)} topics, {columns} columns")
+    if log is not None:
+        try:
+            click.echo(f"ok  {log}: {len(make_matrix(chosen, read_log(log))):,} rows")
+        except (LogError, MatrixError) as error:
+            faults.append(str(error))
     for name in chosen.models:
+        if not (settings.artifacts / name).exists():
+            faults.append(f"{NotTrainedError(settings.artifacts / name)} Nothing was scored.")
+            faults += _failing_functions(chosen, (settings.artifacts / name).parent)
+            continue
         try:
             model = load_version(settings.artifacts / name, chosen)
         except ModelRefusedError as error:
@@ -53,3 +80,20 @@ def command(usecase: str | None) -> int:
     for fault in faults:
         click.echo(f"stream-app check: {' '.join(fault.split())}", err=True)
     return _WRONG if faults else 0
+
+
+def _failing_functions(usecase: UseCase, folder: Path) -> Iterator[str]:
+    """What fails in the golden events of the versions that are in a folder, a sentence each."""
+    from stream_app.features.model_version.folder import read_version
+    from stream_app.features.model_version.manifest import ModelVersionError
+    from stream_app.models.errors import ModelRefusedError
+    from stream_app.models.replay_check import replayed
+
+    for other in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            version = read_version(other)
+            replayed(version.manifest, usecase.features, usecase.topics, version.golden_events)
+        except ModelVersionError:
+            continue  # nobody serves it
+        except ModelRefusedError as error:
+            yield str(error)

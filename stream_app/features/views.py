@@ -18,7 +18,16 @@ from stream_app.features.events import Event
 from stream_app.features.fingerprint.functions import class_hash, hash_of
 from stream_app.features.kinds import Formula, Read, State, Update
 
-__all__ = ["Column", "Derived", "Dtype", "Entity", "FeatureSet", "RowFeature", "View"]
+__all__ = [
+    "Column",
+    "Derived",
+    "Dtype",
+    "Entity",
+    "FeatureSet",
+    "RowFeature",
+    "View",
+    "state_description",
+]
 
 
 @dataclass(frozen=True)
@@ -171,15 +180,22 @@ def _column(column: AnyColumn, function: Any) -> dict[str, str]:
     }
 
 
-def _described(view: View) -> dict[str, Any]:
+def state_description(view: View) -> dict[str, Any]:
+    """What the content of a view's states depends on, as plain data: two that agree hold the same."""
     kind = type(view.state)
     own = {} if kind.__module__.startswith("stream_app.") else {"code": class_hash(kind)}
     return {
-        "name": view.name,
         "entity": view.entity.name,
         "key": hash_of(view.entity.key),
         "state": {**view.state.describe(), **own},
         "on": {e.__name__: hash_of(update) for e, update in view.on.items()},
+    }
+
+
+def _described(view: View) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        **state_description(view),
         "ttl_seconds": None if view.ttl_seconds is None else float(view.ttl_seconds),
         "columns": [_column(c, c.read) for c in _by_name(view.columns)],
     }

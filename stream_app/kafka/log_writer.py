@@ -25,8 +25,13 @@ _DELIVERY_MS: Final = 60_000
 _librdkafka = logging.getLogger("librdkafka")
 
 
-def write_log(settings: Settings, records: Iterable[LogRecord]) -> dict[str, int]:
+def write_log(
+    settings: Settings, records: Iterable[LogRecord], *, in_order: bool
+) -> dict[str, int]:
     """Send records in their order; return how many were acknowledged, by topic.
+
+    `in_order`: each is acknowledged before the next is sent, so that also across partitions none can
+    be read before an earlier one. Without, that holds within a partition alone.
 
     The partition is the key's. Raises what `errors.failure` makes of a refusal, and `RefusedError`
     for a topic that is unknown, before anything is sent.
@@ -47,10 +52,13 @@ def write_log(settings: Settings, records: Iterable[LogRecord]) -> dict[str, int
         **settings.producer_properties(),
         "message.timeout.ms": _DELIVERY_MS,
         "delivery.report.only.error": False,
+        **({"linger.ms": 0} if in_order else {}),
     }
     producer: Any = Producer(properties, logger=_librdkafka)
     for record in records:
         _produce(producer, record, partial(report, record.topic))
+        while in_order and len(producer):
+            producer.poll(_POLL_SECONDS)
         if refused:
             break
     while len(producer):

@@ -50,7 +50,13 @@ def misfit(dtype: Dtype, value: Any) -> str:
         return f"is a {type(value).__name__} and is declared string: return text, empty if missing."
     if isinstance(value, str) or not isinstance(value, int | float | np.number | np.bool_):
         kind = type(value).__name__
-        return f"is a {kind} and is declared {dtype}: return a number, NaN if missing, or declare string."
+        mend = "return a number, NaN if missing."
+        if isinstance(value, str):
+            mend = (
+                'declare it with dtype="string", which training encodes (stream_app.fit_one_hot), or '
+                "return a number."
+            )
+        return f"is a {kind} and is declared {dtype}: {mend}"
     if dtype in ("int64", "bool"):
         if isinstance(value, float | np.floating) and math.isnan(value):
             return f"is NaN, which {dtype} cannot hold: declare it float32, or return a number."

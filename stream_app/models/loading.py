@@ -25,7 +25,7 @@ from stream_app.models.checks import (
 from stream_app.models.columns import check_columns
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
-from stream_app.models.replay_check import check_replay
+from stream_app.models.replay_check import check_replay, replayed
 from stream_app.models.samples import golden_row, sample_rows
 from stream_app.models.session import open_session
 from stream_app.models.tensors import Rows
@@ -48,8 +48,8 @@ def load_version(folder: Path, usecase: UseCase) -> Model:
     """Load one version that a use case serves by; see `load_models`."""
     model = load_model(folder, usecase.features, usecase.topics)
     version = read_version(folder)
-    replayed = replay_golden(usecase.features, usecase.topics, version.golden_events)
-    asked = [row for row in replayed if row is not None]
+    rows = replay_golden(usecase.features, usecase.topics, version.golden_events)
+    asked = [row for row in rows if row is not None]
     golden = [golden_row(vector, usecase.features) for vector in version.golden]
     check_answers(model, usecase, asked, golden)
     return model
@@ -70,6 +70,7 @@ def load_model(
     except ModelVersionError as error:
         raise ModelRefusedError(str(error)) from error
     manifest = version.manifest
+    rows = replayed(manifest, features, topics, version.golden_events)
     check_features(manifest, features)
     try:
         session = open_session(version.model, threads)
@@ -80,13 +81,13 @@ def load_model(
             "export it for the release and the machine that serve.",
         ) from error
     check_graph(manifest, session)
-    check_replay(manifest, features, topics, version.golden_events)
+    check_replay(manifest, features, version.golden_events, rows)
     model = Model(manifest, version.baseline, session, features.columns)
     golden = [golden_row(vector, features) for vector in version.golden]
     check_golden(model, version.golden, golden)
-    rows = start_rows(version.golden, version.baseline, features)
-    check_batches(model, rows)
-    _warm_up(model, rows)
+    samples = start_rows(version.golden, version.baseline, features)
+    check_batches(model, samples)
+    _warm_up(model, samples)
     return model
 
 

@@ -21,21 +21,24 @@ from stream_app.models.checks import RETRAIN, refusal
 from stream_app.models.columns import misfit
 from stream_app.text.causes import FeatureError, cause_of
 
-__all__ = ["check_replay"]
+__all__ = ["check_replay", "replayed"]
+
+Rows = Sequence[Mapping[str, Any] | None]
 
 
-def check_replay(
+def replayed(
     manifest: Manifest,
     features: FeatureSet,
     topics: Iterable[InputTopic],
     events: Sequence[GoldenEvent],
-) -> None:
-    """The feature code computes for the golden events the columns it computed in training.
+) -> Rows:
+    """What the feature code computes for the golden events: for each its columns, or None.
 
-    Raises `ServiceAwayError` where a decoder does.
+    A function that raises is told before anything else: a mistake in it changes the fingerprint too,
+    and to train again would not help. Raises `ModelRefusedError`, and `ServiceAwayError` where a decoder does.
     """
     try:
-        rows = replay_rows(features, topics, events)
+        return replay_rows(features, topics, events)
     except UnknownTopicError as error:
         raise refusal(
             manifest, f"its golden events come from an unknown topic, {error}: {RETRAIN}"
@@ -55,6 +58,12 @@ def check_replay(
             manifest,
             f"replaying its golden events raised {cause_of(error)}: mend that function.",
         ) from error
+
+
+def check_replay(
+    manifest: Manifest, features: FeatureSet, events: Sequence[GoldenEvent], rows: Rows
+) -> None:
+    """The feature code computed for the golden events the columns it computed in training."""
     for number, (event, row) in enumerate(zip(events, rows, strict=True), start=1):
         if (event.columns is None) != (row is None):
             asks = "no longer asks" if row is None else "now asks"

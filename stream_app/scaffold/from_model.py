@@ -49,6 +49,11 @@ def words_of(graph: bytes) -> dict[str, str]:
             "its model is `model.onnx`, and a request brings\nevery column. "
             "Name fields and columns as you like; views add what is known from earlier events."
         ),
+        "EVENT_TOPIC": "PROJECT.requests",
+        "HOW_TO_CHANGE": (
+            "Put another model in the\nplace of `model.onnx`; where it takes other columns, change "
+            "`events.py` and `views.py` as well, and `stream-app check`\nsays what has changed."
+        ),
         "EVENT_FIELDS": _lines(4, (f"{name}: {kind}" for name, (kind, _) in columns)),
         "ROW_FEATURES": _lines(
             8,

@@ -27,9 +27,19 @@ _ROOT: Final = Path(__file__).parents[2]
 _FOLDERS: Final = ("artifacts", "tests", "wheels")
 """Beside the package in a project's folder."""
 _EXAMPLE: Final = {"INTRODUCTION": (
-    "will an order be returned? Change `events.py`, `views.py`\nand `predictions.py` into your own; "
-    "nothing else needs to know."
-)}  # fmt: skip
+    "will an order be returned? Change `events.py`,\n`views.py` and `predictions.py` into your own, "
+    "with `training/generate.py`, or a log of yours in its place,\nand `tests/`."
+), "EVENT_TOPIC": "PROJECT.ordered", "HOW_TO_CHANGE": """Let orders, for
+example, be forgotten sooner, in `PROJECT/views.py`:
+
+```diff
+-ORDERS = DecayedSums(90 * DAY, ("price",))
++ORDERS = DecayedSums(30 * DAY, ("price",))
+```
+
+Version 1 is refused now, with what has changed:
+
+    .venv/bin/stream-app check"""}  # fmt: skip
 
 
 def check_name(name: str) -> None:
@@ -63,6 +73,7 @@ def write_project(name: str, folder: Path, model: Path | None = None) -> list[Pa
 
         graph = read_onnx(model).graph
         words = words_of(graph)
+    words = {word: text.replace("PROJECT", name) for word, text in words.items()}
     words |= {
         "PROJECT": name,
         "EDITABLE_SOURCE": _editable_source(),

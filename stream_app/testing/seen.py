@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.engine import FeatureEngine
@@ -22,6 +22,10 @@ from stream_app.wire.headers import by_name
 from stream_app.wire.prediction import PredictionHeaders
 
 __all__ = ["Answer", "Refusal", "Seen", "StateSeen", "cells", "read_states", "seen_of"]
+
+
+_TOLD: Final = 10
+"""So many dead letters are told of in a text."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,12 @@ class Refusal:
         """Dotted path of the field that was wrong; empty where it was none."""
         return self.letter.field
 
+    def __str__(self) -> str:
+        """``orders.ordered: missing-field, field price: Field required``."""
+        letter = self.letter
+        # The message of a field begins with its name.
+        return f"{self.sent.topic}: {letter.reason}, {letter.message or letter.stage}"
+
 
 @dataclass(frozen=True)
 class StateSeen:
@@ -87,6 +97,29 @@ class Seen:
     def rows(self) -> list[Mapping[str, Any]]:
         """The features of each prediction."""
         return [answer.row for answer in self.predictions]
+
+    @property
+    def prediction(self) -> Answer:
+        """The only prediction; an `AssertionError` says what came where it is not one."""
+        __tracebackhide__ = True  # pytest shows the test's own line
+        if len(self.predictions) != 1:
+            raise AssertionError(f"one prediction was expected: {self}")
+        return self.predictions[0]
+
+    @property
+    def dead_letter(self) -> Refusal:
+        """The only dead letter; an `AssertionError` says what came where it is not one."""
+        __tracebackhide__ = True
+        if len(self.dead_letters) != 1:
+            raise AssertionError(f"one dead letter was expected: {self}")
+        return self.dead_letters[0]
+
+    def __str__(self) -> str:
+        """What came, a line for each dead letter: topic, reason, field and message."""
+        head = f"{len(self.predictions)} predictions and {len(self.dead_letters)} dead letters came"
+        told = [f"{head}{':' if self.dead_letters else ''}", *map(str, self.dead_letters[:_TOLD])]
+        left = len(self.dead_letters) - _TOLD
+        return "\n  ".join([*told, *([f"and {left} more"] if left > 0 else [])])
 
 
 def seen_of(

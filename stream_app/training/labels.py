@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,11 @@ import numpy.typing as npt
 from stream_app.features.events import Event
 from stream_app.features.usecase import Outcome
 from stream_app.features.views import FeatureSet
+from stream_app.text.causes import cause_of
 from stream_app.text.moments import in_utc
 from stream_app.training.errors import MatrixError
 
-__all__ = ["Labels"]
+__all__ = ["Labels", "called"]
 
 
 class _Happened(NamedTuple):
@@ -56,10 +57,13 @@ class Labels:
         outcome = self._outcome
         position = self._position = self._position + 1
         if isinstance(event, outcome.event):
-            happened = _Happened(position, event.event_time, outcome.label(event))
-            self._happened[outcome.join_key(event)].append(happened)
+            label = called("the outcome's label", outcome.label, event)
+            happened = _Happened(position, event.event_time, label)
+            self._happened[called("the outcome's join_key", outcome.join_key, event)].append(
+                happened
+            )
         if asks:
-            key = outcome.join_key(event)
+            key = called("the outcome's join_key", outcome.join_key, event)
             self._asked.append(_Asked(position, event.event_time, key, event.event_id))
 
     def joined(self, log_end: float, *, known_outcomes: str) -> npt.NDArray[np.float64]:
@@ -103,3 +107,14 @@ class Labels:
         in_time = [each for each in happened if each.event_time <= horizon]
         label = in_time[-1].label if in_time else 0.0
         return math.nan if label is None else float(label)
+
+
+def called(name: str, function: Callable[[Any], Any], event: Event) -> Any:
+    """What a function of the author's gives for an event; raises `MatrixError` where it raises."""
+    try:
+        return function(event)
+    except Exception as error:
+        raise MatrixError(
+            f"{name} raised {cause_of(error)} for the {type(event).__name__} "
+            f"{event.event_id}: mend that function."
+        ) from error

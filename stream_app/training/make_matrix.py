@@ -17,7 +17,7 @@ from stream_app.text.causes import FeatureError
 from stream_app.training.candidates import Candidates
 from stream_app.training.errors import MatrixError
 from stream_app.training.events import Decoded, Known, OutOfOrderError
-from stream_app.training.labels import Labels
+from stream_app.training.labels import Labels, called
 from stream_app.training.matrix import Matrix, column_array
 from stream_app.training.reach import Watch, branches
 
@@ -144,7 +144,7 @@ class _Replayed:
             self.ids.append(row.event.event_id)
             self._pending.append(row.values)
             if self._joined is None:
-                self._read.append(self._label(row.event) if self._label else None)
+                self._read.append(called("label", self._label, row.event) if self._label else None)
         if len(self._pending) >= _CHUNK:
             self._flush()
 

@@ -148,11 +148,18 @@ class Matrix:
     def encode(self, *encodings: tuple[str, Ordinal | OneHot]) -> Matrix:
         """The same rows, with numbers for columns of text, as the version will make them.
 
-        Each is what `fit_ordinal` and its like return: the column and its encoding.
+        Each is what `fit_one_hot`, `fit_ordinal` and `fit_target_mean` return: the column and its
+        encoding. Fit them on the rows to train on, and encode those to test with by the same::
+
+            kinds = fit_one_hot(train, "kind")
+            train, test = train.encode(kinds), test.encode(kinds)
         """
         for column, _ in encodings:
             if self.dtypes.get(column) != "string" or column not in self.columns:
-                raise MatrixError(f"{column} is no column of text, so it takes no encoding.")
+                raise MatrixError(
+                    f"{column} is no column of text, so it takes no encoding: declare it with "
+                    'dtype="string".'
+                )
         return replace(self, encodings={**self.encodings, **dict(encodings)})
 
     def numbers(self) -> dict[str, npt.NDArray[Any]]:
@@ -170,7 +177,10 @@ class Matrix:
         return made
 
     def frame(self) -> Any:
-        """`numbers` as a pandas DataFrame where pandas is installed, else as they are."""
+        """`numbers` as a pandas DataFrame where pandas is installed, else as they are.
+
+        A column of text that is not encoded stays text, which few models take: see `encode`.
+        """
         numbers = self.numbers()
         try:
             from pandas import DataFrame
@@ -185,7 +195,9 @@ class Matrix:
         texts = [name for name, column in chosen.items() if column.dtype == object]
         if texts:
             raise MatrixError(
-                f"the column {texts[0]} is text: encode it, or choose columns without it."
+                f"the column {texts[0]} is text: encode it, for example by "
+                f'matrix.encode(stream_app.fit_one_hot(train, "{texts[0]}")), or choose columns '
+                "without it."
             )
         return np.column_stack([column.astype(np.float32) for column in chosen.values()])
 
@@ -219,10 +231,13 @@ def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[
     strange = [k for k in kinds if not issubclass(k, int | float | np.number | np.bool_)]
     if strange:
         wrong = strange[0].__name__
-        raise MatrixError(
-            f"the column {name} is declared {dtype} and holds a {wrong}: a missing "
-            "number is NaN; let its function return a number."
-        )
+        mend = "a missing number is NaN; let its function return a number."
+        if issubclass(strange[0], str):
+            mend = (
+                'declare it with dtype="string" and encode it (stream_app.fit_one_hot and '
+                "Matrix.encode), or let its function return a number."
+            )
+        raise MatrixError(f"the column {name} is declared {dtype} and holds a {wrong}: {mend}")
     doubles = np.array(listed, dtype=np.float64)
     if dtype in ("int64", "bool") and np.isnan(doubles).any():
         raise MatrixError(

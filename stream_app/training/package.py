@@ -19,7 +19,7 @@ from stream_app.training.golden_events import golden_events
 from stream_app.training.matrix import Matrix
 from stream_app.training.parity import compare
 from stream_app.training.report import Packaged
-from stream_app.training.served import is_served, served_version
+from stream_app.training.served import is_served, name_to_serve, served_version
 
 __all__ = ["package"]
 
@@ -121,6 +121,7 @@ def package(
         unreached=golden.unreached,
         golden_events=len(golden.events),
         without_answer=draft.without_answer,
+        name=name_to_serve(folder, usecase),
         is_served=is_served(folder, usecase),
         served=served_version(folder, usecase, manifest.name),
     )

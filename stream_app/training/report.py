@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream_app.features.model_version.encodings import OneHot, Ordinal
 from stream_app.features.model_version.manifest import Manifest
 from stream_app.training.parity import Parity
 
@@ -27,6 +28,8 @@ class Packaged:
     """What of the declaration no golden event reaches: a change there would not be noticed."""
     without_answer: tuple[str, ...]
     """Golden vectors for which the model gives no finite output: there a fallback serves."""
+    name: str
+    """What a use case names the folder by."""
     is_served: bool
     """Whether the use case names this folder."""
     served: Manifest | None
@@ -40,6 +43,10 @@ class Packaged:
         lines += [
             f"  takes {tensor.name} {tensor.dtype} of {', '.join(tensor.columns)}"
             for tensor in manifest.inputs
+        ]
+        lines += [
+            f"  encodes {column} as {_encoded(encoding)}"
+            for column, encoding in manifest.encodings.items()
         ]
         lines += [
             f"  gives {output.name} {output.dtype}{f' {list(output.shape)}' if output.shape else ''}"
@@ -67,7 +74,7 @@ class Packaged:
             lines.append(f"{told}: " + ", ".join(self._metric(name, before) for name in names))
         if not self.is_served:
             lines.append(
-                f"  nothing serves it yet: let the use case name {self.folder.name} in champion or "
+                f'  nothing serves it yet: let the use case name it, champion="{self.name}" or in '
                 "fallbacks"
             )
         return "\n".join(lines)
@@ -76,3 +83,9 @@ class Packaged:
         value = self.manifest.metrics.get(name)
         now = "-" if value is None else f"{value:g}"
         return f"{name} {now}" + (f" ({before[name]:g})" if name in before else "")
+
+
+def _encoded(encoding: Ordinal | OneHot) -> str:
+    if isinstance(encoding, OneHot):
+        return f"one-hot of {len(encoding.values)} texts"
+    return f"a number for each of {len(encoding.codes)} texts"

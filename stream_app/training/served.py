@@ -8,12 +8,18 @@ from stream_app.features.model_version.folder import read_manifest
 from stream_app.features.model_version.manifest import Manifest, ModelVersionError
 from stream_app.features.usecase import UseCase
 
-__all__ = ["is_served", "served_version"]
+__all__ = ["is_served", "name_to_serve", "served_version"]
 
 
 def is_served(folder: Path, usecase: UseCase) -> bool:
     """Whether the use case names this folder, whatever the root of its artifacts is."""
     return any(_below(folder, served) == folder for served in usecase.models)
+
+
+def name_to_serve(folder: Path, usecase: UseCase) -> str:
+    """What the use case names the folder by, as deep below the root of artifacts as its champion is."""
+    depth = len(Path(usecase.champion).parts)
+    return "/".join(folder.absolute().parts[-depth:])
 
 
 def served_version(folder: Path, usecase: UseCase, name: str) -> Manifest | None:

@@ -1,4 +1,4 @@
-"""`stream-app new`: the commands of the new project's own README, done to the letter."""
+"""`stream-app new`: the page that walks through it and the project's own README, done to the letter."""
 
 import json
 import os
@@ -7,14 +7,20 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.integration.walk_through import Change, Command, steps
+
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/your-own-model.md"
 SECONDS = 120.0
+
+#: What the README has and the page leaves to it.
+DEPLOY = re.compile(r"pytest --stream-app-services|pip wheel|docker build")
 
 
 def environment() -> dict[str, str]:
@@ -32,48 +38,81 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(folder: Path, command: str, env: Mapping[str, str]) -> str:
-    """Run a line as a shell does; return what it printed."""
+class Walk:
+    """A person with terminals: commands that end, and two that stay until they are interrupted."""
+
+    def __init__(self, folder: Path, staying: ExitStack) -> None:
+        self.folder = folder
+        self.env = environment()
+        self._staying = staying
+        self._services: subprocess.Popen[str] | None = None
+        self._worker = ExitStack()
+        staying.push(self._worker)
+
+    def run(self, line: str) -> str:
+        """Run a line as a shell does; return what it printed."""
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        refused = "stream-app check: " in done.stdout
+        assert done.returncode == (2 if refused else 0), f"{line}\n{done.stdout}"
+        return done.stdout
+
+    def start_services(self) -> None:
+        """Beforehand, while something else is done: they take their time."""
+        self._services = self._staying.enter_context(self._running(".venv/bin/stream-app local"))
+
+    def take_services(self) -> str:
+        """Wait for their two lines, and let every later command have what they set."""
+        assert self._services is not None
+        assert self._services.stdout is not None
+        lines = [self._services.stdout.readline() for _ in range(2)]
+        self.env |= dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+        return "".join(lines)
+
+    def start_worker(self) -> None:
+        """In place of the one that runs, if there is one."""
+        self._worker.close()
+        self._worker.enter_context(self._running(".venv/bin/stream-app run"))
+
+    @contextmanager
+    def _running(self, line: str) -> Iterator[subprocess.Popen[str]]:
+        """A line that stays; in the end Ctrl-C, after which it ends in order."""
+        process = subprocess.Popen(
+            ["sh", "-c", f"exec {line}"],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0, line
+        finally:
+            process.kill()
+            process.wait()
+
+
+def begun(folder: Path, *arguments: str) -> str:
+    """Begin a project called orders; return what was printed."""
     done = subprocess.run(
-        ["sh", "-c", command],
+        [sys.executable, "-m", "stream_app", "new", "orders", *arguments],
         cwd=folder,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        env={**environment(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
         text=True,
-        timeout=SECONDS,
         check=False,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@contextmanager
-def running(folder: Path, command: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A line that stays; in the end Ctrl-C, after which it ends in order."""
-    process = subprocess.Popen(
-        ["sh", "-c", f"exec {command}"], cwd=folder, env=env, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0, command
-    finally:
-        process.kill()
-        process.wait()
-
-
-def begun(folder: Path, *arguments: str) -> Path:
-    """A new project called orders."""
-    run(folder, " ".join([sys.executable, "-m stream_app new orders", *arguments]), {
-        **environment(), "PYTHONPATH": str(ROOT),
-    })  # fmt: skip
-    return folder / "orders"
-
-
-def commands(project: Path) -> list[str]:
-    """The lines of the README that are commands, in their order."""
-    return re.findall(r"(?m)^    (\S.*)$", (project / "README.md").read_text())
 
 
 def lend_packages(project: Path) -> None:
@@ -83,45 +122,72 @@ def lend_packages(project: Path) -> None:
     (packages / "zz_lent.pth").write_text("\n".join(lent) + "\n")
 
 
-def install_and_train(project: Path) -> list[str]:
-    """Do what the README says up to its tests; return the commands that are left."""
-    env, left = environment(), commands(project)
-    while left[0] != ".venv/bin/stream-app local":
-        printed = run(project, left[0], env)
-        if "-m venv" in left[0]:
-            lend_packages(project)
-        if left[0].endswith("-m pytest"):
-            assert " passed" in printed
-            assert "failed" not in printed
-        left.pop(0)
-    return left
+def readme_commands(project: Path) -> list[str]:
+    """The lines of the project's README that are commands, in their order."""
+    return re.findall(r"(?m)^    (\S.*)$", (project / "README.md").read_text())
 
 
-def test_a_new_project_is_trained_served_and_packed_by_its_own_readme(tmp_path: Path) -> None:
-    """From the virtual environment to predictions on a real Kafka; the image alone is not built."""
-    pytest.importorskip("jgo", reason="the extra `local` is not installed")
-    project = begun(tmp_path)
-    local, serve, send, tail, test, wheel, build = install_and_train(project)
-    env = environment()
-    with running(project, local, env) as services:
-        assert services.stdout is not None
-        for _ in range(2):
-            name, _, value = services.stdout.readline().removeprefix("export ").partition("=")
-            env[name] = value.strip()
-        with running(project, serve, env):
-            assert "orders.ordered: " in run(project, send, env)
-            lines = run(project, tail, env).splitlines()
-    assert len(lines) == 10
-    for line in lines:
+def check_predictions(printed: str) -> None:
+    """Each is the champion's own answer, and its features know nothing of what came later."""
+    for line in printed.splitlines():
         key, _, value = line.partition("\t")
         assert re.fullmatch(r"c\d+", key)
         prediction = json.loads(value)
         assert 0.0 <= prediction["probability"] <= 1.0
         assert prediction["served_by"] == "champion"
-    # Not run here: that switch has a test of its own, and each start of services takes its time.
-    assert test.endswith("-m pytest --stream-app-services")
-    run(project, wheel, env)
-    assert [path.name.partition("-")[0] for path in (project / "wheels").glob("*.whl")] == [
-        "stream_app"
+        freshness = prediction["state_freshness_seconds"]
+        assert freshness is None or freshness >= 0.0
+
+
+def test_the_page_is_walked_from_nothing_to_version_2(tmp_path: Path) -> None:
+    """Every command and every output of it, on a real Kafka; the project's README has the same ones."""
+    pytest.importorskip("jgo", reason="the extra `local` is not installed")
+    new, cd, *rest = steps(PAGE.read_text())
+    assert isinstance(new, Command)
+    assert isinstance(cd, Command)
+    assert (new.line, cd.line) == ("stream-app new orders", "cd orders")
+    new.check(begun(tmp_path))
+    project = tmp_path / "orders"
+    (install,) = [line for line in readme_commands(project) if " install " in line]
+    with ExitStack() as staying:
+        walk = Walk(project, staying)
+        for step in rest:
+            if isinstance(step, Change):
+                step.make(project)
+                continue
+            line = step.line
+            if line.endswith("stream-app local"):
+                printed = walk.take_services()
+            elif line.endswith("stream-app run"):
+                walk.start_worker()
+                continue
+            else:
+                # Of a clone: the README has the folder of it.
+                printed = walk.run(install if " install " in line else line)
+            step.check(printed)
+            if "-m venv" in line:
+                lend_packages(project)
+            elif " install " in line:
+                walk.start_services()
+            elif "tail orders.predictions" in line and "grep" not in line:
+                check_predictions(printed)
+    (wheel,) = [line for line in readme_commands(project) if "pip wheel" in line]
+    walk.run(wheel)
+    names = [path.name.partition("-")[0] for path in (project / "wheels").glob("*.whl")]
+    assert names == ["stream_app"]
+
+
+def test_the_page_and_the_readme_of_a_project_have_the_same_commands(tmp_path: Path) -> None:
+    """So that walking one is walking the other; the image and the tests on services are left to the README."""
+    begun(tmp_path)
+    page = [step for step in steps(PAGE.read_text()) if isinstance(step, Command)]
+    told = [step.line for step in page[2:] if "--log" not in step.line]
+    in_readme = [
+        re.sub(r"install .*--editable '\.", "install --editable '.", line)
+        for line in readme_commands(tmp_path / "orders")
+        if not DEPLOY.search(line)
     ]
-    assert build == "docker build --tag orders ."
+    assert [line for line in told if "grep" not in line] == in_readme
+    changes = [step for step in steps(PAGE.read_text()) if isinstance(step, Change)]
+    readme = (tmp_path / "orders" / "README.md").read_text()
+    assert [step for step in steps(readme) if isinstance(step, Change)] == changes

@@ -60,10 +60,16 @@ def tailing(
         process.communicate()
 
 
-def put(kafka: Kafka, topic: str, value: bytes | None, key: bytes | None = None) -> None:
+def put(
+    kafka: Kafka,
+    topic: str,
+    value: bytes | None,
+    key: bytes | None = None,
+    headers: list[tuple[str, str | bytes | None]] | None = None,
+) -> None:
     """Send a record."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
-    producer.produce(topic, value, key)
+    producer.produce(topic, value, key, headers=headers or [])
     assert producer.flush(30) == 0
 
 
@@ -152,6 +158,46 @@ def test_a_record_is_one_line_whatever_it_holds(
     put(kafka, topic, None, b"gone")
     shown = call(tmp_path, environment, "tail", topic, "--from-beginning", "--count", "2")
     assert shown.stdout == f"\t\\x1b[2J\\ná\\xff{'x' * 500}\ngone\t-\n"
+
+
+def test_a_dead_letter_says_below_it_why_it_is_one(
+    kafka: Kafka, topic_factory: TopicFactory, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Its reason is in headers, which nobody sees otherwise; all of them by the switch."""
+    topic = topic_factory()
+    why: list[tuple[str, str | bytes | None]] = [
+        ("trace", b"\xff"), ("empty", None), ("dead-letter.topic", "orders"),
+        ("dead-letter.topic-id", "AAAAAAAAAAAAAAAAAAAAAA"), ("dead-letter.partition", "3"),
+        ("dead-letter.offset", "12"), ("dead-letter.stage", "decode"),
+        ("dead-letter.reason", "missing-field"), ("dead-letter.field", "price"),
+        ("dead-letter.message", "field price: Field required"),
+    ]  # fmt: skip
+    put(kafka, topic, b"{}", b"k", why)
+    put(kafka, topic, b"plain", b"k", [("dead-letter.reason", "forged")])
+    arguments = ("tail", topic, "--from-beginning", "--count", "2")
+    shown = call(tmp_path, environment, *arguments)
+    reason = (
+        "    dead letter of orders[3] offset 12: missing-field in decode: "
+        "field price: Field required"
+    )
+    assert shown.stdout.splitlines() == ["k\t{}", reason, "k\tplain"]
+    lines = call(tmp_path, environment, *arguments, "--headers").stdout.splitlines()
+    assert lines[1:3] == ["    trace: \\xff", "    empty: -"]
+    assert "    dead-letter.field: price" in lines
+    assert lines[-2:] == ["k\tplain", "    dead-letter.reason: forged"]
+
+
+def test_a_log_can_be_sent_faster_than_its_order_allows(
+    topic_factory: TopicFactory, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Every record is acknowledged all the same."""
+    topic = topic_factory(partitions=3)
+    log = write(
+        tmp_path / "log.jsonl", [{"topic": topic, "value": n, "key": str(n)} for n in range(500)]
+    )
+    for switches in ((), ("--at-once",)):
+        done = call(tmp_path, environment, "send", log, *switches)
+        assert (done.returncode, done.stdout) == (0, f"{topic}: 500 records\n"), done.stderr
 
 
 @pytest.mark.parametrize("command", ["send", "tail"])

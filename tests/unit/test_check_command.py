@@ -1,6 +1,8 @@
 """`stream-app check` finds what a start would refuse, without any service, and says what to do."""
 
+import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -81,10 +83,13 @@ def test_a_use_case_that_would_start_is_told_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
-        ({}, "artifacts/sales/1/manifest.json cannot be read"),
+        ({}, "artifacts/sales/1 is not trained yet: run what trains it"),
         ({"dtype": "int64"}, "where nothing is known, is NaN, which int64 cannot hold: declare it"),
         ({"read": "lambda v, at: v[0]"}, "last_price of view last raises TypeError in <lambda> "),
-        ({"read": "lambda v, at: 'none'"}, "is a str and is declared float32: return a number"),
+        (
+            {"read": "lambda v, at: 'none'"},
+            'is a str and is declared float32: declare it with dtype="string"',
+        ),
         ({"predictions": "sales"}, "The topic sales is read and written"),
         ({"predictions": "sales.dead"}, "Predictions and dead letters go to one topic"),
         ({"decoder": "decode"}, "The decoder of sales raises "),
@@ -106,3 +111,60 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     """Not the first alone."""
     result = check_written(monkeypatch, dtype="int64", predictions="sales.dead")
     assert len(result.stderr.splitlines()) == 3
+
+
+def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = "1") -> Result:
+    """Check the regression with a change in its text."""
+    source = Path(regression.__file__).read_text()
+    assert old in source
+    source = source.replace(old, new).replace(
+        'champion="meters/1"', f'champion="meters/{champion}"'
+    )
+    Path("changed_meters.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "changed_meters", raising=False)
+    return check("changed_meters:usecase")
+
+
+MISTAKE = ("lambda e: e.celsius", "lambda e: e.celcius")
+TOLD = r"AttributeError in <lambda> \(\S*changed_meters.py:\d+\)"
+
+
+def test_a_mistake_in_a_function_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To train again, as for a feature set that has changed, would not help."""
+    regression.train(tmp_path / "artifacts")
+    result = retold(monkeypatch, *MISTAKE)
+    assert result.exit_code == 2
+    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr
+    assert "has changed" not in result.stderr
+
+
+def test_where_no_version_is_trained_its_functions_run_over_the_events_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the version before; and what is there, what is not, and what to do is told."""
+    regression.train(tmp_path / "artifacts")
+    result = retold(monkeypatch, *MISTAKE, champion="2")
+    assert result.exit_code == 2
+    assert "artifacts/meters/2 is not trained yet (of artifacts/meters there is 1)" in result.stderr
+    assert "Nothing was scored." in result.stderr
+    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr
+
+
+def test_a_log_runs_the_functions_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first thing that a newcomer has is a log, not a version."""
+    with Path("log.jsonl").open("w") as file:
+        for each in regression.events(60, 1_700_000_000.0):
+            line = {"topic": regression.topic_of(each, regression.usecase), "value": each}
+            file.write(json.dumps(line) + "\n")
+    good = CliRunner().invoke(
+        main, ["check", "tests.usecases.regression:usecase", "--log", "log.jsonl"]
+    )
+    assert good.exit_code == 2  # nothing is trained
+    assert "ok  log.jsonl: 20 rows" in good.stdout
+    retold(monkeypatch, *MISTAKE)
+    result = CliRunner().invoke(main, ["check", "changed_meters:usecase", "--log", "log.jsonl"])
+    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr

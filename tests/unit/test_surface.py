@@ -24,7 +24,7 @@ SURFACE = [
     "Packaged", "Prediction", "ProtobufDecoder", "Row", "RowFeature", "ServiceAwayError",
     "State", "TimeBounds", "Update", "UseCase", "View", "Windows", "fit_one_hot", "fit_ordinal",
     "fit_target_mean", "from_header", "from_key", "from_timestamp", "make_matrix", "package",
-    "per_batch", "read_log", "read_topics", "replay",
+    "per_batch", "read_log", "read_topics", "replay", "run_script",
 ]  # fmt: skip
 
 SERVICES = ("aiokafka", "confluent_kafka", "faust", "mode", "onnx", "onnxruntime", "redis")

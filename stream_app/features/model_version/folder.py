@@ -31,6 +31,7 @@ from stream_app.features.model_version.manifest import (
     MODEL,
     Manifest,
     ModelVersionError,
+    NotTrainedError,
 )
 from stream_app.features.views import Dtype
 
@@ -107,6 +108,8 @@ def write_version(
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a version's folder; raises `ModelVersionError`. Hashes are not compared."""
+    if not folder.exists():
+        raise NotTrainedError(folder)
     content = _read(folder, MANIFEST, "is this the folder of a model version?")
     try:
         return Manifest.model_validate_json(content)
@@ -209,7 +212,8 @@ def _refuse_other(folder: Path, files: Mapping[str, bytes]) -> None:
         if name not in files or name not in present or (folder / name).read_bytes() != files[name]:
             raise ModelVersionError(
                 f"{folder} already holds a version and its {name} differs: a version is never "
-                "changed; choose another version, or remove the folder first."
+                "changed; choose another version (package(..., renumber=True) takes the next that is "
+                "free), or remove the folder first."
             )
 
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -25,12 +26,13 @@ from pydantic import (
     model_validator,
 )
 
+from stream_app.errors import ConfigurationError
 from stream_app.features.model_version.encodings import Encoding
 from stream_app.features.views import Dtype
 
 __all__ = [
     "BASELINE", "GOLDEN", "GOLDEN_EVENTS", "MANIFEST", "MODEL", "Manifest", "ModelInput", "ModelOutput",
-    "ModelVersionError", "TrainingData",
+    "ModelVersionError", "NotTrainedError", "TrainingData",
 ]  # fmt: skip
 
 MANIFEST: Final = "manifest.json"
@@ -45,8 +47,21 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 
-class ModelVersionError(Exception):
+class ModelVersionError(ConfigurationError):
     """A model version's folder breaks its contract; the message says where, and what to do."""
+
+
+class NotTrainedError(ModelVersionError):
+    """There is no folder of a version: nobody has trained it yet, or not here."""
+
+    def __init__(self, folder: Path) -> None:
+        found = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        others = sorted(path.name for path in found if (path / MANIFEST).is_file())
+        there = f" (of {folder.parent} there is {', '.join(others)})" if others else ""
+        super().__init__(
+            f"{folder} is not trained yet{there}: run what trains it and calls stream_app.package(); "
+            "in a project of `stream-app new`, python -m NAME.training.train log.jsonl."
+        )
 
 
 class ModelInput(BaseModel):

@@ -18,7 +18,7 @@ from typing import Final
 
 from stream_app.features.engine.engine import FENCE, EntityState
 from stream_app.features.kinds import StateOverflowError
-from stream_app.features.views import View
+from stream_app.features.views import View, state_description
 
 __all__ = [
     "VERSION_BYTES",
@@ -101,11 +101,13 @@ class StateCodec:
 
 
 def layout_of(view: View) -> str:
-    """Eight hex digits that change whenever a packed state of the view would mean something else.
+    """Eight hex digits that change whenever a state of the view would hold something else.
 
-    They are part of the key, so that a changed view starts from nothing instead of misreading.
+    That is its kind and parameters, the entity's key, and the functions that update it. They are part
+    of the Redis key: a changed view starts from nothing and is built again from the log, instead of
+    going on with states that older functions began, as no training has seen them.
     """
-    described = json.dumps(["1", view.entity.name, view.state.describe()], sort_keys=True)
+    described = json.dumps(["2", state_description(view)], sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()[:8]
 
 

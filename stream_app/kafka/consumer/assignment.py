@@ -118,7 +118,7 @@ class Assignment:
         # Committed again, this start is counted before it can get anywhere.
         self.commits.send(consumer, wait=True)
         self._observer.tell(Rebalanced("assigned", len(partitions)))
-        log.info("assigned %s", _names(partitions), extra=_fields(partitions))
+        log.info("assigned %s", _count(partitions), extra=_fields(partitions))
         places = [TopicPartition(s.partition.topic, s.partition.number, s.offset) for s in found]
         self._rebalancing.assign(consumer, places)
         self._positions.compare_logs(consumer, found)
@@ -136,7 +136,7 @@ class Assignment:
         self._forget(leaving)
         log.info(
             "gave up %s%s",
-            _names(partitions),
+            _count(partitions),
             "" if finished else "; some work was unfinished",
             extra=_fields(partitions),
         )
@@ -149,7 +149,7 @@ class Assignment:
         self._observer.tell(Rebalanced("lost", len(leaving)))
         log.warning(
             "lost %s: the group went on without this worker",
-            _names(partitions),
+            _count(partitions),
             extra=_fields(partitions),
         )
         self._rebalancing.unassign(consumer, partitions)
@@ -224,11 +224,6 @@ def _fields(partitions: Sequence[TopicPartition]) -> dict[str, Any]:
     return about_all(sorted((tp.topic, tp.partition) for tp in partitions))
 
 
-def _names(partitions: Sequence[TopicPartition]) -> str:
-    by_topic: dict[str, list[int]] = {}
-    for tp in partitions:
-        by_topic.setdefault(tp.topic, []).append(tp.partition)
-    return ", ".join(
-        f"{topic}[{','.join(map(str, sorted(numbers)))}]"
-        for topic, numbers in sorted(by_topic.items())
-    )
+def _count(partitions: Sequence[TopicPartition]) -> str:
+    """How many they are: which, is the line's field."""
+    return f"{len(partitions)} partition{'s' * (len(partitions) != 1)}"

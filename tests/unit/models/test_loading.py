@@ -71,7 +71,12 @@ def test_refusal_is_a_configuration_error() -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """A folder that is not there is named."""
+    """A folder that is not there is not trained yet; one without a manifest is something else."""
+    assert load(tmp_path / "nowhere") == (
+        f"{tmp_path}/nowhere is not trained yet: run what trains it and calls stream_app.package(); "
+        "in a project of `stream-app new`, python -m NAME.training.train log.jsonl."
+    )
+    (tmp_path / "nowhere").mkdir()
     assert load(tmp_path / "nowhere") == (
         f"{tmp_path}/nowhere/manifest.json cannot be read (No such file or directory): "
         "is this the folder of a model version?"

@@ -64,3 +64,47 @@ def test_a_run_that_does_not_ask_for_it_loads_nothing_of_it(tmp_path: Path) -> N
 def test_its_switch_is_told_by_the_help(tmp_path: Path, option: str) -> None:
     """As every option of pytest."""
     assert "--stream-app-services" in run(tmp_path, option).stdout
+
+
+def project(folder: Path, test: str) -> None:
+    """Settings and a test of a project around the regression."""
+    (folder / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nstream_app_usecase = "tests.usecases.regression:usecase"\n'
+    )
+    (folder / "test_mine.py").write_text(test)
+
+
+def test_a_model_that_is_refused_is_a_short_failure(tmp_path: Path) -> None:
+    """Its sentence for each test, and no traceback through the library."""
+    project(tmp_path, _TEST + _TEST.replace("test_a_reading", "test_another"))
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("meters/1 is not trained yet") >= 2
+    assert "stream_app/" not in done.stdout
+    assert len(done.stdout.splitlines()) < 20, done.stdout
+
+
+_REFUSED = """
+from stream_app.testing import Sent
+
+def test_a_request_is_answered(rehearse):
+    (prediction,) = rehearse([Sent(topic="meters.requests", value={"event_id": "r"})]).predictions
+
+def test_a_request_is_the_only_prediction(rehearse):
+    rehearse([Sent(topic="meters.requests", value={"event_id": "s"})]).prediction
+"""
+
+
+def test_a_test_that_expects_a_prediction_shows_what_came_instead(tmp_path: Path) -> None:
+    """Reason, field and message of each dead letter, however the test unpacks what it saw."""
+    train(tmp_path / "artifacts")
+    project(tmp_path, _REFUSED)
+    done = run(tmp_path)
+    assert done.returncode == 1
+    first, second = done.stdout.split("test_a_request_is_the_only_prediction _")
+    came = "meters.requests: missing-field, field event_time: Field required"
+    for told in (first, second):
+        assert "0 predictions and 1 dead letters came:" in told
+        assert came in told
+    assert "AssertionError: one prediction was expected" in second
+    assert "seen.py" not in second.split("short test summary")[0]

@@ -277,3 +277,25 @@ def test_a_service_that_a_decoder_needs_is_not_taken_for_a_bad_record() -> None:
     topics = (InputTopic("payments", away), *USECASE.topics[1:])
     with pytest.raises(ServiceAwayError, match="the registry is away"):
         make_matrix(make_usecase(topics=topics), [payment(1, START)])
+
+
+def test_a_function_of_the_outcome_that_raises_is_named() -> None:
+    """With the event: it is the author's own, as those of the declaration are."""
+    log_of = [payment(1, START), chargeback(1, START + DAY)]
+    good = USECASE.outcome
+    assert good is not None
+    for name in ("join_key", "label"):
+        wrong = replace(good, **{name: lambda e: e.no_such_field})  # type: ignore[arg-type]
+        told = f"the outcome's {name} raised AttributeError in <lambda> .*test_make_matrix.py:"
+        with pytest.raises(MatrixError, match=told):
+            make_matrix(USECASE, log_of, outcome=wrong)
+    with pytest.raises(MatrixError, match=r"label raised KeyError in <lambda> .* for the Payment "):
+        make_matrix(USECASE, log_of, label=lambda e: {}[e.card])
+
+
+def test_a_text_in_a_column_of_numbers_leads_to_the_declaration_of_texts() -> None:
+    """A newcomer's first column of text: what to declare, and what encodes it."""
+    features = with_row_feature(RowFeature("where", lambda e: e.country, "", ""))
+    told = r'where is declared float32 and holds a str: declare it with dtype="string" and encode'
+    with pytest.raises(MatrixError, match=told):
+        make_matrix(make_usecase(features=features), [payment(1, START)])

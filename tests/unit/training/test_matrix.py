@@ -110,9 +110,11 @@ def test_a_target_mean_shrinks_towards_the_mean_of_all() -> None:
 
 def test_numbers_take_no_encoding(matrix: Matrix) -> None:
     """And texts are no numbers without one."""
-    with pytest.raises(MatrixError, match="amount is no column of text"):
+    with pytest.raises(MatrixError, match=r'amount is no column of text.*dtype="string"'):
         fit_ordinal(matrix, "amount")
-    with pytest.raises(MatrixError, match="the column country is text: encode it"):
+    with pytest.raises(
+        MatrixError, match=r"country is text: encode it.*fit_one_hot\(train, .country.\)"
+    ):
         matrix.array()
     assert matrix.array(NUMBERS).dtype == np.float32
 

@@ -119,7 +119,7 @@ def test_another_version_is_never_written_over(folder: Path, matrix: Matrix) -> 
     assert read_version(done.folder).manifest.version == "2"
     assert not done.is_served
     assert "auc 0.75 (0.5)" in str(done)
-    assert "let the use case name 2" in str(done)
+    assert 'let the use case name it, champion="fraud/2" or in fallbacks' in str(done)
 
 
 def test_what_a_start_would_refuse_is_not_written(folder: Path, matrix: Matrix) -> None:

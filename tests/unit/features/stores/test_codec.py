@@ -112,3 +112,27 @@ def test_what_is_read_from_a_state_is_no_part_of_its_layout() -> None:
     """A column more, another ttl or another doc keeps the states."""
     other = replace(LAST, columns=LAST.columns[:1], ttl_seconds=5.0, doc="New.")
     assert layout_of(other) == layout_of(LAST)
+
+
+def test_a_changed_function_of_the_updates_has_another_layout() -> None:
+    """Else old states, of which the log knows nothing any more, would be read as if of the new one."""
+    event, update = next(iter(LAST.on.items()))
+    changed = replace(LAST, on={event: lambda e: None if e.event_time < 0.0 else update(e)})
+    renamed = replace(LAST, entity=replace(LAST.entity, key=lambda e: "all"))
+    assert len({layout_of(view) for view in (LAST, changed, renamed)}) == 3
+
+
+def test_a_function_written_in_another_way_keeps_the_states() -> None:
+    """Lines and comments mean nothing."""
+    one = replace(LAST, on=dict.fromkeys(LAST.on, lambda e: (e.event_time, 1.0)))
+    other = replace(
+        LAST,
+        on=dict.fromkeys(
+            LAST.on,
+            lambda e: (
+                e.event_time,
+                1.0,  # of no meaning
+            ),
+        ),
+    )
+    assert layout_of(one) == layout_of(other)
