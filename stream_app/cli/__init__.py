@@ -26,6 +26,10 @@ _COMMANDS = {
     "doctor": ("stream_app.cli.doctor", "Check a deployment: brokers, topics, Redis, models."),
     "local": ("stream_app.cli.local", "Run a real Kafka and a real Redis on this machine."),
     "send": ("stream_app.cli.send", "Send the records of a log to their topics."),
+    "validate": (
+        "stream_app.cli.validate",
+        "Whether the worker would take events, before they are sent.",
+    ),
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
     "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),

@@ -215,6 +215,12 @@ class Settings(BaseSettings):
     feature_log_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of the predictions whose vector goes to `feature_log_topic`."""
 
+    producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        None, examples=["producer"]
+    )
+    """Header of events by which producers say who they are, in name or version. A dead letter has its text
+    as `dead-letter.producer`. Default: nobody is asked."""
+
     replay_secret: SecretStr | None = Field(None, examples=["..."])
     """What tells a replayed dead letter from a record that only says it is one, at least 16 characters.
     Workers, audit and whoever replays need the same; producers of events must not have it. Several,

@@ -88,5 +88,9 @@ DEAD_LETTER_HEADERS: Final = _headers(
             "Whether the state has the record's updates already.", enum=["applied", "not-applied"]
         ),
     },
-    {},
+    {
+        "dead-letter.producer": _described(
+            "Who sent the record, where `producer_header` is set and a header of the record says so."
+        ),
+    },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from stream_app.errors import RefusedError, ServiceAwayError
@@ -212,12 +213,10 @@ def _named(away: ServiceAwayError) -> ServiceAwayError:
 def _refused(error: BaseException) -> Failure:
     """The failure of a record that its decoder did not take."""
     if isinstance(error, InvalidEventError):
-        try:
-            # `InvalidEventError` bounds its texts, but a class derived from it may not.
+        # A class derived from it may say nothing, and may not bound its texts as it does.
+        with suppress(BaseException):
             field = None if error.field is None else bounded(str(error.field))
             return Failure("decode", bounded(str(error.reason)), bounded(str(error), 500), field)
-        except BaseException as another:  # noqa: BLE001 - it may be derived from, and say nothing
-            error = another
     return Failure("decode", "decoder-error", f"the decoder: {cause_of(error)}", disposition="bug")
 
 

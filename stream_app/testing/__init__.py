@@ -5,7 +5,9 @@ from stream_app.testing.rehearsal import Rehearsal
 from stream_app.testing.seen import Answer, Refusal, Seen, StateSeen
 from stream_app.testing.sent import Sent
 from stream_app.testing.topics import MemoryTopics, Message
+from stream_app.testing.validation import Invalid, validate
 
 __all__ = [
-    "Answer", "MemoryTopics", "Message", "Refusal", "Rehearsal", "Seen", "Sent", "StateSeen", "rehearse",
+    "Answer", "Invalid", "MemoryTopics", "Message", "Refusal", "Rehearsal", "Seen", "Sent", "StateSeen",
+    "rehearse", "validate",
 ]  # fmt: skip

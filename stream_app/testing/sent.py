@@ -9,14 +9,9 @@ from zlib import crc32
 
 from pydantic import JsonValue
 
-from stream_app.config.settings import Settings
-from stream_app.features.events import Event
+from stream_app.features.events import Event, LogRecord
 from stream_app.features.usecase import TimeBounds, UseCase
-from stream_app.observer.observer import Observer
-from stream_app.predictor.assembly import decode_stage
-from stream_app.records.partition import Partition
-from stream_app.records.places import PartitionId
-from stream_app.records.record import Record
+from stream_app.predictor.undelivered import UndeliveredRecords
 
 __all__ = ["Sent", "completed", "events_of"]
 
@@ -57,6 +52,18 @@ class Sent:
         """The headers as they go out."""
         pairs = self.headers.items() if isinstance(self.headers, Mapping) else self.headers
         return [(name, v.encode() if isinstance(v, str) else v) for name, v in pairs]
+
+    @property
+    def log_record(self) -> LogRecord:
+        """The record as it goes out, for decoders."""
+        return LogRecord(
+            self.value_bytes,
+            self.key_bytes,
+            self.header_list,
+            self.timestamp,
+            self.topic,
+            self.partition or 0,
+        )
 
 
 def completed(usecase: UseCase, records: Sequence[Sent]) -> list[Sent]:
@@ -99,15 +106,8 @@ class _Reader:
     """Decodes records as the worker does, and believes every time."""
 
     def __init__(self, usecase: UseCase) -> None:
-        self._topics = [topic.name for topic in usecase.topics]
-        self._decode = decode_stage(Settings(), usecase, Observer(), times=_ANY_TIME)
+        self._decode = UndeliveredRecords(usecase, times=_ANY_TIME)
 
     def __call__(self, records: Sequence[Sent]) -> list[Event]:
-        items = self._decode([self._record(sent) for sent in records])
+        items = self._decode([sent.log_record for sent in records])
         return [each.event for each in items if each.failure is None and not each.is_skipped]
-
-    def _record(self, sent: Sent) -> Record:
-        partition = Partition.among(self._topics, PartitionId(sent.topic, sent.partition or 0))
-        return Record(
-            partition, 0, sent.timestamp, sent.key_bytes, sent.value_bytes, sent.header_list
-        )

@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 from stream_app.features.events import LogRecord
 from stream_app.training.errors import LogError
 
-__all__ = ["Log", "read_log"]
+__all__ = ["Log", "open_log", "read_log"]
 
 _BYTES_A_BATCH: Final = 2_000
 #: As seconds, a moment after the year 5000: somebody's milliseconds.
@@ -59,7 +59,7 @@ def read_log(*paths: str | Path) -> Log:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    with _open(path) as file:
+    with open_log(path) as file:
         number = 0
         try:
             for number, line in enumerate(file, start=1):  # noqa: B007
@@ -70,7 +70,8 @@ def _lines(path: Path) -> Iterator[Any]:
             raise LogError(f"{path}, record {number}: the line is not JSON ({error}).") from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_log(path: Path) -> IO[bytes]:
+    """A file of lines, packed or not."""
     if path.suffix == ".gz":
         return gzip.open(path)  # type: ignore[return-value]  # it is one
     if path.suffix == ".xz":

@@ -31,6 +31,7 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
         group=settings.application or usecase.name,
         code_version=__version__,
         model_version=model_version,
+        producer_header=settings.producer_header,
     )
     in_order: list[Emitter] = [
         Predictions(

@@ -17,7 +17,7 @@ from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
-from stream_app.wire.headers import DEAD_LETTER, Named, number, text
+from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text
 
 __all__ = [
     "ATTEMPTS",
@@ -72,6 +72,9 @@ class DeadLetter(NamedTuple):
     """In RFC 3339."""
     state: str
     """`applied` or `not-applied`: whether the record had updated the state."""
+    producer: str = ""
+    """Who sent the record, as its header of the setting `producer_header` says; empty where it does not:
+    then there is no such header."""
 
     @classmethod
     def of(cls, headers: Named) -> DeadLetter:
@@ -95,10 +98,12 @@ class DeadLetter(NamedTuple):
         return [
             (header, str(value).encode())
             for header, value in zip(_HEADERS.values(), self, strict=True)
+            if value != "" or header != _PRODUCER
         ]
 
 
 _HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
+_PRODUCER: Final = _HEADERS["producer"]
 ATTEMPTS: Final = _HEADERS["attempts"]
 """A replay carries it on, so that the letter of one that fails again counts further."""
 
@@ -127,12 +132,14 @@ class DeadLetters:
         group: str,
         code_version: str,
         model_version: str,
+        producer_header: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.topic = topic
         self._group = group
         self._code_version = code_version
         self._model_version = model_version
+        self._producer_header = producer_header
         self._clock = clock
 
     def __call__(self, item: Item) -> Outgoing | None:
@@ -164,6 +171,7 @@ class DeadLetters:
             model_version=self._model_version,
             failed_at=_rfc3339(self._clock()),
             state="applied" if item.is_applied else "not-applied",
+            producer=self._producer(record.headers),
         )
         return Outgoing(
             self.topic,
@@ -174,6 +182,12 @@ class DeadLetters:
             item,
             self.kind,
         )
+
+    def _producer(self, headers: Sequence[Header]) -> str:
+        if self._producer_header is None:
+            return ""
+        # Kept apart from the record's headers: a letter that is too large loses those first.
+        return bounded(by_name(headers).get(self._producer_header) or "")
 
     def smaller(self, letter: Outgoing) -> Outgoing | None:
         """The letter with less in it, and headers that say what was left out; None: it is minimal.

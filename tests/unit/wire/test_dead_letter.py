@@ -11,7 +11,8 @@ from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.wire.dead_letter import DeadLetters
+from stream_app.wire.dead_letter import DeadLetter, DeadLetters
+from stream_app.wire.headers import by_name
 from tests.unit.builders import NOW, partition, record
 
 WRITE = DeadLetters(
@@ -174,3 +175,50 @@ def test_a_letter_loses_one_thing_after_the_other(
             assert told["headers-omitted-bytes"] == str(len(packed))
         assert told["offset"] == "0"
     assert found == steps
+
+
+@pytest.mark.parametrize(
+    ("headers", "producer"),
+    [
+        ([("sent-by", b"till 4.2")], "till 4.2"),
+        ([("sent-by", b"a"), ("sent-by", b"b")], "b"),
+        ([("sent-by", "web")], "web"),
+        ([("sent-by", b"\xff\n")], "\\xff\\n"),
+        ([("sent-by", None)], None),
+        ([("sent-by", b"")], None),
+        ([], None),
+    ],
+)
+def test_the_producer_is_told_as_its_header_names_it(
+    headers: Headers, producer: str | None
+) -> None:
+    """In text that fits a line; no header of ours where the record does not say it."""
+    write = DeadLetters(
+        "dead", group="g", code_version="1", model_version="m/1", producer_header="sent-by"
+    )
+    item = Item(record(partition(), headers=headers), None)
+    written = write.letter(item, FAILURE)
+    assert ours(written).get("producer") == producer
+    assert DeadLetter.of(by_name(written.headers)).producer == (producer or "")
+
+
+def test_the_text_of_a_producers_header_is_bounded() -> None:
+    """Anybody may write it."""
+    write = DeadLetters(
+        "dead", group="g", code_version="1", model_version="m/1", producer_header="sent-by"
+    )
+    item = Item(record(partition(), headers=[("sent-by", b"x" * 100_000)]), None)
+    assert len(ours(write.letter(item, FAILURE))["producer"]) < 300
+
+
+def test_a_letter_that_lost_its_headers_still_names_the_producer() -> None:
+    """Which is why it has a header of its own."""
+    write = DeadLetters(
+        "dead", group="g", code_version="1", model_version="m/1", producer_header="sent-by"
+    )
+    item = Item(record(partition(), headers=[("sent-by", b"till")]), None)
+    item.failure = FAILURE
+    smaller = write.smaller(write.letter(item, FAILURE))
+    assert smaller is not None
+    assert "sent-by" not in dict(smaller.headers)
+    assert ours(smaller)["producer"] == "till"

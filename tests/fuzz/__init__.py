@@ -1,0 +1,1 @@
+"""Records that nobody should send, and the account of what became of each."""
