@@ -44,6 +44,8 @@ def _hour(letter: Letter) -> str:
 
 
 def _by(letter: Letter) -> str:
+    if letter.said.producer:
+        return letter.said.producer
     named = by_name(letter.came_with)
     for name in PRODUCER_HEADERS:
         value = named.get(name)

@@ -83,4 +83,4 @@ def test_a_users_folder_named_features_is_the_one_that_is_found(
     )
     assert done.returncode == 2, done.stderr
     assert "orders/1" in done.stderr.splitlines()[-1]
-    assert "manifest.json" in done.stderr.splitlines()[-1]
+    assert "not trained yet" in done.stderr.splitlines()[-1]
