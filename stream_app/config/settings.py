@@ -215,6 +215,9 @@ class Settings(BaseSettings):
     feature_log_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of the predictions whose vector goes to `feature_log_topic`."""
 
+    dead_letter_payload: Literal["full", "digest"] = "full"
+    """What a dead letter has of the record's value: its bytes, or only their length and SHA-256. Key and
+    headers are kept. A digest hides nothing that can be guessed, as a short value can."""
     producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, examples=["producer"]
     )

@@ -32,6 +32,7 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
         code_version=__version__,
         model_version=model_version,
         producer_header=settings.producer_header,
+        keeps_value=settings.dead_letter_payload == "full",
     )
     in_order: list[Emitter] = [
         Predictions(

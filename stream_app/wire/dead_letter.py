@@ -133,13 +133,16 @@ class DeadLetters:
         code_version: str,
         model_version: str,
         producer_header: str | None = None,
+        keeps_value: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`keeps_value`: False leaves every record's value out, and tells its length and digest."""
         self.topic = topic
         self._group = group
         self._code_version = code_version
         self._model_version = model_version
         self._producer_header = producer_header
+        self._never_kept: Set[str] = frozenset() if keeps_value else frozenset({"value"})
         self._clock = clock
 
     def __call__(self, item: Item) -> Outgoing | None:
@@ -173,7 +176,7 @@ class DeadLetters:
             state="applied" if item.is_applied else "not-applied",
             producer=self._producer(record.headers),
         )
-        return Outgoing(
+        letter = Outgoing(
             self.topic,
             record.key,
             record.value,
@@ -182,6 +185,9 @@ class DeadLetters:
             item,
             self.kind,
         )
+        if self._never_kept and record.value:
+            return _without(letter, record, self._never_kept)
+        return letter
 
     def _producer(self, headers: Sequence[Header]) -> str:
         if self._producer_header is None:
@@ -202,10 +208,10 @@ class DeadLetters:
             "value": record.value,
         }
         has = {part for part, content in contents.items() if content}
-        steps = list(dict.fromkeys(step & has for step in _OMISSIONS))
+        steps = list(dict.fromkeys((step | self._never_kept) & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
         gone = frozenset(part for part in has if _OMITTED_BYTES[part] in names)
-        behind = [step for step in steps[steps.index(gone) + 1 if gone else 0 :] if step]
+        behind = [step for step in steps[steps.index(gone) + 1 if gone in steps else 0 :] if step]
         return _without(letter, record, behind[0]) if behind else None
 
 

@@ -11,7 +11,7 @@ from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.wire.dead_letter import DeadLetter, DeadLetters
+from stream_app.wire.dead_letter import DeadLetter, DeadLetters, omitted
 from stream_app.wire.headers import by_name
 from tests.unit.builders import NOW, partition, record
 
@@ -222,3 +222,48 @@ def test_a_letter_that_lost_its_headers_still_names_the_producer() -> None:
     assert smaller is not None
     assert "sent-by" not in dict(smaller.headers)
     assert ours(smaller)["producer"] == "till"
+
+
+PRIVATE = DeadLetters("dead", group="g", code_version="1", model_version="m/1", keeps_value=False)
+
+
+def test_a_letter_may_have_only_the_digest_of_its_value() -> None:
+    """Where values must not lie in a second topic; key and headers are kept."""
+    consumed = record(partition(), value=b"card 4012", headers=[("trace", b"1")])
+    written = PRIVATE.letter(Item(consumed, None), FAILURE)
+    assert (written.key, written.value) == (b"key", None)
+    assert written.headers[0] == ("trace", b"1")
+    assert omitted(by_name(written.headers), "value") == (
+        9, hashlib.sha256(b"card 4012").digest(),
+    )  # fmt: skip
+    assert ours(written)["reason"] == "wrong-type"
+    assert b"4012" not in repr(written.headers).encode()
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_a_value_without_bytes_has_nothing_to_leave_out(value: bytes | None) -> None:
+    """It stays what it was: absent or empty."""
+    written = PRIVATE.letter(Item(record(partition(), value=value), None), FAILURE)
+    assert written.value == value
+    assert omitted(by_name(written.headers), "value") is None
+
+
+@pytest.mark.parametrize("headers", [None, [("trace", b"1")]])
+@pytest.mark.parametrize("key", [None, b"key"])
+def test_a_letter_without_its_value_gets_smaller_and_never_gets_it_back(
+    headers: Headers | None, key: bytes | None
+) -> None:
+    """First the headers go, then the key; then it is minimal."""
+    item = Item(record(partition(), value=b"card", key=key, headers=headers), None)
+    letter: Outgoing | None = PRIVATE.letter(item, FAILURE)
+    lost = []
+    while letter is not None:
+        assert letter.value is None
+        named = by_name(letter.headers)
+        lost.append({part for part in ("headers", "key", "value") if omitted(named, part)})
+        letter = PRIVATE.smaller(letter)
+    steps = [{"headers"}] * bool(headers) + [{"key"}] * bool(key)
+    expected = [{"value"}]
+    for step in steps:
+        expected.append(expected[-1] | step)
+    assert lost == expected
