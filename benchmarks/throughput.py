@@ -2,6 +2,7 @@
 
     python -m benchmarks --events 200000 --rounds 3
     python -m benchmarks --compare alignment
+    python -m benchmarks --against ../stream_app-before
 
 The worker drains a backlog from a real Kafka, with its state in a real Redis; it is timed from the
 first record to the last one finished, its start apart. CPU seconds are the worker process's own;
@@ -23,6 +24,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
 from benchmarks.in_process import Work, work_alone
@@ -45,6 +47,8 @@ class Contender:
 
     usecase: str = _USECASE
     settings: Mapping[str, str] | None = None
+    root: Path = ROOT
+    """The checkout whose code and artifacts it runs."""
 
 
 #: What may be compared: name to contenders; the first is what the others are measured against.
@@ -91,6 +95,12 @@ def main() -> None:
         choices=COMPARISONS,
         help="compare the worker with two settings instead of with the work alone",
     )
+    arguments.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="compare the worker with that of another checkout, an earlier commit for one",
+    )
     options = arguments.parse_args()
     workload = load(options.events)
     event_topics = {topic.name: topic.partitions for topic in usecase.topics}
@@ -98,7 +108,13 @@ def main() -> None:
     with LocalServices(topics=event_topics | outputs) as services:
         publish(services.kafka, workload)
         del workload
-        if options.compare:
+        if options.against:
+            contenders = {
+                "there": Contender(root=options.against.resolve()),
+                "here": Contender(),
+            }
+            result = _compare(services, contenders, options)
+        elif options.compare:
             result = _compare(services, COMPARISONS[options.compare], options)
         else:
             result = _against_work_alone(services, options)
@@ -182,6 +198,7 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
     with Worker(
         contender.usecase,
         application=application,
+        root=contender.root,
         bootstrap_servers=services.kafka,
         redis_url=services.redis,
         **(contender.settings or {}),

@@ -30,8 +30,13 @@ class Worker:
     A context manager; leaving it kills the worker unless `stop` has ended it in good order.
     """
 
-    def __init__(self, usecase: str, *, application: str, **settings: str) -> None:
-        """`usecase` is MODULE:OBJECT; `settings` are the worker's, by name, as `application` is."""
+    def __init__(
+        self, usecase: str, *, application: str, root: Path = ROOT, **settings: str
+    ) -> None:
+        """`usecase` is MODULE:OBJECT; `settings` are the worker's, by name, as `application` is.
+
+        `root` is the checkout whose code and artifacts it runs.
+        """
         self.application = application
         self.address = f"{HOST}:{free_ports(1)[0]}"
         """Where metrics and health are served."""
@@ -43,13 +48,13 @@ class Worker:
         }
         settings = {
             "application": application,
-            "artifacts": str(ROOT / "artifacts"),
+            "artifacts": str(root / "artifacts"),
             "http_host": HOST,
             "http_port": self.address.rpartition(":")[2],
             **settings,
         }
         self._environment |= {_PREFIX + name.upper(): text for name, text in settings.items()}
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._environment["PYTHONPATH"] = os.pathsep.join(paths)
         self._process: SupervisedProcess | None = None
 
