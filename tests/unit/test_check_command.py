@@ -80,6 +80,18 @@ def test_a_use_case_that_would_start_is_told_so(tmp_path: Path) -> None:
     assert "ok  artifacts/meters/1: meters 1, 9 columns" in result.stdout
 
 
+def test_what_nothing_golden_reaches_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch of the answer too, with its line: the version serves all the same."""
+    regression.train(tmp_path / "artifacts")
+    result = retold(monkeypatch, ANSWERED, f"{ANSWERED} if events else 3.0")
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"do not reach line \d+.* of .*changed_meters.py, in \w+: not r", result.stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
@@ -125,6 +137,7 @@ def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = 
     return check("changed_meters:usecase")
 
 
+ANSWERED = 'decision["peak_kilowatts"]'
 MISTAKE = ("lambda e: e.celsius", "lambda e: e.celcius")
 TOLD = r"AttributeError in <lambda> \(\S*changed_meters.py:\d+\)"
 
