@@ -85,7 +85,8 @@ def _told(error: BaseException) -> str:
     text = bounded(" ".join(str(error).split()))
     if isinstance(error, AnswerError):
         return text
-    return f"{cause_of(error)}: {text}" if text else cause_of(error)
+    cause = cause_of(error)
+    return f"{cause}: {text}" if text and text not in cause else cause
 
 
 def _where(outputs: Outputs, good: Any) -> Mapping[str, Any]:

@@ -19,6 +19,9 @@ from stream_app import Column, Entity, Event, FeatureSet, InputTopic, LastValue,
 class Sale(Event):
     shop: str
 
+class Other(Event):
+    shop: str
+
 def decode(message):
     return {{}}[message]
 
@@ -103,6 +106,10 @@ def test_what_nothing_golden_reaches_is_named(
             'is a str and is declared float32: declare it with dtype="string"',
         ),
         ({"predictions": "sales"}, "The topic sales is read and written"),
+        (
+            {"decoder": "Other"},
+            "No topic brings Sale, which asks for a prediction: give the use case an InputTopic(NAME, Sale).",
+        ),
         ({"predictions": "sales.dead"}, "Predictions and dead letters go to one topic"),
         ({"decoder": "decode"}, "The decoder of sales raises "),
         ({"decoder": "lambda message: 7"}, "The decoder of sales gives a int, which is no event"),
@@ -139,7 +146,7 @@ def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = 
 
 ANSWERED = 'decision["peak_kilowatts"]'
 MISTAKE = ("lambda e: e.celsius", "lambda e: e.celcius")
-TOLD = r"AttributeError in <lambda> \(\S*changed_meters.py:\d+\)"
+TOLD = r"AttributeError 'celcius' in <lambda> \(\S*changed_meters.py:\d+\)"
 
 
 def test_a_mistake_in_a_function_is_told_as_one(
