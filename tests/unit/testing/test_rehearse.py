@@ -64,15 +64,6 @@ def test_what_is_refused_says_why_and_its_neighbours_pass(artifacts: Path) -> No
     ]
 
 
-def test_it_takes_thousands_of_records_a_second(artifacts: Path) -> None:
-    """Measured at 7,000 to 10,000 a second of this process: a month of a test log is no long wait."""
-    records = sent(regression.events(3_000, 1_700_000_000.0))
-    models = load_models(usecase, artifacts)
-    begin = time.process_time()  # what else the machine does is not counted
-    rehearse(usecase, records, models=models)
-    assert len(records) / (time.process_time() - begin) > 2_000
-
-
 def test_states_are_seen_by_view_and_entity(artifacts: Path) -> None:
     """With the number of their updates and the columns that would be read next."""
     at = "2024-01-01T00:00:00Z"
@@ -131,10 +122,11 @@ def test_headers_and_keys_may_be_text_or_bytes(artifacts: Path) -> None:
     assert {("trace", "ä".encode()), ("raw", b"\xff")} <= set(answer.message.headers)
 
 
-def test_thousands_of_records_take_seconds(artifacts: Path) -> None:
-    """A bound far above what it takes: it guards against work that grows with the square."""
+def test_thousands_of_records_take_a_second(artifacts: Path) -> None:
+    """7,000 to 10,000 a second were measured; a bound below that guards against work that grows faster."""
     records = sent(regression.events(6_000, 1_700_000_000.0))
-    began = time.monotonic()
-    seen = rehearse(usecase, records, artifacts=artifacts)
+    models = load_models(usecase, artifacts)
+    began = time.process_time()  # what else the machine does is not counted
+    seen = rehearse(usecase, records, models=models)
+    assert len(records) / (time.process_time() - began) > 2_000
     assert len(seen.predictions) == 2_000
-    assert time.monotonic() - began < 60.0
