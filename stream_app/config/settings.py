@@ -254,6 +254,9 @@ class Settings(BaseSettings):
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """One line of text or one JSON object a message."""
+    opentelemetry: bool = False
+    """Whether traces and metrics are sent over OTLP, as the standard variables `OTEL_...` say (by default to
+    http://localhost:4318). Needs the extra `otel`; docs/tracing.md says what is sent."""
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -3,26 +3,36 @@
 What is given as ``extra={...}`` becomes fields: ``name=value`` in text, members in JSON. Every line
 has the field `application` once it is known; what is about a record or a partition has `topic`,
 `partition` and `offset` (see `records.log_fields`), what is about several has `partitions`, and what
-is about a wait has `service`.
+is about a wait has `service`. The field `worker` is its static member id, else HOST:PROCESS.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
+from urllib.parse import quote, unquote
 
-__all__ = ["configure_logging", "name_application"]
+__all__ = ["configure_logging", "hide", "name_application", "worker_name"]
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 _SHORTEST_SECRET: Final = 6
 """What is shorter is a part of too many words."""
+_QUOTES: Final[Sequence[Callable[[str], str]]] = (
+    lambda secret: json.dumps(secret)[1:-1],
+    lambda secret: repr(secret)[1:-1],
+    lambda secret: quote(secret, safe=""),
+    lambda secret: unquote(secret),
+)
+"""How a message may write a secret: as JSON, as Python does, and with or without the %20 of an address."""
 
 
 def configure_logging(
@@ -46,11 +56,28 @@ def configure_logging(
         logging.getLogger(chatty).setLevel(level if level != "INFO" else "WARNING")
 
 
-def name_application(application: str) -> None:
-    """Say in each line from now on which application it is of."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, _Handler):
-            handler.application = application
+def name_application(application: str, instance: str | None = None) -> None:
+    """Say in each line from now on which application it is of, and which worker writes it.
+
+    `instance`: the worker's static member id, if it has one.
+    """
+    for handler in _handlers():
+        handler.names = {"application": application, "worker": worker_name(instance)}
+
+
+def worker_name(instance: str | None) -> str:
+    """What tells a worker from all others: its static member id, else host and process id."""
+    return instance or f"{socket.gethostname()}:{os.getpid()}"
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Mask more secrets from now on."""
+    for handler in _handlers():
+        handler.hide(secrets)
+
+
+def _handlers() -> list[_Handler]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -89,15 +116,20 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__(sys.stderr)
+        self._secrets: list[str] = []
+        self.names: dict[str, str] = {}
+        self.hide(secrets)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask more secrets, however a line quotes them."""
         told = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        quoted = {json.dumps(secret)[1:-1] for secret in told}
-        self._secrets = sorted(told | quoted, key=len, reverse=True)
-        self.application: str | None = None
+        quoted = {as_written(secret) for secret in told for as_written in _QUOTES}
+        self._secrets = sorted({*self._secrets, *told, *quoted}, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the whole text of a message."""
-        if self.application is not None:
-            vars(record).setdefault("application", self.application)
+        for name, value in self.names.items():
+            vars(record).setdefault(name, value)
         text = super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, "********")

@@ -107,7 +107,7 @@ class StreamApp(faust.App):  # type: ignore[misc]
 
 def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
     """Build the worker and its Faust app; raises `ConfigurationError`."""
-    name_application(settings.application or usecase.name)
+    name_application(settings.application or usecase.name, settings.group_instance_id)
     worker = Worker(settings, usecase)
     app = StreamApp(
         worker.application,
