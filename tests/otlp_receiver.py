@@ -60,13 +60,13 @@ class Received:
 def receiving(status: int = 200) -> Iterator[Received]:
     """Run a receiver on a port of its own that answers with `status`."""
     received = Received()
-    paths = {
+    paths: dict[str, tuple[Any, list[Any]]] = {
         "/v1/traces": (ExportTraceServiceRequest, received.traces),
         "/v1/metrics": (ExportMetricsServiceRequest, received.metrics),
     }
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
