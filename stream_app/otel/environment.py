@@ -84,7 +84,8 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
         if _HEADERS.fullmatch(name):
             yield text
             for header in text.split(","):
-                value = header.partition("=")[2].strip()
+                # One without a name is no header, and the SDK says so with what it is.
+                value = header.partition("=")[2].strip() or header.strip()
                 yield value
                 yield unquote(value)
         elif _ENDPOINT.fullmatch(name) and "@" in text:

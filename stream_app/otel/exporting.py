@@ -85,9 +85,17 @@ class Exporting:
         for thread in threads:
             thread.start()
         if not _all_ended(threads, _CLOSE_SECONDS):
+            log.warning(
+                "the last spans and metrics were not sent: the collector did not take them within %g s",
+                _CLOSE_SECONDS,
+            )
+            exporters = logging.getLogger("opentelemetry")
+            level = exporters.level
+            exporters.setLevel(logging.CRITICAL)  # all that they could say is said
             for give_up in self._give_ups:
                 give_up()
             _all_ended(threads, _GIVE_UP_SECONDS)
+            exporters.setLevel(level)
 
 
 def _all_ended(threads: Sequence[threading.Thread], seconds: float) -> bool:
