@@ -91,6 +91,11 @@ class Worker:
         self._parts.observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
 
     @property
+    def port(self) -> int:
+        """Where metrics and health are served, also where any free port was asked for."""
+        return self._parts.http.port
+
+    @property
     def partitions(self) -> Sequence[Partition]:
         """The partitions assigned now."""
         return self._parts.client.partitions
