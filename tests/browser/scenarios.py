@@ -8,9 +8,17 @@ from contextlib import contextmanager
 import numpy as np
 
 from stream_app.kafka.end_offsets import PartitionLag
+from stream_app.kafka.queries import Member
+from stream_app.lag.fleet_status import FleetStatus
+from stream_app.lag.group import Standing
+from stream_app.lag.verdict import Verdict
+from stream_app.lag.waiting_records import Waiting
+from stream_app.lag.watch import Known, Watch
+from stream_app.lag.watch import PartitionLag as GroupLag
 from stream_app.observer.events import BatchFinished, PartitionsRebuilding, Rebalanced
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
+from stream_app.records.places import PartitionId
 from stream_app.status_page.notes import Notes
 from stream_app.status_page.problems import StoppedPartition
 from stream_app.status_page.routes import status_routes
@@ -135,14 +143,13 @@ def lagging() -> Scene:
     """More comes in than it does: since four minutes it falls behind, now by two."""
     scene = Scene()
     scene.observer.tell(Rebalanced("assigned", 8))
-    scene.pass_by(STEPS - 120, lambda _: (scene.work(450), scene.lag(0.3, 70)))  # type: ignore[func-returns-value]
-    scene.pass_by(
-        120,
-        lambda number: (  # type: ignore[func-returns-value]
-            scene.work(380, latency=0.02 + number * 1.0),
-            scene.lag(0.3 + number * 1.1, 70 + number * 160),
-        ),
-    )
+
+    def each(number: int) -> None:
+        behind = max(0, number - (STEPS - 120))
+        scene.work(450 if not behind else 380, latency=0.02 + behind * 1.0)
+        scene.lag(0.3 + behind * 1.1, 70 + behind * 160)
+
+    scene.pass_by(STEPS, each)
     return scene
 
 
@@ -160,7 +167,12 @@ def in_trouble() -> Scene:
     """Redis is away, nothing is done for a minute, and dead letters say the worst things."""
     scene = Scene()
     scene.observer.tell(Rebalanced("assigned", 8))
-    scene.pass_by(STEPS - 30, lambda _: (scene.work(300, letters=60), scene.lag(0.3, 70)))  # type: ignore[func-returns-value]
+
+    def each(number: int) -> None:
+        scene.work(300, letters=60)
+        scene.lag(0.3, 70)
+
+    scene.pass_by(STEPS - 30, each)
     scene.refuse(*HOSTILE, topic=f"topic-{HOSTILE[0]}", reason=HOSTILE[1])
     scene.metrics.dead_letters(HOSTILE[0], HOSTILE[2], "out-of-range", "bug", 70)
     scene.health.waiting_for("redis", f"Connection refused by {HOSTILE[1]}")
@@ -168,20 +180,54 @@ def in_trouble() -> Scene:
     return scene
 
 
-SCENARIOS = {each.__name__: each for each in (healthy, lagging, rebuilding, in_trouble)}
+class Fleet:
+    """Three groups as they are seen from outside, ten minutes long."""
+
+    def __init__(self) -> None:
+        self.watches = [Watch.__new__(Watch) for _ in range(3)]
+        for watch, name in zip(
+            self.watches, ("flights", "billing", f"audit-{HOSTILE[1]}"), strict=True
+        ):
+            watch.group = name
+        self.step = STEPS
+        self.status = FleetStatus(self.watches, step_now=lambda: self.step)
+        for number in range(STEPS):
+            behind = max(0, number - STEPS + 90)
+            self._look(0, [(30, 0.2, Verdict.OK)] * 8)
+            self._look(
+                1,
+                [(40 + 90 * behind, 0.3 + 2.0 * behind, Verdict.STALL)]
+                + [(9, 0.1, Verdict.OK)] * 3,
+            )
+            self._look(2, [(900, 40.0, Verdict.WARNING)] * 30)
+            self.status.sample(self.step)
+            self.step += 1
+
+    def _look(self, place: int, figures: list[tuple[int, float, Verdict]]) -> None:
+        now = time.time()
+        self.watches[place].known = Known(
+            [
+                GroupLag(
+                    PartitionId(f"topic-{place}", number),
+                    Standing(10, 0, 10 + records, Member(f"m{number % 3}", f"worker-{number % 3}", "/10.0.0.7", None)),
+                    Waiting(records, True, now - seconds), 40.0, None if seconds > 30 else 0.5, verdict,
+                )
+                for number, (records, seconds, verdict) in enumerate(figures)
+            ],
+            now,
+        )  # fmt: skip
+
+
+def fleet() -> Fleet:
+    """One group is well, one stalls on a partition, one has many partitions."""
+    return Fleet()
+
+
+SCENARIOS = {each.__name__: each for each in (healthy, lagging, rebuilding, in_trouble, fleet)}
 
 
 @contextmanager
-def served(scene: Scene) -> Iterator[str]:
+def served(scene: Scene | Fleet) -> Iterator[str]:
     """The address of its page; what stands goes on standing."""
     with HttpServer("127.0.0.1", 0, status_routes(scene.status.document)) as server:
         yield f"http://127.0.0.1:{server.port}/"
-
-
-if __name__ == "__main__":
-    import sys
-
-    with served(SCENARIOS[sys.argv[1]]()) as address:
-        print(address, flush=True)
-        while True:
-            time.sleep(1.0)

@@ -151,8 +151,8 @@ function table(parent, name, caption, columns, groups) {
 }
 
 function cell(node, column, value) {
-  if (value?.spark) {
-    spark(node, value.spark, value.top);
+  if (value?.seconds !== undefined) {
+    spark(node, value);
     return;
   }
   const { text, bad } = typeof value === "object" && value !== null ? value : { text: value, bad: false };
@@ -206,17 +206,19 @@ function area(low, high, x, y) {
   return path;
 }
 
-function spark(node, values, top) {
+/** A row's small plot: an area of records, and before it a line of seconds. */
+function spark(node, { seconds, records, top, most }) {
   let svg = node.firstElementChild;
   if (!svg) {
     // The row says the same in numbers.
     svg = draw("svg", { class: "spark", viewBox: "0 0 100 22", preserveAspectRatio: "none", "aria-hidden": "true" });
-    svg.append(draw("path", { class: "stroke a" }));
+    svg.append(draw("path", { class: "wait" }), draw("path", { class: "stroke a" }));
     node.append(svg);
   }
-  const x = (at) => (100 * at) / (values.length - 1);
-  const y = (value) => 21 - (20 * value) / top;
-  svg.firstElementChild.setAttribute("d", line(values, x, y));
+  const x = (at) => (100 * at) / (seconds.length - 1);
+  const height = (highest) => (value) => 21 - (20 * value) / highest;
+  svg.firstElementChild.setAttribute("d", area(records.map(() => 0), records, x, height(most)));
+  svg.lastElementChild.setAttribute("d", line(seconds, x, height(top)));
 }
 
 /** A plot over the last minutes. `series`: {name, values, look}; `stacked`: each on top of those before. */
@@ -365,7 +367,7 @@ function showVerdict() {
   });
   document.body.classList.toggle("stale", performance.now() - heardAt > PATIENCE_MS);
   const sign = { ok: "✓", notice: "!", trouble: "✕" }[level];
-  document.title = `${sign} ${told.name} – stream-app`;
+  document.title = `${sign} ${told.name}, stream-app`;
   setText(byId("fresh"), `as of ${clock(told.at)}`);
 }
 
@@ -388,20 +390,13 @@ function summed(names, pick) {
   });
 }
 
-function highest(partitions) {
-  return Array.from({ length: steps() }, (_, at) => {
-    const known = partitions.map((each) => each.history?.seconds[at] ?? null).filter((value) => value !== null);
-    return known.length ? Math.max(...known) : null;
-  });
-}
-
-function lagPlots(grid, partitions) {
+function lagPlots(grid, lag) {
   plot(grid, "Lag in seconds", {
-    series: [{ name: "the partition furthest behind", values: highest(partitions), look: "a" }],
+    series: [{ name: "the partition furthest behind", values: lag.seconds, look: "a" }],
     format: duration, note: "of the partition furthest behind",
   });
   plot(grid, "Lag in records", {
-    series: [{ name: "records", values: summed(partitions, (each) => each.history?.records), look: "a" }],
+    series: [{ name: "records", values: lag.records, look: "a" }],
     format: count, axis: (value) => short.format(value), note: "of all partitions",
   });
 }
@@ -415,31 +410,32 @@ function showPartitions(partitions) {
   const ranked = [...partitions].sort((one, two) => (two.seconds ?? 0) - (one.seconds ?? 0));
   const chosen = new Set(ranked.slice(0, MOST_ROWS));
   const rows = partitions.filter((each) => chosen.has(each));
-  const top = Math.max(1, ...rows.flatMap((each) => each.history?.seconds ?? []).filter((value) => value !== null));
+  const highest = (name, least) => Math.max(least, ...rows.flatMap((each) => each.history?.[name] ?? []));
+  const [top, most] = [highest("seconds", 1), highest("records", 10)];
   const fleet = told.kind === "fleet";
-  const columns = [
-    { title: "partition" }, { title: "records", kind: "number" }, { title: "lag", kind: "number" },
-    { title: "peak", kind: "number" }, { title: "lag, the last minutes", kind: "wide" },
-    ...(fleet ? [{ title: "verdict" }, { title: "done in", kind: "number" }, { title: "held by", kind: "text" }] : []),
-  ];
+  const line_ = { title: "the last minutes", kind: fleet ? "part" : "wide" };
+  const [records, lag] = ["records", "lag"].map((title) => ({ title, kind: "number" }));
+  const columns = fleet
+    ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "text" }]
+    : [{ title: "partition" }, records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
     const title = each.group ? `${each.group} · ${each.topic}` : each.topic;
     if (!groups.has(title)) groups.set(title, { title, rows: [] });
     const history = each.history?.seconds ?? [];
     const peak = history.length ? Math.max(...history, each.seconds ?? 0) : each.seconds;
-    groups.get(title).rows.push([
-      each.partition, `${each.records_exact === false ? "~" : ""}${count(each.records)}`,
-      { text: duration(each.seconds), bad: each.seconds > 60 },
-      duration(peak), { spark: history.length ? history : [null, null], top },
-      ...(fleet
-        ? [{ text: each.verdict, bad: ["stall", "stop", "rewind"].includes(each.verdict) },
-          duration(each.drain_seconds), each.member ?? "nobody"]
-        : []),
-    ]);
+    const waiting = `${each.records_exact === false ? "~" : ""}${count(each.records)}`;
+    const behind = { text: duration(each.seconds), bad: each.seconds > 60 };
+    const drawn = { seconds: history, records: each.history?.records ?? [], top, most };
+    groups.get(title).rows.push(
+      fleet
+        ? [each.partition, behind, { text: each.verdict, bad: ["stall", "stop", "rewind"].includes(each.verdict) },
+          waiting, drawn, duration(each.drain_seconds), each.member ?? "nobody"]
+        : [each.partition, waiting, behind, duration(peak), drawn],
+    );
   }
   const hidden = partitions.length - rows.length;
-  const scale = `Lines from 0 to ${duration(top)}, over ${minutes()} minutes.`;
+  const scale = `${minutes()} minutes: the line is the lag in seconds, up to ${duration(top)}; the area are records, up to ${count(most)}.`;
   table(parent, "Lag by partition", hidden ? `${scale} ${count(hidden)} more with less lag are in status.json.` : scale, columns, [...groups.values()]);
   if (!partitions.length) setText(part(parent, "none", () => make("p", { class: "none" })), "No partition is held.");
   else parent.parts.get("none")?.replaceChildren();
@@ -483,7 +479,7 @@ function showWorker() {
     ],
     format: duration,
   });
-  lagPlots(grid, partitions);
+  lagPlots(grid, told.lag);
   showPartitions(partitions);
 
   const rest = part(byId("rest"), "grid", () => make("div", { class: "grid" }));
@@ -547,21 +543,24 @@ function lines(parent, title, items, look) {
 function showFleet() {
   setText(byId("who"), `seen from outside, by stream-app ${told.version}`);
   const top = byId("plots");
-  figures(top, told.groups.flatMap((each) => {
-    const name = told.groups.length > 1 ? `${each.group}: ` : "";
-    return [
-      [`${name}records that wait`, count(each.records)], [`${name}oldest of them`, duration(each.seconds), each.seconds > 60],
-      [`${name}offsets a second`, rate(each.offsets_per_second)], [`${name}members`, count(each.members)],
-      [`${name}looked at`, `${age(now() - each.looked_at)} ago`, now() - each.looked_at > 60],
-    ];
-  }));
+  const columns = ["records that wait", "oldest of them", "offsets a second", "members", "looked at"];
+  const rows = told.groups.map((each) => [
+    count(each.records), { text: duration(each.seconds), bad: each.seconds > 60 }, rate(each.offsets_per_second),
+    count(each.members), { text: `${age(now() - each.looked_at)} ago`, bad: now() - each.looked_at > 60 },
+  ]);
+  if (rows.length === 1)
+    figures(top, columns.map((title, at) => [title, rows[0][at].text ?? rows[0][at], rows[0][at].bad]));
+  else
+    table(card(top, "Groups"), "Groups that are watched", "",
+      [{ title: "group", kind: "text" }, ...columns.map((title) => ({ title, kind: "number" }))],
+      [{ rows: rows.map((row, at) => [told.groups[at].group, ...row]) }]);
   const grid = part(top, "grid", () => make("div", { class: "grid" }));
   const looks = ["a", "b", "c", "d"];
   plot(grid, "Throughput", {
     series: told.groups.slice(0, 4).map((each, at) => ({ name: each.group, values: each.history.offsets_per_second, look: looks[at] })),
     format: rate, axis: (value) => `${short.format(value)}/s`, note: "offsets that are committed in a second",
   });
-  lagPlots(grid, told.partitions);
+  lagPlots(grid, told.lag);
   showPartitions(told.partitions);
 }
 

@@ -106,7 +106,7 @@ def test_partitions_beyond_the_most_are_told_without_history() -> None:
     history.take(0, lags)
     told = history.as_json(lags, 0)
     assert len(told) == 2_000
-    assert sum(each["history"] is not None for each in told) <= 48
+    assert sum(each["history"] is not None for each in told) <= 32
     history.take(1, lags[:1])
     assert len(history._series) == 1
 
