@@ -10,6 +10,8 @@ const FEW = 6;
 
 const byId = (id) => document.getElementById(id);
 let told = null; // the newest document
+let shownSteps = 300; // of its histories: all, or those since it began
+const painting = []; // plots to draw once everything has its place
 let heardAt = 0; // when it came, by this machine's clock that only goes forward
 
 // ---- Words and numbers
@@ -168,7 +170,7 @@ const DURATIONS = [
 
 /** A round number that is not less, and whose half is round, too. */
 function nice(top, isDuration) {
-  if (!(top > 0)) return 1;
+  if (!(top > 0)) return isDuration ? 1 : 10;
   if (isDuration && top > 0.5 && top <= DURATIONS.at(-1)) return DURATIONS.find((each) => each >= top);
   const power = 10 ** Math.floor(Math.log10(top));
   return [1, 2, 4, 6, 10].map((each) => each * power).find((each) => each >= top);
@@ -252,12 +254,28 @@ function plot(parent, title, { series, format, axis = tick, stacked = false, not
     "aria-label",
     `${title}, the last ${minutes()} minutes: now ${newest.join(", ")}; highest ${format(highest)}. The figures by the minute follow.`,
   );
-  paint(svg, shown, axis, stacked);
+  painting.push(() => paint(svg, shown, axis, stacked));
   if (values.open || !values.parts) byTheMinute(values, title, shown, format);
 }
 
 const minutes = () => Math.round((told.step_seconds * steps()) / 60);
-const steps = () => 300;
+const steps = () => shownSteps;
+
+/** The document with as much of its histories as there is something to see of: two minutes, five or ten. */
+function trimmed(full) {
+  const histories = [full.lag.seconds, full.lag.records, ...Object.values(full.throughput ?? {}),
+    ...(full.groups ?? []).map((each) => each.history.offsets_per_second)];
+  const begun = Math.min(...histories.map((values) => values.findIndex((value) => value !== null)).filter((at) => at >= 0));
+  const known = full.lag.seconds.length - (Number.isFinite(begun) ? begun : full.lag.seconds.length);
+  shownSteps = [120, 300].map((seconds) => seconds / full.step_seconds).find((each) => each >= known) ?? full.lag.seconds.length;
+  const cut = (value) => {
+    if (Array.isArray(value)) return value.length === full.lag.seconds.length ? value.slice(-shownSteps) : value;
+    return value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, cut(each)])) : value;
+  };
+  const partitions = full.partitions.map((each) => ({ ...each, history: cut(each.history) }));
+  const groups = full.groups?.map((each) => ({ ...each, history: cut(each.history) }));
+  return { ...full, lag: cut(full.lag), throughput: cut(full.throughput), latency: cut(full.latency), partitions, groups };
+}
 const last = (values) => values.at(-1) ?? null;
 
 function paint(svg, series, axis, stacked) {
@@ -294,7 +312,7 @@ function paint(svg, series, axis, stacked) {
   }
   for (const [share_, anchor] of [[0, "start"], [0.5, "middle"], [1, "end"]]) {
     const text = draw("text", { x: left + (width - left - right) * share_, y: height - 5, "text-anchor": anchor });
-    text.textContent = share_ === 1 ? "now" : `−${Math.round(minutes() * (1 - share_))} min`;
+    text.textContent = share_ === 1 ? "now" : `−${Number((minutes() * (1 - share_)).toFixed(1))} min`;
     nodes.push(text);
   }
   svg.replaceChildren(...nodes);
@@ -570,6 +588,7 @@ function show() {
   for (const each of document.querySelectorAll("footer .worker")) each.hidden = told.kind !== "worker";
   if (told.kind === "worker") showWorker();
   else showFleet();
+  for (const each of painting.splice(0)) each();
   showVerdict();
 }
 
@@ -580,7 +599,7 @@ async function ask() {
     const answer = await fetch("status.json", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const document_ = await answer.json();
-    told = document_;
+    told = trimmed(document_);
     heardAt = performance.now();
     show();
   } catch {
