@@ -36,7 +36,7 @@ PARTS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Path to file and kind."""
 
-_AGE_SECONDS: Final = 0.5
+_AGE_SECONDS: Final = 1.0
 
 
 def status_routes(document: Callable[[], dict[str, Any]]) -> list[Route]:
@@ -61,7 +61,7 @@ def _part(path: str) -> Route:
 
 
 class _Answers:
-    """The document as bytes, made anew no more often than twice a second, however many look."""
+    """The document as bytes, made anew no more often than once a second, however many look."""
 
     def __init__(self, document: Callable[[], dict[str, Any]]) -> None:
         self._document = document

@@ -52,25 +52,25 @@ class Series:
 
 def quantiles(
     counts: npt.NDArray[np.floating], bounds: Sequence[float], shares: Sequence[float]
-) -> list[float | None]:
-    """Quantiles of values that were counted by upper bound; None where there are no values.
+) -> npt.NDArray[np.float64]:
+    """Quantiles of values that were counted by upper bound, row by row; NaN where a row has none.
 
-    `counts` has one place more than `bounds`: what is above all of them, of which the highest bound is
-    told. Within a bucket values are taken to be spread evenly.
+    `counts` has the shape (rows, len(bounds) + 1): last is what is above all bounds, of which the highest
+    bound is told. Within a bucket values are taken to be spread evenly. Returned is (rows, len(shares)).
     """
-    total = float(np.nansum(counts))
-    if not total > 0.0:
-        return [None] * len(shares)
-    running = np.cumsum(np.nan_to_num(counts), dtype=np.float64)
-    found: list[float | None] = []
-    for share in shares:
-        wanted = share * total
-        place = int(np.searchsorted(running, wanted, side="left"))
-        if place >= len(bounds):
-            found.append(bounds[-1])
-            continue
-        below = running[place - 1] if place else 0.0
-        low = bounds[place - 1] if place else 0.0
-        inside = (wanted - below) / (running[place] - below)
-        found.append(low + float(inside) * (bounds[place] - low))
+    running = np.cumsum(np.nan_to_num(counts), axis=1, dtype=np.float64)
+    rows = np.arange(len(running))
+    below = np.concatenate([np.zeros((len(running), 1)), running], axis=1)
+    edges = np.array([0.0, *bounds, bounds[-1]])
+    found = np.full((len(running), len(shares)), np.nan)
+    some = running[:, -1] > 0.0
+    for column, share in enumerate(shares):
+        wanted = share * running[:, -1]
+        place = np.minimum((running < wanted[:, None]).sum(axis=1), len(bounds))
+        inside = running[rows, place] - below[rows, place]
+        part = np.divide(
+            wanted - below[rows, place], inside, out=np.ones_like(wanted), where=inside > 0.0
+        )
+        value = edges[place] + part * (edges[place + 1] - edges[place])
+        found[some, column] = value[some]
     return found

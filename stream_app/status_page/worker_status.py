@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_app.kafka.end_offsets import PartitionLag
 from stream_app.status_page.notes import Notes
@@ -43,9 +44,12 @@ _FIVE_MINUTES: Final = 5 * _MINUTE
 _LATENCY_STEPS: Final = 5
 """Steps that a point of the latency's plot looks back on: one step alone may hold few records."""
 _SHARES: Final = (0.5, 0.9, 0.99)
+_QUANTILES: Final = ("p50", "p90", "p99")
 _OLD_WORK_SECONDS: Final = 5.0
 
 _Labels = tuple[str, ...]
+_Counts = npt.NDArray[np.float32]
+"""Of latencies, of shape (steps, buckets)."""
 
 
 class Identity(NamedTuple):
@@ -166,7 +170,7 @@ class WorkerStatus:
                 name: self._records.per_second(name, until) for name in _OUTCOMES
             },
             "latency": {
-                "last_minute": self._quantiles(latency[-_MINUTE:]),
+                "last_minute": self._latency_of_all(latency[-_MINUTE:]),
                 **self._latency_history(latency),
             },
             "lag": self._partitions.all.as_json(until),
@@ -261,16 +265,16 @@ class WorkerStatus:
             for key, count in self._dead_letters.total(STEPS, until).most_common()
         ]
 
-    def _quantiles(self, counts: Any) -> dict[str, float | None]:
-        found = quantiles(np.nansum(counts, axis=0), self._bounds, _SHARES)
-        return {
-            name: _rounded(each) for name, each in zip(("p50", "p90", "p99"), found, strict=True)
-        }
+    def _latency_of_all(self, counts: _Counts) -> dict[str, float | None]:
+        found = quantiles(np.nansum(counts, axis=0, keepdims=True), self._bounds, _SHARES)[0]
+        return dict(zip(_QUANTILES, _three_digits(found), strict=True))
 
-    def _latency_history(self, counts: Any) -> dict[str, list[float | None]]:
-        ends = range(_LATENCY_STEPS + 1, len(counts) + 1)
-        each = [self._quantiles(counts[end - _LATENCY_STEPS : end]) for end in ends]
-        return {name: [one[name] for one in each] for name in ("p50", "p90", "p99")}
+    def _latency_history(self, counts: _Counts) -> dict[str, list[float | None]]:
+        running = np.cumsum(np.nan_to_num(counts), axis=0, dtype=np.float64)
+        found = quantiles(
+            running[_LATENCY_STEPS:] - running[:-_LATENCY_STEPS], self._bounds, _SHARES
+        )
+        return dict(zip(_QUANTILES, map(_three_digits, found.T), strict=True))
 
 
 def as_json(values: Any, digits: int) -> list[float | None]:
@@ -290,5 +294,5 @@ def _most(counted: Counter[_Labels], named: Callable[[_Labels], str]) -> str:
     return named(counted.most_common(1)[0][0]) if counted else ""
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.3g}")
+def _three_digits(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [None if math.isnan(each) else float(f"{each:.3g}") for each in values.tolist()]

@@ -82,7 +82,7 @@ def test_status_json_is_for_scripts_too(address: str) -> None:
     assert (told["format"], told["kind"], told["name"]) == (1, "worker", "flights")
 
 
-def test_however_many_look_it_is_worked_out_twice_a_second_at_most() -> None:
+def test_however_many_look_it_is_worked_out_once_a_second_at_most() -> None:
     """A crowd before the page costs the work nothing more than one viewer."""
     asked = []
     from stream_app.status_page.routes import _Answers

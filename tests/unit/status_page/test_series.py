@@ -41,22 +41,26 @@ def test_more_steps_than_are_kept_are_unknown_rather_than_told_twice() -> None:
     assert series.total(STEPS + 10, 2 * STEPS - 1).tolist() == [STEPS]
 
 
+def told(counts: list[float], bounds: tuple[float, ...], *shares: float) -> list[float]:
+    """Quantiles of one row."""
+    return quantiles(np.array([counts]), bounds, shares)[0].tolist()
+
+
 def test_quantiles_lie_within_the_bucket_that_holds_them() -> None:
     """Spread evenly within it; the highest bound stands for what is above all."""
     bounds = (1.0, 2.0, 10.0)
-    assert quantiles(np.array([10.0, 0.0, 0.0, 0.0]), bounds, [0.5]) == [0.5]
-    assert quantiles(np.array([50.0, 50.0, 0.0, 0.0]), bounds, [0.5, 0.75]) == [1.0, 1.5]
-    assert quantiles(np.array([0.0, 0.0, 0.0, 4.0]), bounds, [0.5]) == [10.0]
-    assert quantiles(np.zeros(4), bounds, [0.5, 0.9]) == [None, None]
-    assert quantiles(np.full(4, np.nan), bounds, [0.5]) == [None]
+    assert told([10.0, 0.0, 0.0, 0.0], bounds, 0.5) == [0.5]
+    assert told([50.0, 50.0, 0.0, 0.0], bounds, 0.5, 0.75) == [1.0, 1.5]
+    assert told([0.0, 0.0, 0.0, 4.0], bounds, 0.5) == [10.0]
+    nothing = quantiles(np.array([[0.0] * 4, [np.nan] * 4, [0.0, 2.0, 0.0, 0.0]]), bounds, [0.5])
+    assert np.isnan(nothing[:2]).all()
+    assert nothing[2].tolist() == [1.5]
 
 
 def test_quantiles_of_a_sample_are_near_those_of_the_values() -> None:
     """As fine as the buckets are."""
     values = np.random.default_rng(1).exponential(0.1, 10_000)
     bounds = tuple(np.geomspace(0.001, 10.0, 60))
-    counts = np.bincount(np.searchsorted(bounds, values), minlength=61).astype(float)
-    for share, found in zip(
-        (0.5, 0.9, 0.99), quantiles(counts, bounds, (0.5, 0.9, 0.99)), strict=True
-    ):
-        assert found == pytest.approx(np.quantile(values, share), rel=0.05)
+    counts = np.bincount(np.searchsorted(bounds, values), minlength=61).tolist()
+    for share in (0.5, 0.9, 0.99):
+        assert told(counts, bounds, share) == [pytest.approx(np.quantile(values, share), rel=0.05)]
