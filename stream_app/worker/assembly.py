@@ -10,6 +10,8 @@ exists, and nothing is started.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +47,10 @@ from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
+from stream_app.status_page.notes import Notes
+from stream_app.status_page.routes import status_routes
+from stream_app.status_page.sampling import Sampler
+from stream_app.status_page.worker_status import Identity, WorkerStatus
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
@@ -80,6 +86,7 @@ class Parts:
     stages: Stages
     client: ClientThread
     end_offsets: EndOffsets
+    status: Sampler
 
 
 def assemble(
@@ -120,7 +127,14 @@ class _Assembly:
         self._opentelemetry = open_telemetry(
             settings, self._application, self._monitoring.metrics.registry
         )
-        self._observer = Observer([*self._monitoring.listeners, *self._opentelemetry.listeners])
+        self._notes = Notes()
+        self._observer = Observer(
+            [
+                *self._monitoring.listeners,
+                *self._notes.listeners(),
+                *self._opentelemetry.listeners,
+            ]
+        )
         self._retry = self._make_retry(self._observer)
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
@@ -191,7 +205,11 @@ class _Assembly:
             on_crash=self._on_crash,
         )
         self._monitoring.metrics.registry.register(LagCollector(end_offsets.lag))
-        routes = [*worker_routes(self._monitoring.metrics.registry, self._monitoring.health)]
+        status = self._status(end_offsets)
+        routes = [
+            *worker_routes(self._monitoring.metrics.registry, self._monitoring.health),
+            *status_routes(status.document),
+        ]
         return Parts(
             self._monitoring,
             self._observer,
@@ -204,6 +222,26 @@ class _Assembly:
             stages,
             client,
             end_offsets,
+            Sampler(status.sample),
+        )
+
+    def _status(self, end_offsets: EndOffsets) -> WorkerStatus:
+        monitoring, models = self._monitoring, self._models
+        return WorkerStatus(
+            Identity(
+                self._application,
+                self._settings.group_instance_id
+                or f"{socket.gethostname()}, process {os.getpid()}",
+                __version__,
+                models[0].name,
+                models[0].version,
+                tuple(map(str, models)),
+            ),
+            monitoring.metrics,
+            monitoring.health,
+            self._notes,
+            lags=end_offsets.lag,
+            in_hand=monitoring.watchdog.oldest,
         )
 
     def _make_retry(self, observer: Observer) -> Retry:

@@ -56,6 +56,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._parts.http.start()
         self._parts.opentelemetry.start()
+        self._parts.status.start()
         self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
@@ -149,4 +150,5 @@ class Worker:
         self._parts.credentials.stop()
         self.watchdog.stop()
         self._parts.opentelemetry.close()
+        self._parts.status.stop()
         self._parts.http.stop()
