@@ -109,7 +109,7 @@ bench: .venv/.installed ## how fast the worker is, beside the in-process work al
 	@$(PY) -m benchmarks $(ARGS)
 
 # Every extra but `pytorch`, which would bring 3 GB for a GPU.
-LOCKED := avro demo json-schema laws local parquet protobuf training xgboost
+LOCKED := avro demo json-schema laws local otel parquet protobuf training xgboost
 
 # uv (https://docs.astral.sh/uv) is needed for this alone and no dependency of the project. Versions
 # stay as they are unless they must change; ARGS=--upgrade takes the newest.

@@ -17,7 +17,7 @@ from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
-from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text
+from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text, traced
 
 __all__ = [
     "ATTEMPTS",
@@ -180,7 +180,7 @@ class DeadLetters:
             self.topic,
             record.key,
             record.value,
-            headers_that_came(record.headers) + said.headers(),
+            traced(headers_that_came(record.headers), item.traceparent) + said.headers(),
             record.partition,
             item,
             self.kind,
@@ -250,11 +250,12 @@ def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
             digest = hashlib.sha256(left_out).hexdigest()
             ours.append((_OMITTED_BYTES[part], b"%d" % len(left_out)))
             ours.append((_OMITTED_SHA256[part], digest.encode()))
+    passed_on = traced(came, letter.item.traceparent if letter.item else None)
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,
         None if "value" in parts else record.value,
-        ours if "headers" in parts else came + ours,
+        ours if "headers" in parts else passed_on + ours,
         letter.source,
         letter.item,
         letter.kind,
