@@ -244,7 +244,7 @@ class Outputs:
             self.waiting.add(letter)
             return
         key, value = _raw(message.key()), _raw(message.value())
-        self._book(letter, ledger, self._replays(key, value, pairs) if is_replay else None)
+        self._book(letter, self._replays(key, value, pairs) if is_replay else None)
 
     def settle(self, messages: list[Message]) -> None:
         """Book the letters that waited for these records, and empty the list."""
@@ -258,7 +258,7 @@ class Outputs:
     def settle_rest(self) -> None:
         """Book the letters that wait for records which are gone by now."""
         for letter in self.waiting.take_all():
-            self._book(letter, self._ledgers[letter.consumed], None)
+            self._book(letter, None)
         self._write()
 
     def _settle(self, message: Message, letters: list[FoundLetter]) -> None:
@@ -274,11 +274,9 @@ class Outputs:
                 place = letter.partition, letter.offset
                 self._note_letter(place, wrong, ledger, letter.consumed, letter.origin.offset)
             else:
-                self._book(
-                    letter, ledger, replay if ledger.is_replay(letter.origin.offset) else None
-                )
+                self._book(letter, replay if ledger.is_replay(letter.origin.offset) else None)
 
-    def _book(self, letter: FoundLetter, ledger: Ledger, replay: Replay | None) -> None:
+    def _book(self, letter: FoundLetter, replay: Replay | None) -> None:
         consumed, offset = letter.consumed, letter.origin.offset
         self._entries[Ledger.dead_letters, consumed].append(offset)
         if self._letters is not None:

@@ -21,10 +21,13 @@ from collections.abc import Iterator, Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
-__all__ = ["PLACEHOLDER", "Redacted", "Redaction", "Span"]
+__all__ = ["PLACEHOLDER", "Redacted", "Redaction", "is_everything"]
 
 PLACEHOLDER: Final = '"[redacted]"'
 """What stands in a value where something was replaced: a JSON text."""
+_BEGINNING: Final = "[redacted "
+_NUMBERED: Final = '"[redacted {}]"'
+_NUMBER: Final = re.compile(r'"\[redacted (\d{1,9})\]"', re.ASCII)
 
 _EACH_ELEMENT: Final = 0
 _EACH_MEMBER: Final = 1
@@ -37,15 +40,6 @@ _ROOT: Final = "$"
 _STEP: Final = re.compile(r'(?P<name>[\w-]+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<member>\*)|\[\*\]')
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SEPARATOR: Final = re.compile(r"\s*,\s*")
-
-
-class Span(NamedTuple):
-    """A value in a JSON text that is replaced."""
-
-    begin: int
-    end: int
-    place: tuple[str | int, ...]
-    """Names of members and numbers of elements that lead to it."""
 
 
 class Redacted(NamedTuple):
@@ -77,8 +71,11 @@ class Redaction:
         """Whether there is a path."""
         return bool(self._read)
 
-    def __call__(self, value: bytes | None) -> Redacted | None:
-        """The value without what the paths name; None where it has nothing of it."""
+    def __call__(self, value: bytes | None, *, numbered: bool = False) -> Redacted | None:
+        """The value without what the paths name; None where it has nothing of it.
+
+        `numbered`: each replacement has a number, so that `restored` knows it again.
+        """
         if not value or not self._read:
             return None
         if self._most_bytes is not None and len(value) > self._most_bytes:
@@ -93,27 +90,54 @@ class Redaction:
         if any(not path for path in met):
             return Redacted(None, (_ROOT,))
         kept, at = [], 0
-        for span in spans:
-            kept += [text[at : span.begin], PLACEHOLDER]
-            at = span.end
+        for number, (begin, end) in enumerate(spans, 1):
+            kept += [text[at:begin], _NUMBERED.format(number) if numbered else PLACEHOLDER]
+            at = end
         said = tuple(t for t, path in zip(self.paths, self._read, strict=True) if path in met)
         return Redacted(frame + "".join((*kept, text[at:])).encode(), said)
 
-    def spans(self, value: bytes) -> tuple[bytes, str, list[Span]]:
-        """What stands before the text, the text, and what is replaced in it, in order.
+    def and_also(self, paths: str) -> Redaction:
+        """With more paths; raises `ValueError` where one is none."""
+        if not paths:
+            return self
+        return Redaction(", ".join((*self.paths, paths)), most_bytes=self._most_bytes)
 
-        Raises `ValueError` for what is no JSON.
+    def restored(self, mended: bytes, original: bytes) -> bytes:
+        """A value that was redacted with numbers and then changed, with what `original` had in their places.
+
+        Wherever they stand by now. Raises `ValueError`, a sentence, where that cannot be told.
         """
         try:
-            frame, text = _framed(value)
-            return frame, text, self._look(text)[0]
-        except (StopIteration, RecursionError) as error:
-            raise ValueError("no JSON") from error
+            _, text = _framed(original)
+            spans, _ = self._look(text)
+            changed = mended.decode()
+        except (ValueError, StopIteration, RecursionError):
+            raise ValueError("what was redacted cannot be put back: it is no JSON") from None
+        rest, at = [], 0
+        for begin, end in spans:
+            rest.append(text[at:begin])
+            at = end
+        if _BEGINNING in "".join((*rest, text[at:])):
+            raise ValueError(
+                f"what was redacted cannot be put back: the event itself has {_BEGINNING}"
+            )
 
-    def _look(self, text: str) -> tuple[list[Span], set[_Path]]:
+        def put_back(found: re.Match[str]) -> str:
+            number = int(found[1])
+            if not 1 <= number <= len(spans):
+                raise ValueError(f"nothing was redacted under the number {number}")
+            begin, end = spans[number - 1]
+            return text[begin:end]
+
+        whole = _NUMBER.sub(put_back, changed)
+        if len(_NUMBER.findall(changed)) != changed.count(_BEGINNING):
+            raise ValueError(f"{_BEGINNING} stands where it is no text with a number")
+        return whole.encode()
+
+    def _look(self, text: str) -> tuple[list[tuple[int, int]], set[_Path]]:
         walk = _Walk(text)
         begin = _after_space(text, 0)
-        end = walk.value(begin, [(path, 0) for path in self._read], ())
+        end = walk.value(begin, [(path, 0) for path in self._read])
         if _after_space(text, end) != len(text):
             raise ValueError("more than one JSON value")
         return walk.spans, walk.met
@@ -124,10 +148,11 @@ class _Walk:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.spans: list[Span] = []
+        self.spans: list[tuple[int, int]] = []
+        """Where what is replaced begins and ends."""
         self.met: set[_Path] = set()
 
-    def value(self, begin: int, active: Sequence[tuple[_Path, int]], place: tuple[Any, ...]) -> int:
+    def value(self, begin: int, active: Sequence[tuple[_Path, int]]) -> int:
         """Go over the value at `begin`, return where it ends; `active`: paths, and steps taken of each."""
         text = self._text
         if not active:
@@ -143,25 +168,16 @@ class _Walk:
             end = _SCAN(text, begin)[1]
             if text[begin:end] != "null":
                 self.met.update(replaced)
-                self.spans.append(Span(begin, end, place))
+                self.spans.append((begin, end))
             return end
-        return self._members(begin, active, place, is_object=is_object)
+        return self._members(begin, active, is_object=is_object)
 
-    def _members(
-        self,
-        begin: int,
-        active: Sequence[tuple[_Path, int]],
-        place: tuple[Any, ...],
-        *,
-        is_object: bool,
-    ) -> int:
+    def _members(self, begin: int, active: Sequence[tuple[_Path, int]], *, is_object: bool) -> int:
         text, closing = self._text, "}" if is_object else "]"
         at = _after_space(text, begin + 1)
         if text.startswith(closing, at):
             return at + 1
-        number = 0
         while True:
-            name: str | int = number
             inner = active
             if is_object:
                 if not text.startswith('"', at):
@@ -172,14 +188,13 @@ class _Walk:
                     raise ValueError("no colon")
                 at = _after_space(text, at + 1)
                 inner = [each for each in active if each[0][each[1]] in (name, _EACH_MEMBER)]
-            at = self.value(at, [(path, taken + 1) for path, taken in inner], (*place, name))
+            at = self.value(at, [(path, taken + 1) for path, taken in inner])
             at = _after_space(text, at)
             if text.startswith(closing, at):
                 return at + 1
             if not text.startswith(",", at):
                 raise ValueError("no comma")
             at = _after_space(text, at + 1)
-            number += 1
 
 
 # What numbers and objects are is of no interest, and a number of many digits would be refused.
@@ -188,6 +203,11 @@ _SCAN: Final[Any] = json.JSONDecoder(
 ).scan_once  # type: ignore[attr-defined]
 
 _FRAME_BYTES: Final = 5
+
+
+def is_everything(paths: str) -> bool:
+    """Whether paths say that all of a value is left out."""
+    return _ROOT in Redaction(paths).paths
 
 
 def _framed(value: bytes) -> tuple[bytes, str]:

@@ -238,3 +238,41 @@ def test_any_bytes_give_json_or_nothing(value: bytes) -> None:
     if found is not None and found.value is not None:
         json.loads(found.value[5:] if found.value[:1] == b"\x00" else found.value)
         assert PLACEHOLDER.encode() in found.value
+
+
+@given(trees(LEAVES), st.lists(st.sampled_from(PATHS.split(", ")), unique=True, min_size=1))
+def test_what_was_redacted_with_numbers_is_put_back_to_the_very_bytes(
+    document: Any, paths: list[str]
+) -> None:
+    """Whoever mends by hand sees numbers, and what they stand for is sent."""
+    value = json.dumps(document).encode()
+    redaction = Redaction(", ".join(paths))
+    found = redaction(value, numbered=True)
+    if found is not None:
+        assert found.value is not None
+        assert redaction.restored(found.value, value) == value
+
+
+def test_what_was_redacted_is_put_back_wherever_it_stands_by_now() -> None:
+    """Elements may be moved or removed, and fields be renamed."""
+    original = b'{"items":[{"card":1},{"card":"b"},{"card":{"c":3}}],"to":""}'
+    mended = b'{"items":[{"card":"[redacted 3]"},{"card":9},{"pan":"[redacted 1]"}]}'
+    restored = Redaction("items[*].card").restored(mended, original)
+    assert restored == b'{"items":[{"card":{"c":3}},{"card":9},{"pan":1}]}'
+
+
+@pytest.mark.parametrize(
+    ("mended", "original", "why"),
+    [
+        (b'{"card":"[redacted 2]"}', b'{"card":1}', "nothing was redacted under the number 2"),
+        (b'{"card":"[redacted 0]"}', b'{"card":1}', "nothing was redacted under the number 0"),
+        (b'{"card":"x [redacted 1]"}', b'{"card":1}', "no text with a number"),
+        (b'{"card":"[redacted 1]"}', b'{"card":1,"to":"[redacted 1]"}', "the event itself has"),
+        (b'{"card":"[redacted 1]"}', b"card", "it is no JSON"),
+        (b'{"card":"\xff"}', b'{"card":1}', "it is no JSON"),
+    ],
+)
+def test_what_cannot_be_put_back_is_said(mended: bytes, original: bytes, why: str) -> None:
+    """Nothing is sent with a number in the place of a value, nor a secret to where a producer wants it."""
+    with pytest.raises(ValueError, match=why):
+        Redaction("card").restored(mended, original)
