@@ -230,6 +230,10 @@ class Settings(BaseSettings):
     paths such as `passenger.name`, `items[*].card`, `contacts.*` or `$`, separated by commas
     (docs/dead-letters.md, Privacy). A value that is no JSON is left out whole. Keys, headers and names of
     fields are kept. Default: nothing is replaced."""
+    exception_texts: bool = False
+    """Whether dead letters, and the log, also tell the texts of exceptions: of validators, decoders and other
+    functions of the use case. Such a text may quote the event, so type, function and line alone are told by
+    default, and with `redact_fields` it is refused."""
     producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, examples=["producer"]
     )
@@ -342,6 +346,11 @@ class Settings(BaseSettings):
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be greater than {high}")
+        if self.exception_texts and self.redact_fields:
+            raise ValueError(
+                "exception_texts and redact_fields contradict each other: the text of an exception may "
+                "quote the fields that are to be redacted"
+            )
         return self
 
     @property

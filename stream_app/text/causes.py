@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end"]
+__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end", "with_text"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -42,6 +42,16 @@ def cause_of(error: BaseException) -> str:
         return bounded(name)
     code, line = (ours or files)[-1]
     return bounded(f"{name} in {code.co_name} ({_short(code.co_filename)}:{line})")
+
+
+def with_text(message: str, error: BaseException | None) -> str:
+    """A message with the text of an exception behind it, which may quote the payload."""
+    try:
+        text = bounded(" ".join(str(error).split())) if error is not None else ""
+    except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
+        unless_told_to_end(silent)
+        text = ""
+    return f"{message}: {text}" if text else message
 
 
 def place_of(function: Any) -> str:
@@ -78,4 +88,6 @@ class FeatureError(Exception):
     def __init__(self, reason: str, where: str, error: BaseException, why: str = "") -> None:
         super().__init__(f"{where}: {why or cause_of(error)}")
         self.reason = reason
+        self.has_sentence = bool(why)
+        """Whether it says what is wrong, and not what raised where."""
         self.__cause__ = error
