@@ -29,6 +29,7 @@ from pydantic_settings import (
 from stream_app.config import kafka_properties, sources
 from stream_app.config.kafka_properties import Properties
 from stream_app.config.sources import MASK, SettingsError, Shown
+from stream_app.text.redaction import Redaction
 
 __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 
@@ -50,6 +51,11 @@ def _like(pattern: str, expected: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _checked_paths(paths: str) -> str:
+    Redaction(paths)
+    return paths
 
 
 _Name = Annotated[
@@ -74,6 +80,7 @@ _Records = Annotated[int, Field(ge=1, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 _Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
+_Paths = Annotated[str, AfterValidator(_checked_paths)]
 _Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
 
 
@@ -218,6 +225,15 @@ class Settings(BaseSettings):
     dead_letter_payload: Literal["full", "digest"] = "full"
     """What a dead letter has of the record's value: its bytes, or only their length and SHA-256. Key and
     headers are kept. A digest hides nothing that can be guessed, as a short value can."""
+    redact_fields: _Paths = Field("", examples=["passenger.name, items[*].card"])
+    """Fields of values that are replaced in dead letters, and wherever `stream-app dlq` shows a value:
+    paths such as `passenger.name`, `items[*].card`, `contacts.*` or `$`, separated by commas
+    (docs/dead-letters.md, Privacy). A value that is no JSON is left out whole. Keys, headers and names of
+    fields are kept. Default: nothing is replaced."""
+    exception_texts: bool = False
+    """Whether dead letters, and the log, also tell the texts of exceptions: of validators, decoders and other
+    functions of the use case. Such a text may quote the event, so type, function and line alone are told by
+    default, and with `redact_fields` it is refused."""
     producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, examples=["producer"]
     )
@@ -333,6 +349,11 @@ class Settings(BaseSettings):
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be greater than {high}")
+        if self.exception_texts and self.redact_fields:
+            raise ValueError(
+                "exception_texts and redact_fields contradict each other: the text of an exception may "
+                "quote the fields that are to be redacted"
+            )
         return self
 
     @property

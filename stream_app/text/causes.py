@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end"]
+__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end", "with_text"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -57,6 +57,16 @@ def _missing(error: BaseException, code: CodeType) -> str:
     return ""
 
 
+def with_text(message: str, error: BaseException | None) -> str:
+    """A message with the text of an exception behind it, which may quote the payload."""
+    try:
+        text = bounded(" ".join(str(error).split())) if error is not None else ""
+    except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
+        unless_told_to_end(silent)
+        text = ""
+    return f"{message}: {text}" if text else message
+
+
 def place_of(function: Any) -> str:
     """Where a function is written, ``late (shop/features/views.py:31)``; else its name."""
     code = getattr(function, "__code__", None)
@@ -91,4 +101,6 @@ class FeatureError(Exception):
     def __init__(self, reason: str, where: str, error: BaseException, why: str = "") -> None:
         super().__init__(f"{where}: {why or cause_of(error)}")
         self.reason = reason
+        self.has_sentence = bool(why)
+        """Whether it says what is wrong, and not what raised where."""
         self.__cause__ = error
