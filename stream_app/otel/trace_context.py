@@ -59,7 +59,8 @@ def may_be_sampled(headers: Sequence[Header]) -> bool:
     """Whether a header says that the trace is recorded, at a glance: it may be no valid context."""
     for name, value in headers:
         if name == TRACEPARENT:
-            return bool(value) and value[-1:] in _ODD
+            last = value[-1:] if value else b""
+            return (last.encode(errors="replace") if isinstance(last, str) else last) in _ODD
     return False
 
 
