@@ -48,8 +48,13 @@ class Supervisor:
         start: Callable[[int], Child],
         *,
         drain_seconds: float,
+        on_application: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`start` starts the worker of a slot, whose number is 1 or higher."""
+        """`start` starts the worker of a slot, whose number is 1 or higher.
+
+        `on_application` is told the application's name when a worker has said it.
+        """
+        self._on_application = on_application
         self._slots = [Slot(number, start) for number in range(1, workers + 1)]
         self._drain_seconds = drain_seconds
         self._selector = selectors.DefaultSelector()
@@ -117,6 +122,8 @@ class Supervisor:
                 child = key.data.child
                 if child is not None and not child.hear():
                     self._selector.unregister(child)
+                if child is not None and child.application is not None:
+                    self._on_application(child.application)
             else:
                 with contextlib.suppress(BlockingIOError):
                     key.fileobj.recv(4_096)  # type: ignore[union-attr]

@@ -38,7 +38,7 @@ metrics.outcome("predicted", "orders", start)
 health.ready(True)
 told = threading.Event()
 with HttpServer("127.0.0.1", 0, worker_routes(metrics.registry, health)) as server:
-    line.started(server.port, told.set)
+    line.started("orders", server.port, told.set)
     (folder / f"{number}.started.{os.getpid()}").touch()
     told.wait()
 (folder / f"{number}.stopped.{os.getpid()}").touch()
