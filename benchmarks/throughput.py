@@ -2,6 +2,7 @@
 
     python -m benchmarks --events 200000 --rounds 3
     python -m benchmarks --compare alignment
+    python -m benchmarks --compare workers
     python -m benchmarks --compare opentelemetry --sampled 0.01
     python -m benchmarks --against ../stream_app-before
 
@@ -51,6 +52,8 @@ class Contender:
     settings: Mapping[str, str] | None = None
     root: Path = ROOT
     """The checkout whose code and artifacts it runs."""
+    options: tuple[str, ...] = ()
+    """Of the command."""
 
 
 #: What may be compared: name to contenders; the first is what the others are measured against.
@@ -66,6 +69,11 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
     "opentelemetry": {
         "off": Contender(),
         "on": Contender(settings={"opentelemetry": "true"}),
+    },
+    "workers": {
+        "one": Contender(),
+        "one, supervised": Contender(options=("--workers", "1")),
+        "two, supervised": Contender(options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),
@@ -214,6 +222,7 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
         contender.usecase,
         application=application,
         root=contender.root,
+        options=contender.options,
         bootstrap_servers=services.kafka,
         redis_url=services.redis,
         **(contender.settings or {}),
@@ -258,15 +267,17 @@ def _metrics(address: str) -> dict[str, float] | None:
             text = answer.read().decode()
     except OSError:
         return None
-    found = {"records": 0.0, "cpu": 0.0, "rss": 0.0}
+    names = {
+        "stream_app_records_total": "records",
+        "process_cpu_seconds_total": "cpu",
+        "process_resident_memory_bytes": "rss",
+    }
+    found = dict.fromkeys(names.values(), 0.0)
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
-        if name.startswith("stream_app_records_total"):
-            found["records"] += float(value)
-        elif name == "process_cpu_seconds_total":
-            found["cpu"] = float(value)
-        elif name == "process_resident_memory_bytes":
-            found["rss"] = float(value)
+        # Behind a supervisor there is one of each worker.
+        if key := names.get(name.partition("{")[0]):
+            found[key] += float(value)
     return found
 
 
