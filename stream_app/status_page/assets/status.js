@@ -536,7 +536,7 @@ function showState(parent, state) {
     ["work in hand for long", told.in_hand ? `${told.in_hand.stage}, ${age(told.in_hand.seconds)}: ${told.in_hand.records}` : "none"],
     ["waits for", told.waits.map((each) => `${each.service}, for ${age(now() - each.since)}`).join("; ") || "nobody"],
     ["stopped partitions", told.stopped_partitions.map((each) =>
-      `${each.topic}[${each.partition}], for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
+      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
   ];
   const list = part(parent, "pairs", () => make("dl", { class: "pairs" }, ...pairs.flatMap(() => [make("dt"), make("dd")])));
   pairs.flat().forEach((text, at) => setText(list.children[at], text));
