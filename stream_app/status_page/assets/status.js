@@ -521,7 +521,7 @@ function showWorker() {
     `${clock(each.at)} · ${each.topic}[${each.partition}] at ${each.offset} · ${each.reason}, ${each.stage}`, each.message,
   ]), "message");
 
-  lines(card(left, "What happened"), "", told.happenings.map((each) => [
+  lines(card(right, "What happened"), "", told.happenings.map((each) => [
     `${clock(each.at)}${each.times > 1 ? ` · ${count(each.times)} times` : ""}`, each.what,
   ]), "");
 }
@@ -538,8 +538,11 @@ function showState(parent, state) {
     ["stopped partitions", told.stopped_partitions.map((each) =>
       `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
   ];
-  const list = part(parent, "pairs", () => make("dl", { class: "pairs" }, ...pairs.flatMap(() => [make("dt"), make("dd")])));
-  pairs.flat().forEach((text, at) => setText(list.children[at], text));
+  const list = part(parent, "pairs", () => make("dl", { class: "pairs" }));
+  children(list, pairs, () => make("div", {}, make("dt"), make("dd")), (node, [name, value]) => {
+    setText(node.firstElementChild, name);
+    setText(node.lastElementChild, value);
+  });
 }
 
 /** A list of [line of small print, text]: a few, and the others behind a click. */
