@@ -2,6 +2,7 @@
 
     python -m benchmarks --events 200000 --rounds 3
     python -m benchmarks --compare alignment
+    python -m benchmarks --compare opentelemetry --sampled 0.01
     python -m benchmarks --against ../stream_app-before
 
 The worker drains a backlog from a real Kafka, with its state in a real Redis; it is timed from the
@@ -27,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
+from benchmarks.collector import collecting
 from benchmarks.in_process import Work, work_alone
 from benchmarks.workload import load, publish
 from demo.topics import Offsets
@@ -60,6 +62,10 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
     "delivery": {
         "at least once": Contender(settings={"delivery": "at_least_once"}),
         "exactly once": Contender(settings={"delivery": "exactly_once"}),
+    },
+    "opentelemetry": {
+        "off": Contender(),
+        "on": Contender(settings={"opentelemetry": "true"}),
     },
     "fence": {
         "fenced": Contender(),
@@ -101,12 +107,21 @@ def main() -> None:
         metavar="FOLDER",
         help="compare the worker with that of another checkout, an earlier commit for one",
     )
+    arguments.add_argument(
+        "--sampled",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="share of the events whose trace is recorded, with --compare opentelemetry",
+    )
     options = arguments.parse_args()
+    sampled = options.sampled if options.compare == "opentelemetry" else 0.0
     workload = load(options.events)
     event_topics = {topic.name: topic.partitions for topic in usecase.topics}
     outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=event_topics | outputs) as services:
-        publish(services.kafka, workload)
+    with LocalServices(topics=event_topics | outputs) as services, collecting() as collector:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
+        publish(services.kafka, workload, sampled=sampled)
         del workload
         if options.against:
             contenders = {

@@ -8,7 +8,8 @@ The order is what makes the account right while workers go on:
 2. the marks of the state: it is written before offsets are committed, so they are not behind;
 3. the ends of the topics out, with what is in open transactions: outputs are acknowledged before
    offsets are committed, so every output of a committed record lies before these ends;
-4. the event topics are read to the ends of step 1, the topics out to those of step 3.
+4. the event topics are read to the ends of step 1, the topics out to those of step 3; records of
+   dead letters that hold them in part are read a second time.
 """
 
 from __future__ import annotations
@@ -183,6 +184,9 @@ class _Audit:
         ):
             removed.look(messages)
             outputs.take(messages)
+            if outputs.waiting.is_full:
+                self._settle(outputs, progress)
+        self._settle(outputs, progress)
         report.outputs, report.faults = outputs.counts, outputs.faults
         if letters is not None:
             report.add_letters(letters, judge.replayed)
@@ -209,6 +213,17 @@ class _Audit:
             begins_at_end=self._settings.starts_at == "end" and self._scope.since is None,
         )
         return report
+
+    def _settle(self, outputs: Outputs, progress: Progress) -> None:
+        """Read the records again of letters that were redacted or cut."""
+        for messages in read(
+            self._brokers,
+            outputs.waiting.ranges(),
+            lambda done, total: progress("letters", done, total),
+            lambda _partition_id, _first, _end: None,
+        ):
+            outputs.settle(messages)
+        outputs.settle_rest()
 
     def _look_behind_the_ends(
         self, report: Report, partitions: dict[PartitionId, PartitionReport], outputs: Outputs

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,7 @@ from pydantic_settings import (
 from stream_app.config import kafka_properties, sources
 from stream_app.config.kafka_properties import Properties
 from stream_app.config.sources import MASK, SettingsError, Shown
+from stream_app.text.redaction import Redaction
 
 __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 
@@ -50,6 +51,11 @@ def _like(pattern: str, expected: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _checked_paths(paths: str) -> str:
+    Redaction(paths)
+    return paths
 
 
 _Name = Annotated[
@@ -74,6 +80,7 @@ _Records = Annotated[int, Field(ge=1, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 _Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
+_Paths = Annotated[str, AfterValidator(_checked_paths)]
 _Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
 
 
@@ -218,6 +225,15 @@ class Settings(BaseSettings):
     dead_letter_payload: Literal["full", "digest"] = "full"
     """What a dead letter has of the record's value: its bytes, or only their length and SHA-256. Key and
     headers are kept. A digest hides nothing that can be guessed, as a short value can."""
+    redact_fields: _Paths = Field("", examples=["passenger.name, items[*].card"])
+    """Fields of values that are replaced in dead letters, and wherever `stream-app dlq` shows a value:
+    paths such as `passenger.name`, `items[*].card`, `contacts.*` or `$`, separated by commas
+    (docs/dead-letters.md, Privacy). A value that is no JSON is left out whole. Keys, headers and names of
+    fields are kept. Default: nothing is replaced."""
+    exception_texts: bool = False
+    """Whether dead letters, and the log, also tell the texts of exceptions: of validators, decoders and other
+    functions of the use case. Such a text may quote the event, so type, function and line alone are told by
+    default, and with `redact_fields` it is refused."""
     producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, examples=["producer"]
     )
@@ -254,6 +270,9 @@ class Settings(BaseSettings):
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """One line of text or one JSON object a message."""
+    opentelemetry: bool = False
+    """Whether traces and metrics are sent over OTLP, as the standard variables `OTEL_...` say (by default to
+    http://localhost:4318). Needs the extra `otel`; docs/tracing.md says what is sent."""
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -330,6 +349,11 @@ class Settings(BaseSettings):
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be greater than {high}")
+        if self.exception_texts and self.redact_fields:
+            raise ValueError(
+                "exception_texts and redact_fields contradict each other: the text of an exception may "
+                "quote the fields that are to be redacted"
+            )
         return self
 
     @property
@@ -467,15 +491,25 @@ class Settings(BaseSettings):
         """Return what must be shown nowhere, in the clear: for whoever masks it."""
         url = self.redis_url.get_secret_value()
         texts = [] if self.sasl_password is None else [self.sasl_password.get_secret_value()]
+        if self.replay_secret is not None:
+            texts += self.replay_secret.get_secret_value().split()
         if "@" in url:
             credentials = url.partition("://")[2].rpartition("@")[0]
             texts += [url, credentials.partition(":")[2]]
+        # A password may also be an option behind the address.
+        texts += [value for name, value in _options(url) if name == "password"]
         for table in (self.kafka, self.consumer, self.producer):
             for value in table.values():
                 if isinstance(value, SecretStr):
                     # What librdkafka fills in stands between the parts of a command.
                     texts += re.split(r"%\{[^}]*\}", value.get_secret_value())
-        return [text for text in texts if text.strip()]
+        return [text for text in [*texts, *map(unquote, texts)] if text.strip()]
+
+
+def _options(url: str) -> list[tuple[str, str]]:
+    """What stands behind the question mark of an address, as it is written."""
+    pairs = url.partition("?")[2].split("&")
+    return [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
 
 
 def _is_cut_short(url: str) -> bool:

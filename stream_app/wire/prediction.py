@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from stream_app.features.events.explain import message_of
 from stream_app.features.usecase import Prediction
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
@@ -19,7 +20,7 @@ from stream_app.records.item import Item
 from stream_app.records.record_id import RecordId, record_id_of, record_name
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import rfc3339
-from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text
+from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text, traced
 from stream_app.wire.json_values import is_json, why_not_json
 from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF
 
@@ -105,11 +106,12 @@ class Predictions:
         if item.first_origin is not None:
             headers += [(REPLAY_OF, named.encode()), (_TOPIC_ID, partition.topic_id.encode())]
         if record.headers:
-            headers += [
+            passed_on = [
                 header
                 for header in record.headers
                 if header[0] not in _OURS and not header[0].startswith(DEAD_LETTER)
             ]
+            headers += traced(passed_on, item.traceparent)
         return Outgoing(self.topic, record.key, value, headers, partition, item, self.kind)
 
 
@@ -186,9 +188,9 @@ def read_prediction(contract: type[Prediction], value: bytes) -> Prediction:
     try:
         found = contract.model_validate_json(value, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = bounded(".".join(str(part) for part in first["loc"]))
-        raise ValueError(f"{where or 'its value'}: {bounded(first['msg'])}") from None
+        raise ValueError(f"{where or 'its value'}: {bounded(message_of(first)[0])}") from None
     except Exception as error:  # a validator of the use case may raise anything
         raise ValueError(f"its contract raised {type(error).__qualname__}") from error
     if b"NaN" in value or b"Infinity" in value:  # pydantic reads both as numbers

@@ -38,6 +38,7 @@ from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.observer.observer import Observer
+from stream_app.otel.assembly import OpenTelemetry, open_telemetry
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -77,6 +78,7 @@ class Parts:
     monitoring: Monitoring
     observer: Observer
     http: HttpServer
+    opentelemetry: OpenTelemetry
     retry: Retry
     credentials: CredentialFiles
     preflight: Preflight
@@ -122,8 +124,17 @@ class _Assembly:
         self._monitoring = Monitoring(settings, self._causes)
         # Before the observer, because a listener may need them. A wait while they load is told all the same.
         self._models = self._load_models(self._make_retry(Observer(self._monitoring.listeners)))
+        self._opentelemetry = open_telemetry(
+            settings, self._application, self._monitoring.metrics.registry
+        )
         self._notes = Notes()
-        self._observer = Observer([*self._monitoring.listeners, *self._notes.listeners()])
+        self._observer = Observer(
+            [
+                *self._monitoring.listeners,
+                *self._notes.listeners(),
+                *self._opentelemetry.listeners,
+            ]
+        )
         self._retry = self._make_retry(self._observer)
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
@@ -203,6 +214,7 @@ class _Assembly:
             self._monitoring,
             self._observer,
             HttpServer(settings.http_host, settings.http_port, routes),
+            self._opentelemetry,
             self._retry,
             credentials,
             preflight,

@@ -135,7 +135,10 @@ def _told_of(error: BaseException) -> tuple[str, ...]:
     # The system's errors (no file handle, no memory, no disk) may meet any record.
     if cause is not error or isinstance(cause, StreamAppError | OSError | MemoryError):
         is_sentence = isinstance(cause, StreamAppError)
-        return "failed", str(cause) if is_sentence else bounded(f"{name}: {cause}")
+        if is_sentence:
+            return "failed", str(cause)
+        system = getattr(cause, "strerror", None)  # the name of a file may be of the payload
+        return "failed", bounded(f"{name}: {system}" if system else name)
     return "raised", name
 
 
