@@ -434,7 +434,7 @@ function showPartitions(partitions) {
   const line_ = { title: "the last minutes", kind: fleet ? "part" : "wide" };
   const [records, lag] = ["records", "lag"].map((title) => ({ title, kind: "number" }));
   const columns = fleet
-    ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "text" }]
+    ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "member" }]
     : [{ title: "partition" }, records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
