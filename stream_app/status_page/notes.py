@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from stream_app.observer.events import (
@@ -19,6 +19,7 @@ from stream_app.observer.events import (
     RecordsSkipped,
 )
 from stream_app.observer.observer import Listener, on
+from stream_app.status_page.problems import StoppedPartition
 from stream_app.text.foreign import bounded
 
 __all__ = ["Letter", "Notes"]
@@ -64,6 +65,8 @@ class Notes:
         self._letters: deque[Letter] = deque(maxlen=_LETTERS)
         self._happenings: deque[Happening] = deque(maxlen=_HAPPENINGS)
         self._gone: dict[str, float] = {}
+        self.stopped: Sequence[StoppedPartition] = ()
+        """Partitions that the worker has stopped by itself, as whoever stops them says."""
         self._rebuilding = 0
         self._rebuilding_since: float | None = None
 

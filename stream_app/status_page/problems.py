@@ -29,6 +29,8 @@ _STUCK_SECONDS: Final = 10.0
 _BUG_SHARE: Final = 0.01
 _LETTER_SHARE: Final = 0.05
 _FALLBACK_SHARE: Final = 0.01
+_NAMED: Final = 3
+"""Partitions that a sentence names."""
 
 
 class Problem(NamedTuple):
@@ -96,6 +98,8 @@ class StoppedPartition(NamedTuple):
 
     topic: str
     partition: int
+    offset: int
+    """Nothing is taken from here on."""
     since: float
     """In seconds since the epoch."""
     why: str
@@ -189,13 +193,16 @@ def _standing_still(facts: WorkerFacts) -> Iterator[Problem]:
 
 def _stopped(facts: WorkerFacts) -> Iterator[Problem]:
     if facts.stopped:
-        names = ", ".join(f"{each.topic}[{each.partition}]" for each in facts.stopped)
+        names = [f"{each.topic}[{each.partition}]" for each in facts.stopped]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield Problem(
-            f"stopped {names}",
+            f"stopped {', '.join(names)}",
             "trouble",
-            f"The worker has stopped {names}: {facts.stopped[0].why}",
-            "Find out who sends these records before the partition goes on.",
+            f"Too many records were refused, so nothing is taken of {', '.join(names[:_NAMED])}{more}",
+            "Nothing is lost meanwhile. Find out who sends these records, or which release reads them "
+            "wrongly, before the topic's retention deletes them.",
             "StreamAppDeadLetters",
+            f"{names[0]}, from offset {facts.stopped[0].offset:,} on: {facts.stopped[0].why}",
             since=min(each.since for each in facts.stopped),
         )
 

@@ -21,7 +21,6 @@ from stream_app.status_page.partitions import PartitionHistory
 from stream_app.status_page.problems import (
     Lag,
     Problem,
-    StoppedPartition,
     Wait,
     WorkerFacts,
     WorkInHand,
@@ -100,19 +99,17 @@ class WorkerStatus:
         *,
         lags: Callable[[], Iterable[PartitionLag]],
         in_hand: Callable[[float], WorkInHand | None],
-        stopped: Callable[[], Sequence[StoppedPartition]] = tuple,
         clock: Callable[[], float] = time.time,
         step_now: Callable[[], int] = step_now,
     ) -> None:
         """`lags`: of the partitions held now. `in_hand`: the oldest work above an age in seconds.
-        `stopped`: partitions that the worker has stopped by itself. `clock`: seconds since the epoch."""
+        `clock`: seconds since the epoch."""
         self._identity = identity
         self._metrics = metrics
         self._health = health
         self._notes = notes
         self._ask_lags = lags
         self._in_hand = in_hand
-        self._stopped = stopped
         self._clock = clock
         self._step_now = step_now
         self._begun = clock()
@@ -188,7 +185,7 @@ class WorkerStatus:
                 "conflicts_last_minute": int(minute[("state_conflicts",)]),
                 "ahead_last_minute": int(minute[("state_ahead",)]),
             },
-            "stopped_partitions": [each._asdict() for each in self._stopped()],
+            "stopped_partitions": [each._asdict() for each in self._notes.stopped],
             "waits": [each._asdict() for each in self._waiting.values()],
             "in_hand": in_hand and {
                 "stage": in_hand.stage,
@@ -233,7 +230,7 @@ class WorkerStatus:
             in_hand=self._in_hand(_OLD_WORK_SECONDS),
             lags=self._lags,
             grows=self._partitions.all.grows(step),
-            stopped=self._stopped(),
+            stopped=self._notes.stopped,
             records=self._records.total(_FIVE_MINUTES, step).total(),
             dead_letters=letters.total(),
             bugs=bugs.total(),

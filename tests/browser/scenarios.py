@@ -38,6 +38,7 @@ __all__ = [
     "lagging",
     "rebuilding",
     "served",
+    "stopped",
 ]
 
 HOSTILE = (
@@ -70,7 +71,6 @@ class Scene:
         self.notes = Notes()
         self.observer = Observer(self.notes.listeners())
         self.lags: list[PartitionLag] = []
-        self.stopped: list[StoppedPartition] = []
         self.status = WorkerStatus(
             IDENTITY,
             self.metrics,
@@ -78,7 +78,6 @@ class Scene:
             self.notes,
             lags=lambda: self.lags,
             in_hand=lambda _: None,
-            stopped=lambda: self.stopped,
             step_now=lambda: self.step,
         )
         self.step = STEPS
@@ -163,6 +162,15 @@ def rebuilding() -> Scene:
     return scene
 
 
+def stopped() -> Scene:
+    """A producer sends what does not fit: its partition is stopped, and the others go on."""
+    scene = healthy()
+    why = f"64 of its last 100 records were refused, the last one for {HOSTILE[0]}"
+    scene.notes.stopped = [StoppedPartition(TOPICS[0], 3, 48_211, time.time() - 95.0, why)]
+    scene.pass_by(1, lambda _: None)
+    return scene
+
+
 def in_trouble() -> Scene:
     """Redis is away, nothing is done for a minute, and dead letters say the worst things."""
     scene = Scene()
@@ -223,7 +231,9 @@ def fleet() -> Fleet:
     return Fleet()
 
 
-SCENARIOS = {each.__name__: each for each in (healthy, lagging, rebuilding, in_trouble, fleet)}
+SCENARIOS = {
+    each.__name__: each for each in (healthy, lagging, rebuilding, stopped, in_trouble, fleet)
+}
 
 
 @contextmanager

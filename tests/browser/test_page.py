@@ -31,6 +31,10 @@ FIRST = {
         "notice",
         "State is rebuilt from the log; meanwhile a fallback serves, or records wait",
     ),
+    "stopped": (
+        "trouble",
+        "Too many records were refused, so nothing is taken of flights.boarding[3]",
+    ),
     "in_trouble": ("trouble", f"The worker waits for redis: Connection refused by {HOSTILE[1]}"),
     "fleet": ("trouble", "Group billing does not get on, though a member holds it: topic-1[0]"),
 }

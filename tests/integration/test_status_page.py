@@ -114,7 +114,8 @@ def test_a_group_is_shown_from_outside_while_its_worker_is_frozen(
     environment = {"STREAM_APP_BOOTSTRAP_SERVERS": tickets.cluster.bootstrap}
     group = tickets.usecase.name
     command = [sys.executable, "-m", "stream_app", "lag", group, "--serve", str(port)]
-    with tickets.worker() as worker:
+    # The brokers count on it all the while: else nobody would hold its partitions.
+    with tickets.worker(session_timeout_seconds=30) as worker:
         tickets.cluster.produce(tickets.tickets(50))
         worker.until("all is done", tickets.drained)
         serving = [*command, "--interval", "0.5"]

@@ -434,7 +434,7 @@ function showPartitions(partitions) {
   const line_ = { title: "the last minutes", kind: fleet ? "part" : "wide" };
   const [records, lag] = ["records", "lag"].map((title) => ({ title, kind: "number" }));
   const columns = fleet
-    ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "text" }]
+    ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "member" }]
     : [{ title: "partition" }, records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
@@ -521,7 +521,7 @@ function showWorker() {
     `${clock(each.at)} · ${each.topic}[${each.partition}] at ${each.offset} · ${each.reason}, ${each.stage}`, each.message,
   ]), "message");
 
-  lines(card(left, "What happened"), "", told.happenings.map((each) => [
+  lines(card(right, "What happened"), "", told.happenings.map((each) => [
     `${clock(each.at)}${each.times > 1 ? ` · ${count(each.times)} times` : ""}`, each.what,
   ]), "");
 }
@@ -536,10 +536,13 @@ function showState(parent, state) {
     ["work in hand for long", told.in_hand ? `${told.in_hand.stage}, ${age(told.in_hand.seconds)}: ${told.in_hand.records}` : "none"],
     ["waits for", told.waits.map((each) => `${each.service}, for ${age(now() - each.since)}`).join("; ") || "nobody"],
     ["stopped partitions", told.stopped_partitions.map((each) =>
-      `${each.topic}[${each.partition}], for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
+      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
   ];
-  const list = part(parent, "pairs", () => make("dl", { class: "pairs" }, ...pairs.flatMap(() => [make("dt"), make("dd")])));
-  pairs.flat().forEach((text, at) => setText(list.children[at], text));
+  const list = part(parent, "pairs", () => make("dl", { class: "pairs" }));
+  children(list, pairs, () => make("div", {}, make("dt"), make("dd")), (node, [name, value]) => {
+    setText(node.firstElementChild, name);
+    setText(node.lastElementChild, value);
+  });
 }
 
 /** A list of [line of small print, text]: a few, and the others behind a click. */

@@ -34,7 +34,7 @@ TROUBLE = {
         is_ready=False, why="The worker is starting."
     ),
     "stuck enrich": WELL._replace(in_hand=Old()),
-    "stopped orders[1]": WELL._replace(stopped=[StoppedPartition("orders", 1, 5.0, "a flood")]),
+    "stopped orders[1]": WELL._replace(stopped=[StoppedPartition("orders", 1, 17, 5.0, "a flood")]),
     "gone": WELL._replace(gone="orders[1]"),
     "bugs": WELL._replace(bugs=20, dead_letters=20, worst_bug="feature-error at stage enrich"),
     "dead letters": WELL._replace(dead_letters=60, worst_reason="out-of-range in orders"),

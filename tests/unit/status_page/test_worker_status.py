@@ -79,12 +79,17 @@ def test_partitions_that_the_worker_stopped_are_told() -> None:
     scene = Scene()
     scene.pass_by(1, lambda _: None)
     assert scene.status.document()["stopped_partitions"] == []
-    scene.stopped = [StoppedPartition("orders", 3, 5.0, "half of its records are refused")]
+    scene.notes.stopped = [
+        StoppedPartition("orders", 3, 17, 5.0, "64 of its last 100 were refused")
+    ]
     scene.pass_by(1, lambda _: None)
     document = scene.status.document()
     assert document["stopped_partitions"] == [
-        {"topic": "orders", "partition": 3, "since": 5.0, "why": "half of its records are refused"}
-    ]
+        {
+            "topic": "orders", "partition": 3, "offset": 17, "since": 5.0,
+            "why": "64 of its last 100 were refused",
+        }
+    ]  # fmt: skip
     assert document["problems"][0]["key"] == "stopped orders[3]"
 
 
