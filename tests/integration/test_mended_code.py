@@ -60,6 +60,37 @@ def rebuild(testbed: Testbed) -> None:
         assert command.wait() == 0, command.log
 
 
+def test_an_update_that_was_applied_is_not_applied_again_however_often_it_is_replayed(
+    testbed: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record whose answer fails has updated the state; each replay fails again, until the code is mended."""
+    desk = Desk(testbed, monkeypatch)
+    limit = ("--everything", "--untried", "--yes", "--max-attempts", "9")
+    with testbed.worker() as worker:
+        testbed.cluster.produce([request(testbed, "good"), request(testbed, "answer-raise")])
+        for attempt in range(1, 5):
+            worker.until("it fails", lambda n=attempt: len(desk.letters("--all")) == n)
+            assert desk.json("replay", *limit)["replayed"] == 1
+        worker.until("it fails for the last time", lambda: len(desk.letters("--all")) == 5)
+        worker.until("all is committed", testbed.drained)
+        assert worker.stop() == 0
+    (last,) = desk.letters()
+    assert (last["attempts"], last["state"]) == (5, "applied")
+    once = testbed.expected_account(
+        [each for each in testbed.log() if each[0].header("replay-of") is None]
+    )
+    assert counts(testbed.account(once)) == counts(once)
+    with mended(testbed) as worker:
+        assert desk.json("replay", *limit)["replayed"] == 1
+        worker.until("it is predicted", lambda: len(testbed.predictions()) == 2)
+        worker.until("and committed", testbed.drained)
+        assert worker.stop() == 0
+    assert counts(testbed.account(once)) == counts(once)
+    rebuild(testbed)
+    assert counts(testbed.account(once)) == counts(once), "rebuilt"
+    assert run(testbed, recompute_state=True).exit_status == 0
+
+
 @pytest.mark.parametrize("order", ["replay, then rebuild", "rebuild, then replay"])
 def test_a_replay_after_the_code_was_mended_counts_once_also_in_a_rebuilt_state(
     testbed: Testbed, own_redis: LocalRedis, monkeypatch: pytest.MonkeyPatch, order: str
