@@ -65,6 +65,14 @@ class Item(Arrival):
         """Why the models tried so far could not serve it."""
         self.served: Served | None = None
 
+    def anew(self) -> Item:
+        """The record as it came from decode, for a batch that is made again."""
+        item = Item(self.record, self.event)
+        if self.event is None:
+            item.failure = self.failure
+        item.first_origin, item.applied_before = self.first_origin, self.applied_before
+        return item
+
     @property
     def is_skipped(self) -> bool:
         """Whether its decoder said that it is none of the use case's."""
