@@ -228,6 +228,7 @@ def test_an_operator_lets_it_go_on(meters: Testbed, operator: Operator, delivery
 
         meters.cluster.produce(bad(meters, BAD))
         worker.until("the next flood stops it as well", lambda: stopped(worker))
+        worker.until("it is told", lambda: "stopped" in operator())
         worker.kill()
         said = operator("--all", "--yes", "--wait", "0.5", status=1)
         assert "no worker has gone on yet" in said
