@@ -68,8 +68,12 @@ class OffsetTracker:
         self._ends: dict[Partition, int] = {}
         self._committable: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
+        self._tried: dict[Partition, int] = {}
+        """The last offset that was given to a commit, whatever became of it."""
+        self._to_note: WeakSet[Partition] = WeakSet()
+        """What stands beside their offsets has changed, and is not given to a commit yet."""
         self._kept: tuple[dict[Partition, Any], ...] = (
-            self._unfinished, self._finished, self._ends, self._committed,
+            self._unfinished, self._finished, self._ends, self._committed, self._tried,
         )  # fmt: skip
 
     def begin(self, start: StartPosition) -> None:
@@ -133,10 +137,24 @@ class OffsetTracker:
         """Commit this beside the partition's offsets from now on; at once beside the present one."""
         with self._changed:
             self.notes[partition].flood = note
-            if partition in self._ended or partition not in self._committed:
-                return  # what is committed next comes with it
-            at = max(self._finished.get(partition, -1) + 1, self._committed[partition])
-            self._committable[partition] = max(at, self._committable.get(partition, -1))
+            if partition not in self._ended:
+                self._to_note.add(partition)
+                self._note(partition)
+
+    def _note(self, partition: Partition) -> None:
+        """Commit the present offset once more, for what stands beside it, as soon as that may be done.
+
+        Not while a commit further on is under way: it would be taken back. It may have been made
+        before the note was.
+        """
+        if partition not in self._to_note:
+            return
+        present = self._committed.get(partition)
+        if partition not in self._committable:
+            if present is None or present < self._tried.get(partition, -1):
+                return
+            self._committable[partition] = present
+        self._to_note.discard(partition)
 
     def held_back(self, partition: Partition, offset: int, timestamp: float) -> None:
         """The record at `offset`, of `timestamp` (seconds), and those behind it are consumed again later."""
@@ -147,6 +165,14 @@ class OffsetTracker:
             kept = deque(entry for entry in entries if entry.last_offset < offset)
             kept.append(Unfinished(offset, timestamp))
             self._unfinished[partition] = kept
+
+    def read_again(self, partition: Partition, offset: int) -> None:
+        """What was consumed behind `offset`, where the partition was held back, comes once more."""
+        with self._changed:
+            entries = self._unfinished.get(partition)
+            if entries is not None:
+                kept = deque(entry for entry in entries if entry.last_offset <= offset)
+                self._unfinished[partition] = kept
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""
@@ -190,12 +216,14 @@ class OffsetTracker:
     def still_ours(self, batches: Iterable[Batch]) -> dict[Partition, int]:
         """Next offset of each partition of these batches whose assignment has not ended."""
         with self._changed:
-            return {
+            offsets = {
                 partition: end + 1
                 for batch in batches
                 for partition, end in batch.ends.items()
                 if partition not in self._ended
             }
+            self._tried |= offsets
+            return offsets
 
     def finished(self, batch: Batch, *, committed: bool = False) -> None:
         """All of a batch is published, acknowledged and written.
@@ -209,6 +237,7 @@ class OffsetTracker:
                     continue
                 self._finished[partition] = end
                 (self._committed if committed else self._committable)[partition] = end + 1
+                self._note(partition)
                 unfinished = self._unfinished.get(partition)
                 while unfinished and unfinished[0].last_offset <= end:
                     unfinished.popleft()
@@ -244,6 +273,7 @@ class OffsetTracker:
         """The broker keeps `offset` as the next one to read."""
         with self._changed:
             self._committed[partition] = offset
+            self._note(partition)
             self._changed.notify_all()
 
     def next_offset(self, partition: Partition) -> int | None:
@@ -261,11 +291,13 @@ class OffsetTracker:
         with self._changed:
             taken, self._committable = self._committable, {}
             self.urgent = False
-            return {
+            due = {
                 partition: offset
                 for partition, offset in taken.items()
                 if offset >= self._committed.get(partition, -1)
             }
+            self._tried |= due
+            return due
 
     def give_back(self, partition: Partition, offset: int) -> None:
         """A commit of `offset` failed: it may be tried again, unless a later one is due."""

@@ -105,9 +105,9 @@ class Metrics:
         """Count each record's time from its timestamp to the acknowledgement."""
         self._latency.observe_many(np.maximum(seconds, 0.0))
 
-    def flood_stop(self, topic: str, partition: int) -> None:
-        """Count a stop of a partition."""
-        self._child("flood_stops", topic, str(partition)).inc()
+    def flood_stop(self, topic: str, partition: int, count: int = 1) -> None:
+        """Count stops of a partition; 0 for one that the worker before had stopped."""
+        self._child("flood_stops", topic, str(partition)).inc(count)
 
     def flood_stopped(self, stopped: Iterable[tuple[str, int]]) -> None:
         """Say which partitions, as topic and number, are stopped now: those and no others."""

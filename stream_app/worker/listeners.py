@@ -84,7 +84,7 @@ def metrics_listeners(metrics: Metrics) -> list[Listener]:
         on(UnknownFields, lambda it: metrics.unknown_fields(it.topic, it.fields)),
         on(
             PartitionStopped,
-            lambda it: metrics.flood_stop(it.partition.topic, it.partition.number),
+            lambda it: metrics.flood_stop(it.partition.topic, it.partition.number, int(it.is_new)),
         ),
         on(
             StoppedPartitions,

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,13 +10,22 @@ from click.testing import CliRunner
 from stream_app.cli import main
 from stream_app.records.places import PartitionId
 from tests.integration.testbed import Testbed
-from tests.integration.worker import Sent, Worker, by_source
+from tests.integration.worker import Cluster, Sent, Worker, by_source
+from tests.usecases import mistaken
 
 IN_A_ROW = 20
 BAD = 300
 #: What a test waits for comes soon.
 SOON = {"flood_retry_seconds": 0.3, "flood_poison_in_a_row": IN_A_ROW}
-MODES = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+#: With each way to publish, one of the ways in which partitions are shared out.
+MODES = pytest.mark.parametrize(
+    "mode",
+    [
+        {"delivery": "at_least_once", "assignment_strategy": "range"},
+        {"delivery": "exactly_once", "assignment_strategy": "sticky"},
+    ],
+    ids=["at_least_once", "exactly_once"],
+)
 
 
 def bad(meters: Testbed, count: int, *, size: int = 0, at: float | None = None) -> list[Sent]:
@@ -66,11 +76,13 @@ def check_one_end(meters: Testbed) -> None:
 
 
 @MODES
-def test_a_flood_stops_its_partition_and_nothing_else(meters: Testbed, delivery: str) -> None:
+def test_a_flood_stops_its_partition_and_nothing_else(
+    meters: Testbed, mode: dict[str, str]
+) -> None:
     """A wrong schema in one partition: it stands before the bad run, and its neighbours go on."""
     topic = meters.topics[1]
     meters.cluster.produce(meters.meters(200))
-    with meters.worker(delivery=delivery, **SOON) as worker:
+    with meters.worker(**mode, **SOON) as worker:
         worker.until("the beginning is taken", meters.drained)
         first = committed(meters, 1)
         meters.cluster.produce(bad(meters, BAD))
@@ -109,12 +121,12 @@ def test_a_flood_stops_its_partition_and_nothing_else(meters: Testbed, delivery:
 
 @MODES
 def test_a_worker_that_is_killed_while_it_stands_goes_on_where_the_consumer_is_mended(
-    meters: Testbed, delivery: str
+    meters: Testbed, mode: dict[str, str]
 ) -> None:
     """Killed over and over it dead-letters not one record more; mended, it takes the whole run."""
     topic = meters.topics[1]
     meters.cluster.produce(meters.meters(100))
-    settings = {"delivery": delivery, "alignment_wait_seconds": 1, **SOON}
+    settings = {"alignment_wait_seconds": 1, **mode, **SOON}
     worker = meters.worker(max_value_bytes=1_024, **settings)
     with worker:
         worker.until("the beginning is taken", meters.drained)
@@ -144,12 +156,12 @@ def test_a_worker_that_is_killed_while_it_stands_goes_on_where_the_consumer_is_m
 
 @MODES
 def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
-    meters: Testbed, delivery: str
+    meters: Testbed, mode: dict[str, str]
 ) -> None:
     """Once the newest records pass: at the limited rate, and what comes behind it is as usual."""
     rate = 100
     meters.cluster.produce(meters.meters(100))
-    with meters.worker(delivery=delivery, flood_letters_per_second=rate, **SOON) as worker:
+    with meters.worker(flood_letters_per_second=rate, **mode, **SOON) as worker:
         worker.until("the beginning is taken", meters.drained)
         meters.cluster.produce(bad(meters, BAD))
         worker.until("the partition is stopped", lambda: stopped(worker))
@@ -169,6 +181,62 @@ def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
         meters.cluster.produce(bad(meters, BAD))
         worker.until("the next flood stops it as well", lambda: stopped(worker))
     meters.check_each_counted_once(bits=False)
+
+
+@MODES
+def test_a_worker_that_is_killed_while_it_drains_goes_on_draining(
+    meters: Testbed, mode: dict[str, str]
+) -> None:
+    """The run is not stopped again; exactly once, each of its letters is written once."""
+    meters.cluster.produce(meters.meters(100))
+    with meters.worker(flood_letters_per_second=60, **mode, **SOON) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        meters.cluster.produce(requests(meters, 12, partition=1))
+        for more in (40, 80):
+            letters = len(meters.dead_letters()) + more
+            worker.until("some are written", lambda n=letters: len(meters.dead_letters()) > n)
+            worker.kill()
+            worker.start()
+        worker.until("all is taken", meters.drained)
+        assert worker.log.count("is stopped at offset") == 1
+    check_one_end(meters)
+    if mode["delivery"] == "exactly_once":
+        assert len(meters.dead_letters()) == BAD
+    meters.check_each_counted_once(bits=False)
+
+
+@MODES
+def test_a_bug_in_the_last_step_stops_its_partition_and_spoils_no_state(
+    cluster: Cluster, redis_url: str, tmp_path: Path, mode: dict[str, str]
+) -> None:
+    """What was computed of the records that are not taken is forgotten; mended, each counts once."""
+    testbed = Testbed(mistaken, tmp_path, cluster, redis_url)
+    testbed.cluster.produce(testbed.meters(100))
+    run = requests(testbed, 100, partition=1)
+    for number, sent in enumerate(run):
+        event = json.loads(sent.value or b"")
+        sent.value = json.dumps(event | {"event_id": f"answer-raise {number}"}).encode()
+    settings = {"flood_retry_seconds": 0.3, "flood_bug_in_a_row": 10, **mode}
+    with testbed.worker(**settings) as worker:
+        worker.until("the beginning is taken", testbed.drained)
+        testbed.cluster.produce(run)
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        letters = len(testbed.dead_letters())
+        assert letters < 10
+        testbed.cluster.produce(requests(testbed, 50, partition=0))
+        worker.until("the neighbours go on", lambda: others_are_drained(testbed))
+        worker.until("it is tried in vain", lambda: "is still stopped" in worker.log)
+        conflicts = worker.metric("stream_app_state_conflicts_total")
+        assert conflicts == 0  # a trial disturbs no state
+        assert len(testbed.dead_letters()) == letters
+        assert worker.stop() == 0
+    with testbed.worker(**settings).environment(TEST_MENDED="1") as worker:
+        worker.until("all is taken", testbed.drained)
+    check_one_end(testbed)
+    assert len(testbed.dead_letters()) == letters
+    testbed.check_each_counted_once(bits=False)
 
 
 class Operator:
@@ -196,11 +264,13 @@ def operator(meters: Testbed, monkeypatch: pytest.MonkeyPatch) -> Operator:
 
 
 @MODES
-def test_an_operator_lets_it_go_on(meters: Testbed, operator: Operator, delivery: str) -> None:
+def test_an_operator_lets_it_go_on(
+    meters: Testbed, operator: Operator, mode: dict[str, str]
+) -> None:
     """The bad run becomes dead letters though nothing was mended; the next one stops it again."""
     topic = meters.topics[1]
     meters.cluster.produce(meters.meters(100))
-    with meters.worker(delivery=delivery, **SOON | {"flood_retry_seconds": 60}) as worker:
+    with meters.worker(**mode, **SOON | {"flood_retry_seconds": 60}) as worker:
         worker.until("the beginning is taken", meters.drained)
         assert operator() == "No partition is stopped.\n"
         first = committed(meters, 1)

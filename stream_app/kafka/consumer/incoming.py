@@ -91,6 +91,7 @@ class Incoming:
         chunk.ended = [p for p in chunk.ended if p is not partition]
         chunk.rewound.append(partition)
         self._tracker.notes[partition].epochs.rewind(offset)
+        self._tracker.read_again(partition, offset)
 
     def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
         """Note what came of a partition in a poll: its first record, and its last message."""

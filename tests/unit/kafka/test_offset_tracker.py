@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stream_app.kafka.offset_metadata import as_committed, markers_of, topic_id_of
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.records.batch import Batch
+from stream_app.records.flood_note import FloodNote, flood_note
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from tests.unit.builders import begins, item, partition
@@ -339,3 +340,65 @@ def test_a_failed_commit_does_not_go_back_behind_a_later_one() -> None:
     stage.committed(p, 5)
     stage.give_back(p, 3)
     assert stage.take_due() == {}
+
+
+NOTE = FloodNote("stopped", 7, 1_764_422_400)
+
+
+def test_a_note_of_a_stop_is_committed_at_once_beside_the_present_offset() -> None:
+    """The partition may never have another one; nothing is committed twice for it."""
+    p = partition()
+    committing = Committing()
+    committing.stage.begin(begins(p, 3))
+    assert committing.stage.take_due() == {p: 3}
+    committing.stage.committed(p, 3)
+    committing.stage.note_flood(p, NOTE)
+    assert committing.stage.take_due() == {p: 3}
+    assert flood_note(as_committed({p: 3}, committing.stage.notes)[0].metadata) == NOTE
+    committing.stage.committed(p, 3)
+    assert committing.stage.take_due() == {}
+
+
+def test_a_note_takes_back_no_commit_that_is_under_way() -> None:
+    """Its answer is waited for: the offset is the later one, and the note may not be beside it."""
+    p = partition()
+    committing = Committing()
+    batch = committing.admit(*committing.consume(p, 3, 4))
+    committing.stage.committed(p, 3)
+    committing.stage.finished(batch)
+    assert committing.stage.take_due() == {p: 5}
+    committing.stage.note_flood(p, NOTE)
+    assert committing.stage.take_due() == {}
+    committing.stage.committed(p, 5)
+    assert committing.stage.take_due() == {p: 5}
+
+
+def test_a_note_waits_for_a_transaction_with_offsets_further_on() -> None:
+    """A plain commit of an earlier offset would take the transaction's back."""
+    p = partition()
+    committing = Committing()
+    batch = committing.admit(*committing.consume(p, 3, 4))
+    committing.stage.committed(p, 3)
+    assert committing.stage.still_ours([batch]) == {p: 5}
+    committing.stage.note_flood(p, NOTE)
+    assert committing.stage.take_due() == {}
+    committing.stage.committed(p, 5)
+    committing.stage.finished(batch, committed=True)
+    assert committing.stage.take_due() == {p: 5}
+
+
+def test_the_lag_of_a_stopped_partition_is_that_of_the_record_it_is_stopped_at() -> None:
+    """Whatever was consumed behind it; it ends when the record is finished."""
+    p = partition()
+    committing = Committing()
+    first = committing.admit(*committing.consume(p, 0, 1, timestamp=1.0))
+    committing.consume(p, 2, 5, timestamp=2.0)
+    committing.stage.held_back(p, 3, 2.5)
+    committing.consume(p, 6, 90, timestamp=9.0)
+    committing.stage.finished(first)
+    assert committing.stage.oldest_unfinished(p) == 2.5
+    committing.stage.read_again(p, 3)
+    again = committing.admit(*committing.consume(p, 3, timestamp=2.5))
+    committing.consume(p, 4, 90, timestamp=2.7)
+    committing.stage.finished(again)
+    assert committing.stage.oldest_unfinished(p) == 2.7

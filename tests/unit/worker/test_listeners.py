@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -18,12 +19,15 @@ from stream_app.observer.events import (
     CommitFailed,
     MembershipChanged,
     PartitionsRebuilding,
+    PartitionStopped,
+    PartitionWentOn,
     Progress,
     Rebalanced,
     RecordsGone,
     RecordsRebuilt,
     RecordsSkipped,
     StateConflicts,
+    StoppedPartitions,
     StoreAsked,
     UnbelievedReplays,
     UnknownFields,
@@ -245,6 +249,29 @@ def test_a_partition_that_is_given_up_is_named_in_the_log(
     with caplog.at_level(logging.WARNING):
         telemetry.tell(AlignmentGaveUp(partition(3)))
     assert "orders[3] delivers nothing" in caplog.text
+
+
+def test_a_partition_that_is_stopped_is_told_of_everywhere(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log with what to do, in metrics, and to probes; one that was found stopped counts no stop."""
+    caplog.set_level(logging.INFO)
+    place = {"topic": "orders", "partition": "3"}
+    stop = PartitionStopped(partition(3), 7, "100 records in a row were refused", 9.0, is_new=True)
+    telemetry.health.ready(True)
+    telemetry.tell(stop, StoppedPartitions((stop,), 4), replace(stop, is_new=False))
+    assert "orders[3] is stopped at offset 7: 100 records in a row were refused" in caplog.text
+    assert "stream-app resume --partition orders:3 --yes" in caplog.text
+    assert telemetry.value("flood_stops_total", **place) == 1
+    assert telemetry.value("flood_stopped", **place) == 1
+    assert telemetry.health.readiness().ok
+    telemetry.tell(StoppedPartitions((stop,), 1))
+    assert not telemetry.health.readiness().ok
+
+    telemetry.tell(PartitionWentOn(partition(3), 7, "newest", 90), StoppedPartitions((), 1))
+    assert "goes on at offset 7: its newest records pass; what is refused up to" in caplog.text
+    assert telemetry.value("flood_stopped", **place) == 0
+    assert telemetry.health.readiness().details["stopped_partitions"] == []
 
 
 def test_replays_that_are_not_believed_are_told_of_once_in_a_while(

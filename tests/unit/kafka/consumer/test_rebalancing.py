@@ -65,3 +65,13 @@ def test_a_position_from_before_a_move_is_not_taken_for_what_was_read_after_it()
     eager.move(consumer, TopicPartition("t", 0, 4))
     eager.move(consumer, TopicPartition("t", 1, 7))
     assert {each.partition: each.offset for each in consumer.assigned}[0] == 4
+
+
+def test_a_partition_that_was_sought_in_is_read_from_there_whoever_is_moved_next() -> None:
+    """Nothing was consumed of it since; where it began would be read again, or not."""
+    consumer: Any = Consumed()
+    eager = Eager()
+    eager.assign(consumer, [TopicPartition("t", n, 10 * n) for n in range(3)])
+    eager.sought(TopicPartition("t", 0, 5))
+    eager.move(consumer, TopicPartition("t", 2, 7))
+    assert {each.partition: each.offset for each in consumer.assigned} == {0: 5, 1: 30, 2: 7}
