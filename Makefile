@@ -30,6 +30,10 @@ VENV_OPTIONS :=
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-build-isolation
 endif
 
+# What is imported is compiled once and kept in .venv, whatever the shell says: nothing is compiled at
+# installation, and a worker that compiles all of its imports at every start takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
 
 help: ## this list
@@ -105,7 +109,7 @@ bench: .venv/.installed ## how fast the worker is, beside the in-process work al
 	@$(PY) -m benchmarks $(ARGS)
 
 # Every extra but `pytorch`, which would bring 3 GB for a GPU.
-LOCKED := avro demo json-schema laws local parquet protobuf training xgboost
+LOCKED := avro demo json-schema laws local otel parquet protobuf training xgboost
 
 # uv (https://docs.astral.sh/uv) is needed for this alone and no dependency of the project. Versions
 # stay as they are unless they must change; ARGS=--upgrade takes the newest.

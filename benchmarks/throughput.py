@@ -2,6 +2,8 @@
 
     python -m benchmarks --events 200000 --rounds 3
     python -m benchmarks --compare alignment
+    python -m benchmarks --compare workers
+    python -m benchmarks --compare opentelemetry --sampled 0.01
     python -m benchmarks --against ../stream_app-before
 
 The worker drains a backlog from a real Kafka, with its state in a real Redis; it is timed from the
@@ -27,6 +29,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
+from benchmarks.collector import collecting
 from benchmarks.in_process import Work, work_alone
 from benchmarks.workload import load, publish
 from demo.topics import Offsets
@@ -49,6 +52,8 @@ class Contender:
     settings: Mapping[str, str] | None = None
     root: Path = ROOT
     """The checkout whose code and artifacts it runs."""
+    options: tuple[str, ...] = ()
+    """Of the command."""
 
 
 #: What may be compared: name to contenders; the first is what the others are measured against.
@@ -60,6 +65,15 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
     "delivery": {
         "at least once": Contender(settings={"delivery": "at_least_once"}),
         "exactly once": Contender(settings={"delivery": "exactly_once"}),
+    },
+    "opentelemetry": {
+        "off": Contender(),
+        "on": Contender(settings={"opentelemetry": "true"}),
+    },
+    "workers": {
+        "one": Contender(),
+        "one, supervised": Contender(options=("--workers", "1")),
+        "two, supervised": Contender(options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),
@@ -101,12 +115,21 @@ def main() -> None:
         metavar="FOLDER",
         help="compare the worker with that of another checkout, an earlier commit for one",
     )
+    arguments.add_argument(
+        "--sampled",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="share of the events whose trace is recorded, with --compare opentelemetry",
+    )
     options = arguments.parse_args()
+    sampled = options.sampled if options.compare == "opentelemetry" else 0.0
     workload = load(options.events)
     event_topics = {topic.name: topic.partitions for topic in usecase.topics}
     outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=event_topics | outputs) as services:
-        publish(services.kafka, workload)
+    with LocalServices(topics=event_topics | outputs) as services, collecting() as collector:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
+        publish(services.kafka, workload, sampled=sampled)
         del workload
         if options.against:
             contenders = {
@@ -199,6 +222,7 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
         contender.usecase,
         application=application,
         root=contender.root,
+        options=contender.options,
         bootstrap_servers=services.kafka,
         redis_url=services.redis,
         **(contender.settings or {}),
@@ -243,15 +267,17 @@ def _metrics(address: str) -> dict[str, float] | None:
             text = answer.read().decode()
     except OSError:
         return None
-    found = {"records": 0.0, "cpu": 0.0, "rss": 0.0}
+    names = {
+        "stream_app_records_total": "records",
+        "process_cpu_seconds_total": "cpu",
+        "process_resident_memory_bytes": "rss",
+    }
+    found = dict.fromkeys(names.values(), 0.0)
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
-        if name.startswith("stream_app_records_total"):
-            found["records"] += float(value)
-        elif name == "process_cpu_seconds_total":
-            found["cpu"] = float(value)
-        elif name == "process_resident_memory_bytes":
-            found["rss"] = float(value)
+        # Behind a supervisor there is one of each worker.
+        if key := names.get(name.partition("{")[0]):
+            found[key] += float(value)
     return found
 
 

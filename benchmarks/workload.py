@@ -17,8 +17,12 @@ def load(count: int) -> list[Record]:
     return loaded
 
 
-def publish(bootstrap: str, workload: list[Record]) -> None:
-    """Write all events to their topics and wait until they are acknowledged."""
+def publish(bootstrap: str, workload: list[Record], *, sampled: float = 0.0) -> None:
+    """Write all events to their topics and wait until they are acknowledged.
+
+    `sampled`: the share of them whose header says that their trace is recorded.
+    """
+    every = round(1 / sampled) if sampled else 0
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -30,10 +34,13 @@ def publish(bootstrap: str, workload: list[Record]) -> None:
             "queue.buffering.max.messages": 500_000,
         }
     )
-    for record in workload:
+    for number, record in enumerate(workload, 1):
+        headers: list[tuple[str, str | bytes | None]] = []
+        if every and number % every == 0:
+            headers.append(("traceparent", b"00-%032x-%016x-01" % (number, number)))
         while True:
             try:
-                producer.produce(record.topic, record.value, record.key)
+                producer.produce(record.topic, record.value, record.key, headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)

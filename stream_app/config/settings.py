@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -270,6 +270,13 @@ class Settings(BaseSettings):
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """One line of text or one JSON object a message."""
+    doctor: bool = False
+    """Whether `stream-app run` looks at its deployment first, as `stream-app doctor` does. A finding is a line of
+    the log; after an error it does not start, and ends with status 1. Without it, a worker waits for services
+    that are away."""
+    opentelemetry: bool = False
+    """Whether traces and metrics are sent over OTLP, as the standard variables `OTEL_...` say (by default to
+    http://localhost:4318). Needs the extra `otel`; docs/tracing.md says what is sent."""
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -488,15 +495,25 @@ class Settings(BaseSettings):
         """Return what must be shown nowhere, in the clear: for whoever masks it."""
         url = self.redis_url.get_secret_value()
         texts = [] if self.sasl_password is None else [self.sasl_password.get_secret_value()]
+        if self.replay_secret is not None:
+            texts += self.replay_secret.get_secret_value().split()
         if "@" in url:
             credentials = url.partition("://")[2].rpartition("@")[0]
             texts += [url, credentials.partition(":")[2]]
+        # A password may also be an option behind the address.
+        texts += [value for name, value in _options(url) if name == "password"]
         for table in (self.kafka, self.consumer, self.producer):
             for value in table.values():
                 if isinstance(value, SecretStr):
                     # What librdkafka fills in stands between the parts of a command.
                     texts += re.split(r"%\{[^}]*\}", value.get_secret_value())
-        return [text for text in texts if text.strip()]
+        return [text for text in [*texts, *map(unquote, texts)] if text.strip()]
+
+
+def _options(url: str) -> list[tuple[str, str]]:
+    """What stands behind the question mark of an address, as it is written."""
+    pairs = url.partition("?")[2].split("&")
+    return [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
 
 
 def _is_cut_short(url: str) -> bool:

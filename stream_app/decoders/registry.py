@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -23,6 +24,9 @@ _DEFAULTS: Final = {
     "max.retries": 0,
     "timeout": 5.0,
 }
+_MASK: Final = "********"
+_SECRET: Final = re.compile(r"password|secret|token|user\.info|ssl\.key$")
+"""Properties of the client that let it in."""
 _REFUSED: Final = frozenset({401, 403})
 _UNKNOWN: Final = frozenset({404, 422})
 
@@ -49,6 +53,7 @@ class Registry(SchemaRegistryClient):
         Raises `ValueError` and `TypeError` as that does.
         """
         super().__init__({**_DEFAULTS, **properties})
+        self._secrets = _secrets(properties)
         self._host = urlsplit(str(properties["url"]).partition(",")[0]).netloc.rpartition("@")[2]
 
     get_schema = _asking(SchemaRegistryClient.get_schema)
@@ -59,15 +64,30 @@ class Registry(SchemaRegistryClient):
         """What a failure of the client means for the record that it was asked for."""
         where = f"the schema registry at {self._host}"
         if not isinstance(error, SchemaRegistryError):
-            told = bounded(str(error) or type(error).__qualname__)
+            told = bounded(self._masked(str(error)) or type(error).__qualname__)
             return ServiceAwayError(SERVICE, f"{where} does not answer: {told}")
         status = error.http_status_code
         if status in _UNKNOWN:
             return InvalidEventError("unknown-schema", f"{where} does not know the value's schema")
-        told = f"{where} answers with status {status}: {bounded(str(error.error_message))}"
+        told = f"{where} answers with status {status}: {bounded(self._masked(str(error.error_message)))}"
         if status in _REFUSED:
             return RefusedError(SERVICE, told)
         return ServiceAwayError(SERVICE, told)
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _MASK)
+        return text
+
+
+def _secrets(properties: Mapping[str, Any]) -> list[str]:
+    """What of the properties must be shown nowhere: what lets us in, and the addresses that hold it."""
+    found = [str(value) for name, value in properties.items() if _SECRET.search(name) and value]
+    found += [each.partition(":")[2] for each in found if ":" in each]
+    for url in str(properties.get("url", "")).split(","):
+        found.append(urlsplit(url).netloc.rpartition("@")[0])
+        found.append(urlsplit(url).password or "")
+    return sorted({*found, *map(unquote, found)} - {""}, key=len, reverse=True)
 
 
 def context_of(message: Message) -> SerializationContext:

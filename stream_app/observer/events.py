@@ -7,8 +7,8 @@ for a record. They are not the events of a use case, which records hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -19,6 +19,8 @@ from stream_app.records.record import Record
 
 __all__ = [
     "AlignmentGaveUp",
+    "BatchAbandoned",
+    "BatchBegan",
     "BatchFinished",
     "ChunkWorkedOff",
     "ClockCorrected",
@@ -71,6 +73,26 @@ class StageEnded(WorkEvent):
     stage: str
     records: Iterable[Record]
     seconds: float
+
+
+# Told by `worker/pipeline.py`.
+@dataclass(frozen=True)
+class BatchBegan(WorkEvent):
+    """Decoded records are a batch now; it is not enriched yet.
+
+    Who traces may set `Item.traceparent` now, before anything is made of the items. Nothing else of a
+    batch is for a listener to change.
+    """
+
+    batch: Batch
+
+
+# Told by `worker/pipeline.py`.
+@dataclass(frozen=True)
+class BatchAbandoned(WorkEvent):
+    """Nothing comes of a batch that began; its records are in a later one, or are read again."""
+
+    batch: Batch
 
 
 # Told by `worker/deliver_thread.py`.
@@ -224,6 +246,8 @@ class CommitAnswered(WorkEvent):
     """The brokers answered a commit of offsets."""
 
     seconds: float
+    committed: Mapping[Partition, int] = field(default_factory=dict)
+    """The next offset of each partition for which the commit succeeded."""
 
 
 # Told by `kafka/consumer/offset_commits.py`.

@@ -9,7 +9,7 @@ from stream_app.errors import StreamAppError
 from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
-from stream_app.predictor.lateness import out_of_range
+from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
@@ -127,13 +127,13 @@ class EnrichStage:
     def _gather(self, items: Sequence[Item]) -> list[set[str]]:
         wanted = self._engine.gather(items)
         self._note_errors(items)
+        low, high = believed_of_all(self._times, [item.record for item in items])
         for item in items:
             if item.failure is not None:
                 continue
             try:
-                believed = item.event.event_time  # decode has checked it
                 for update in item.updates:
-                    if update is not None and update[0] is not believed:
+                    if update is not None and not low <= update[0] <= high:
                         item.failure = self._doubt(item)
                         break
             except (TypeError, IndexError, KeyError):

@@ -13,7 +13,7 @@ from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 
-__all__ = ["Batch", "Outgoing", "Scored"]
+__all__ = ["Batch", "BatchRecords", "Outgoing", "Scored"]
 
 
 @dataclass(slots=True)
@@ -84,10 +84,10 @@ class Batch:
 class BatchRecords:
     """The records of a batch; costs nothing until they are iterated."""
 
-    __slots__ = ("_batch",)
+    __slots__ = ("batch",)
 
     def __init__(self, batch: Batch) -> None:
-        self._batch = batch
+        self.batch = batch
 
     def __iter__(self) -> Iterator[Record]:
-        return (item.record for item in self._batch.items)
+        return (item.record for item in self.batch.items)

@@ -40,6 +40,7 @@ class Item(Arrival):
         "first_origin",
         "record",
         "served",
+        "traceparent",
     )
 
     def __init__(self, record: Record, event: Event | None) -> None:
@@ -64,6 +65,8 @@ class Item(Arrival):
         self.degraded: str | None = None
         """Why the models tried so far could not serve it."""
         self.served: Served | None = None
+        self.traceparent: bytes | None = None
+        """What the records out have for a header `traceparent` in place of the event's; None: the same."""
 
     @property
     def is_skipped(self) -> bool:

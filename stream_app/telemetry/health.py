@@ -10,9 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-__all__ = ["Answer", "Health"]
+__all__ = ["TAKES_RECORDS", "Answer", "Health", "Waited"]
+
+TAKES_RECORDS: Final = "The worker takes records."
+"""Said where there is nothing else to say."""
 
 
 class Answer(NamedTuple):
@@ -26,6 +29,15 @@ class Answer(NamedTuple):
 
 class _Wait(NamedTuple):
     since: float
+    why: str
+
+
+class Waited(NamedTuple):
+    """A service that is waited for."""
+
+    service: str
+    seconds: float
+    """For how long so far."""
     why: str
 
 
@@ -107,7 +119,14 @@ class Health:
             return Answer(False, _wait(waiting), details)
         if not ready:
             return Answer(False, why or "The worker is not ready.", details)
-        return Answer(True, why or "The worker takes records.", details)
+        return Answer(True, why or TAKES_RECORDS, details)
+
+    def waits(self) -> list[Waited]:
+        """The services that are waited for, by name."""
+        self._before_answering()
+        with self._lock:
+            _, waiting = self._now()
+        return [Waited(name, wait.since, wait.why) for name, wait in sorted(waiting.items())]
 
     def _now(self) -> tuple[float, dict[str, _Wait]]:
         now = self._clock()

@@ -167,6 +167,21 @@ class Metrics:
         """Count records that a new group begins behind."""
         self._child("records_skipped_at_start", topic, str(partition)).inc(count)
 
+    def now(self, name: str) -> dict[tuple[str, ...], float]:
+        """What a counter or a gauge of the catalogue, without its prefix, holds now, by its label values."""
+        metric = self._metrics[name]
+        return {
+            tuple(sample.labels.values()): sample.value
+            for family in metric.collect()
+            for sample in family.samples
+            if not sample.name.endswith("_created")
+        }
+
+    @property
+    def latency(self) -> Buckets:
+        """Each record's time from its timestamp to the acknowledgement, as counted so far."""
+        return self._latency
+
     def _child(self, name: str, *labels: str) -> Any:
         key = (name, *labels)
         child = self._children.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stream_app.alignment.assembly import make_align_stage
@@ -17,7 +17,7 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.models import Model, load_models
 from stream_app.observer.events import BatchFinished
-from stream_app.observer.observer import Observer, on
+from stream_app.observer.observer import Listener, Observer, on
 from stream_app.predictor.assembly import make_predictor
 from stream_app.records.batch import Batch
 from stream_app.records.chunk import Chunk
@@ -55,10 +55,11 @@ class Rehearsal:
         store: Store | None = None,
         settings: Settings | None = None,
         poll_records: int = _POLL_RECORDS,
+        listeners: Iterable[Listener] = (),
     ) -> None:
         """`models`: the champion first, then the fallbacks; see `load`. `store`: memory by default.
 
-        `poll_records`: how many records one poll brings at most.
+        `poll_records`: how many records one poll brings at most. `listeners` are told what happens.
         """
         self.topics = topics
         self.usecase = topics.usecase
@@ -78,7 +79,7 @@ class Rehearsal:
             for each in topics.logs
         }
         self._observer = Observer(
-            [on(BatchFinished, lambda finished: self.finished.append(finished.batch))]
+            [on(BatchFinished, lambda finished: self.finished.append(finished.batch)), *listeners]
         )
         publishing = _Publishing(topics)
         self._deliver_thread = DeliverThread(

@@ -18,7 +18,7 @@ from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
 from stream_app.text.redaction import Redacted, Redaction
-from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text
+from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text, traced
 
 __all__ = [
     "ATTEMPTS",
@@ -196,7 +196,7 @@ class DeadLetters:
             self.topic,
             record.key,
             record.value,
-            headers_that_came(record.headers) + said.headers(),
+            traced(headers_that_came(record.headers), item.traceparent) + said.headers(),
             record.partition,
             item,
             self.kind,
@@ -303,11 +303,12 @@ def _without(
         elif part == "value" and redacted is not None:
             ours.append((_REDACTED_BYTES, b"%d" % len(record.value or b"")))
     value = record.value if redacted is None else redacted.value
+    passed_on = traced(came, letter.item.traceparent if letter.item else None)
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,
         None if "value" in parts else value,
-        ours if "headers" in parts else came + ours,
+        ours if "headers" in parts else passed_on + ours,
         letter.source,
         letter.item,
         letter.kind,

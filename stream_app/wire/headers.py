@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stream_app.records.headers import Header
+from stream_app.records.headers import Header, Headers
 
-__all__ = ["DEAD_LETTER", "JSON", "Named", "by_name", "number", "text"]
+__all__ = ["DEAD_LETTER", "JSON", "TRACEPARENT", "Named", "by_name", "number", "text", "traced"]
 
 #: Headers by their names.
 Named = Mapping[str, str | bytes | None]
@@ -21,6 +21,9 @@ JSON: Final[Header] = ("content-type", b"application/json")
 #: What the names of the headers begin with that a dead letter has from us.
 DEAD_LETTER: Final = "dead-letter."
 
+#: The header of the W3C's trace context.
+TRACEPARENT: Final = "traceparent"
+
 _DIGITS: Final = 19
 """Of the highest offset."""
 
@@ -28,6 +31,13 @@ _DIGITS: Final = 19
 def by_name(headers: Sequence[Header] | None) -> Named:
     """Headers by name; where a name comes twice, the last one counts."""
     return dict(headers or ())
+
+
+def traced(headers: Headers, traceparent: bytes | None) -> Headers:
+    """An event's headers as they are passed on: with the trace context of what was done for it, if any."""
+    if traceparent is None:
+        return headers
+    return [(name, traceparent if name == TRACEPARENT else value) for name, value in headers]
 
 
 def text(headers: Named, name: str) -> str:

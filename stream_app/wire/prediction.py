@@ -20,7 +20,7 @@ from stream_app.records.item import Item
 from stream_app.records.record_id import RecordId, record_id_of, record_name
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import rfc3339
-from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text
+from stream_app.wire.headers import DEAD_LETTER, JSON, Named, number, text, traced
 from stream_app.wire.json_values import is_json, why_not_json
 from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF
 
@@ -106,11 +106,12 @@ class Predictions:
         if item.first_origin is not None:
             headers += [(REPLAY_OF, named.encode()), (_TOPIC_ID, partition.topic_id.encode())]
         if record.headers:
-            headers += [
+            passed_on = [
                 header
                 for header in record.headers
                 if header[0] not in _OURS and not header[0].startswith(DEAD_LETTER)
             ]
+            headers += traced(passed_on, item.traceparent)
         return Outgoing(self.topic, record.key, value, headers, partition, item, self.kind)
 
 

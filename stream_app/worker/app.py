@@ -17,6 +17,7 @@ from stream_app.errors import ConfigurationError, FatalError, RestartError, Stop
 from stream_app.features.usecase import UseCase
 from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.worker.process import Process
+from stream_app.worker.supervised import Supervised
 from stream_app.worker.worker import Worker
 
 __all__ = ["StreamApp", "create_app", "run"]
@@ -107,7 +108,7 @@ class StreamApp(faust.App):  # type: ignore[misc]
 
 def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
     """Build the worker and its Faust app; raises `ConfigurationError`."""
-    name_application(settings.application or usecase.name)
+    name_application(settings.application or usecase.name, settings.group_instance_id)
     worker = Worker(settings, usecase)
     app = StreamApp(
         worker.application,
@@ -141,16 +142,19 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
     return app
 
 
-def run(settings: Settings, usecase: UseCase) -> NoReturn:
+def run(settings: Settings, usecase: UseCase, supervised: Supervised | None = None) -> NoReturn:
     """Run a worker until it is told to stop, and end the process with its exit status.
 
-    0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Raises
+    `supervised`: the line to who watches it. 0 after an orderly stop, 1 after a failure, 2 for settings that turned out wrong. Raises
     `ConfigurationError` for what is wrong before it has begun.
     """
     app = create_app(settings, usecase)
     app.worker.start()
     faulthandler.enable()  # where a native crash happened is in the log
-    Process(app).execute_from_commandline()
+    process = Process(app)
+    if supervised is not None:
+        supervised.started(app.worker.application, app.worker.port, process.stop_soon)
+    process.execute_from_commandline()
 
 
 def __getattr__(name: str) -> Any:

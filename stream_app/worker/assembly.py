@@ -10,6 +10,8 @@ exists, and nothing is started.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +38,7 @@ from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.observer.observer import Observer
+from stream_app.otel.assembly import OpenTelemetry, open_telemetry
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -44,6 +47,10 @@ from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
+from stream_app.status_page.notes import Notes
+from stream_app.status_page.routes import status_routes
+from stream_app.status_page.sampling import Sampler
+from stream_app.status_page.worker_status import Identity, WorkerStatus
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
@@ -71,6 +78,7 @@ class Parts:
     monitoring: Monitoring
     observer: Observer
     http: HttpServer
+    opentelemetry: OpenTelemetry
     retry: Retry
     credentials: CredentialFiles
     preflight: Preflight
@@ -78,6 +86,7 @@ class Parts:
     stages: Stages
     client: ClientThread
     end_offsets: EndOffsets
+    status: Sampler
 
 
 def assemble(
@@ -115,7 +124,17 @@ class _Assembly:
         self._monitoring = Monitoring(settings, self._causes)
         # Before the observer, because a listener may need them. A wait while they load is told all the same.
         self._models = self._load_models(self._make_retry(Observer(self._monitoring.listeners)))
-        self._observer = Observer([*self._monitoring.listeners])
+        self._opentelemetry = open_telemetry(
+            settings, self._application, self._monitoring.metrics.registry
+        )
+        self._notes = Notes()
+        self._observer = Observer(
+            [
+                *self._monitoring.listeners,
+                *self._notes.listeners(),
+                *self._opentelemetry.listeners,
+            ]
+        )
         self._retry = self._make_retry(self._observer)
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
@@ -186,11 +205,16 @@ class _Assembly:
             on_crash=self._on_crash,
         )
         self._monitoring.metrics.registry.register(LagCollector(end_offsets.lag))
-        routes = [*worker_routes(self._monitoring.metrics.registry, self._monitoring.health)]
+        status = self._status(end_offsets)
+        routes = [
+            *worker_routes(self._monitoring.metrics.registry, self._monitoring.health),
+            *status_routes(status.document),
+        ]
         return Parts(
             self._monitoring,
             self._observer,
             HttpServer(settings.http_host, settings.http_port, routes),
+            self._opentelemetry,
             self._retry,
             credentials,
             preflight,
@@ -198,6 +222,26 @@ class _Assembly:
             stages,
             client,
             end_offsets,
+            Sampler(status.sample),
+        )
+
+    def _status(self, end_offsets: EndOffsets) -> WorkerStatus:
+        monitoring, models = self._monitoring, self._models
+        return WorkerStatus(
+            Identity(
+                self._application,
+                self._settings.group_instance_id
+                or f"{socket.gethostname()}, process {os.getpid()}",
+                __version__,
+                models[0].name,
+                models[0].version,
+                tuple(map(str, models)),
+            ),
+            monitoring.metrics,
+            monitoring.health,
+            self._notes,
+            lags=end_offsets.lag,
+            in_hand=monitoring.watchdog.oldest,
         )
 
     def _make_retry(self, observer: Observer) -> Retry:

@@ -32,6 +32,7 @@ from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import OffsetTracker
+from stream_app.observer.events import BatchAbandoned, BatchBegan
 from stream_app.observer.observer import Observer
 from stream_app.predictor.enrich import HalfAppliedError
 from stream_app.predictor.predictor import Predictor
@@ -88,7 +89,7 @@ class Pipeline:
             try:
                 batch = await asyncio.wrap_future(computed)
             except asyncio.CancelledError:
-                computed.add_done_callback(self._abandon)
+                computed.add_done_callback(self._abandon_computed)
                 raise
             if batch is None:
                 self._slots.release()
@@ -123,18 +124,19 @@ class Pipeline:
             stages.recovery.ready()
             mine, ends = stages.tracker.admit(released)
             batch = predictor.batch(mine, ends, stages.recovery.rebuilding)
+            self._observer.tell(BatchBegan(batch))
             try:
                 predictor.answer(batch)
                 stages.outgoing(batch)
             except StateLostError as error:
-                stages.tracker.abandoned(batch)
+                self._abandon(batch)
                 stages.recovery.lost(error)
             except HalfAppliedError:
                 # The next try first forgets the states in memory, as after a conflict.
-                stages.tracker.abandoned(batch)
+                self._abandon(batch)
                 predictor.state.conflicted.set()
             except BaseException:
-                stages.tracker.abandoned(batch)
+                self._abandon(batch)
                 raise
             else:
                 stages.recovery.admitted(ends)
@@ -174,11 +176,15 @@ class Pipeline:
         self._timer = None
         self._deliver_thread.flush_soon()
 
-    def _abandon(self, computed: Future[Batch | None]) -> None:
+    def _abandon_computed(self, computed: Future[Batch | None]) -> None:
         if not computed.cancelled() and computed.exception() is None:
             batch = computed.result()
             if batch is not None:
-                self._stages.tracker.abandoned(batch)
+                self._abandon(batch)
+
+    def _abandon(self, batch: Batch) -> None:
+        self._stages.tracker.abandoned(batch)
+        self._observer.tell(BatchAbandoned(batch))
 
     def close(self) -> None:
         """Take no more chunks; what is on its way to be delivered goes on."""

@@ -57,6 +57,17 @@ class Process(faust.Worker):  # type: ignore[misc]
                 self._stop_on_signal(signal.SIGTERM), loop=self.loop
             )
 
+    def stop_soon(self) -> None:
+        """Stop the app in order, by the supervisor's word; any thread may call it."""
+
+        def stop() -> None:
+            if self._signal_stop_future is None:
+                log.info("told to stop: finishing what is in flight")
+            self.stop_in_order()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped
+            self.loop.call_soon_threadsafe(stop)
+
     def _bound_stop(self, seconds: float) -> None:
         """End the process at once where the stop itself hangs, with a traceback of every thread.
 

@@ -55,6 +55,8 @@ class Worker:
     def start(self) -> None:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._parts.http.start()
+        self._parts.opentelemetry.start()
+        self._parts.status.start()
         self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
@@ -88,6 +90,11 @@ class Worker:
         align = self._parts.stages.align
         self._parts.client.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self._parts.observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))
+
+    @property
+    def port(self) -> int:
+        """Where metrics and health are served, also where any free port was asked for."""
+        return self._parts.http.port
 
     @property
     def partitions(self) -> Sequence[Partition]:
@@ -142,4 +149,6 @@ class Worker:
         self._parts.end_offsets.stop()
         self._parts.credentials.stop()
         self.watchdog.stop()
+        self._parts.opentelemetry.close()
+        self._parts.status.stop()
         self._parts.http.stop()

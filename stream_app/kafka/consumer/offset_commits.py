@@ -86,16 +86,17 @@ class OffsetCommits:
 
     def answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """Note how a commit went; of one that was not waited for, librdkafka tells inside poll."""
-        self._observer.tell(CommitAnswered(time.perf_counter() - self._started))
+        seconds = time.perf_counter() - self._started
         ours: dict[Partition, TopicPartition] = {}
         for place in offsets:
             partition = self._assigned(place.topic, place.partition)
             if partition is not None:
                 ours[partition] = place
         failed = {p: place.offset for p, place in ours.items() if error or place.error}
-        for partition, place in ours.items():
-            if partition not in failed:
-                self._tracker.committed(partition, place.offset)
+        committed = {p: place.offset for p, place in ours.items() if p not in failed}
+        self._observer.tell(CommitAnswered(seconds, committed))
+        for partition, offset in committed.items():
+            self._tracker.committed(partition, offset)
         if ours and not failed:
             self._refused_since = None
         if failed:

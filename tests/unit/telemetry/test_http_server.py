@@ -84,11 +84,8 @@ def test_metrics_come_in_the_format_that_was_asked_for(
     assert any(f.name == "stream_app_records" for f in text_string_to_metric_families(text))
 
 
-def test_the_front_page_names_the_rest_and_anything_else_is_404(server: HttpServer) -> None:
-    """A person who opens the port in a browser finds the way."""
-    status, content_type, page = get(server, "/")
-    assert (status, content_type) == (200, "text/html; charset=utf-8")
-    assert all(path in page for path in ("/metrics", "/livez", "/readyz"))
+def test_what_is_not_there_is_404_and_says_what_is(server: HttpServer) -> None:
+    """A person who mistypes finds the way."""
     status, _, body = get(server, "/admin")
     assert (status, body) == (404, "There is no such page. Try /metrics, /livez, /readyz.\n")
     assert get(server, "/livez/")[0] == 404

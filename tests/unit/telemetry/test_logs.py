@@ -140,23 +140,29 @@ def test_what_a_line_is_about_is_in_its_fields(
 ) -> None:
     """Whoever collects the log asks it for a partition, and need not take sentences apart."""
     configure_logging("INFO", "json")
-    name_application("flights")
+    name_application("flights", "flights-0")
     say()
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     standard = {"time", "level", "logger", "message"}
     fields = [{name: each[name] for name in each.keys() - standard} for each in told]
-    assert fields == [{"application": "flights", **each} for each in expected]
+    assert fields == [
+        {"application": "flights", "worker": "flights-0", **each} for each in expected
+    ]
 
 
 def test_fields_stand_behind_the_sentence_in_text(capsys: pytest.CaptureFixture[str]) -> None:
     """With the same names as in JSON."""
     configure_logging("INFO", "text")
-    name_application("flights")
+    name_application("flights", "flights-0")
     dead_letter()
     assignment()
     first, second, _ = capsys.readouterr().err.splitlines()
-    assert first.endswith(" topic=payments partition=3 offset=411 application=flights")
-    assert second.endswith(" partitions=orders[2],orders[10],payments[1] application=flights")
+    assert first.endswith(
+        " topic=payments partition=3 offset=411 application=flights worker=flights-0"
+    )
+    assert second.endswith(
+        " partitions=orders[2],orders[10],payments[1] application=flights worker=flights-0"
+    )
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
@@ -166,7 +172,7 @@ def test_a_line_of_a_library_names_the_application_as_well(
     """Several applications send their lines to one place; before its name is known, it has none."""
     configure_logging("INFO", style)
     logging.getLogger("library").warning("early")
-    name_application("flights")
+    name_application("flights", "flights-0")
     logging.getLogger("library").warning("late")
     early, late = capsys.readouterr().err.splitlines()
     assert "flights" not in early

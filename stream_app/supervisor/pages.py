@@ -1,0 +1,143 @@
+"""What a supervisor answers over HTTP: the metrics of all workers, and the health of each by its slot."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from stream_app.status_page.routes import status_routes
+from stream_app.supervisor.merged_metrics import merged
+from stream_app.supervisor.merged_status import merged_status
+
+__all__ = ["Place", "look", "supervisor_routes"]
+
+_SECONDS: Final = 5.0
+"""A worker that does not answer within this time is left out."""
+_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+_OURS: Final = """\
+# HELP stream_app_supervisor_worker_up 1 where the worker of a slot answers.
+# TYPE stream_app_supervisor_worker_up gauge
+{up}# HELP stream_app_supervisor_starts_total Workers that were started in a slot.
+# TYPE stream_app_supervisor_starts_total counter
+{starts}"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known of a slot."""
+
+    number: int
+    pid: int | None
+    """Of its worker; None where none runs."""
+    port: int | None
+    starts: int
+
+
+def look(port: int, path: str, seconds: float = _SECONDS) -> tuple[int, str]:
+    """Status and body of a worker's page; (0, the reason) where it does not answer."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    try:
+        with _OPENER.open(request, timeout=seconds) as page:
+            return int(page.status), str(page.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except OSError as error:
+        return 0, str(error)
+
+
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Whatever proxy the environment names: a worker is on this machine."""
+
+
+def supervisor_routes(
+    places: Callable[[], Sequence[Place]], is_alive: Callable[[], bool]
+) -> list[Route]:
+    """Return /metrics, /livez, /readyz and the status page; they run on threads of the server."""
+
+    def metrics(_: Request) -> Response:
+        now = places()
+        texts = {
+            number: text
+            for number, (status, text) in _all(now, "/metrics").items()
+            if status == 200
+        }
+        ours = _OURS.format(
+            up="".join(
+                f'stream_app_supervisor_worker_up{{worker="{each.number}"}} {int(each.number in texts)}\n'
+                for each in now
+            ),
+            starts="".join(
+                f'stream_app_supervisor_starts_total{{worker="{each.number}"}} {each.starts}\n'
+                for each in now
+            ),
+        )
+        return Response(merged(texts) + ours, media_type=_TEXT)
+
+    def livez(_: Request) -> Response:
+        alive = is_alive()
+        why = "The supervisor looks after its workers." if alive else "The supervisor hangs."
+        return _answer(alive, why, {})
+
+    def readyz(_: Request) -> Response:
+        now = places()
+        told = {
+            each.number: _told(each, found)
+            for each, found in zip(now, _all(now, "/readyz").values(), strict=True)
+        }
+        waiting = [
+            f"worker {number}: {each['why']}" for number, each in told.items() if not each["ok"]
+        ]
+        why = " ".join(waiting) or f"All {len(told)} workers take records."
+        return _answer(not waiting, why, {"workers": told})
+
+    def status() -> dict[str, Any]:
+        found = {
+            number: json.loads(text) if code == 200 else None
+            for number, (code, text) in _all(places(), "/status.json").items()
+        }
+        return merged_status(found, time.time())
+
+    return [
+        Route("/metrics", metrics),
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        *status_routes(status),
+    ]
+
+
+def _all(places: Sequence[Place], path: str) -> Mapping[int, tuple[int, str]]:
+    """A page of every worker, asked for at once."""
+
+    def one(place: Place) -> tuple[int, str]:
+        return (0, "") if place.port is None else look(place.port, path)
+
+    with ThreadPoolExecutor(max(1, len(places))) as pool:
+        return dict(zip([each.number for each in places], pool.map(one, places), strict=True))
+
+
+def _told(place: Place, found: tuple[int, str]) -> dict[str, Any]:
+    status, text = found
+    if status:
+        said: dict[str, Any] = json.loads(text)
+    elif place.pid is None:
+        said = {"ok": False, "why": "It has ended and will be started again."}
+    elif place.port is None:
+        said = {"ok": False, "why": "It is starting."}
+    else:
+        said = {"ok": False, "why": "It does not answer."}
+    return {**said, "pid": place.pid, "starts": place.starts}
+
+
+def _answer(ok: bool, why: str, details: dict[str, Any]) -> Response:
+    body = json.dumps({"ok": ok, "why": why, **details}) + "\n"
+    return PlainTextResponse(body, 200 if ok else 503, media_type="application/json")
