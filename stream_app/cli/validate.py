@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ __all__ = ["command"]
 _FAILED = 1
 _LINES_AT_ONCE = 1_000
 _STDIN = Path("/dev/stdin")
+_GC_THRESHOLD = 400_000
+"""Objects between two runs of the garbage collector, which finds nothing here: events are in no cycles.
+By default it takes a quarter of the time."""
 
 
 @click.command("validate", short_help="Whether the worker would take events, before they are sent.")
@@ -81,6 +85,9 @@ def command(
     decode = UndeliveredRecords(chosen, settings)
     began = time.monotonic()
     count = refused = skipped = 0
+    thresholds = gc.get_threshold()
+    click.get_current_context().call_on_close(lambda: gc.set_threshold(*thresholds))
+    gc.set_threshold(_GC_THRESHOLD)
     while chunk := list(islice(records, _LINES_AT_ONCE)):
         for number, item in enumerate(decode(chunk), start=count + 1):
             if item.event is not None:

@@ -69,4 +69,5 @@ def decode_stage(
         retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
         tells_texts=settings.exception_texts,
+        is_redacting=bool(settings.redact_fields),
     )

@@ -15,7 +15,7 @@ from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.text.causes import cause_of, unless_told_to_end, with_text
+from stream_app.text.causes import cause_of, is_ours, unless_told_to_end, with_text
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Retry
 from stream_app.wire.reasons import REASONS
@@ -50,10 +50,13 @@ class DecodeStage:
         replays: Replays | None = None,
         retry: Retry | None = None,
         tells_texts: bool = False,
+        is_redacting: bool = False,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
         service that a decoder asks; without it `ServiceAwayError` is raised. `tells_texts`: whether a
-        failure tells texts that may quote the record."""
+        failure tells texts that may quote the record; `is_redacting`: whether it withholds even what a
+        decoder of the use case's own says of a record that it refuses."""
+        self._is_redacting = is_redacting
         self._decoders = decoders
         self._tells_texts = tells_texts
         self._take_tombstones = {
@@ -210,6 +213,8 @@ class DecodeStage:
             with suppress(BaseException):
                 field = None if error.field is None else bounded(str(error.field))
                 message = bounded(str(error), 500)
+                if self._is_redacting and not is_ours(error):
+                    message = f"the decoder refuses it: {cause_of(error)}"
                 if self._tells_texts and error.quoting:
                     message = f"{message}: {bounded(error.quoting)}"
                 return Failure("decode", bounded(str(error.reason)), message, field)

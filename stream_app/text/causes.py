@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end", "with_text"]
+__all__ = ["FeatureError", "cause_of", "is_ours", "place_of", "unless_told_to_end", "with_text"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
+_OURS: Final = f"{Path(__file__).parents[1]}/"
 _LIBRARIES: Final = (
-    f"{Path(__file__).parents[1]}/",
+    _OURS,
     *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
     f"{sys.base_prefix}/lib/python",
 )
@@ -55,6 +56,14 @@ def _missing(error: BaseException, code: CodeType) -> str:
     if isinstance(error, AttributeError | NameError) and error.name in code.co_names:
         return f" {error.name!r}"
     return ""
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether code of this package raised it, so that its text is known to quote nothing."""
+    code = None
+    for frame, _ in walk_tb(error.__traceback__):
+        code = frame.f_code
+    return code is not None and code.co_filename.startswith(_OURS)
 
 
 def with_text(message: str, error: BaseException | None) -> str:

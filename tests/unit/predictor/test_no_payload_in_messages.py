@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, HttpUrl, field_validator
 from pydantic_core import PydanticCustomError
 
 from stream_app.config.settings import Settings
-from stream_app.features.events import Event, JsonDecoder, Message
+from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Message
 from stream_app.features.usecase import TimeBounds
 from stream_app.models import Model, load_models
 from stream_app.observer.events import BatchFinished
@@ -83,14 +83,14 @@ def chatty(**fields: Any) -> bytes:
     return json.dumps({"event_id": "c1", "event_time": rfc3339(NOW)} | fields).encode()
 
 
-def failed(decoder: Any, value: bytes | None, *, tells_texts: bool = False) -> Any:
+def failed(decoder: Any, value: bytes | None, **how: bool) -> Any:
     """The item of a record that its decoder refuses."""
     stage = DecodeStage(
         {"payments": decoder},
         TimeBounds(ahead_seconds=100.0, behind_seconds=1_000.0),
         max_value_bytes=MAX_BYTES,
         observer=Observer(),
-        tells_texts=tells_texts,
+        **how,
     )
     (item,) = stage([record(partition(topic="payments"), 7, value)])
     assert item.failure is not None
@@ -139,6 +139,23 @@ def test_texts_are_told_where_a_setting_says_so() -> None:
     item = failed(JsonDecoder(Chatty), chatty(keyed=SECRET), tells_texts=True)
     assert item.failure.message.endswith(f": '{SECRET}'")
     assert failed(JsonDecoder(Chatty), chatty(silent=SECRET), tells_texts=True)
+
+
+def quoting(message: Message) -> Any:
+    """A decoder that says what it should not."""
+    raise InvalidEventError("bad-card", f"not a card: {message.value!r}", "card")
+
+
+def test_where_fields_are_redacted_a_decoder_of_ones_own_is_not_believed_to_quote_nothing() -> None:
+    """Its reason and field are told, and where it refused; the library's own words are told as ever."""
+    value = chatty(card=SECRET)
+    assert SECRET in failed(quoting, value).failure.message
+    item = failed(quoting, value, is_redacting=True)
+    assert SECRET not in repr(said(item))
+    assert (item.failure.reason, item.failure.field) == ("bad-card", "card")
+    assert "InvalidEventError in quoting" in item.failure.message
+    plain = failed(JsonDecoder(Chatty), chatty(number=SECRET), is_redacting=True).failure.message
+    assert plain == "field number: Input should be a valid integer; it is a string"
 
 
 def test_texts_and_redaction_contradict_each_other() -> None:
