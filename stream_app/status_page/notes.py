@@ -14,9 +14,12 @@ from stream_app.observer.events import (
     CommitFailed,
     MembershipChanged,
     PartitionsRebuilding,
+    PartitionStopped,
+    PartitionWentOn,
     Rebalanced,
     RecordsGone,
     RecordsSkipped,
+    StoppedPartitions,
 )
 from stream_app.observer.observer import Listener, on
 from stream_app.status_page.problems import StoppedPartition
@@ -66,7 +69,7 @@ class Notes:
         self._happenings: deque[Happening] = deque(maxlen=_HAPPENINGS)
         self._gone: dict[str, float] = {}
         self.stopped: Sequence[StoppedPartition] = ()
-        """Partitions that the worker has stopped by itself, as whoever stops them says."""
+        """Partitions that the flood breaker has stopped."""
         self._rebuilding = 0
         self._rebuilding_since: float | None = None
 
@@ -80,6 +83,9 @@ class Notes:
             on(MembershipChanged, lambda it: self.happened(it.why) if it.why else None),
             on(AlignmentGaveUp, lambda it: self.happened(
                 f"{it.partition} delivers nothing; the others go on without it")),
+            on(StoppedPartitions, self._note_stopped),
+            on(PartitionStopped, lambda it: self.happened(f"{it.partition} was stopped: {it.why}")),
+            on(PartitionWentOn, lambda it: self.happened(f"{it.partition} goes on")),
             on(CommitFailed, lambda it: self.happened(f"Offsets were not committed: {it.why}")),
             on(RecordsSkipped, lambda it: self.happened(
                 f"The new group begins behind {it.records:,} records of {it.partition}")),
@@ -132,6 +138,14 @@ class Notes:
                         bounded(str(failure.message), _MESSAGE_CHARACTERS),
                     )
                 )  # fmt: skip
+
+    def _note_stopped(self, told: StoppedPartitions) -> None:
+        self.stopped = [
+            StoppedPartition(
+                each.partition.topic, each.partition.number, each.offset, each.since, each.why
+            )
+            for each in told.stopped
+        ]
 
     def _note_rebuilding(self, told: PartitionsRebuilding) -> None:
         if bool(told.partitions) != bool(self._rebuilding):

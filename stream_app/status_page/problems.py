@@ -94,7 +94,7 @@ class Lag(NamedTuple):
 
 
 class StoppedPartition(NamedTuple):
-    """A partition that the worker has stopped by itself, until a person says otherwise."""
+    """A partition that the flood breaker has stopped."""
 
     topic: str
     partition: int
@@ -201,7 +201,7 @@ def _stopped(facts: WorkerFacts) -> Iterator[Problem]:
             f"Too many records were refused, so nothing is taken of {', '.join(names[:_NAMED])}{more}",
             "Nothing is lost meanwhile. Find out who sends these records, or which release reads them "
             "wrongly, before the topic's retention deletes them.",
-            "StreamAppDeadLetters",
+            "StreamAppFloodStop",
             f"{names[0]}, from offset {facts.stopped[0].offset:,} on: {facts.stopped[0].why}",
             since=min(each.since for each in facts.stopped),
         )

@@ -23,7 +23,7 @@ def out_of_the_store(error: Exception) -> Exception:
     [
         (ValueError("of a function"), ("raised", "builtins.ValueError")),
         (KeyError("of the engine"), ("raised", "builtins.KeyError")),
-        (OSError(24, "Too many open files"), ("failed", "builtins.OSError: Too many")),
+        (OSError(24, "Too many open files"), ("failed", "builtins.OSError: [Errno 24] Too many")),
         (MemoryError(), ("failed", "builtins.MemoryError")),
         (FatalError("what the store holds is no state"), ("failed", "what the store holds")),
         (out_of_the_store(ConfigurationError("Redis refuses")), ("failed", "Redis refuses")),
