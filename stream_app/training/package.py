@@ -121,6 +121,7 @@ def package(
         unreached=(*golden.unreached, *unreached_in_answer),
         golden_events=len(golden.events),
         without_answer=draft.without_answer,
+        has_fallback=bool(usecase.fallbacks),
         name=name_to_serve(folder, usecase),
         is_served=is_served(folder, usecase),
         served=served_version(folder, usecase, manifest.name),

@@ -13,6 +13,9 @@ from stream_app.training.parity import Parity
 __all__ = ["Packaged"]
 
 
+_NO_FALLBACK = "such events become dead letters, as the use case has no fallback"
+
+
 @dataclass(frozen=True)
 class Packaged:
     """A version that was written and passed every check; as text a short report."""
@@ -28,6 +31,8 @@ class Packaged:
     """What of the declaration no golden event reaches: a change there would not be noticed."""
     without_answer: tuple[str, ...]
     """Golden vectors for which the model gives no finite output: there a fallback serves."""
+    has_fallback: bool
+    """Whether the use case has one: else such events become dead letters."""
     name: str
     """What a use case names the folder by."""
     is_served: bool
@@ -60,9 +65,8 @@ class Packaged:
         if manifest.score_decimals is not None:
             lines.append(f"  floats are rounded to {manifest.score_decimals} decimals")
         if self.without_answer:
-            lines.append(
-                f"  no finite output for {', '.join(self.without_answer)}: a fallback serves there"
-            )
+            there = "a fallback serves there" if self.has_fallback else _NO_FALLBACK
+            lines.append(f"  no finite output for {', '.join(self.without_answer)}: {there}")
         lines.append(f"  {self.golden_events} golden events")
         lines += [f"    not reached: {what}" for what in self.unreached]
         before = self.served.metrics if self.served else {}

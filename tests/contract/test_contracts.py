@@ -20,6 +20,7 @@ from stream_app.models.samples import golden_row
 from stream_app.predictor.score import ScoreStage
 from stream_app.records.item import Item, Served
 from stream_app.records.record_id import RecordId
+from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
@@ -36,7 +37,12 @@ PREDICTIONS = CURRENT[usecase.predictions_topic]
 SPECIFICATION = Path(__file__).parent / "asyncapi" / "3.0.0.json.gz"
 
 DEAD = DeadLetters(
-    "dead", group="g", code_version="1", model_version="m/1", producer_header="sent-by"
+    "dead",
+    group="g",
+    code_version="1",
+    model_version="m/1",
+    producer_header="sent-by",
+    redaction=Redaction("card"),
 )
 
 
@@ -263,16 +269,19 @@ def test_a_reader_who_validates_by_the_contract_is_not_broken_by_a_new_field(
 
 
 def test_the_headers_of_the_contracts_are_those_that_are_published() -> None:
-    """Of a prediction, of a replay's, and of a dead letter."""
+    """Of a prediction, of a replay's, of a dead letter, and of one that was redacted."""
     plain, replay = item(partition(), 1), item(partition(), 2)
     for each in (plain, replay):
         each.served = Served({"score": 0.5, "late": True}, "m", "1", "champion", None)
     replay.ahead, replay.first_origin = True, RecordId("topic-id", 0, 1)
     broken = failed(partition(), 3)
-    broken.record.headers = [("sent-by", b"till 4.2")]
-    scored = batch(1, [plain, replay, broken])
+    broken.record.headers, broken.record.value = [("sent-by", b"till 4.2")], b"{}"
+    secret = failed(partition(), 4)
+    secret.record.value = b'{"card": 7}'
+    scored = batch(1, [plain, replay, broken, secret])
     OutgoingRecords([Predictions(usecase.predictions_topic), DEAD])(scored)
-    contracts = [PREDICTIONS, PREDICTIONS, CURRENT[usecase.dead_letters_topic]]
+    dead_letters = CURRENT[usecase.dead_letters_topic]
+    contracts = [PREDICTIONS, PREDICTIONS, dead_letters, dead_letters]
     names = set()
     for contract, outgoing in zip(contracts, scored.outgoing, strict=True):
         headers = {name: value.decode() for name, value in outgoing.headers}  # type: ignore[union-attr]

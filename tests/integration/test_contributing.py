@@ -70,6 +70,7 @@ def test_every_target_that_the_page_names_exists_and_takes_its_arguments(copy: P
             assert arguments in done.stdout, line
 
 
+@pytest.mark.timeout(900)
 def test_a_new_view_is_refused_until_a_model_is_trained_with_it(copy: Path) -> None:
     """The change of the page is applied, and the worker says what the page says, word for word."""
     (diff,) = re.findall(r"(?ms)^```diff$\n(.*?)^```$", PAGE)

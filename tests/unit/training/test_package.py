@@ -411,7 +411,7 @@ def test_the_report_prints_well(folder: Path, matrix: Matrix) -> None:
 
 
 def test_a_model_without_an_answer_for_missing_numbers_is_told(folder: Path, full: Matrix) -> None:
-    """There a fallback serves: the author should know."""
+    """There a fallback serves, or nothing does: the author should know."""
     plain = model(
         [("x", TensorProto.FLOAT, ["n", 1])],
         [helper.make_node("Identity", ["x"], ["y"])],
@@ -419,4 +419,10 @@ def test_a_model_without_an_answer_for_missing_numbers_is_told(folder: Path, ful
     )
     done: Packaged = package(folder, ANY, plain, full.only("amount"))
     assert done.without_answer == ("every number missing", "amount missing", "nothing known")
-    assert "no finite output for every number missing" in str(done)
+    (told,) = [line for line in str(done).splitlines() if "no finite output" in line]
+    assert told == (
+        "  no finite output for every number missing, amount missing, nothing known: such events become "
+        "dead letters, as the use case has no fallback"
+    )
+    other = make_usecase(answer=no_answer, fallbacks=("fraud/0",))
+    assert "a fallback serves there" in str(package(folder, other, plain, full.only("amount")))
