@@ -30,6 +30,10 @@ VENV_OPTIONS :=
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-build-isolation
 endif
 
+# What is imported is compiled once and kept in .venv, whatever the shell says: nothing is compiled at
+# installation, and a worker that compiles all of its imports at every start takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
 
 help: ## this list

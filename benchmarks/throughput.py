@@ -141,7 +141,7 @@ def main() -> None:
             result = _compare(services, COMPARISONS[options.compare], options)
         else:
             result = _against_work_alone(services, options)
-    print(json.dumps(result | _circumstances()))
+    print(json.dumps(result | circumstances()))
 
 
 def _against_work_alone(
@@ -151,9 +151,9 @@ def _against_work_alone(
     workers: list[Drained] = []
     for number in range(options.rounds):
         alone.append(_in_own_process(options.events))
-        workers.append(_drain(services, f"bench-{number}", options.events, Contender()))
+        workers.append(drain(services, f"bench-{number}", options.events, Contender()))
         _say("work alone", f"{alone[-1].rate:,.0f} events/s, {alone[-1].cpu_microseconds:.1f} us")
-        _say("worker", _told(workers[-1]))
+        _say("worker", told(workers[-1]))
         _say("ratio", f"{workers[-1].rate / alone[-1].rate:.2f}")
     return {
         "alone_events_per_second": _median([a.rate for a in alone]),
@@ -174,8 +174,8 @@ def _compare(
         # Every other round begins with the other contender.
         for name in list(contenders)[:: 1 if number % 2 == 0 else -1]:
             application = f"bench-{number}-{name.replace(' ', '-')}"
-            drained[name] = _drain(services, application, options.events, contenders[name])
-            _say(name, _told(drained[name]))
+            drained[name] = drain(services, application, options.events, contenders[name])
+            _say(name, told(drained[name]))
         rounds.append(drained)
     first, *others = contenders
     result: dict[str, float | str] = {}
@@ -210,7 +210,7 @@ def _in_own_process(events: int) -> Work:
         return pool.submit(_alone, events).result()
 
 
-def _drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
+def drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
     offsets = Offsets(services.kafka, application)
     partitions = [PartitionId(t.name, n) for t in usecase.topics for n in range(t.partitions)]
     ends = offsets.ends(partitions)
@@ -281,7 +281,7 @@ def _metrics(address: str) -> dict[str, float] | None:
     return found
 
 
-def _told(drained: Drained) -> str:
+def told(drained: Drained) -> str:
     return (
         f"{drained.rate:,.0f} events/s, {drained.cpu_us:.1f} us CPU an event; first record "
         f"{drained.first_seconds:.1f} s after launch; memory {drained.rss_begin_mib:.0f} -> "
@@ -297,7 +297,7 @@ def _median(values: list[float]) -> float:
     return round(statistics.median(values), 3)
 
 
-def _circumstances() -> dict[str, float | str]:
+def circumstances() -> dict[str, float | str]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

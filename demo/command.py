@@ -161,7 +161,7 @@ def _say_what_stays(
             f"  kcat -b {services.kafka} -t {topic} -C -o -1 -e -q -f '%h\\n%s\\n'"
         )
     display.say(
-        f"A browser shows http://{worker.address}/metrics and http://{worker.address}/readyz"
+        f"A browser shows the worker's status page: http://{worker.address}/ (and /metrics, /readyz)"
     )
 
 

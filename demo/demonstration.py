@@ -106,6 +106,8 @@ class Demonstration:
                 self._produce_all(producer)
                 self._start_worker()
             self._wait_until_ready()
+            display.say("The worker's status page, in a browser, while it runs:")
+            display.show_command(f"  http://{self.worker.address}/")
             display.say(
                 f"{len(planned):,} records from 1 December 2013 on"
                 + (f", up to {speed:,.0f} times as fast as they happened. " if speed else ". ")

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests.chromium import browser, look
 from tests.services import (
     SERVICES,
     _redis_cluster,
@@ -15,7 +16,9 @@ from tests.services import (
     topic_factory,
 )
 
-__all__ = ["_redis_cluster", "kafka", "redis", "redis_cluster", "redis_url", "topic_factory"]
+__all__ = [
+    "_redis_cluster", "browser", "kafka", "look", "redis", "redis_cluster", "redis_url", "topic_factory",
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

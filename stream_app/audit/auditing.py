@@ -8,12 +8,13 @@ The order is what makes the account right while workers go on:
 2. the marks of the state: it is written before offsets are committed, so they are not behind;
 3. the ends of the topics out, with what is in open transactions: outputs are acknowledged before
    offsets are committed, so every output of a committed record lies before these ends;
-4. the event topics are read to the ends of step 1, the topics out to those of step 3.
+4. the event topics are read to the ends of step 1, the topics out to those of step 3; records of
+   dead letters that hold them in part are read a second time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -42,6 +43,7 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, Topic, open_brokers
 from stream_app.kafka.errors import asked_by_command
 from stream_app.records.places import PartitionId
+from stream_app.records.record_id import RecordId
 from stream_app.state.open_store import open_store
 
 __all__ = ["audit"]
@@ -183,6 +185,9 @@ class _Audit:
         ):
             removed.look(messages)
             outputs.take(messages)
+            if outputs.waiting.is_full:
+                self._settle(outputs, progress)
+        self._settle(outputs, progress)
         report.outputs, report.faults = outputs.counts, outputs.faults
         if letters is not None:
             report.add_letters(letters, judge.replayed)
@@ -199,6 +204,7 @@ class _Audit:
             report.recomputed = recompute(
                 brokers, self._store, usecase, judge, ledgers, ids, committed,
                 lambda done, total: progress("states", done, total),
+                _places(judge.replayed, [topics[name] for name in events]),
             )  # fmt: skip
         report.notes += notes(
             report,
@@ -209,6 +215,17 @@ class _Audit:
             begins_at_end=self._settings.starts_at == "end" and self._scope.since is None,
         )
         return report
+
+    def _settle(self, outputs: Outputs, progress: Progress) -> None:
+        """Read the records again of letters that were redacted or cut."""
+        for messages in read(
+            self._brokers,
+            outputs.waiting.ranges(),
+            lambda done, total: progress("letters", done, total),
+            lambda _partition_id, _first, _end: None,
+        ):
+            outputs.settle(messages)
+        outputs.settle_rest()
 
     def _look_behind_the_ends(
         self, report: Report, partitions: dict[PartitionId, PartitionReport], outputs: Outputs
@@ -282,3 +299,13 @@ class _Audit:
                 "States can be recomputed only from a complete log, and retention has removed the "
                 f"beginning of this one: {', '.join(begun)}."
             )
+
+
+def _places(records: Iterable[RecordId], topics: Sequence[Topic]) -> set[tuple[PartitionId, int]]:
+    """Where records of these topics lie."""
+    names = {topic.topic_id: topic.name for topic in topics}
+    return {
+        (PartitionId(names[each.topic_id], each.partition), each.offset)
+        for each in records
+        if each.topic_id in names
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +16,24 @@ from stream_app.audit.identities import bytes_digest, event_digest, omitted_dige
 from stream_app.audit.ledger import Ledger
 from stream_app.audit.letters import LetterAccount
 from stream_app.audit.reading import headers_of, partition_id_of
+from stream_app.audit.redacted_letters import FoundLetter, ValueClaim, WaitingLetters
 from stream_app.features.usecase import Prediction
 from stream_app.kafka.brokers import Topic
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
 from stream_app.text.foreign import bounded
-from stream_app.wire.dead_letter import DeadLetter, Omitted, is_dead_letter, omitted
+from stream_app.text.redaction import Redaction
+from stream_app.wire.dead_letter import (
+    DeadLetter,
+    Omitted,
+    is_cut,
+    is_dead_letter,
+    omitted,
+    redacted_bytes,
+)
 from stream_app.wire.headers import Named, by_name
 from stream_app.wire.prediction import PredictionHeaders, read_prediction
-from stream_app.wire.replays import Replays
+from stream_app.wire.replays import Replay, Replays
 
 __all__ = ["OutputCounts", "Outputs"]
 
@@ -87,6 +97,8 @@ class Outputs:
         self._entries: dict[tuple[Callable[[Ledger, list[int]], None], PartitionId], list[int]] = (
             defaultdict(list)
         )
+        self.waiting = WaitingLetters()
+        """Letters that are booked once their records were read again: see `settle`."""
         self.counts = OutputCounts()
         self.faults = Faults()
         self.beyond: dict[PartitionId, array[int]] = defaultdict(lambda: array("q"))
@@ -97,9 +109,7 @@ class Outputs:
         messages.reverse()
         while messages:
             self._take(messages.pop())
-        for (book, partition_id), offsets in self._entries.items():
-            book(self._ledgers[partition_id], offsets)
-        self._entries.clear()
+        self._write()
 
     def _take(self, message: Message) -> None:
         is_letter = message.topic() == self._dead_letters_topic
@@ -212,28 +222,89 @@ class Outputs:
             self._note_out_of_range(message, consumed)
             return
         try:
-            self._check_dead_letter(message, said, headers, ledger, consumed)
+            claim = self._check_dead_letter(message, said, headers, ledger, consumed)
         except _WrongError as wrong:
-            what = f"{_name(message)}, the dead letter of {consumed} {offset}: {wrong}"
-            self._note(message, wrong.fault, what, ledger, offset)
+            self._note_letter(
+                (partition_id_of(message), message.offset() or 0), wrong, ledger, consumed, offset
+            )
             return
         if ledger is None:
             self.counts.out_of_range += 1
             return
+        letter = FoundLetter(
+            partition_id_of(message),
+            message.offset() or 0,
+            consumed,
+            _origin(said),
+            said.state != "not-applied",
+            claim,
+        )
+        is_replay = ledger.is_replay(offset)
+        if claim is not None or (is_replay and is_cut(headers)):
+            self.waiting.add(letter)
+            return
+        key, value = _raw(message.key()), _raw(message.value())
+        self._book(letter, self._replays(key, value, pairs) if is_replay else None)
+
+    def settle(self, messages: list[Message]) -> None:
+        """Book the letters that waited for these records, and empty the list."""
+        while messages:
+            message = messages.pop()
+            letters = self.waiting.take(partition_id_of(message), message.offset() or 0)
+            if letters:
+                self._settle(message, letters)
+        self._write()
+
+    def settle_rest(self) -> None:
+        """Book the letters that wait for records which are gone by now."""
+        for letter in self.waiting.take_all():
+            self._book(letter, None)
+        self._write()
+
+    def _settle(self, message: Message, letters: list[FoundLetter]) -> None:
+        value = _raw(message.value())
+        replay = None
+        with suppress(ValueError):
+            replay = self._replays(_raw(message.key()), value, headers_of(message))
+        for letter in letters:
+            ledger = self._ledgers[letter.consumed]
+            what = letter.claim.differs(value) if letter.claim is not None else ""
+            if what:
+                wrong = _WrongError(Fault.OF_ANOTHER_RECORD, what)
+                place = letter.partition, letter.offset
+                self._note_letter(place, wrong, ledger, letter.consumed, letter.origin.offset)
+            else:
+                self._book(letter, replay if ledger.is_replay(letter.origin.offset) else None)
+
+    def _book(self, letter: FoundLetter, replay: Replay | None) -> None:
+        consumed, offset = letter.consumed, letter.origin.offset
         self._entries[Ledger.dead_letters, consumed].append(offset)
         if self._letters is not None:
-            self._letters.letter(
-                partition_id_of(message).number, message.offset() or 0, _origin(said)
-            )
-        if said.state == "not-applied":
+            self._letters.letter(letter.partition.number, letter.offset, letter.origin)
+        if not letter.is_applied:
             self._entries[Ledger.not_applied, consumed].append(offset)
-        if ledger.is_replay(offset):
-            replay = self._replays(_raw(message.key()), _raw(message.value()), pairs)
-            first = replay and PartitionId(
-                self._names.get(replay.origin.topic_id, ""), replay.origin[1]
-            )
-            if replay and first and self._ledger(first, replay.origin.offset) is not None:
+        if replay is not None:
+            first = PartitionId(self._names.get(replay.origin.topic_id, ""), replay.origin[1])
+            if self._ledger(first, replay.origin.offset) is not None:
                 self._entries[Ledger.replay_dead_letters, first].append(replay.origin.offset)
+
+    def _write(self) -> None:
+        for (book, partition_id), offsets in self._entries.items():
+            book(self._ledgers[partition_id], offsets)
+        self._entries.clear()
+
+    def _note_letter(
+        self,
+        place: tuple[PartitionId, int],
+        wrong: _WrongError,
+        ledger: Ledger | None,
+        consumed: PartitionId,
+        offset: int,
+    ) -> None:
+        what = f"{place[0]} {place[1]}, the dead letter of {consumed} {offset}: {wrong}"
+        self.faults.add(wrong.fault, place, what)
+        if ledger is not None:
+            ledger.fault(offset, wrong.fault)
 
     def _check_dead_letter(
         self,
@@ -242,19 +313,28 @@ class Outputs:
         headers: Named,
         ledger: Ledger | None,
         consumed: PartitionId,
-    ) -> None:
+    ) -> ValueClaim | None:
+        """Compare a letter with its record; what it says of a redacted value is still to be compared."""
         if said.topic not in ("", consumed.topic):
             raise _WrongError(
                 Fault.CONTRADICTORY,
                 f"it names the topic {bounded(said.topic)} beside that topic's id",
             )
         record = ledger.identity(said.offset) if ledger is not None else None
+        claim = None
         for part, raw in (("key", _raw(message.key())), ("value", _raw(message.value()))):
             left_out = _omitted(headers, part)
             if left_out is not None and raw is not None:
                 what = f"it has a {part} and says that it left it out"
                 raise _WrongError(Fault.CONTRADICTORY, what)
-            found = bytes_digest(raw) if left_out is None else omitted_digest(*left_out)
+            if part == "value" and said.redacted:
+                claim = _claim(said, headers, raw, left_out)
+                continue
+            if left_out is None:
+                found = bytes_digest(raw)
+            else:
+                assert left_out.sha256 is not None  # of a redacted value alone
+                found = omitted_digest(left_out.length, left_out.sha256)
             if record is None or found == getattr(record, part):
                 continue
             if raw is None and left_out is None:
@@ -262,6 +342,7 @@ class Outputs:
                     Fault.WITHOUT_VALUE, f"it has no {part}, its record has, and it does not say so"
                 )
             raise _WrongError(Fault.OF_ANOTHER_RECORD, f"its {part} is not that of its record")
+        return claim if record is not None else None
 
     def _ledger(self, partition_id: PartitionId, offset: int) -> Ledger | None:
         ledger = self._ledgers.get(partition_id)
@@ -302,6 +383,28 @@ def _omitted(headers: Named, part: str) -> Omitted | None:
         raise _WrongError(
             Fault.CONTRADICTORY, f"it left its {part} out, and does not say of which bytes"
         ) from None
+
+
+def _claim(
+    said: DeadLetter, headers: Named, value: bytes | None, left_out: Omitted | None
+) -> ValueClaim:
+    if left_out is not None:
+        return ValueClaim(said.redacted, left_out.length, None)
+    if value is None:
+        raise _WrongError(
+            Fault.WITHOUT_VALUE, "it has no value, its record has, and it does not say so"
+        )
+    try:
+        length = redacted_bytes(headers)
+        Redaction(said.redacted)
+    except ValueError:
+        length = None
+    if length is None:
+        raise _WrongError(
+            Fault.CONTRADICTORY,
+            "its value was redacted, and it does not say which fields and bytes",
+        )
+    return ValueClaim(said.redacted, length, bytes_digest(value))
 
 
 def _origin(said: DeadLetter) -> RecordId:

@@ -47,6 +47,7 @@ def command(usecase: str | None, log: Path | None) -> int:
     from stream_app.models.errors import ModelRefusedError
     from stream_app.models.loading import load_version
     from stream_app.models.usecase_faults import usecase_faults
+    from stream_app.training.answer_reach import unreached_in_answer
     from stream_app.training.errors import LogError, MatrixError
     from stream_app.training.golden_events import unreached
     from stream_app.training.log import read_log
@@ -75,7 +76,9 @@ def command(usecase: str | None, log: Path | None) -> int:
         else:
             taken = len(model.manifest.columns())
             click.echo(f"ok  {settings.artifacts / name}: {model}, {taken} columns")
-            for what in unreached(chosen, read_version(settings.artifacts / name).golden_events):
+            version = read_version(settings.artifacts / name)
+            missed = unreached(chosen, version.golden_events)
+            for what in (*missed, *unreached_in_answer(chosen, model, version)):
                 click.echo(f"    its golden events do not reach {what}")
     for fault in faults:
         click.echo(f"stream-app check: {' '.join(fault.split())}", err=True)

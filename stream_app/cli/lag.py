@@ -34,7 +34,11 @@ _ADDRESS: Final = "127.0.0.1"
 @click.option("--all", "everything", is_flag=True, help="Also partitions with nothing waiting.")
 @click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON document a group, on a line.")
-@click.option("--serve", metavar="[HOST:]PORT", help="Serve the figures to Prometheus.")
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Serve the figures to Prometheus, and as a page for people.",
+)
 @click.option(
     "--interval", type=click.FloatRange(0.1), default=5.0, show_default=True, metavar="SECONDS",
     help="Between two looks.",
@@ -131,7 +135,10 @@ def _serve(watches: list[Watch], address: str, interval: float) -> None:
     from prometheus_client import CollectorRegistry
 
     from stream_app.lag.exporter import GroupLagCollector
+    from stream_app.lag.fleet_status import FleetStatus
     from stream_app.lag.watch import Watching
+    from stream_app.status_page.routes import status_routes
+    from stream_app.status_page.sampling import Sampler
     from stream_app.telemetry.http_routes import metrics_route
     from stream_app.telemetry.http_server import HttpServer
 
@@ -141,13 +148,19 @@ def _serve(watches: list[Watch], address: str, interval: float) -> None:
     registry = CollectorRegistry()
     registry.register(GroupLagCollector(watches))
     watching = Watching(watches, interval)
-    with HttpServer(host.strip("[]") or _ADDRESS, int(port), [metrics_route(registry)]) as server:
+    status = FleetStatus(watches)
+    routes = [metrics_route(registry), *status_routes(status.document)]
+    with HttpServer(host.strip("[]") or _ADDRESS, int(port), routes) as server:
         click.echo(f"http://{host or _ADDRESS}:{server.port}/metrics", err=True)
+        click.echo(f"http://{host or _ADDRESS}:{server.port}/ for people", err=True)
         watching.start()
+        sampler = Sampler(status.sample)
+        sampler.start()
         try:
             watching.wait()
         except KeyboardInterrupt:
             watching.stop()
+            sampler.stop()
 
 
 def _show_again_and_again(

@@ -29,6 +29,7 @@ from pydantic_settings import (
 from stream_app.config import kafka_properties, sources
 from stream_app.config.kafka_properties import Properties
 from stream_app.config.sources import MASK, SettingsError, Shown
+from stream_app.text.redaction import Redaction
 
 __all__ = ["MASK", "Settings", "SettingsError", "Shown"]
 
@@ -50,6 +51,11 @@ def _like(pattern: str, expected: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _checked_paths(paths: str) -> str:
+    Redaction(paths)
+    return paths
 
 
 _Name = Annotated[
@@ -74,6 +80,8 @@ _Records = Annotated[int, Field(ge=1, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 _Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
+_Paths = Annotated[str, AfterValidator(_checked_paths)]
+_Share = Annotated[float, Field(gt=0.0, le=1.0)]
 _Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
 
 
@@ -218,11 +226,46 @@ class Settings(BaseSettings):
     dead_letter_payload: Literal["full", "digest"] = "full"
     """What a dead letter has of the record's value: its bytes, or only their length and SHA-256. Key and
     headers are kept. A digest hides nothing that can be guessed, as a short value can."""
+    redact_fields: _Paths = Field("", examples=["passenger.name, items[*].card"])
+    """Fields of values that are replaced in dead letters, and wherever `stream-app dlq` shows a value:
+    paths such as `passenger.name`, `items[*].card`, `contacts.*` or `$`, separated by commas
+    (docs/dead-letters.md, Privacy). A value that is no JSON is left out whole. Keys, headers and names of
+    fields are kept. Default: nothing is replaced."""
+    exception_texts: bool = False
+    """Whether dead letters, and the log, also tell the texts of exceptions: of validators, decoders and other
+    functions of the use case. Such a text may quote the event, so type, function and line alone are told by
+    default, and with `redact_fields` it is refused."""
     producer_header: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, examples=["producer"]
     )
     """Header of events by which producers say who they are, in name or version. A dead letter has its text
     as `dead-letter.producer`. Default: nobody is asked."""
+
+    flood_breaker: bool = True
+    """Whether a topic-partition is stopped when too many of its records are refused in decode, enrich or
+    score: nothing of it is taken until it may go on, and nothing is lost. docs/dead-letters.md says how
+    it goes on."""
+    flood_poison_in_a_row: _Records = 100
+    """So many records refused as `poison`, with none that passes between them, stop their partition."""
+    flood_poison_share: _Share = 0.5
+    """More than this share of the last `flood_window_records` of a partition, refused as `poison`, stops
+    it. 1: never by its share."""
+    flood_bug_in_a_row: _Records = 25
+    """The same for records refused as `bug`: code is to blame, and a replay after it is mended costs more
+    than to wait for that."""
+    flood_bug_share: _Share = 0.25
+    """The same for records refused as `bug`."""
+    flood_window_records: _Records = 1_000
+    """Of how many records the shares are. Those that have not come yet count as passed."""
+    flood_retry_seconds: _Waiting = 30.0
+    """How often the first record of a stopped partition, and its newest ones, are tried. A worker that
+    finds it stopped tries at once."""
+    flood_trial_records: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """So many of the newest records of a stopped partition must pass before its bad run is
+    dead-lettered."""
+    flood_letters_per_second: Annotated[float, Field(gt=0.0, le=1_000_000.0)] = 500.0
+    """How fast the bad run of a partition is dead-lettered, by each worker and partition. Records that
+    pass are not slowed down."""
 
     replay_secret: SecretStr | None = Field(None, examples=["..."])
     """What tells a replayed dead letter from a record that only says it is one, at least 16 characters.
@@ -254,6 +297,10 @@ class Settings(BaseSettings):
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """One line of text or one JSON object a message."""
+    doctor: bool = False
+    """Whether `stream-app run` looks at its deployment first, as `stream-app doctor` does. A finding is a line of
+    the log; after an error it does not start, and ends with status 1. Without it, a worker waits for services
+    that are away."""
     opentelemetry: bool = False
     """Whether traces and metrics are sent over OTLP, as the standard variables `OTEL_...` say (by default to
     http://localhost:4318). Needs the extra `otel`; docs/tracing.md says what is sent."""
@@ -333,6 +380,11 @@ class Settings(BaseSettings):
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be greater than {high}")
+        if self.exception_texts and self.redact_fields:
+            raise ValueError(
+                "exception_texts and redact_fields contradict each other: the text of an exception may "
+                "quote the fields that are to be redacted"
+            )
         return self
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from stream_app.contract.avro import avro_schema
 from stream_app.contract.topics import KAFKA, Contract
 
 __all__ = ["asyncapi_document"]
@@ -15,6 +16,15 @@ __all__ = ["asyncapi_document"]
 _BINDING: Final = {"bindingVersion": "0.5.0"}
 _DEFS: Final = "#/$defs/"
 _SCHEMAS: Final = "#/components/schemas/"
+_CONTENT_TYPES: Final = {
+    "avro": "application/vnd.apache.avro",
+    "json": "application/json",
+    "protobuf": "application/x-protobuf",
+}
+_SCHEMA_FORMATS: Final = {
+    "avro": "application/vnd.apache.avro+json;version=1.9.0",
+    "protobuf": "application/vnd.google.protobuf;version=3",
+}
 _OPERATIONS: Final = {
     "events": ("receive", "The worker reads the events of {}."),
     "predictions": ("send", "The worker publishes its predictions to {}."),
@@ -50,7 +60,9 @@ def asyncapi_document(
         operations[f"{action}.{role}.{topic}"] = operation
         for name, summary, payload in _payloads(contract, schemas):
             known_as = name if name not in messages else f"{topic}.{name}"
-            messages[known_as] = _message(name, summary, payload, kafka)
+            message = messages[known_as] = _message(name, summary, payload, kafka)
+            if "value" in kafka:
+                _frame(message, kafka["value"], _written(contract, name))
             channel["messages"][known_as] = {"$ref": f"#/components/messages/{known_as}"}
             operation["messages"].append({"$ref": f"#/channels/{topic}/messages/{known_as}"})
     return {
@@ -101,6 +113,32 @@ def _message(
     if payload.keys().isdisjoint(("$ref", "type", "anyOf", "oneOf")):  # no JSON: any bytes
         message["contentType"] = "application/octet-stream"
     return message
+
+
+def _written(contract: Contract, name: str) -> Any:
+    """The schema of a framed message in the words of its format; None where it has no other than JSON's."""
+    value, defs = contract[KAFKA]["value"], contract.get("$defs", {})
+    if value["format"] == "avro" and name in defs:  # one of several event types
+        return avro_schema({"$ref": f"{_DEFS}{name}", "$defs": defs})
+    return value.get("schema")
+
+
+def _frame(message: dict[str, Any], value: Mapping[str, Any], schema: Any) -> None:
+    """Tell of a message what stands behind the id of its schema in a registry."""
+    message["contentType"] = _CONTENT_TYPES[value["format"]]
+    message["description"] = f"Framed: {value['framing']}"
+    message["x-value"] = {name: value[name] for name in ("format", "framing")}
+    message["bindings"]["kafka"] |= {
+        "schemaIdLocation": "payload",
+        "schemaIdPayloadEncoding": "confluent",
+    }
+    if schema is not None:
+        # What the fields must be stays told too: `contract diff` compares that.
+        message["x-fields"] = message["payload"]
+        message["payload"] = {
+            "schemaFormat": _SCHEMA_FORMATS[value["format"]],
+            "schema": schema,
+        }
 
 
 def _payloads(

@@ -99,6 +99,10 @@ def _records(topic: str, old: Contract, new: Contract) -> Iterator[Change]:
     if before != after:
         told = f"is the event {after} now" if after else "is no event any more"
         yield Change(topic, None if after else "producers", f"a record without a value {told}")
+    formats = [each[KAFKA].get("value", {}).get("format", "plain") for each in (old, new)]
+    if formats[0] != formats[1]:
+        what = "the format of values was {}, is {}".format(*map(_format, formats))
+        yield Change(topic, _reader(role), what)
     if old[KAFKA]["partitions"] != partitions:
         what = f"partitions were {old[KAFKA]['partitions']}, are {partitions}: keys move to others"
         yield Change(topic, None, what)
@@ -148,6 +152,10 @@ def _named(told: str, what: str) -> str:
     if told == "key":
         return f"key: {what.removeprefix('the value').lstrip(': ')}"
     return f"{told} {what}" if told else what
+
+
+def _format(name: str) -> str:
+    return "that of no schema registry" if name == "plain" else f"{name} of a schema registry"
 
 
 def _reader(role: str) -> Literal["producers", "consumers"]:

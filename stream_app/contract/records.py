@@ -92,5 +92,12 @@ DEAD_LETTER_HEADERS: Final = _headers(
         "dead-letter.producer": _described(
             "Who sent the record, where `producer_header` is set and a header of the record says so."
         ),
+        "dead-letter.redacted": _described(
+            "Where fields of the value were replaced by the text [redacted]: their paths, separated by "
+            "commas; $ where the value was left out for them. No digest of the value is told then."
+        ),
+        "dead-letter.redacted-bytes": _described(
+            "How many bytes the value had in which fields were replaced.", **_OFFSET
+        ),
     },
 )

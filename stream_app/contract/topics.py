@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from stream_app.contract.avro import avro_schema
 from stream_app.contract.event_records import event_headers, event_key, event_timestamp
 from stream_app.contract.records import (
     DEAD_LETTER_HEADERS,
@@ -31,6 +32,11 @@ Role = Literal["events", "predictions", "dead-letters"]
 KAFKA: Final = "x-kafka"
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_FRAMING: Final = (
+    "The id of a schema in a schema registry, as Confluent's serializers write it: before the value, or in "
+    "a header. A value is read by the schema that it names, so any schema will do that has these fields."
+)
 
 _LETTER: Final = {
     "title": "DeadLetter",
@@ -81,8 +87,9 @@ def _contract(schema: Mapping[str, Any], *, role: Role, **kafka: Any) -> Contrac
 def _events(topic: InputTopic, times: TimeBounds) -> Contract:
     types = topic.decoder.event_types
     without_value = {} if topic.tombstones is None else {"without_value": topic.tombstones.__name__}
+    schema = topic.decoder.json_schema()
     return _contract(
-        topic.decoder.json_schema() or _opaque(topic),
+        schema or _opaque(topic),
         topic=topic.name,
         role="events",
         partitions=topic.partitions,
@@ -90,7 +97,22 @@ def _events(topic: InputTopic, times: TimeBounds) -> Contract:
         headers=event_headers(types),
         timestamp=event_timestamp(types, times),
         **without_value,
+        **_value(topic, schema),
     )
+
+
+def _value(topic: InputTopic, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How values are written, where they are not plain JSON; the JSON Schema is that of their fields."""
+    framing = topic.decoder.framing()
+    if framing is None:
+        return {}
+    told: dict[str, Any] = {"format": framing.format, "framing": _FRAMING}
+    written = framing.schema_text
+    if framing.format == "avro":
+        written = avro_schema(schema or {})
+    if written is not None:
+        told["schema"] = written
+    return {"value": told}
 
 
 def _opaque(topic: InputTopic) -> dict[str, Any]:

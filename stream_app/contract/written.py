@@ -58,7 +58,7 @@ def _of_asyncapi(document: Mapping[str, Any]) -> list[Contract]:
             message = document["components"]["messages"][name]
             by_role.setdefault(message["x-role"], []).append(message)
         for role, messages in by_role.items():
-            payloads = [message["payload"] for message in messages]
+            payloads = [each.get("x-fields", each["payload"]) for each in messages]
             schema = payloads[0] if len(payloads) == 1 else {"oneOf": payloads}
             kafka = {
                 "topic": channel["address"],
@@ -69,5 +69,7 @@ def _of_asyncapi(document: Mapping[str, Any]) -> list[Contract]:
             }
             if role == "events" and "x-without-value" in channel:
                 kafka["without_value"] = channel["x-without-value"]
+            if "x-value" in messages[0]:
+                kafka["value"] = messages[0]["x-value"]
             found.append({**schema, "components": document["components"], KAFKA: kafka})
     return found

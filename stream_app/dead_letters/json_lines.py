@@ -5,16 +5,33 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from stream_app.dead_letters.letter import Letter
 from stream_app.errors import ConfigurationError
 from stream_app.records.record_id import RecordId, record_id_of
+from stream_app.text.redaction import Redaction, is_everything
 
-__all__ = ["as_line", "read_lines"]
+__all__ = ["Mended", "as_line", "read_lines"]
 
-#: Payloads that somebody mended, by the names of their letters.
-Mended = dict[RecordId, bytes | None]
+
+class Mended(NamedTuple):
+    """A payload that somebody mended."""
+
+    value: bytes | None
+    redacted: str = ""
+    """The paths of what was replaced in it when it was exported."""
+
+    def whole(self, original: bytes | None) -> bytes | None:
+        """With what was replaced put back, from the value of the record; raises `ValueError`."""
+        if not self.redacted:
+            return self.value
+        redaction = Redaction(self.redacted)
+        if self.value is None:
+            raise ValueError("its value was redacted whole, and nothing is written in its place")
+        if not is_everything(self.redacted):
+            return redaction.restored(self.value, original or b"")
+        return self.value
 
 
 def as_line(letter: Letter) -> str:
@@ -32,6 +49,7 @@ def as_line(letter: Letter) -> str:
             "message": said.message,
             "attempts": said.attempts,
             "cut": sorted(letter.cut),
+            **({"redacted": said.redacted} if said.redacted else {}),
             **_content("key", letter.key),
             "headers": [{"name": n, **_content("value", _raw(v))} for n, v in letter.came_with],
             **_content("value", letter.value),
@@ -40,20 +58,22 @@ def as_line(letter: Letter) -> str:
     )
 
 
-def read_lines(lines: Iterable[str | bytes]) -> Mended:
-    """The payloads of lines that `as_line` made and somebody mended.
+def read_lines(lines: Iterable[str | bytes]) -> dict[RecordId, Mended]:
+    """The payloads of lines that `as_line` made and somebody mended, by the names of their letters.
 
-    Nothing else of a line counts: whose record it is, its key and its headers are the letter's own.
+    Besides the payload, what was redacted in it counts, and nothing else: whose record it is, its key and
+    its headers are the letter's own.
     Raises `ConfigurationError` that names the line.
     """
-    found: Mended = {}
+    found: dict[RecordId, Mended] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             read = json.loads(line)
             letter = record_id_of(read["letter"])
-            value = _bytes(read)
+            mended = Mended(_bytes(read), str(read.get("redacted") or ""))
+            Redaction(mended.redacted)
         except (ValueError, TypeError, KeyError) as error:
             what = (
                 f"{error} is missing" if isinstance(error, KeyError) else "it is no exported letter"
@@ -61,7 +81,7 @@ def read_lines(lines: Iterable[str | bytes]) -> Mended:
             raise ConfigurationError(f"line {number}: {what}") from error
         if letter in found:
             raise ConfigurationError(f"line {number}: the letter {letter} comes twice")
-        found[letter] = value
+        found[letter] = mended
     return found
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from stream_app.records.headers import Header, Headers, read_headers
 from stream_app.records.record_id import RecordId, record_id_of
-from stream_app.wire.dead_letter import DeadLetter, headers_that_came, omitted
+from stream_app.text.redaction import Redaction
+from stream_app.wire.dead_letter import DeadLetter, headers_that_came, omitted, redacted_bytes
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF, Replay, Replays
 
@@ -35,12 +36,17 @@ class Letter(NamedTuple):
     replay: Replay | None
     """What its record was a replay of, where that can be believed."""
     cut: frozenset[str] = frozenset()
-    """What of "headers", "key" and "value" it left out."""
+    """What of "headers", "key" and "value" it has not, or not whole: left out, or redacted."""
 
     @property
     def place(self) -> str:
         """PARTITION:OFFSET in the dead-letter topic."""
         return f"{self.id.partition}:{self.id.offset}"
+
+    @property
+    def left_out_parts(self) -> frozenset[str]:
+        """What it left out for its size, or by `dead_letter_payload`."""
+        return self.cut - {"value"} if self.said.redacted else self.cut
 
     @property
     def first_origin(self) -> RecordId:
@@ -80,13 +86,38 @@ class Letter(NamedTuple):
         )
 
     def left_out(self, part: str, content: bytes | None) -> bool:
-        """Whether these are the very bytes of the part that it left out."""
-        said = omitted(by_name(self.headers), part)
+        """Whether these may be the bytes of the part that it left out, or of which it replaced fields.
+
+        Compared are length and digest; of a redacted value its length, and what is left of it.
+        """
+        named = by_name(self.headers)
+        said = omitted(named, part)
         content = content or b""
-        return (
-            said is not None
-            and said.length == len(content)
-            and said.sha256 == hashlib.sha256(content).digest()
+        if said is None:
+            redacted = Redaction(self.said.redacted)(content) if part == "value" else None
+            return (
+                redacted is not None
+                and redacted.value == self.value
+                and redacted_bytes(named) == len(content)
+            )
+        return said.length == len(content) and (
+            said.sha256 is None or said.sha256 == hashlib.sha256(content).digest()
+        )
+
+    def shown(self, redaction: Redaction, *, numbered: bool = False) -> Letter:
+        """The letter as people may see it: without what `redaction` names, and what it redacted itself.
+
+        `numbered`: as with `Redaction`.
+        """
+        if not redaction and not self.said.redacted:
+            return self
+        redacted = redaction.and_also(self.said.redacted)(self.value, numbered=numbered)
+        if redacted is None:
+            return self
+        return self._replace(
+            value=redacted.value,
+            said=self.said._replace(redacted=", ".join(redacted.paths)),
+            cut=self.cut | {"value"},
         )
 
 
@@ -98,6 +129,7 @@ def letter_of(message: Any, topic_id: str, replays: Replays) -> Letter:
         raise ValueError("its headers cannot be read") from error
     named = by_name(headers)
     said = DeadLetter.of(named)
+    Redaction(said.redacted)
     key, value = message.key(), message.value()
     return Letter(
         RecordId(topic_id, message.partition(), message.offset()),
@@ -108,5 +140,10 @@ def letter_of(message: Any, topic_id: str, replays: Replays) -> Letter:
         said,
         RecordId(said.topic_id, said.partition, said.offset),
         replays(key, value, headers) if REPLAY_OF in named else None,
-        frozenset(part for part in _PARTS if omitted(named, part) is not None),
+        frozenset(
+            part
+            for part in _PARTS
+            if omitted(named, part) is not None
+            or (part == "value" and redacted_bytes(named) is not None)
+        ),
     )

@@ -17,6 +17,8 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.errors import asked_by_command
+from stream_app.text.redaction import Redaction
+from stream_app.wire.assembly import redaction_of
 from stream_app.wire.replays import Replays
 
 __all__ = ["Office", "Progress", "open_office"]
@@ -46,6 +48,11 @@ class Office:
     def resolutions_topic(self) -> str:
         """The topic that says what became of letters."""
         return resolutions_topic(self.settings, self.application)
+
+    @property
+    def redaction(self) -> Redaction:
+        """What is replaced in payloads before they are shown."""
+        return redaction_of(self.settings)
 
     def resolutions(self, *, is_ensured: bool = False) -> Resolutions:
         """What became of letters; nothing where nobody has dealt with one yet.

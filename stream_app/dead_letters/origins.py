@@ -20,7 +20,7 @@ class OriginGoneError(Exception):
 
 
 class Origins:
-    """Completes letters that were cut."""
+    """Completes letters that were cut or redacted."""
 
     def __init__(self, brokers: Brokers, usecase: UseCase, replays: Replays) -> None:
         names = [topic.name for topic in usecase.topics]
@@ -44,7 +44,8 @@ class Origins:
     def completed(self, letter: Letter) -> Letter:
         """The letter with everything its record came with; raises `OriginGoneError`.
 
-        Length and SHA-256 of what it left out are those that it says.
+        Length and SHA-256 of what it left out are those that it says; of a redacted value, whose digest
+        it does not tell, its length and what is left of it.
         """
         if not letter.cut:
             return letter
@@ -63,11 +64,12 @@ class Origins:
         topic, topic_id, number, offset = letter.said[:4]
         place = PartitionId(topic, number)
         what = " and ".join(sorted(letter.cut))
+        lacks = f"its {what} was {'redacted' if letter.said.redacted else 'left out'}"
         if place not in self._partitions or self._topics[topic].topic_id != topic_id:
-            raise OriginGoneError(f"its {what} was left out, and its event topic is not there")
+            raise OriginGoneError(f"{lacks}, and its event topic is not there")
         if not self._starts[place] <= offset < self._ends[place]:
             raise OriginGoneError(
-                f"its {what} was left out, and retention removed its record: {place} begins at "
+                f"{lacks}, and retention removed its record: {place} begins at "
                 f"{self._starts[place]}"
             )
         if self._reader is None:
@@ -75,4 +77,4 @@ class Origins:
         for messages in read_ranges(self._reader, {place: (offset, offset + 1)}):
             for message in messages:
                 return Record.of(self._partitions[place], message)
-        raise OriginGoneError(f"its {what} was left out, and {place} has no record at {offset}")
+        raise OriginGoneError(f"{lacks}, and {place} has no record at {offset}")

@@ -65,7 +65,8 @@ class Planner:
     """Topic, and partition, to replay to instead of the original ones."""
     mend: Mend | None = None
     mended: Callable[[Letter], bytes | None] | None = None
-    """Gives the payload that somebody mended by hand; instead of `mend`."""
+    """Gives the payload that somebody mended by hand, of a whole letter; instead of `mend`. Raises
+    `ValueError` where that cannot be sent."""
     trial: Trial | None = None
     """Whether what is sent would pass; None: that is not asked."""
 
@@ -96,12 +97,12 @@ class Planner:
             whole = self.origins.completed(letter)
             value = whole.value
             if self.mended is not None:
-                value = self.mended(letter)
+                value = self.mended(whole)
             elif self.mend is not None:
                 value = self.mend(value)
         except OriginGoneError as gone:
             return Planned(letter, None, Obstacle.CUT, str(gone))
-        except FixRaisedError as raised:
+        except (FixRaisedError, ValueError) as raised:
             return Planned(letter, None, Obstacle.FIX, str(raised))
         if whole.first_origin in self.predicted:  # known only now, of a cut one
             return Planned(letter, None, Obstacle.PREDICTED)

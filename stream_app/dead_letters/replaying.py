@@ -28,6 +28,7 @@ from stream_app.dead_letters.trial import Trial
 from stream_app.errors import ConfigurationError
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
+from stream_app.text.redaction import Redaction
 
 __all__ = ["ReplayOptions", "ReplayReport", "replay"]
 
@@ -72,9 +73,11 @@ class ReplayReport:
     examples: dict[Obstacle, list[tuple[str, str]]] = field(default_factory=dict)
     """Some letters of each, as PARTITION:OFFSET, with more about the obstacle."""
     mended: list[tuple[str, bytes | None, bytes | None]] = field(default_factory=list)
-    """Some letters whose payload was changed: as it came, and mended."""
+    """Some letters whose payload was changed: as it came, and mended, both as people may see them."""
     only_decoded: str = ""
     """Why letters were only decoded, where they were to be tried."""
+    redaction: Redaction = field(default_factory=lambda: Redaction(""))
+    """What of payloads is not shown."""
 
     @property
     def left(self) -> int:
@@ -89,9 +92,10 @@ class ReplayReport:
         elif planned.replay is not None:
             self.replayed += 1
             self.targets[planned.replay.target] += 1
-            value = planned.replay.value
-            if value != planned.letter.value and len(self.mended) < _EXAMPLES:
-                self.mended.append((planned.letter.place, planned.letter.value, value))
+            value, letter = planned.replay.value, planned.letter
+            if value != letter.value and len(self.mended) < _EXAMPLES:
+                after = letter._replace(value=value).shown(self.redaction).value
+                self.mended.append((letter.place, letter.shown(self.redaction).value, after))
 
     def refuse(self, letter: Letter, target: PartitionId, why: str) -> None:
         """Note that a letter's record was not taken after all."""
@@ -146,7 +150,7 @@ def replay(office: Office, selection: Selection, options: ReplayOptions) -> Repl
         since - _APART_SECONDS,
         lambda done, total: office.progress("predictions", done, total),
     )
-    report = ReplayReport(options.does_it)
+    report = ReplayReport(options.does_it, redaction=office.redaction)
     origins = Origins(office.brokers, office.usecase, office.replays)
     trial = Trial(office.settings, office.usecase, office.application) if options.is_tried else None
     planner = Planner(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stream_app.decoders.framed import CONF, Deserializer, FramedDecoder
+from stream_app.features.events.decoder import Framing
 
 if TYPE_CHECKING:
     from stream_app.decoders.registry import Registry
@@ -20,6 +21,11 @@ class AvroDecoder(FramedDecoder):
     """
 
     extra = "avro"
+    enums_are_texts = True
+
+    def framing(self) -> Framing:
+        """Avro; the schema is the producer's."""
+        return Framing("avro")
 
     def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.avro import AvroDeserializer

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from stream_app.decoders.enum_fields import refuse_enums
 from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.features.events import Event, EventDecoder, InvalidEventError, Message
+from stream_app.features.events.decoder import Framing
 from stream_app.features.events.event import complete
 from stream_app.features.events.json_decoder import EventContract
 from stream_app.features.events.message import header_of
@@ -38,6 +40,8 @@ class FramedDecoder(EventDecoder):
 
     extra: str
     """The extra of this package that installs what it needs."""
+    enums_are_texts: bool = False
+    """Whether the format has enums, which come as Python's texts."""
 
     def __init__(
         self,
@@ -55,6 +59,8 @@ class FramedDecoder(EventDecoder):
         """
         self._contract = EventContract(contract, by)
         self.event_types = self._contract.types
+        if self.enums_are_texts:
+            refuse_enums(self.event_types)
         self._skip_others = skip_others
         try:
             from stream_app.decoders.registry import Registry, context_of
@@ -75,6 +81,14 @@ class FramedDecoder(EventDecoder):
     def _event(self, found: Any) -> Event:
         """The event of what the deserializer gave; raises `ValidationError`."""
         return self._contract.adapter.validator.validate_python(found)  # type: ignore[no-any-return]
+
+    def json_schema(self) -> dict[str, Any]:
+        """The contract of a value's fields, as JSON would have them."""
+        return self._contract.json_schema()
+
+    @abstractmethod
+    def framing(self) -> Framing:
+        """The format of what stands behind the id of the schema."""
 
     def __call__(self, message: Message) -> Event | None:
         """Return the event; raises `InvalidEventError`, and `ServiceAwayError` for the registry."""

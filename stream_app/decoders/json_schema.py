@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from stream_app.decoders.framed import CONF, Deserializer, FramedDecoder
 from stream_app.features.events import Event
+from stream_app.features.events.decoder import Framing
 
 if TYPE_CHECKING:
     from stream_app.decoders.registry import Registry
@@ -22,6 +23,10 @@ class JsonSchemaDecoder(FramedDecoder):
     """
 
     extra = "json-schema"
+
+    def framing(self) -> Framing:
+        """JSON; its schema in the registry is the producer's."""
+        return Framing("json")
 
     def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.json_schema import JSONDeserializer

@@ -8,7 +8,9 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from stream_app.decoders.framed import CONF, Deserializer, FramedDecoder
+from stream_app.decoders.proto_text import proto_text
 from stream_app.features.events import InvalidEventError
+from stream_app.features.events.decoder import Framing
 
 if TYPE_CHECKING:
     from stream_app.decoders.registry import Registry
@@ -26,6 +28,7 @@ class ProtobufDecoder(FramedDecoder):
     """
 
     extra = "protobuf"
+    enums_are_texts = True
 
     def __init__(
         self,
@@ -44,6 +47,10 @@ class ProtobufDecoder(FramedDecoder):
         """
         self._message_type = message_type
         super().__init__(contract, registry, by=by, skip_others=skip_others)
+
+    def framing(self) -> Framing:
+        """Protobuf, with the text of the message's `.proto` file."""
+        return Framing("protobuf", proto_text(self._message_type.DESCRIPTOR.file))
 
     def _deserializer(self, registry: Registry | None) -> Deserializer:
         from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer

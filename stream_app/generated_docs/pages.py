@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from stream_app.config.kafka_properties import OWNED
 from stream_app.config.settings import Settings
+from stream_app.generated_docs.runbook_page import PLACE, runbook_page
 from stream_app.telemetry.catalogue import CATALOGUE
 from stream_app.wire.reasons import OTHER, REASONS, Reason
 
@@ -152,9 +153,10 @@ def _cell(text: str) -> str:
 
 
 def main(directory: Path) -> None:
-    """Write every page."""
+    """Write every page, and the runbook that the worker serves."""
     for name, page in PAGES.items():
         (directory / name).write_text(page(), encoding="utf-8")
+    (directory.parent / PLACE).write_text(runbook_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

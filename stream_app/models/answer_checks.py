@@ -10,12 +10,14 @@ import numpy as np
 
 from stream_app.features.answer import Outputs
 from stream_app.features.engine.replay import Row
+from stream_app.features.model_version.folder import VersionFolder
+from stream_app.features.model_version.golden import replay_golden
 from stream_app.features.usecase import UseCase
 from stream_app.models.answer_function import AnswerFunction, Made
 from stream_app.models.answers import AnswerContract, AnswerError
 from stream_app.models.checks import refusal
 from stream_app.models.model import Model, finite
-from stream_app.models.tensors import Rows
+from stream_app.models.samples import golden_row
 from stream_app.records.record_id import record_name
 from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
@@ -26,13 +28,16 @@ __all__ = ["check_answers"]
 _MEND = "mend the use case's function, or its contract of predictions."
 
 
-def check_answers(model: Model, usecase: UseCase, asked: Sequence[Row], golden: Rows) -> None:
+def check_answers(model: Model, usecase: UseCase, version: VersionFolder) -> None:
     """What the use case answers keeps its declared contract. Raises `ModelRefusedError`.
 
-    Asked are the golden events with their own rows and outputs; and with the outputs of the
-    `golden` rows, which cover what is missing and never seen. Outputs that are not finite have no
+    Asked are the version's golden events with their own rows and outputs; and with the outputs of its
+    golden vectors, which cover what is missing and never seen. Outputs that are not finite have no
     answer in service either.
     """
+    rows_of = replay_golden(usecase.features, usecase.topics, version.golden_events)
+    asked = [row for row in rows_of if row is not None]
+    golden = [golden_row(vector, usecase.features) for vector in version.golden]
     answer, contract = AnswerFunction(usecase), AnswerContract(usecase.prediction)
     for rows, what in (([row.values for row in asked], "event"), (golden, "vector")):
         of = asked if what == "event" else [*islice(cycle(asked), len(rows))]
@@ -80,7 +85,8 @@ def _told(error: BaseException) -> str:
     text = bounded(" ".join(str(error).split()))
     if isinstance(error, AnswerError):
         return text
-    return f"{cause_of(error)}: {text}" if text else cause_of(error)
+    cause = cause_of(error)
+    return f"{cause}: {text}" if text and text not in cause else cause
 
 
 def _where(outputs: Outputs, good: Any) -> Mapping[str, Any]:

@@ -16,7 +16,9 @@ from typing import Any, Final
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic_core import from_json, to_json
 
+from stream_app.features.events.explain import message_of
 from stream_app.features.usecase import Prediction, own_fields
+from stream_app.text.causes import with_text
 from stream_app.text.foreign import bounded
 
 __all__ = ["AnswerContract", "AnswerError", "as_answer", "as_answers"]
@@ -81,7 +83,9 @@ def _make_plain(answer: dict[str, Any]) -> None:
 class AnswerContract:
     """The contract of a use case's predictions."""
 
-    def __init__(self, prediction: type[Prediction]) -> None:
+    def __init__(self, prediction: type[Prediction], *, tells_texts: bool = False) -> None:
+        """`tells_texts`: whether `broken` tells texts of validators, which may quote the answer."""
+        self._tells_texts = tells_texts
         self._common = frozenset(prediction.model_fields) - own_fields(prediction)
         self.whole = _is_whole(prediction)
         """Whether `broken` needs the fields that the worker adds."""
@@ -107,12 +111,23 @@ class AnswerContract:
         try:
             self._validate(to_json(rows, inf_nan_mode="null"), strict=True)
         except ValidationError as error:
-            return _explain(error)
+            return self._explain(error)
         except Exception as error:  # noqa: BLE001 - one answer holds what JSON has no form for: find it
             if len(rows) == 1:
-                return {0: f"it cannot be encoded as JSON: {bounded(str(error))}"}
+                told = f"it cannot be encoded as JSON ({type(error).__qualname__})"
+                return {0: with_text(told, error) if self._tells_texts else told}
             return self._broken_alone(answers, common)
         return {}
+
+    def _explain(self, error: ValidationError) -> dict[int, str]:
+        broken: dict[int, str] = {}
+        for each in error.errors(include_url=False, include_input=False):
+            at, *path = each["loc"]
+            field = ".".join(map(str, path)) or "the answer"
+            message, quoting = message_of(each)
+            told = f"{message}: {quoting}" if quoting and self._tells_texts else message
+            broken.setdefault(int(at), f"field {bounded(field)}: {bounded(told)}")
+        return broken
 
     def _broken_alone(
         self, answers: Sequence[Mapping[str, Any]], common: Sequence[Common]
@@ -148,12 +163,3 @@ def _own_part(prediction: type[Prediction]) -> Any:
     }
     config = ConfigDict(**{**prediction.model_config, "extra": "forbid"})
     return create_model(f"{prediction.__name__}Answer", __config__=config, **fields)
-
-
-def _explain(error: ValidationError) -> dict[int, str]:
-    broken: dict[int, str] = {}
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        at, *path = each["loc"]
-        field = ".".join(map(str, path)) or "the answer"
-        broken.setdefault(int(at), f"field {bounded(field)}: {bounded(each['msg'])}")
-    return broken

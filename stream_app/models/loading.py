@@ -8,7 +8,7 @@ from typing import Any
 
 from stream_app.features.model_version.baseline import Baseline
 from stream_app.features.model_version.folder import read_version
-from stream_app.features.model_version.golden import GoldenVector, replay_golden
+from stream_app.features.model_version.golden import GoldenVector
 from stream_app.features.model_version.manifest import ModelVersionError
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.features.views import FeatureSet
@@ -47,11 +47,7 @@ def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
 def load_version(folder: Path, usecase: UseCase) -> Model:
     """Load one version that a use case serves by; see `load_models`."""
     model = load_model(folder, usecase.features, usecase.topics)
-    version = read_version(folder)
-    rows = replay_golden(usecase.features, usecase.topics, version.golden_events)
-    asked = [row for row in rows if row is not None]
-    golden = [golden_row(vector, usecase.features) for vector in version.golden]
-    check_answers(model, usecase, asked, golden)
+    check_answers(model, usecase, read_version(folder))
     return model
 
 

@@ -20,6 +20,7 @@ _STRANGE: Final = (b"\xff\xfe", b"null", b"[]", b"{}", b'""', b"\x00\x00\x00\x00
 def usecase_faults(usecase: UseCase) -> Iterator[str]:
     """What is wrong with the declaration, its decoders and its columns, a sentence each."""
     yield from _topics(usecase)
+    yield from _types(usecase)
     for topic in usecase.topics:
         yield from _decoder(topic)
     yield from column_faults(usecase.features)
@@ -38,6 +39,32 @@ def _topics(usecase: UseCase) -> Iterator[str]:
         yield f"Predictions and dead letters go to one topic, {usecase.predictions_topic}: name two."
     if not usecase.features.triggers:
         yield "No event type asks for a prediction: name one in the feature set's triggers."
+
+
+def _types(usecase: UseCase) -> Iterator[str]:
+    """Event types that no topic brings, where every decoder says which it gives."""
+    brought = [topic.decoder.event_types for topic in usecase.topics]
+    if not all(brought):
+        return
+    known = [kind for kinds in brought for kind in kinds]
+    told = set()
+    for kind, what in _uses(usecase):
+        if kind not in told and not any(issubclass(each, kind) for each in known):
+            told.add(kind)
+            yield (
+                f"No topic brings {kind.__name__}, which {what}: give the use case an "
+                f"InputTopic(NAME, {kind.__name__})."
+            )
+
+
+def _uses(usecase: UseCase) -> Iterator[tuple[type[Event], str]]:
+    for kind in usecase.features.triggers:
+        yield kind, "asks for a prediction"
+    for view in usecase.features.views:
+        for kind in view.on:
+            yield kind, f"updates the view {view.name}"
+    if usecase.outcome is not None:
+        yield usecase.outcome.event, "is the outcome"
 
 
 def _decoder(topic: InputTopic) -> Iterator[str]:

@@ -41,8 +41,8 @@ def make_predictor(
     state = StateStage(engine, store, retry, observer)
     return Predictor(
         decode or decode_stage(settings, usecase, observer, retry=retry),
-        EnrichStage(engine, state, usecase.times),
-        ScoreStage(models, usecase),
+        EnrichStage(engine, state, usecase.times, tells_texts=settings.exception_texts),
+        ScoreStage(models, usecase, tells_texts=settings.exception_texts),
         state,
         observer,
     )
@@ -68,4 +68,5 @@ def decode_stage(
         observer=observer,
         retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
+        tells_texts=settings.exception_texts,
     )

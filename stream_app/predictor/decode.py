@@ -15,7 +15,7 @@ from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.causes import cause_of, unless_told_to_end, with_text
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Retry
 from stream_app.wire.reasons import REASONS
@@ -49,10 +49,13 @@ class DecodeStage:
         observer: Observer,
         replays: Replays | None = None,
         retry: Retry | None = None,
+        tells_texts: bool = False,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
-        service that a decoder asks; without it `ServiceAwayError` is raised."""
+        service that a decoder asks; without it `ServiceAwayError` is raised. `tells_texts`: whether a
+        failure tells texts that may quote the record."""
         self._decoders = decoders
+        self._tells_texts = tells_texts
         self._take_tombstones = {
             topic
             for topic, decoder in decoders.items()
@@ -118,10 +121,10 @@ class DecodeStage:
     ) -> tuple[Event | None, Failure | None]:
         """What becomes of a record for which a decoder raised, or gave what cannot be used."""
         if event is not _NOTHING:
-            return None, _unusable(event, error)
+            return None, self._unusable(event, error)
         if isinstance(error, ServiceAwayError):
             return self._when_back(error, record)
-        return None, _refused(error)
+        return None, self._refused(error)
 
     def _when_back(
         self, away: ServiceAwayError, record: Record
@@ -141,7 +144,7 @@ class DecodeStage:
             raise _named(away) from away
         answer = self._retry(_named(away).service, ask)
         if isinstance(answer, _Raised):
-            return None, _refused(answer.error)
+            return None, self._refused(answer.error)
         return self._believed(answer, record)
 
     def _believed(self, event: Any, record: Record) -> tuple[Event | None, Failure | None]:
@@ -150,7 +153,7 @@ class DecodeStage:
             return event, self._doubt(event, record)
         except BaseException as error:  # noqa: BLE001 - a property of the use case's own may raise
             unless_told_to_end(error)
-            return None, _unusable(event, error)
+            return None, self._unusable(event, error)
 
     def _without_event_value(self, record: Record) -> tuple[Event | None, Failure | None]:
         """What becomes of a record without a value, or with one that is too large."""
@@ -200,6 +203,44 @@ class DecodeStage:
             return Failure("decode", "value-too-large", message)
         return Failure("decode", reason, REASONS[reason].meaning)
 
+    def _refused(self, error: BaseException) -> Failure:
+        """The failure of a record that its decoder did not take."""
+        if isinstance(error, InvalidEventError):
+            # A class derived from it may say nothing, and may not bound its texts as it does.
+            with suppress(BaseException):
+                field = None if error.field is None else bounded(str(error.field))
+                message = bounded(str(error), 500)
+                if self._tells_texts and error.quoting:
+                    message = f"{message}: {bounded(error.quoting)}"
+                return Failure("decode", bounded(str(error.reason)), message, field)
+        told = self._told(f"the decoder: {cause_of(error)}", error)
+        return Failure("decode", "decoder-error", told, disposition="bug")
+
+    def _unusable(self, event: object, error: BaseException) -> Failure:
+        """The failure of a record whose decoder returned something that cannot be used as an event."""
+        if not isinstance(event, Event):
+            kind = bounded(type(event).__qualname__)
+            message = f"the decoder gave an object of type {kind}, which is no stream_app.Event"
+            return Failure("decode", "not-an-event", message, disposition="bug")
+        for field, kinds in (("event_id", str), ("event_time", (float, int))):
+            try:
+                value = getattr(event, field, None)
+            except Exception:  # noqa: BLE001 - a property of the use case's own
+                value = None
+            if not isinstance(value, kinds):
+                kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
+                message = f"the decoder gave an event whose {field} is {kind}"
+                return Failure("decode", "invalid-event", message, field, disposition="bug")
+        if isinstance(error, UnicodeEncodeError):
+            message = "the decoder gave an event whose event_id holds a lone surrogate"
+            return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
+        message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
+        return Failure("decode", "invalid-event", self._told(message, error), disposition="bug")
+
+    def _told(self, message: str, error: BaseException) -> str:
+        """A message, with the text of what raised where that is told."""
+        return with_text(message, error) if self._tells_texts else message
+
 
 def _named(away: ServiceAwayError) -> ServiceAwayError:
     """An absence in bounded words; a class of the use case's own may be derived from it."""
@@ -208,35 +249,3 @@ def _named(away: ServiceAwayError) -> ServiceAwayError:
         return kind(bounded(str(away.service)), bounded(str(away), 500))
     except Exception:  # noqa: BLE001 - it says nothing
         return kind("a decoder's service", "the decoder does not say why")
-
-
-def _refused(error: BaseException) -> Failure:
-    """The failure of a record that its decoder did not take."""
-    if isinstance(error, InvalidEventError):
-        # A class derived from it may say nothing, and may not bound its texts as it does.
-        with suppress(BaseException):
-            field = None if error.field is None else bounded(str(error.field))
-            return Failure("decode", bounded(str(error.reason)), bounded(str(error), 500), field)
-    return Failure("decode", "decoder-error", f"the decoder: {cause_of(error)}", disposition="bug")
-
-
-def _unusable(event: object, error: BaseException) -> Failure:
-    """The failure of a record whose decoder returned something that cannot be used as an event."""
-    if not isinstance(event, Event):
-        kind = bounded(type(event).__qualname__)
-        message = f"the decoder gave an object of type {kind}, which is no stream_app.Event"
-        return Failure("decode", "not-an-event", message, disposition="bug")
-    for field, kinds in (("event_id", str), ("event_time", (float, int))):
-        try:
-            value = getattr(event, field, None)
-        except Exception:  # noqa: BLE001 - a property of the use case's own
-            value = None
-        if not isinstance(value, kinds):
-            kind = "None" if value is None else f"a {bounded(type(value).__qualname__)}"
-            message = f"the decoder gave an event whose {field} is {kind}"
-            return Failure("decode", "invalid-event", message, field, disposition="bug")
-    if isinstance(error, UnicodeEncodeError):
-        message = "the decoder gave an event whose event_id holds a lone surrogate"
-        return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
-    message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
-    return Failure("decode", "invalid-event", message, disposition="bug")

@@ -9,12 +9,12 @@ from stream_app.errors import StreamAppError
 from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine
 from stream_app.features.usecase import TimeBounds
-from stream_app.predictor.lateness import out_of_range
+from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.state.stage import StateStage
-from stream_app.text.causes import unless_told_to_end
+from stream_app.text.causes import unless_told_to_end, with_text
 
 __all__ = ["REBUILDING", "EnrichStage", "HalfAppliedError"]
 
@@ -37,8 +37,17 @@ class HalfAppliedError(StreamAppError):
 class EnrichStage:
     """Gives each trigger its row of features and keeps the batch's updates for the state stage."""
 
-    def __init__(self, engine: FeatureEngine, state: StateStage, times: TimeBounds) -> None:
+    def __init__(
+        self,
+        engine: FeatureEngine,
+        state: StateStage,
+        times: TimeBounds,
+        *,
+        tells_texts: bool = False,
+    ) -> None:
+        """`tells_texts`: whether a failure tells the text of the exception, which may quote the record."""
         self._engine = engine
+        self._tells_texts = tells_texts
         self._state = state
         self._times = times
         self._careful = 0
@@ -69,13 +78,13 @@ class EnrichStage:
         if self._careful:
             self._careful -= 1
             advance_carefully(self._engine, items, tables, batch.number, self._state.check_fits)
-            _note_errors(items)
+            self._note_errors(items)
             batch.writes = self._state.stage(wanted, batch.number)
             return
         try:
             self._engine.advance(items, tables, batch.number)
             if self._engine.features.derived:
-                _note_errors(items)
+                self._note_errors(items)
             batch.writes = self._state.stage(wanted, batch.number)
         except (StreamAppError, MemoryError):
             raise
@@ -110,21 +119,21 @@ class EnrichStage:
             advance_carefully(
                 self._engine, [item], self._engine.tables(), 0, self._state.check_fits
             )
-        _note_errors(frozen)
+        self._note_errors(frozen)
         for item in items:
             item.degraded = REBUILDING
         return [item for item in items if item.record.partition in batch.applied]
 
     def _gather(self, items: Sequence[Item]) -> list[set[str]]:
         wanted = self._engine.gather(items)
-        _note_errors(items)
+        self._note_errors(items)
+        low, high = believed_of_all(self._times, [item.record for item in items])
         for item in items:
             if item.failure is not None:
                 continue
             try:
-                believed = item.event.event_time  # decode has checked it
                 for update in item.updates:
-                    if update is not None and update[0] is not believed:
+                    if update is not None and not low <= update[0] <= high:
                         item.failure = self._doubt(item)
                         break
             except (TypeError, IndexError, KeyError):
@@ -146,12 +155,14 @@ class EnrichStage:
                 return out_of_range("enrich", where, update[0], item.record, self._times)
         return None
 
-
-def _note_errors(items: Sequence[Item]) -> None:
-    for item in items:
-        error = item.error
-        if error is not None and item.failure is None:
-            item.failure = Failure("enrich", error.reason, str(error), disposition="bug")
-            # The error's traceback refers to the whole batch, in a reference cycle that the garbage
-            # collector would find late.
-            item.error = None
+    def _note_errors(self, items: Sequence[Item]) -> None:
+        for item in items:
+            error = item.error
+            if error is not None and item.failure is None:
+                told = str(error)
+                if self._tells_texts and not error.has_sentence:
+                    told = with_text(told, error.__cause__)
+                item.failure = Failure("enrich", error.reason, told, disposition="bug")
+                # The error's traceback refers to the whole batch, in a reference cycle that the garbage
+                # collector would find late.
+                item.error = None

@@ -45,5 +45,12 @@ def out_of_range(
     low, high = times.range_at(record.known_at)
     if low <= value <= high:
         return None
-    message = f"field {field}: {in_utc(value)} lies outside {in_utc(low)} to {in_utc(high)}"
+    # On which side, and not the time itself: a message quotes no value.
+    if value < low:
+        what = f"before {in_utc(low)}, the earliest that is believed"
+    elif value > high:
+        what = f"after {in_utc(high)}, the latest that is believed"
+    else:
+        what = "no number"
+    message = f"field {field}: the time is {what}"
     return Failure(stage, "time-out-of-range", message, field)

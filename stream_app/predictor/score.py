@@ -26,7 +26,7 @@ from stream_app.models.columns import places_of_columns
 from stream_app.records.batch import Batch, Scored
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
-from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.causes import cause_of, unless_told_to_end, with_text
 from stream_app.text.moments import rfc3339
 from stream_app.wire.prediction import prediction_id
 
@@ -50,14 +50,20 @@ _REASONS: Final = {"model-error": "unscorable", "non-finite-score": "unscorable"
 class ScoreStage:
     """Sets `served` of each trigger."""
 
-    def __init__(self, models: Sequence[Model], usecase: UseCase) -> None:
-        """`models`: the champion first, then the fallbacks in the order in which they are asked."""
+    def __init__(
+        self, models: Sequence[Model], usecase: UseCase, *, tells_texts: bool = False
+    ) -> None:
+        """`models`: the champion first, then the fallbacks in the order in which they are asked.
+
+        `tells_texts`: whether a failure tells the text of an exception, which may quote the record.
+        """
         self._ladder = [
             (model.name if place else "champion", model) for place, model in enumerate(models)
         ]
         self._answer = AnswerFunction(usecase)
-        self._contract = AnswerContract(usecase.prediction)
+        self._contract = AnswerContract(usecase.prediction, tells_texts=tells_texts)
         self._features = usecase.features
+        self._tells_texts = tells_texts
 
     def __call__(self, batch: Batch) -> None:
         """Score the batch's triggers; a record no model can answer for gets a failure."""
@@ -157,7 +163,7 @@ class ScoreStage:
 
     def _blame(self, error: BaseException) -> _Blame:
         """Why the use case's function did not answer for a record."""
-        why = str(error) if isinstance(error, AnswerError) else cause_of(error)
+        why = str(error) if isinstance(error, AnswerError) else self._cause(error)
         return _Blame("answer-error", f"the answer of {self._answer.name}: {why}")
 
     def _unscored(self, error: BaseException) -> _Blame:
@@ -165,7 +171,10 @@ class ScoreStage:
         if isinstance(error, ScoringError) and error.column:
             place = places_of_columns(self._features)[error.column]
             return _Blame("invalid-column", f"{error.why}; it is made by {place}")
-        return _Blame("model-error", cause_of(error.__cause__ or error))
+        return _Blame("model-error", self._cause(error.__cause__ or error))
+
+    def _cause(self, error: BaseException) -> str:
+        return with_text(cause_of(error), error) if self._tells_texts else cause_of(error)
 
 
 def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:

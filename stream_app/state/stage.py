@@ -32,7 +32,7 @@ from stream_app.records.batch import Batch
 from stream_app.records.item import Item
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
-from stream_app.state.fencing import FencingByPartition
+from stream_app.state.fencing import FEW_FENCES, FencingByPartition
 from stream_app.state.store_errors import ask
 from stream_app.text.foreign import bounded
 from stream_app.waiting.retry import Retry
@@ -189,7 +189,9 @@ class StateStage:
 
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that gives a state its next version."""
-        self.fencing.prune(state.fences)
+        fences = state._fences or state.fences  # the property costs a call
+        if len(fences) > FEW_FENCES:
+            self.fencing.prune(fences)
         expected, state.version = state.version, self._new_version()
         return StateWrite(view, entity, expected, self._pack(view, state))
 

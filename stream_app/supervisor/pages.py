@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from stream_app.status_page.routes import status_routes
 from stream_app.supervisor.merged_metrics import merged
+from stream_app.supervisor.merged_status import merged_status
 
 __all__ = ["Place", "look", "supervisor_routes"]
 
@@ -27,12 +30,6 @@ _OURS: Final = """\
 {up}# HELP stream_app_supervisor_starts_total Workers that were started in a slot.
 # TYPE stream_app_supervisor_starts_total counter
 {starts}"""
-_PAGE: Final = """<!doctype html><title>stream-app</title><h1>stream-app: {count} workers</h1><ul>
-<li><a href="/metrics">/metrics</a> for Prometheus: those of every worker, with the label worker</li>
-<li><a href="/livez">/livez</a>: 503 when the supervisor should be restarted; it restarts its workers itself</li>
-<li><a href="/readyz">/readyz</a>: 503 while one of them takes no records, and why</li>
-</ul>
-"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def supervisor_routes(
     places: Callable[[], Sequence[Place]], is_alive: Callable[[], bool]
 ) -> list[Route]:
-    """Return /metrics, /livez, /readyz and a front page; they run on threads of the server."""
+    """Return /metrics, /livez, /readyz and the status page; they run on threads of the server."""
 
     def metrics(_: Request) -> Response:
         now = places()
@@ -103,14 +100,18 @@ def supervisor_routes(
         why = " ".join(waiting) or f"All {len(told)} workers take records."
         return _answer(not waiting, why, {"workers": told})
 
-    def front_page(_: Request) -> Response:
-        return HTMLResponse(_PAGE.format(count=len(places())))
+    def status() -> dict[str, Any]:
+        found = {
+            number: json.loads(text) if code == 200 else None
+            for number, (code, text) in _all(places(), "/status.json").items()
+        }
+        return merged_status(found, time.time())
 
     return [
-        Route("/", front_page),
         Route("/metrics", metrics),
         Route("/livez", livez),
         Route("/readyz", readyz),
+        *status_routes(status),
     ]
 
 

@@ -24,6 +24,16 @@ class Buckets:
         self._sum = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The upper bounds, without the infinite one."""
+        return self._bounds
+
+    def counts(self) -> list[int]:
+        """How many values lie in each bucket, and last those above every bound."""
+        with self._lock:
+            return list(self._counts)
+
     def observe(self, value: float) -> None:
         """Count one value."""
         place = bisect_left(self._bounds, value)

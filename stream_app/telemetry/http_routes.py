@@ -8,7 +8,7 @@ import logging
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream_app.telemetry.health import Answer, Health
@@ -17,16 +17,9 @@ __all__ = ["metrics_route", "worker_routes"]
 
 _LOG = logging.getLogger(__name__)
 
-_PAGE = """<!doctype html><title>stream-app</title><h1>stream-app</h1><ul>
-<li><a href="/metrics">/metrics</a> for Prometheus</li>
-<li><a href="/livez">/livez</a>: 503 when the worker should be restarted</li>
-<li><a href="/readyz">/readyz</a>: 503 while the worker takes no records, and why</li>
-</ul>
-"""
-
 
 def worker_routes(registry: CollectorRegistry, health: Health) -> list[Route]:
-    """Return /metrics, /livez and /readyz, and a front page that names them."""
+    """Return /metrics, /livez and /readyz."""
 
     async def livez(_: Request) -> Response:
         return _probed(health.liveness())
@@ -34,11 +27,7 @@ def worker_routes(registry: CollectorRegistry, health: Health) -> list[Route]:
     async def readyz(_: Request) -> Response:
         return _probed(health.readiness())
 
-    async def front_page(_: Request) -> Response:
-        return HTMLResponse(_PAGE)
-
     return [
-        Route("/", front_page),
         metrics_route(registry),
         Route("/livez", livez),
         Route("/readyz", readyz),

@@ -57,6 +57,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         # Looking a child up by its labels costs more than counting.
         self._children: dict[tuple[str, ...], Any] = {}
+        self._stopped: set[tuple[str, str]] = set()
         self._latency: Buckets = self._metrics["latency_seconds"].labels()
         self._batch: Buckets = self._metrics["batch_records"].labels()
         self._commit: Buckets = self._metrics["commit_seconds"].labels()
@@ -103,6 +104,19 @@ class Metrics:
     def latencies(self, seconds: npt.NDArray[np.float64]) -> None:
         """Count each record's time from its timestamp to the acknowledgement."""
         self._latency.observe_many(np.maximum(seconds, 0.0))
+
+    def flood_stop(self, topic: str, partition: int) -> None:
+        """Count a stop of a partition."""
+        self._child("flood_stops", topic, str(partition)).inc()
+
+    def flood_stopped(self, stopped: Iterable[tuple[str, int]]) -> None:
+        """Say which partitions, as topic and number, are stopped now: those and no others."""
+        now = {(topic, str(partition)) for topic, partition in stopped}
+        for labels in self._stopped - now:
+            self._child("flood_stopped", *labels).set(0)
+        for labels in now:
+            self._child("flood_stopped", *labels).set(1)
+        self._stopped = now
 
     def unknown_fields(self, topic: str, count: int) -> None:
         """Count fields that the contract of a topic's events does not know."""
@@ -166,6 +180,21 @@ class Metrics:
     def skipped_at_start(self, topic: str, partition: int, count: int) -> None:
         """Count records that a new group begins behind."""
         self._child("records_skipped_at_start", topic, str(partition)).inc(count)
+
+    def now(self, name: str) -> dict[tuple[str, ...], float]:
+        """What a counter or a gauge of the catalogue, without its prefix, holds now, by its label values."""
+        metric = self._metrics[name]
+        return {
+            tuple(sample.labels.values()): sample.value
+            for family in metric.collect()
+            for sample in family.samples
+            if not sample.name.endswith("_created")
+        }
+
+    @property
+    def latency(self) -> Buckets:
+        """Each record's time from its timestamp to the acknowledgement, as counted so far."""
+        return self._latency
 
     def _child(self, name: str, *labels: str) -> Any:
         key = (name, *labels)

@@ -10,11 +10,12 @@ import sysconfig
 import threading
 from pathlib import Path, PurePath
 from traceback import walk_tb
+from types import CodeType
 from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end"]
+__all__ = ["FeatureError", "cause_of", "place_of", "unless_told_to_end", "with_text"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -26,10 +27,11 @@ _LIBRARIES: Final = (
 
 
 def cause_of(error: BaseException) -> str:
-    """``ValueError in load (shop/features/views.py:31)``: type, function, file and line.
+    """``AttributeError 'amont' in load (shop/features/views.py:31)``: type, name, function, file and line.
 
     The line is the innermost one that belongs to no library, ours included, for that is where a person
-    looks.
+    looks. A name that is missing is told where the function's own source has it: so it is none of a
+    record's.
     """
     kind = type(error)
     name = kind.__qualname__
@@ -41,7 +43,28 @@ def cause_of(error: BaseException) -> str:
     if not files:
         return bounded(name)
     code, line = (ours or files)[-1]
+    name += _missing(error, code)
     return bounded(f"{name} in {code.co_name} ({_short(code.co_filename)}:{line})")
+
+
+def _missing(error: BaseException, code: CodeType) -> str:
+    """The attribute or variable that was asked for and is not there, if the source has it.
+
+    No key: the text of a key that the source has too may still have come with the record.
+    """
+    if isinstance(error, AttributeError | NameError) and error.name in code.co_names:
+        return f" {error.name!r}"
+    return ""
+
+
+def with_text(message: str, error: BaseException | None) -> str:
+    """A message with the text of an exception behind it, which may quote the payload."""
+    try:
+        text = bounded(" ".join(str(error).split())) if error is not None else ""
+    except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
+        unless_told_to_end(silent)
+        text = ""
+    return f"{message}: {text}" if text else message
 
 
 def place_of(function: Any) -> str:
@@ -78,4 +101,6 @@ class FeatureError(Exception):
     def __init__(self, reason: str, where: str, error: BaseException, why: str = "") -> None:
         super().__init__(f"{where}: {why or cause_of(error)}")
         self.reason = reason
+        self.has_sentence = bool(why)
+        """Whether it says what is wrong, and not what raised where."""
         self.__cause__ = error

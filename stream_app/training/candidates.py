@@ -1,7 +1,8 @@
 """Records of a log that are worth keeping as golden events, gathered while it is replayed.
 
 Kept is what first reached a branch of the declaration, the first of each event type, the first prediction
-that found a state in each view, and some predictions from all over the log; each with the records
+that found a state in each view, the first whose row has a column true, false, known or missing, which is what
+answers ask of it, and some predictions from all over the log; each with the records
 before it that share its entities, so that a replay of those alone has states to read.
 """
 
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stream_app.features.engine.replay import Row
 from stream_app.features.events import Event, LogRecord
 from stream_app.features.views import FeatureSet
 from stream_app.training.events import Known
@@ -39,6 +41,11 @@ class GoldenLog:
     """What the whole log reached."""
 
 
+def _is_there(value: Any) -> bool:
+    """Whether a column is true, or known: neither None nor NaN, nor an empty text."""
+    return bool(value) if isinstance(value, bool | str) else value is not None and value == value
+
+
 class Candidates:
     """Gathers them, block by block."""
 
@@ -47,14 +54,18 @@ class Candidates:
         self._recent: deque[Known] = deque(maxlen=_RECENT)
         self._kept: dict[tuple[Any, ...], LogRecord] = {}
         self._types: set[type[Event]] = set()
+        self._open: list[set[bool]] = [{False, True} for _ in features.columns]
+        """Of each column what no row has been yet: `_is_there` or not."""
         self._asked = 0
         self._next_asking = 1
         # Of each view in which no prediction has found a state: the last record that updated one.
         self._unread: dict[int, dict[Any, Known]] = {at: {} for at in range(len(features.views))}
 
-    def take(self, block: Sequence[Known], first_by: Iterable[Event]) -> None:
-        """Take a block in; `first_by`: the events of it that reached something new."""
+    def take(self, block: Sequence[Known], first_by: Iterable[Event], rows: Sequence[Row]) -> None:
+        """Take a block in; `first_by`: the events of it that reached something new, `rows`: what its
+        events that ask for a prediction are answered from."""
         wanted = {id(event) for event in first_by}
+        wanted |= {id(row.event) for row in rows if self._is_new(row.values)}
         for known in block:
             if id(known.event) in wanted or self._is_wanted(known):
                 self._keep(known)
@@ -72,6 +83,17 @@ class Candidates:
                 self._next_asking *= _ASKING
                 return True
         return first
+
+    def _is_new(self, values: Sequence[Any]) -> bool:
+        """Whether a column is true, false, known or missing in a row for the first time."""
+        found = [
+            (at, is_so)
+            for at, open_ in enumerate(self._open)
+            if open_ and (is_so := _is_there(values[at])) in open_
+        ]
+        for at, is_so in found:
+            self._open[at].discard(is_so)
+        return bool(found)
 
     def _look_for_state(self, at: int, known: Known) -> None:
         """Keep the first prediction that finds a state in a view, and the record that left it there."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from stream_app.features.model_version.baseline import Baseline
-from stream_app.features.model_version.folder import write_version
+from stream_app.features.model_version.folder import read_version, write_version
 from stream_app.features.model_version.golden import GoldenEvent, GoldenVector
 from stream_app.features.model_version.manifest import Manifest, ModelVersionError
 from stream_app.features.usecase import UseCase
@@ -19,6 +19,7 @@ from stream_app.models.checks import check_batches, check_graph
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.loading import load_version, start_rows
 from stream_app.models.model import Model
+from stream_app.training.answer_reach import unreached_in_answer
 from stream_app.training.golden_vectors import golden_vectors
 from stream_app.training.matrix import Matrix
 from stream_app.training.opened import OpenedGraph
@@ -75,12 +76,16 @@ class Draft:
         """The golden vectors for which the model gives no finite output."""
         return tuple(vector.case for vector in self.vectors if _is_empty(vector.outputs))
 
-    def check(self) -> None:
-        """Load it as the worker does, from a folder that nothing serves; raises `ModelRefusedError`."""
+    def check(self) -> tuple[str, ...]:
+        """Load it as the worker does, from a folder that nothing serves; raises `ModelRefusedError`.
+
+        Returns the branches of the answer that no check runs through, in words.
+        """
         with TemporaryDirectory() as elsewhere:
             folder = Path(elsewhere) / self.manifest.version
             self._write(folder)
-            load_version(folder, self._usecase)
+            model = load_version(folder, self._usecase)
+            return unreached_in_answer(self._usecase, model, read_version(folder))
 
     def write(self, folder: Path, *, renumber: bool) -> tuple[Path, Manifest, bool]:
         """Write the folder, or with `renumber` the next that is free or the same.

@@ -67,7 +67,17 @@ def _lines(path: Path) -> Iterator[Any]:
         except (OSError, EOFError, lzma.LZMAError) as error:
             raise LogError(f"{path}, after record {number}: it cannot be read ({error}).") from None
         except ValueError as error:
-            raise LogError(f"{path}, record {number}: the line is not JSON ({error}).") from None
+            raise LogError(_not_json(path, number, error)) from None
+
+
+def _not_json(path: Path, number: int, error: ValueError) -> str:
+    told = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        told = f"{error.msg}, character {error.pos + 1}"
+    what = f"{path}, record {number}: the line is not JSON ({told})"
+    if ".jsonl" in path.suffixes:
+        return f"{what}."
+    return f"{what}: a log is a file of JSON Lines, .jsonl, .jsonl.gz or .jsonl.xz, or .parquet."
 
 
 def open_log(path: Path) -> IO[bytes]:

@@ -102,7 +102,7 @@ class _Replayed:
             self.watch.first_by = []
             with self.watch:
                 rows = self._replay_block(replay, block)
-            self.candidates.take(block, self.watch.first_by)
+            self.candidates.take(block, self.watch.first_by, rows)
             self._take(block, rows)
         self._flush()
 

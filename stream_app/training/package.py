@@ -111,14 +111,14 @@ def package(
     golden = golden_events(usecase, matrix.golden)
     draft = Draft(usecase, graph, manifest, measured, golden.events)
     draft.choose_vectors(rows, results, score_decimals)
-    draft.check()
+    unreached_in_answer = draft.check()
     folder, manifest, stood = draft.write(folder, renumber=renumber)
     return Packaged(
         folder=folder,
         manifest=manifest,
         stood_already=stood,
         parity=parity,
-        unreached=golden.unreached,
+        unreached=(*golden.unreached, *unreached_in_answer),
         golden_events=len(golden.events),
         without_answer=draft.without_answer,
         name=name_to_serve(folder, usecase),

@@ -1,9 +1,9 @@
-"""Which branches of a declaration's functions a log reaches: measured, not guessed.
+"""Which branches of a use case's functions a log reaches: measured, not guessed.
 
 A branch is where a conditional jump of the compiled function goes, so that a lambda's ``a if b else
-c`` has two. Watched are the functions of the declaration, and those of the author's own package that
-they name, wherever they are called from. It costs little: a function is watched only until all of its
-branches were reached.
+c`` has two. Watched are the functions of the declaration or of the answer, and those of the author's own
+package that they name, wherever they are called from. It costs little: a function is watched only until
+all of its branches were reached.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stream_app.features.events import Event
 from stream_app.features.views import FeatureSet
 from stream_app.training.instructions import ENTRY, watch_code
 
-__all__ = ["Branch", "Watch", "branches"]
+__all__ = ["Branch", "Watch", "branches", "branches_of"]
 
 _LIBRARY: Final = "stream_app"
 
@@ -45,8 +45,13 @@ class Branch(NamedTuple):
 
 def branches(features: FeatureSet) -> frozenset[Branch]:
     """Every branch of the functions that a declaration is made of, the library's own apart."""
+    return branches_of(_declared(features))
+
+
+def branches_of(functions: Iterable[Callable[..., Any]]) -> frozenset[Branch]:
+    """Every branch of these functions and of what they name in the author's own package."""
     seen: dict[CodeType, None] = {}
-    for function in _declared(features):
+    for function in functions:
         _collect(function, seen)
     return frozenset(Branch(code, offset) for code in seen for offset in _offsets(code))
 

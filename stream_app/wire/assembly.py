@@ -7,12 +7,13 @@ from typing import NamedTuple
 from stream_app import __version__
 from stream_app.config.settings import Settings
 from stream_app.features.usecase import UseCase
+from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.feature_row import FeatureLog
 from stream_app.wire.outgoing import Emitter
 from stream_app.wire.prediction import Predictions
 
-__all__ = ["Emitters", "make_emitters"]
+__all__ = ["Emitters", "make_emitters", "redaction_of"]
 
 
 class Emitters(NamedTuple):
@@ -24,6 +25,11 @@ class Emitters(NamedTuple):
     """One of them: it also writes the letter of a prediction that the brokers refuse."""
 
 
+def redaction_of(settings: Settings) -> Redaction:
+    """What replaces fields of values that people may see."""
+    return Redaction(settings.redact_fields, most_bytes=settings.max_value_bytes)
+
+
 def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> Emitters:
     """The emitters of a use case; `model_version`: NAME/VERSION of the champion."""
     dead_letters = DeadLetters(
@@ -33,6 +39,7 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
         model_version=model_version,
         producer_header=settings.producer_header,
         keeps_value=settings.dead_letter_payload == "full",
+        redaction=redaction_of(settings),
     )
     in_order: list[Emitter] = [
         Predictions(

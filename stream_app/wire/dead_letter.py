@@ -17,6 +17,7 @@ from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
+from stream_app.text.redaction import Redacted, Redaction
 from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text, traced
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "DeadLetters",
     "Omitted",
     "headers_that_came",
+    "is_cut",
     "is_dead_letter",
     "omitted",
     "packed_headers",
+    "redacted_bytes",
 ]
 
 _DIGITS = 9
@@ -75,6 +78,10 @@ class DeadLetter(NamedTuple):
     producer: str = ""
     """Who sent the record, as its header of the setting `producer_header` says; empty where it does not:
     then there is no such header."""
+    redacted: str = ""
+    """The paths of `redact_fields` that were met in the value, separated by commas; `$` where the value
+    was left out, since fields of what is no JSON cannot be told apart. Empty where none was: then there
+    is no such header."""
 
     @classmethod
     def of(cls, headers: Named) -> DeadLetter:
@@ -98,12 +105,12 @@ class DeadLetter(NamedTuple):
         return [
             (header, str(value).encode())
             for header, value in zip(_HEADERS.values(), self, strict=True)
-            if value != "" or header != _PRODUCER
+            if value != "" or header not in _OPTIONAL
         ]
 
 
 _HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
-_PRODUCER: Final = _HEADERS["producer"]
+_OPTIONAL: Final = frozenset({_HEADERS["producer"], _HEADERS["redacted"]})
 ATTEMPTS: Final = _HEADERS["attempts"]
 """A replay carries it on, so that the letter of one that fails again counts further."""
 
@@ -111,13 +118,15 @@ ATTEMPTS: Final = _HEADERS["attempts"]
 _PARTS: Final = ("headers", "key", "value")
 _OMITTED_BYTES: Final = {part: f"{DEAD_LETTER}{part}-omitted-bytes" for part in _PARTS}
 _OMITTED_SHA256: Final = {part: f"{DEAD_LETTER}{part}-omitted-sha256" for part in _PARTS}
+_REDACTED_BYTES: Final = f"{DEAD_LETTER}redacted-bytes"
 
 
 class Omitted(NamedTuple):
     """What a dead letter says of its record's key, value or headers, which it left out."""
 
     length: int
-    sha256: bytes
+    sha256: bytes | None
+    """None of a value that was redacted: what is short or well known could be guessed by it."""
 
 
 class DeadLetters:
@@ -134,15 +143,20 @@ class DeadLetters:
         model_version: str,
         producer_header: str | None = None,
         keeps_value: bool = True,
+        redaction: Redaction | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`keeps_value`: False leaves every record's value out, and tells its length and digest."""
+        """`keeps_value`: False leaves every record's value out, and tells its length and digest.
+
+        `redaction` replaces fields of the values.
+        """
         self.topic = topic
         self._group = group
         self._code_version = code_version
         self._model_version = model_version
         self._producer_header = producer_header
         self._never_kept: Set[str] = frozenset() if keeps_value else frozenset({"value"})
+        self._redaction = redaction or None
         self._clock = clock
 
     def __call__(self, item: Item) -> Outgoing | None:
@@ -156,6 +170,7 @@ class DeadLetters:
         """The dead letter of an item that failed like this."""
         record = item.record
         attempts = [value for name, value in record.headers if name == ATTEMPTS]
+        redacted = self._redacted(record)
         said = DeadLetter(
             topic=record.partition.topic,
             topic_id=record.partition.topic_id,
@@ -175,6 +190,7 @@ class DeadLetters:
             failed_at=_rfc3339(self._clock()),
             state="applied" if item.is_applied else "not-applied",
             producer=self._producer(record.headers),
+            redacted="" if redacted is None else ", ".join(redacted.paths),
         )
         letter = Outgoing(
             self.topic,
@@ -185,9 +201,18 @@ class DeadLetters:
             item,
             self.kind,
         )
-        if self._never_kept and record.value:
-            return _without(letter, record, self._never_kept)
+        if redacted is not None or (self._never_kept and record.value):
+            return _without(letter, record, self._gone(redacted), redacted)
         return letter
+
+    def _redacted(self, record: Record) -> Redacted | None:
+        return self._redaction(record.value) if self._redaction is not None else None
+
+    def _gone(self, redacted: Redacted | None) -> Set[str]:
+        """What no letter of this value keeps."""
+        if redacted is not None and redacted.value is None:
+            return self._never_kept | {"value"}
+        return self._never_kept
 
     def _producer(self, headers: Sequence[Header]) -> str:
         if self._producer_header is None:
@@ -208,11 +233,13 @@ class DeadLetters:
             "value": record.value,
         }
         has = {part for part, content in contents.items() if content}
-        steps = list(dict.fromkeys((step | self._never_kept) & has for step in _OMISSIONS))
+        redacted = self._redacted(record)
+        never = self._gone(redacted)
+        steps = list(dict.fromkeys((step | never) & has for step in _OMISSIONS))
         names = {name for name, _ in letter.headers}
         gone = frozenset(part for part in has if _OMITTED_BYTES[part] in names)
         behind = [step for step in steps[steps.index(gone) + 1 if gone in steps else 0 :] if step]
-        return _without(letter, record, behind[0]) if behind else None
+        return _without(letter, record, behind[0], redacted) if behind else None
 
 
 def is_dead_letter(headers: Named) -> bool:
@@ -233,28 +260,54 @@ def omitted(headers: Named, part: str) -> Omitted | None:
     length, sha256 = _OMITTED_BYTES[part], _OMITTED_SHA256[part]
     if headers.get(length) is None and headers.get(sha256) is None:
         return None
+    if part == "value" and headers.get(sha256) is None and headers.get(_HEADERS["redacted"]):
+        return Omitted(number(headers, length), None)
     return Omitted(number(headers, length), bytes.fromhex(text(headers, sha256)))
 
 
-def _without(letter: Outgoing, record: Record, parts: Set[str]) -> Outgoing:
+def is_cut(headers: Named) -> bool:
+    """Whether a letter says that it left something out."""
+    return any(name in headers for name in _OMITTED_BYTES.values())
+
+
+def redacted_bytes(headers: Named) -> int | None:
+    """How many bytes the value had in which a letter replaced fields; None where it replaced none.
+
+    Raises `ValueError` where it does not say it.
+    """
+    if not headers.get(_HEADERS["redacted"]) or headers.get(_OMITTED_BYTES["value"]) is not None:
+        return None
+    return number(headers, _REDACTED_BYTES)
+
+
+def _without(
+    letter: Outgoing, record: Record, parts: Set[str], redacted: Redacted | None
+) -> Outgoing:
+    """The letter of a record without some parts, and with what is left of its value."""
     ours = [
         header
         for header in letter.headers
-        if header[0].startswith(DEAD_LETTER) and "-omitted-" not in header[0]
+        if header[0].startswith(DEAD_LETTER)
+        and "-omitted-" not in header[0]
+        and header[0] != _REDACTED_BYTES
     ]
     came = headers_that_came(record.headers)
     content = {"headers": packed_headers(came), "key": record.key, "value": record.value}
     for part in _PARTS:
         if part in parts:
             left_out = content[part] or b""
-            digest = hashlib.sha256(left_out).hexdigest()
             ours.append((_OMITTED_BYTES[part], b"%d" % len(left_out)))
-            ours.append((_OMITTED_SHA256[part], digest.encode()))
+            if part != "value" or redacted is None:
+                digest = hashlib.sha256(left_out).hexdigest()
+                ours.append((_OMITTED_SHA256[part], digest.encode()))
+        elif part == "value" and redacted is not None:
+            ours.append((_REDACTED_BYTES, b"%d" % len(record.value or b"")))
+    value = record.value if redacted is None else redacted.value
     passed_on = traced(came, letter.item.traceparent if letter.item else None)
     return Outgoing(
         letter.topic,
         None if "key" in parts else record.key,
-        None if "value" in parts else record.value,
+        None if "value" in parts else value,
         ours if "headers" in parts else passed_on + ours,
         letter.source,
         letter.item,

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from stream_app.features.events.explain import message_of
 from stream_app.features.usecase import Prediction
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
@@ -187,9 +188,9 @@ def read_prediction(contract: type[Prediction], value: bytes) -> Prediction:
     try:
         found = contract.model_validate_json(value, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = bounded(".".join(str(part) for part in first["loc"]))
-        raise ValueError(f"{where or 'its value'}: {bounded(first['msg'])}") from None
+        raise ValueError(f"{where or 'its value'}: {bounded(message_of(first)[0])}") from None
     except Exception as error:  # a validator of the use case may raise anything
         raise ValueError(f"its contract raised {type(error).__qualname__}") from error
     if b"NaN" in value or b"Infinity" in value:  # pydantic reads both as numbers

@@ -10,6 +10,8 @@ exists, and nothing is started.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +26,8 @@ from stream_app.crash_isolation.assembly import make_guarded_predictor, make_reb
 from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.flood.assembly import make_flood_breaker, make_trial_thread
+from stream_app.flood.trial_thread import TrialThread
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.consumer.client_thread import ClientThread
@@ -37,6 +41,7 @@ from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.observer.observer import Observer
 from stream_app.otel.assembly import OpenTelemetry, open_telemetry
+from stream_app.predictor.decode import Decode
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -45,6 +50,10 @@ from stream_app.recovery.log_replay import RECORDS_A_STEP
 from stream_app.recovery.recovery import Recovery
 from stream_app.state.open_store import open_store
 from stream_app.state.stage import StateStage
+from stream_app.status_page.notes import Notes
+from stream_app.status_page.routes import status_routes
+from stream_app.status_page.sampling import Sampler
+from stream_app.status_page.worker_status import Identity, WorkerStatus
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
@@ -80,6 +89,8 @@ class Parts:
     stages: Stages
     client: ClientThread
     end_offsets: EndOffsets
+    status: Sampler
+    flood_trials: TrialThread
 
 
 def assemble(
@@ -120,7 +131,14 @@ class _Assembly:
         self._opentelemetry = open_telemetry(
             settings, self._application, self._monitoring.metrics.registry
         )
-        self._observer = Observer([*self._monitoring.listeners, *self._opentelemetry.listeners])
+        self._notes = Notes()
+        self._observer = Observer(
+            [
+                *self._monitoring.listeners,
+                *self._notes.listeners(),
+                *self._opentelemetry.listeners,
+            ]
+        )
         self._retry = self._make_retry(self._observer)
         admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
         self._causes.poll(admin)
@@ -169,14 +187,35 @@ class _Assembly:
             self._retry, self._brokers, self._topics, self._topic_ids, output_topics, publish, store
         )
         client = self._client(predictor, deliver_thread, preflight)
+        align = make_align_stage(settings, self._observer, pause=client.pause, resume=client.resume)
+        outgoing = OutgoingRecords(emitters.in_order)
+        flood_trials = make_trial_thread(
+            settings,
+            usecase,
+            self._application,
+            models,
+            store,
+            self._brokers,
+            outgoing,
+            self._retry,
+            self._guard(predictor),
+        )
         stages = Stages(
             clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
             isolation=isolation,
-            align=make_align_stage(
-                settings, self._observer, pause=client.pause, resume=client.resume
-            ),
+            align=align,
             predictor=predictor,
-            outgoing=OutgoingRecords(emitters.in_order),
+            flood=make_flood_breaker(
+                settings,
+                flood_trials,
+                self._tracker,
+                align,
+                isolation,
+                self._observer,
+                stop=client.stop_partition,
+                go_on=client.go_on,
+            ),
+            outgoing=outgoing,
             publish=publish,
             recovery=self._recovery(predictor, store, deliver_thread, has_fallback=len(models) > 1),
             tracker=self._tracker,
@@ -191,7 +230,11 @@ class _Assembly:
             on_crash=self._on_crash,
         )
         self._monitoring.metrics.registry.register(LagCollector(end_offsets.lag))
-        routes = [*worker_routes(self._monitoring.metrics.registry, self._monitoring.health)]
+        status = self._status(end_offsets)
+        routes = [
+            *worker_routes(self._monitoring.metrics.registry, self._monitoring.health),
+            *status_routes(status.document),
+        ]
         return Parts(
             self._monitoring,
             self._observer,
@@ -204,6 +247,27 @@ class _Assembly:
             stages,
             client,
             end_offsets,
+            Sampler(status.sample),
+            flood_trials,
+        )
+
+    def _status(self, end_offsets: EndOffsets) -> WorkerStatus:
+        monitoring, models = self._monitoring, self._models
+        return WorkerStatus(
+            Identity(
+                self._application,
+                self._settings.group_instance_id
+                or f"{socket.gethostname()}, process {os.getpid()}",
+                __version__,
+                models[0].name,
+                models[0].version,
+                tuple(map(str, models)),
+            ),
+            monitoring.metrics,
+            monitoring.health,
+            self._notes,
+            lags=end_offsets.lag,
+            in_hand=monitoring.watchdog.oldest,
         )
 
     def _make_retry(self, observer: Observer) -> Retry:
@@ -234,14 +298,6 @@ class _Assembly:
         has_fallback: bool,
     ) -> Recovery:
         settings = self._settings
-        guard = make_rebuilding_guard(
-            settings,
-            predictor,
-            self._tracker,
-            self._retry,
-            self._observer,
-            region_records=RECORDS_A_STEP,
-        )
         return Recovery(
             predictor.state,
             self._tracker,
@@ -254,12 +310,23 @@ class _Assembly:
                 store,
                 self._retry,
                 self._observer,
-                guard,
+                self._guard(predictor),
             ),
             mode=settings.while_rebuilding if has_fallback else "wait",
             in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
             observer=self._observer,
             on_crash=self._on_crash,
+        )
+
+    def _guard(self, predictor: Predictor) -> Callable[[Decode], Decode]:
+        """What keeps a record that ends the process out of what is read beside the work."""
+        return make_rebuilding_guard(
+            self._settings,
+            predictor,
+            self._tracker,
+            self._retry,
+            self._observer,
+            region_records=RECORDS_A_STEP,
         )
 
     def _client(

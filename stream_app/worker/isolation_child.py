@@ -135,7 +135,11 @@ def _told_of(error: BaseException) -> tuple[str, ...]:
     # The system's errors (no file handle, no memory, no disk) may meet any record.
     if cause is not error or isinstance(cause, StreamAppError | OSError | MemoryError):
         is_sentence = isinstance(cause, StreamAppError)
-        return "failed", str(cause) if is_sentence else bounded(f"{name}: {cause}")
+        if is_sentence:
+            return "failed", str(cause)
+        if isinstance(cause, OSError):  # its text may name a file, and that may be of the record
+            return "failed", bounded(f"{name}: [Errno {cause.errno}] {cause.strerror}")
+        return "failed", bounded(f"{name}: {cause}")
     return "raised", name
 
 

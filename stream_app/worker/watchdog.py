@@ -20,11 +20,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream_app.records.record import Record
 
-__all__ = ["Watchdog", "Work", "end_process"]
+__all__ = ["OldWork", "Watchdog", "Work", "end_process"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,15 @@ class Work:
         self.outer = outer
         """What the thread goes on with afterwards."""
         self.waits_for: str | None = None
+
+
+class OldWork(NamedTuple):
+    """Work that a thread has in hand."""
+
+    stage: str
+    seconds: float
+    records: str
+    """As ``orders[3] 17-240``."""
 
 
 class Watchdog(threading.Thread):
@@ -144,6 +153,15 @@ class Watchdog(threading.Thread):
             f"work_deadline_seconds ({self._deadline:g}){_place(work.thread)}: the process ends, and "
             "what is unfinished is read again"
         )
+
+    def oldest(self, older_than_seconds: float) -> OldWork | None:
+        """The oldest work that waits for no service, or None where none is older than that."""
+        now = self._clock()
+        works = [work for work in list(self._in_hand.values()) if work.waits_for is None]
+        oldest = min(works, key=lambda work: work.since, default=None)
+        if oldest is None or now - oldest.since <= older_than_seconds:
+            return None
+        return OldWork(oldest.stage, now - oldest.since, _spans(oldest.records))
 
     def unfinished(self, patience_seconds: float) -> str | None:
         """The work that is in hand still, in words, or None as soon as there is none."""

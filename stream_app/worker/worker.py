@@ -56,6 +56,7 @@ class Worker:
         """Serve metrics and health; raises `ConfigurationError` where it cannot listen."""
         self._parts.http.start()
         self._parts.opentelemetry.start()
+        self._parts.status.start()
         self.watchdog.start()
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again (a third of the CPU time of an event, measured).
@@ -112,6 +113,7 @@ class Worker:
         if parts.client.is_alive():
             parts.client.join(_LEAVE_SECONDS if parts.preflight.is_over else _NOTICE_SECONDS)
         parts.stages.recovery.join(_LEAVE_SECONDS)
+        parts.flood_trials.join(_LEAVE_SECONDS)
         try:
             parts.stages.publish.close()
         except Exception as error:  # noqa: BLE001 - what it did not finish is read again
@@ -127,6 +129,7 @@ class Worker:
     def _give_up_waiting(self) -> None:
         self._parts.retry.stop()
         self._parts.stages.recovery.stop()
+        self._parts.flood_trials.stop()
 
     @property
     def inside_librdkafka(self) -> str:
@@ -149,4 +152,5 @@ class Worker:
         self._parts.credentials.stop()
         self.watchdog.stop()
         self._parts.opentelemetry.close()
+        self._parts.status.stop()
         self._parts.http.stop()

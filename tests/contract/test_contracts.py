@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from features.flights import usecase
-from stream_app import Event, InputTopic, JsonDecoder, UseCase
+from stream_app import AvroDecoder, Event, InputTopic, JsonDecoder, UseCase
 from stream_app.contract.asyncapi import asyncapi_document
 from stream_app.contract.topics import KAFKA, by_name, topic_contracts
 from stream_app.features.model_version.folder import read_version
@@ -24,6 +24,7 @@ from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.wire.prediction import Predictions
 from tests.unit.builders import NOW, batch, failed, item, partition
+from tests.unit.decoders.formats import decoders
 from tests.usecases import regression, text
 
 ROOT = Path(__file__).parents[2]
@@ -103,13 +104,44 @@ class Closed(Event):
     reason: str | None = None
 
 
+class Place(BaseModel):
+    house: str
+    floor: int | None = None
+
+
+class Shut(Event):
+    kind: Literal["shut"]
+    where: Place
+
+
+class Locked(Event):
+    kind: Literal["locked"]
+    where: Place
+    keys: list[Place] = Field(default=[])
+
+
 Door = Annotated[Opened | Closed, Field(discriminator="kind")]
 DOORS = replace(usecase, topics=(InputTopic("doors", JsonDecoder(Door)),))
+FRAMED = replace(
+    usecase,
+    name="framed",
+    topics=tuple(
+        InputTopic(f"payments.{form}", decoder)
+        for form, decoder in decoders({"url": "http://localhost:1"}).items()
+    ),
+)
+DOORS_IN_AVRO = replace(
+    usecase,
+    name="doors-in-avro",
+    topics=(InputTopic("doors", AvroDecoder(Shut | Locked, {"url": "http://localhost:1"})),),
+)
 SHARED = replace(usecase, dead_letters_topic=usecase.predictions_topic)
 
 
 @pytest.mark.parametrize(
-    "of", [usecase, regression.usecase, text.usecase, DOORS, SHARED], ids=lambda of: of.name
+    "of",
+    [usecase, regression.usecase, text.usecase, DOORS, SHARED, FRAMED, DOORS_IN_AVRO],
+    ids=lambda of: of.name,
 )
 def test_the_asyncapi_document_keeps_the_specification(of: UseCase) -> None:
     """Its bindings to Kafka too; every reference in it leads somewhere."""
@@ -143,6 +175,40 @@ def test_each_event_type_of_a_topic_is_a_message_of_its_channel() -> None:
     """A union that a field tells apart is no message of its own."""
     channel = document(DOORS)["channels"]["doors"]
     assert list(channel["messages"]) == ["Opened", "Closed"]
+
+
+def test_framed_messages_have_the_schema_of_their_format() -> None:
+    """Avro and Protobuf in their own words, JSON in its; the id of the schema is where it is told."""
+    messages = document(FRAMED)["components"]["messages"]
+    of = {
+        form: messages[name]
+        for form, name in zip(("avro", "json", "protobuf"), messages, strict=False)
+    }
+    assert [of[form]["contentType"] for form in of] == [
+        "application/vnd.apache.avro", "application/json", "application/x-protobuf",
+    ]  # fmt: skip
+    assert {each["bindings"]["kafka"]["schemaIdPayloadEncoding"] for each in of.values()} == {
+        "confluent"
+    }
+    assert of["avro"]["payload"]["schema"]["name"] == "Payment"
+    assert "message Payment {" in of["protobuf"]["payload"]["schema"]
+    assert of["json"]["payload"]["properties"]["amount"] == {"title": "Amount", "type": "number"}
+
+
+def test_each_of_several_event_types_in_avro_has_a_whole_schema() -> None:
+    """What both use is defined in each: a message is read alone."""
+    messages = document(DOORS_IN_AVRO)["components"]["messages"]
+    for name in ("Shut", "Locked"):
+        schema = messages[name]["payload"]["schema"]
+        (where,) = [each["type"] for each in schema["fields"] if each["name"] == "where"]
+        assert where["fields"] == [
+            {"name": "house", "type": "string"},
+            {"name": "floor", "type": ["null", "long"], "default": None},
+        ]
+    keys = {each["name"]: each for each in messages["Locked"]["payload"]["schema"]["fields"]}[
+        "keys"
+    ]
+    assert keys["type"] == {"type": "array", "items": "Place"}
 
 
 def predicted(row: list[Any], model: Model, newest: float) -> bytes:

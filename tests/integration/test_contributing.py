@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.walk_through import Command
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -24,9 +26,14 @@ def run(folder: Path, command: str, *, text: str | None = None) -> subprocess.Co
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
+
+
+def without_figures(text: str) -> str:
+    """Numbers with a point are those of this machine's processor."""
+    return re.sub(r"\d+\.\d+(e-\d+)?", "#", text)
 
 
 @pytest.fixture
@@ -72,6 +79,23 @@ def test_a_new_view_is_refused_until_a_model_is_trained_with_it(copy: Path) -> N
     refused = run(copy, command)
     assert " ".join(refused.stdout.split()) == transcripts()[command]
     assert refused.returncode == 2
+    # A dry run tells what `make train` would do: by itself it would install what is there.
+    (train,) = run(copy, "make --dry-run -o .venv/.installed train").stdout.splitlines()
+    trained = run(copy, train)
+    assert trained.returncode == 0, trained.stdout
+    Command("make train", without_figures(transcripts()["make train"])).check(
+        without_figures(trained.stdout)
+    )
+    module = copy / "features/flights/__init__.py"
+    assert "Name both (`champion-2` and `static-2` in `features/flights/__init__.py`)" in " ".join(
+        PAGE.split()
+    )
+    for model in ("champion", "static"):
+        module.write_text(module.read_text().replace(f"flights/{model}-1", f"flights/{model}-2"))
+    checked = run(copy, ".venv/bin/stream-app check")
+    assert checked.returncode == 0, checked.stdout
+    assert "artifacts/flights/champion-2: flights-late champion-2, 35 columns" in checked.stdout
+    assert "not reach" not in checked.stdout
 
 
 def test_the_code_is_as_the_formatter_leaves_it(copy: Path) -> None:

@@ -279,3 +279,59 @@ def test_a_persons_mistakes_get_a_sentence_each(hand: Hand, desk: Desk) -> None:
     del hand.testbed.settings["replay_secret"]
     assert "replay_secret is not set" in told("--everything")
     assert len(hand.testbed.cluster.read(hand.topic)) == 1
+
+
+SECRET = "marked-4012-8888"
+
+
+def test_redacted_fields_are_seen_nowhere_and_replayed_whole(
+    hand: Hand, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in letter, log, ls, show, diff or export; fix and import have them, and the audit is content."""
+    fix = "import json\n\ndef fix(value):\n    return json.dumps(json.loads(value) | {'text': 'Hi'}).encode()\n"
+    (tmp_path / "privacy_fixes.py").write_text(fix)
+    monkeypatch.chdir(tmp_path)
+    testbed = hand.testbed
+    testbed.settings |= {"redact_fields": "buyer.card, cards[*]", "log_level": "DEBUG"}
+    event = json.loads(spoilt("a")) | {"buyer": {"card": SECRET, "id": 1}, "cards": [SECRET]}
+    hand.send(1, value=json.dumps(event).encode())
+    hand.send(1, value=json.dumps(event | {"event_id": "b", "buyer": SECRET}).encode())
+    hand.send(1, value=SECRET.encode())
+    hand.send(1)
+    told = []
+    with testbed.worker() as worker:
+        worker.until("all is taken", testbed.drained)
+        places = [each["letter"] for each in desk.letters()]
+        assert len(places) == 3
+        told += [desk("ls").output, desk("stats").output]
+        for place in places:
+            told += [desk("show", place).output, desk("show", place, "--json").output]
+        assert "redacted    buyer.card, cards[*]; the event topic still holds the record" in told[6]
+        file = tmp_path / "letters.jsonl"
+        desk("export", "--output", str(file))
+        exported = [json.loads(line) for line in file.read_text().splitlines()]
+        assert '"card": "[redacted 1]"' in exported[0]["value"]
+        assert exported[2]["value"] is None
+        told += [file.read_text()]
+        chosen = ("--letter", places[2], "--with", "privacy_fixes:fix")
+        told += [desk("replay", *chosen).output, desk("replay", *chosen, "--yes").output]
+        assert '+  "text": "Hi"' in told[-1]
+        exported[1]["value"] = json.dumps(json.loads(exported[1]["value"]) | {"text": "Ho"})
+        file.write_text("".join(f"{json.dumps(line)}\n" for line in exported))
+        done = desk("import", str(file), "--yes", "--untried", status=1)
+        assert "nothing is written in its place" in done.output
+        told += [done.output]
+        worker.until("the replays are predicted", lambda: len(testbed.predictions()) == 3)
+        worker.until("and committed", testbed.drained)
+        worker.stop()
+        told += [worker.log]
+    letters = testbed.cluster.read(testbed.usecase.dead_letters_topic)
+    told += [repr(letters)]
+    assert not [text for text in told if SECRET in text]
+    sent = [json.loads(out.value or b"") for out in testbed.cluster.read(hand.topic)[4:]]
+    assert [each["buyer"] for each in sent] == [{"card": SECRET, "id": 1}, SECRET]
+    assert [each["cards"] for each in sent] == [[SECRET], [SECRET]]
+    report = run(testbed)
+    assert report.exit_status == 0
+    assert report.faults.counts.total() == 0
+    assert report.open_letters == 1

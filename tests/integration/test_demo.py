@@ -63,6 +63,11 @@ def assert_nothing_is_left(tmp_path: Path, mark: str) -> None:
     assert list(directory.iterdir()) == []
 
 
+def assert_no_line_of_a_library(output: str) -> None:
+    """What a client waits for while its broker starts, as `%4|1700000000.0|GETPID|...` does, says nothing."""
+    assert re.findall(r"(?m)^%\d\|.*$", output) == []
+
+
 @pytest.mark.parametrize(
     ("events", "mode"), [(20_000, ()), (3_000, ("--backlog",))], ids=["live", "backlog"]
 )
@@ -74,6 +79,7 @@ def test_every_event_is_accounted_for(
     process = start(environment, *arguments)
     output, _ = process.communicate(timeout=280)
     assert process.returncode == 0, output
+    assert_no_line_of_a_library(output)
     summary = json.loads(output.splitlines()[-1])
     assert summary["lost"] == summary["double"] == summary["unexpected"] == 0
     malformed = events // 50
@@ -147,6 +153,7 @@ def test_what_keep_prints_can_be_pasted(
     finally:
         process.kill()
         process.wait()
+    assert_no_line_of_a_library("\n".join(lines))
     assert exports["STREAM_APP_APPLICATION"] == "flights-demo"
     assert max(map(len, lines)) <= 100
     assert len([line for line in lines if line.startswith("  kcat ")]) == 2

@@ -19,6 +19,9 @@ from stream_app import Column, Entity, Event, FeatureSet, InputTopic, LastValue,
 class Sale(Event):
     shop: str
 
+class Other(Event):
+    shop: str
+
 def decode(message):
     return {{}}[message]
 
@@ -80,6 +83,18 @@ def test_a_use_case_that_would_start_is_told_so(tmp_path: Path) -> None:
     assert "ok  artifacts/meters/1: meters 1, 9 columns" in result.stdout
 
 
+def test_what_nothing_golden_reaches_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch of the answer too, with its line: the version serves all the same."""
+    regression.train(tmp_path / "artifacts")
+    result = retold(monkeypatch, ANSWERED, f"{ANSWERED} if events else 3.0")
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"do not reach line \d+.* of .*changed_meters.py, in \w+: not r", result.stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
@@ -91,6 +106,10 @@ def test_a_use_case_that_would_start_is_told_so(tmp_path: Path) -> None:
             'is a str and is declared float32: declare it with dtype="string"',
         ),
         ({"predictions": "sales"}, "The topic sales is read and written"),
+        (
+            {"decoder": "Other"},
+            "No topic brings Sale, which asks for a prediction: give the use case an InputTopic(NAME, Sale).",
+        ),
         ({"predictions": "sales.dead"}, "Predictions and dead letters go to one topic"),
         ({"decoder": "decode"}, "The decoder of sales raises "),
         ({"decoder": "lambda message: 7"}, "The decoder of sales gives a int, which is no event"),
@@ -125,8 +144,9 @@ def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = 
     return check("changed_meters:usecase")
 
 
+ANSWERED = 'decision["peak_kilowatts"]'
 MISTAKE = ("lambda e: e.celsius", "lambda e: e.celcius")
-TOLD = r"AttributeError in <lambda> \(\S*changed_meters.py:\d+\)"
+TOLD = r"AttributeError 'celcius' in <lambda> \(\S*changed_meters.py:\d+\)"
 
 
 def test_a_mistake_in_a_function_is_told_as_one(

@@ -33,7 +33,9 @@ def export(
     """Write open letters as JSON Lines, the oldest first: payload, key, headers, and why it failed.
 
     Payloads are text where they are UTF-8, else base64 under value_base64; `stream-app dlq import` gives
-    the very bytes back. What a letter left out is taken from the event topic while that holds it.
+    the very bytes back. What a letter left out is taken from the event topic while that holds it, but for
+    the fields that `redact_fields` names: "[redacted 1]" and so on stand for them, and import puts back
+    what they stand for.
 
     \b
     Example:
@@ -47,6 +49,7 @@ def export(
     with office(usecase) as opened:
         of = None if everything else opened.resolutions()
         origins = Origins(opened.brokers, opened.usecase, opened.replays)
+        redaction = opened.redaction
         for letter in first_of(
             opened.select(selection, opened.ranges(selection), of=of, what="export"), limit
         ):
@@ -56,7 +59,7 @@ def export(
             except OriginGoneError as gone:
                 cut += 1
                 click.echo(f"stream-app dlq export: {letter.place}: {gone}", err=True)
-            output.write(f"{as_line(whole)}\n")
+            output.write(f"{as_line(whole.shown(redaction, numbered=True))}\n")
             count += 1
         origins.close()
     click.echo(letters(count), err=True)

@@ -35,8 +35,8 @@ def import_(
 ) -> None:
     """Replay the letters of a file that `stream-app dlq export` wrote, with the payloads it has now.
 
-    Of each line only the payload counts: whose record it is, key and headers are the letter's own. All
-    else is as with `stream-app dlq replay`: without --yes nothing is sent, and nothing goes twice.
+    Of each line only the payload counts: whose record it is, key and headers are the letter's own. What
+    was replaced by `redact_fields` is put back from the event topic. All else is as with `stream-app dlq replay`: without --yes nothing is sent, and nothing goes twice.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def import_(
                 rate=rate,
                 max_attempts=max_attempts,
                 target=target,
-                mended=lambda letter: mended[letter.id],
+                mended=lambda letter: mended[letter.id].whole(letter.value),
                 by=by,
                 note=note,
             ),

@@ -18,6 +18,7 @@ from stream_app.dead_letters.payload import shown_payload
 from stream_app.errors import ConfigurationError
 from stream_app.text.foreign import bounded
 from stream_app.text.moments import in_utc
+from stream_app.text.redaction import is_everything
 
 __all__ = ["show"]
 
@@ -29,7 +30,8 @@ __all__ = ["show"]
 def show(letter: tuple[int, int], usecase: str | None, as_json: bool) -> None:
     """Show why a record failed, its payload with the field that was wrong marked, and its history.
 
-    What the letter left out for its size is taken from the event topic while that holds it.
+    What the letter left out for its size is taken from the event topic while that holds it. Fields that
+    `redact_fields` names are not shown, wherever they are: "redacted" names them.
 
     \b
     Example:
@@ -48,26 +50,35 @@ def show(letter: tuple[int, int], usecase: str | None, as_json: bool) -> None:
         origins = Origins(opened.brokers, opened.usecase, opened.replays)
         cut = ""
         try:
-            found_whole = origins.completed(found)
-            if found.cut:
-                cut = f"the letter left out {_and(found.cut)}; taken from the event topic"
+            whole = origins.completed(found)
+            if left_out := found.left_out_parts:
+                cut = f"the letter left out {' and '.join(sorted(left_out))}; taken from the event topic"
         except OriginGoneError as gone:
-            found_whole, cut = found, str(gone)
+            whole, cut = found, str(gone)
         finally:
             origins.close()
-        told = history(opened, found_whole, opened.resolutions())
+        told = history(opened, whole, opened.resolutions())
+        shown = whole.shown(opened.redaction)
+        redacted = _redacted(found, shown, has_origin=not whole.cut)
     if as_json:
-        click.echo(json.dumps(_json(found_whole, told, cut)))
+        click.echo(json.dumps(_json(shown, told, cut, redacted)))
         return
-    for line in _lines(found_whole, told, cut):
+    for line in _lines(shown, told, cut, redacted):
         click.echo(line)
 
 
-def _and(parts: frozenset[str]) -> str:
-    return " and ".join(sorted(parts))
+def _redacted(found: Letter, shown: Letter, *, has_origin: bool) -> str:
+    """What of a value is not shown, and who still has it; empty where all of it is shown."""
+    if not shown.said.redacted:
+        return ""
+    what = "all of the value" if is_everything(shown.said.redacted) else shown.said.redacted
+    if not found.said.redacted:
+        return f"{what}; only here: the letter itself was written before redact_fields named it"
+    holder = "the event topic still holds the record" if has_origin else "the record is gone"
+    return f"{what}; {holder}"
 
 
-def _lines(letter: Letter, told: History, cut: str) -> Iterator[str]:
+def _lines(letter: Letter, told: History, cut: str, redacted: str) -> Iterator[str]:
     said = letter.said
     yield f"letter      {letter.place}, written {in_utc(letter.written_at)}"
     yield f"record      {bounded(said.topic)}[{said.partition}] {said.offset}, of {said.timestamp}"
@@ -86,7 +97,9 @@ def _lines(letter: Letter, told: History, cut: str) -> Iterator[str]:
         yield f"header      {bounded(name)}: {'-' if value is None else bounded(value)}"
     if cut:
         yield f"cut         {cut}"
-    if "value" not in letter.cut:
+    if redacted:
+        yield f"redacted    {bounded(redacted, 500)}"
+    if letter.value is not None or "value" not in letter.cut:
         yield "value"
         mark = bounded(f"{said.reason}: {said.field}")
         for line in shown_payload(letter.value, said.field, mark):
@@ -111,7 +124,7 @@ def _history(letter: Letter, told: History) -> Iterator[str]:
     yield f"now         {state}; {'it has a prediction' if told.is_predicted else 'no prediction'}"
 
 
-def _json(letter: Letter, told: History, cut: str) -> dict[str, Any]:
+def _json(letter: Letter, told: History, cut: str, redacted: str) -> dict[str, Any]:
     return {
         "letter": letter.place,
         "id": str(letter.id),
@@ -120,6 +133,7 @@ def _json(letter: Letter, told: History, cut: str) -> dict[str, Any]:
         "first_origin": str(letter.first_origin),
         "is_applied": letter.is_applied,
         "cut": cut or None,
+        "redaction": redacted or None,
         "key": None if letter.key is None else bounded(letter.key),
         "headers": [
             [name, None if value is None else bounded(value)] for name, value in letter.came_with

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -12,12 +13,21 @@ from stream_app.features.events.event import Event, complete
 from stream_app.features.events.explain import explain
 from stream_app.features.events.message import Message
 
-__all__ = ["Decoder", "EventDecoder", "OwnDecoder", "TombstoneDecoder"]
+__all__ = ["Decoder", "EventDecoder", "Framing", "OwnDecoder", "TombstoneDecoder"]
 
 #: A record to its event, or to None: the record is none of the use case's, and is skipped. Raises
 #: `InvalidEventError` for a record that breaks its contract, and `ServiceAwayError` where a service has
 #: to be asked that does not answer: the worker waits for it, and asks again.
 Decoder = Callable[[Message], Event | None]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How values are written that stand behind the id of a schema in a registry."""
+
+    format: Literal["avro", "json", "protobuf"]
+    schema_text: str | None = None
+    """The schema in the words of the format, where the decoder knows it: a `.proto` file's text."""
 
 
 class EventDecoder(ABC):
@@ -33,7 +43,11 @@ class EventDecoder(ABC):
         """The event; see `Decoder`."""
 
     def json_schema(self) -> dict[str, Any] | None:
-        """The contract of the values, for producers; None where they are no JSON."""
+        """The contract of a value's fields, for producers; None where the decoder alone knows them."""
+        return None
+
+    def framing(self) -> Framing | None:
+        """How values are framed; None where they stand by themselves."""
         return None
 
 
@@ -82,6 +96,10 @@ class TombstoneDecoder(EventDecoder):
     def json_schema(self) -> dict[str, Any] | None:
         """The contract of the records that have a value."""
         return self._decoder.json_schema()
+
+    def framing(self) -> Framing | None:
+        """The framing of the records that have a value."""
+        return self._decoder.framing()
 
     def __call__(self, message: Message) -> Event | None:
         """The event of a record without a value, or what the other decoder gives."""

@@ -1,4 +1,8 @@
-"""What pydantic refuses, as a reason that a producer understands and that quotes nothing."""
+"""What pydantic refuses, as a reason that a producer understands and that quotes nothing.
+
+It tells what was expected and which type the value has. A validator's own text may quote the value, so the
+exception, its function and its line are told in its place.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticKnownError
 
 from stream_app.features.events.invalid import InvalidEventError
+from stream_app.features.events.moments import MOMENT_MESSAGES
+from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
 
-__all__ = ["explain", "is_type_error", "wire_name"]
+__all__ = ["explain", "is_type_error", "message_of", "wire_name"]
 
 # pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/) to reasons.
 _REASON_OF_TYPE: Final = {
@@ -38,6 +45,35 @@ _REASON_OF_TYPE: Final = {
 }
 _TAG_KINDS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
+_OF_TYPE: Final = frozenset(
+    {"wrong-type", "not-an-object", "bad-time", "bad-format", "wrong-event-type", "invalid-field"}
+)
+"""Reasons for which the value's type is told; for others it is plain."""
+_TYPES: Final = (
+    (bool, "a boolean"),
+    (str, "a string"),
+    (int, "an integer"),
+    (float, "a number"),
+    (dict, "an object"),
+    (list, "an array"),
+    (type(None), "null"),
+)
+_IN_JSON: Final = {
+    "model_type": "Input should be an object",
+    "dict_type": "Input should be an object",
+    "list_type": "Input should be a valid array",
+    "set_type": "Input should be a valid array",
+    "frozen_set_type": "Input should be a valid array",
+    "tuple_type": "Input should be a valid array",
+    "time_delta_type": "Input should be a valid duration",
+}
+"""Messages of pydantic that are others where the value was JSON."""
+_RULE: Final = "Input breaks a rule of the contract"
+_UNTOLD: Final = frozenset({"error", "encoding_error", "tz_actual", "tag"})
+"""What of pydantic's context may quote the value."""
+_MOST_WITH_INPUTS: Final = 16
+"""Values are looked at where so many are wrong at most: each is made anew to be looked at."""
+
 _PATH_PARTS: Final = 32
 """Parts of a field's path that are told; a recursive contract allows very long ones."""
 
@@ -54,7 +90,7 @@ def explain(
     `types` are the contract, of which a message may say more; `type_fields` the names on the wire of
     the fields that tell the type; `is_union`: whether paths begin with a union's tag.
     """
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = error.errors(include_url=False, include_input=error.error_count() <= _MOST_WITH_INPUTS)
     first = next((each for each in errors if is_type_error(each, type_fields)), errors[0])
     kind, path = first["type"], first["loc"]
     tag = path[0] if is_union and path else None
@@ -71,11 +107,13 @@ def explain(
         reason = "wrong-type"
     else:
         reason = _REASON_OF_TYPE.get(kind, "invalid-field")
-    message = _told(first, path, types, tag)
+    message, quoting = _told(first, path, types, tag)
+    if reason in _OF_TYPE and "input" in first and kind not in ("missing", *_TAG_KINDS):
+        message = f"{message}; it is {_type_of(first['input'])}"
     more = len(errors) - 1
     suffix = f" (and {more} more)" if more else ""
     where = f"field {bounded(field)}: " if field else ""
-    return InvalidEventError(reason, f"{where}{message}{suffix}", field)
+    return InvalidEventError(reason, f"{where}{message}{suffix}", field, quoting=quoting)
 
 
 def is_type_error(error: Any, type_fields: frozenset[str]) -> bool:
@@ -88,19 +126,50 @@ def is_type_error(error: Any, type_fields: frozenset[str]) -> bool:
 
 def _told(
     error: Any, path: tuple[int | str, ...], types: Sequence[type[BaseModel]], tag: object
-) -> str:
+) -> tuple[str, str]:
+    """What is wrong, in words that quote nothing, and the text that may quote the value."""
     kind = error["type"]
-    # The one message of pydantic's own that quotes the payload is that of an unknown union tag.
     if kind == "union_tag_invalid":
-        return "Input is of no expected type"
+        return "Input is of no expected type", error["msg"]
     if kind == "union_tag_not_found":
-        return "Field required: it tells the type of the event"
-    message: str = error["msg"]
+        return "Field required: it tells the type of the event", ""
+    message, quoting = message_of(error)
     if kind == "finite_number":
         holders = [each for each in types if tag is None or _is_tagged(each, tag)]
         if any(_may_be_missing(holder, path) for holder in holders):
-            return f"{message}; null says that it is missing"
-    return message
+            return f"{message}; null says that it is missing", quoting
+    return message, quoting
+
+
+def message_of(error: Any) -> tuple[str, str]:
+    """What one of pydantic's errors says, in words that quote no value, and the text that may quote it.
+
+    `error`: of `ValidationError.errors()`, with its context.
+    """
+    message, context = error["msg"], error.get("ctx", {})
+    if message in MOMENT_MESSAGES:
+        return message, ""
+    raised = context.get("error")
+    if isinstance(raised, BaseException):  # of a validator
+        return f"{_RULE}: {cause_of(raised)}", message
+    try:
+        known = PydanticKnownError(error["type"], context)
+    except (KeyError, TypeError, ValueError):  # an error that somebody made up, in words of his own
+        return _RULE, message
+    if message not in (known.message(), _IN_JSON.get(error["type"])):
+        return _RULE, message
+    if untold := _UNTOLD.intersection(context):
+        beginning = known.message_template.partition(f"{{{min(untold)}}}")[0]
+        return beginning.rstrip(" ,:").removesuffix(" required, got").removesuffix(", got"), message
+    return message, ""
+
+
+def _type_of(value: object) -> str:
+    """The type of a value as JSON calls it, else as Python does."""
+    for kind, name in _TYPES:
+        if isinstance(value, kind):
+            return name
+    return f"a {bounded(type(value).__qualname__)}"
 
 
 def _is_tagged(holder: type[BaseModel], tag: object) -> bool:

@@ -47,6 +47,10 @@ class EventContract:
         self.adapter: TypeAdapter[Event] = TypeAdapter(contract)
         self.takes_of_record = any(map(takes_of_record, self.types))
 
+    def json_schema(self) -> dict[str, Any]:
+        """The contract as a JSON Schema, for producers."""
+        return self.adapter.json_schema()
+
     def is_other_type(self, error: ValidationError) -> bool:
         """Whether a value was refused for an event of another type."""
         errors = error.errors(include_url=False, include_context=False, include_input=False)
@@ -95,7 +99,7 @@ class JsonDecoder(EventDecoder):
 
     def json_schema(self) -> dict[str, Any]:
         """The contract as a JSON Schema, for producers."""
-        return self._contract.adapter.json_schema()
+        return self._contract.json_schema()
 
     def _explained(self, value: bytes, error: ValidationError) -> InvalidEventError:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]

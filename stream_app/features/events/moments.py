@@ -11,7 +11,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["EpochMilliseconds", "EpochSeconds", "Moment", "is_moment", "seconds_of"]
+__all__ = [
+    "MOMENT_MESSAGES", "EpochMilliseconds", "EpochSeconds", "Moment", "is_moment", "seconds_of",
+]  # fmt: skip
 
 _MOMENT_CHARACTERS: Final = 64
 """Most that a moment has: thirty with nanoseconds. A fraction of a megabyte of digits is valid too,
@@ -23,6 +25,8 @@ _NOT_A_MOMENT: Final = PydanticCustomError(
 _NAIVE: Final = PydanticCustomError(
     "datetime_naive", "Input should be a datetime with an offset: this one has no time zone"
 )
+MOMENT_MESSAGES: Final = frozenset({_NOT_A_MOMENT.message_template, _NAIVE.message_template})
+"""What is said of a value that is no moment; it quotes nothing."""
 _GRAMMAR: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",

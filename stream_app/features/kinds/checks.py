@@ -26,8 +26,17 @@ def plain_updates(updates: list[Update | None]) -> list[Update | None]:
     """The updates with Python's numbers for those of numpy, whose width a sum in memory would take
     on: of single precision, or of eight bits that run over. Raises for arrays, and what is no tuple.
     """
-    if _PLAIN.issuperset(map(type, chain.from_iterable(filter(None, updates)))):
-        return updates
+    try:
+        if _PLAIN.issuperset(map(type, chain.from_iterable(filter(None, updates)))):
+            return updates
+    except TypeError:
+        for update in updates:
+            if update is not None and not isinstance(update, Iterable):
+                raise InvalidUpdateError(
+                    f"an update is a {type(update).__name__}, and has to be a tuple: the time, then what the "
+                    "kind of state takes"
+                ) from None
+        raise
     return [update and tuple(map(_plain, update)) for update in updates]
 
 

@@ -423,3 +423,99 @@ def test_an_event_id_is_known_by_its_text() -> None:
 def test_what_has_no_bytes_is_not_what_is_absent() -> None:
     """Kafka tells an absent key or value from an empty one, and so does the account."""
     assert bytes_digest(None) != bytes_digest(b"")
+
+
+SECRET = b'{"card":"4012","n":1}'
+REST = b'{"card":"[redacted]","n":1}'
+REDACTED: dict[str, Any] = {"value": REST, "redacted": "card", "redacted_bytes": str(len(SECRET))}
+
+
+def settled(books: Books, value: bytes | None = SECRET, offset: int = 12) -> None:
+    """Read the record again that letters wait for."""
+    assert books.outputs.waiting.ranges() == {PLACE: (offset, offset + 1)}
+    again: Any = [message("events", 1, offset, key=KEY, value=value)]
+    books.outputs.settle(again)
+    books.outputs.settle_rest()
+    assert not books.outputs.waiting.ranges()
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [REDACTED, {"value": None, "redacted": "$", "value_omitted_bytes": str(len(SECRET))}],
+    ids=["replaced", "left out"],
+)
+def test_a_redacted_dead_letter_is_compared_with_its_record_without_the_same_fields(
+    letter: dict[str, Any],
+) -> None:
+    """It waits until the record is read again, for digests do not tell."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, state="not-applied", **letter)
+    assert books.fate(12) == Fate.WITHOUT_OUTPUT
+    settled(books)
+    assert books.fate(12) == Fate.DEAD_LETTERED
+    assert books.ledger.changed_no_state(12)
+    assert books.faults == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "record"),
+    [
+        ({}, b'{"card":"4012","n":2}'),
+        ({}, b'{"card":"40123","n":1}'),
+        ({}, None),
+        ({}, b'{"n":1,"c":"4012111"}'),
+        ({}, b"no json and 21 bytes."),
+        ({"value": None, "redacted": "$", "value_omitted_bytes": "22"}, SECRET),
+        ({"redacted": "n"}, SECRET),
+        ({"redacted_bytes": "20"}, SECRET),
+    ],
+)
+def test_a_redacted_dead_letter_of_another_record_is_a_fault(
+    changes: dict[str, Any], record: bytes | None
+) -> None:
+    """What is left of the value, and the length that it had."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, **(REDACTED | changes))
+    settled(books, record)
+    assert books.faults == {Fault.OF_ANOTHER_RECORD: 1}
+    assert books.fate(12) == Fate.WRONG_OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("letter", "fault"),
+    [
+        ({"value": REST, "redacted": "card"}, Fault.CONTRADICTORY),
+        (REDACTED | {"redacted": "a..b"}, Fault.CONTRADICTORY),
+        (REDACTED | {"redacted_bytes": "many"}, Fault.CONTRADICTORY),
+        (REDACTED | {"value": None}, Fault.WITHOUT_VALUE),
+        (REDACTED | {"value_omitted_bytes": "21"}, Fault.CONTRADICTORY),
+        (REDACTED | {"key": b"another"}, Fault.OF_ANOTHER_RECORD),
+    ],
+)
+def test_a_redacted_dead_letter_says_what_was_replaced(
+    letter: dict[str, Any], fault: Fault
+) -> None:
+    """Anybody may have written its headers."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, **letter)
+    assert books.faults == {fault: 1}
+    assert not books.outputs.waiting.ranges()
+
+
+def test_a_redacted_dead_letter_counts_if_its_record_is_gone_when_it_is_looked_for() -> None:
+    """Retention may be faster."""
+    books = Books()
+    books.bury(TOPIC.topic_id, 12, **REDACTED)
+    books.outputs.settle_rest()
+    assert books.fate(12) == Fate.DEAD_LETTERED
+
+
+def test_a_dead_letter_of_a_replay_counts_for_its_origin_also_if_it_was_cut() -> None:
+    """Whether it is a replay is known by the whole record alone."""
+    books = Books({15: origin(11)})
+    made: Any = REPLAYS.headers(Replay(origin(11), applied=False), KEY, VALUE)
+    books.bury(TOPIC.topic_id, 15, value=None, came=made, **omitted("value", VALUE))
+    again: Any = [message("events", 1, 15, key=KEY, value=VALUE, headers=made)]
+    books.outputs.settle(again)
+    assert books.fate(15) == Fate.REPLAYED
+    assert books.fate(11) == Fate.DEAD_LETTERED

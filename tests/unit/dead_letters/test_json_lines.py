@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.dead_letters.json_lines import as_line, read_lines
+from stream_app.dead_letters.json_lines import Mended, as_line, read_lines
 from stream_app.errors import ConfigurationError
+from stream_app.text.redaction import Redaction
 from tests.unit.dead_letters.letters import letter
 
 
@@ -16,7 +17,7 @@ def test_every_payload_comes_back_to_the_very_bytes(value: bytes | None) -> None
     """Text as text, all else as base64; a letter is one line."""
     line = as_line(letter(value))
     assert len(line.splitlines()) == 1 or "\n" not in line
-    assert read_lines([line.encode()]) == {letter().id: value}
+    assert read_lines([line.encode()]) == {letter().id: Mended(value)}
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,24 @@ def test_a_line_that_cannot_be_read_is_named(line: str, why: str) -> None:
     """By its number: whoever mends by hand makes mistakes."""
     with pytest.raises(ConfigurationError, match=why):
         read_lines([as_line(letter()), line])
+
+
+def test_what_was_redacted_for_the_export_is_put_back_by_the_import() -> None:
+    """From the record, under the number that stands for it."""
+    original = b'{"card":"4012","n":"one"}'
+    line = as_line(letter(original).shown(Redaction("card"), numbered=True))
+    assert "4012" not in line
+    (mended,) = read_lines([line.replace(r"\"one\"", "1")]).values()
+    assert mended.whole(original) == b'{"card":"4012","n":1}'
+    with pytest.raises(ValueError, match="it is no JSON"):
+        mended.whole(None)
+
+
+def test_what_was_left_out_of_an_export_has_to_be_written_whole() -> None:
+    """A replay without a value would be another record."""
+    line = as_line(letter(b"card 4012").shown(Redaction("card"), numbered=True))
+    (mended,) = read_lines([line]).values()
+    with pytest.raises(ValueError, match="nothing is written in its place"):
+        mended.whole(b"card 4012")
+    (mended,) = read_lines([json.dumps(json.loads(line) | {"value": "{}"})]).values()
+    assert mended.whole(b"card 4012") == b"{}"

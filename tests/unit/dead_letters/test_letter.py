@@ -8,6 +8,7 @@ from stream_app.dead_letters.outgoing_replay import outgoing_replay, resolution
 from stream_app.dead_letters.resolutions import Resolutions
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
+from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import packed_headers
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import Replay
@@ -85,3 +86,55 @@ def test_two_letters_of_one_record_are_dealt_with_together() -> None:
     known.add(first.id, resolution(first, by="anna", note="", replayed_to=TARGET))
     assert known.of(copy) is not None
     assert known.of(letter(offset=2, partition=0)) is None
+
+
+SECRET = b'{"card":"4012","n":1}'
+REST = b'{"card":"[redacted]","n":1}'
+
+
+def test_a_redacted_letter_is_completed_by_the_record_that_it_is_what_is_left_of() -> None:
+    """Its digest is not told, so length and the rest of the value are compared."""
+    made = REPLAYS.headers(Replay(RecordId(EVENTS_ID, 0, 3), applied=True), b"k", SECRET)
+    came = [*made, ("dead-letter.redacted-bytes", b"21")]
+    found = letter(REST, came=came, redacted="card")
+    assert found.cut == {"value"}
+    assert found.replay is None, "by its token nobody can tell yet that it is one"
+    assert found.claimed_first_origin == {RecordId(EVENTS_ID, 0, 3)}
+    assert found.left_out("value", SECRET)
+    assert not found.left_out("value", b'{"card":"40123","n":1}')
+    assert not found.left_out("value", b'{"card":"4012","n":2}')
+    assert not found.left_out("value", b"no json, of 21 bytes.")
+    whole = found.completed(b"k", SECRET, made, REPLAYS)
+    assert (whole.value, whole.cut) == (SECRET, frozenset())
+    assert whole.first_origin == RecordId(EVENTS_ID, 0, 3)
+    assert whole.is_applied
+    shown = whole.shown(Redaction(""))
+    assert shown.value == REST, "what a letter redacted is never shown"
+    assert shown.said.redacted == "card"
+
+
+def test_a_letter_that_left_its_value_out_for_redaction_is_completed_by_its_length() -> None:
+    """There is nothing else to compare, but the place that it names."""
+    found = letter(None, came=[("dead-letter.value-omitted-bytes", b"9")], redacted="$")
+    assert found.cut == {"value"}
+    assert found.left_out("value", b"card 4012")
+    assert not found.left_out("value", b"card 40123")
+    assert found.completed(b"k", b"card 4012", [], REPLAYS).shown(Redaction("")).value is None
+
+
+def test_a_letter_from_before_the_setting_is_shown_without_what_it_names() -> None:
+    """It holds the value, and nobody sees it."""
+    found = letter(SECRET)
+    assert found.shown(Redaction("")) is found
+    shown = found.shown(Redaction("card"))
+    assert (shown.value, shown.said.redacted) == (REST, "card")
+    numbered = found.shown(Redaction("card"), numbered=True)
+    assert numbered.value == b'{"card":"[redacted 1]","n":1}'
+    assert letter(b"card 4012").shown(Redaction("card")).value is None
+
+
+@pytest.mark.parametrize("redacted", ["a..b", "card"])
+def test_a_letter_that_does_not_say_what_it_redacted_is_no_dead_letter(redacted: str) -> None:
+    """Nobody could tell what is to be taken from where."""
+    with pytest.raises(ValueError, match=r"such as passenger|redacted-bytes"):
+        letter(REST, redacted=redacted)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from enum import Enum
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel, Field
 
-from stream_app import AvroDecoder, ProtobufDecoder
+from stream_app import AvroDecoder, JsonSchemaDecoder, ProtobufDecoder
 from stream_app.errors import ConfigurationError, RefusedError, ServiceAwayError
 from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.wire.reasons import REASONS
@@ -62,6 +64,36 @@ def test_what_a_serializer_wrote_is_an_event(registry: RegistryServer, form: str
     assert (event.tags, event.limits) == (["a", "b"], {"day": 3})
     assert decode(sent(form, write(FIELDS | {"country": None}))).country is None
     assert not event.__pydantic_extra__
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Paint(BaseModel):
+    colours: dict[str, Colour | None]
+
+
+class Painted(Event):
+    with_: Paint
+
+
+class Lenient(Event):
+    colour: Annotated[Colour, Field(strict=False)]
+
+
+def test_an_enum_that_takes_no_text_is_refused_when_the_decoder_is_made() -> None:
+    """Else every record would be a dead letter; what to declare instead is told."""
+    with pytest.raises(TypeError) as refused:
+        AvroDecoder(Painted, {"url": "http://localhost:1"})
+    assert str(refused.value) == (
+        "Paint.colours is a Colour, and an enum of Avro or Protobuf comes as a text: declare it "
+        "Literal[...], or Annotated[Colour, Field(strict=False)]"
+    )
+    with pytest.raises(TypeError, match="comes as a text"):
+        ProtobufDecoder(Painted, protobuf_class())
+    JsonSchemaDecoder(Painted, {"url": "http://localhost:1"})
+    AvroDecoder(Lenient, {"url": "http://localhost:1"})
 
 
 def test_a_schema_is_asked_for_once(registry: RegistryServer) -> None:

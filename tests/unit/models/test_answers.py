@@ -1,6 +1,7 @@
 """Whether answers keep the contract that the use case declares."""
 
 import math
+import re
 from itertools import count
 from typing import Annotated, Any, Literal
 
@@ -79,7 +80,10 @@ def test_a_rule_of_the_contracts_own_is_kept() -> None:
         [{"score": 0.1, "label": True}, {"score": 0.9, "label": True}], [COMMON] * 2
     )
     assert list(broken) == [0]
-    assert "disagree" in broken[0]
+    assert re.search(r"breaks a rule of the contract: ValueError in _agree \(\S+:\d+\)$", broken[0])
+    telling = AnswerContract(Checked, tells_texts=True)
+    told = telling.broken([{"score": 0.1, "label": True}], [COMMON])
+    assert told[0].endswith(": Value error, label and score disagree")
 
 
 def test_a_narrowed_common_field_is_kept() -> None:

@@ -52,7 +52,7 @@ BAD: dict[str, tuple[Any, str]] = {
         lambda event, row, outputs, decision: {"score": row["no such"]}, "KeyError in <lambda>"
     ),
     "event": (
-        lambda event, row, outputs, decision: {"score": event.no_such}, "AttributeError in <lambda>"
+        lambda event, row, outputs, decision: {"score": event.no_such}, "AttributeError 'no_such' in <lambda>"
     ),
     "None": (lambda event, row, outputs, decision: None, "it gave None where a mapping"),
     "fewer": (

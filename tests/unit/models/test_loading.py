@@ -346,7 +346,10 @@ def test_feature_code_raises(version: Version) -> None:
     )
     trained = manifest(features_fingerprint=other.fingerprint())
     told = refusal(version.but(features=other, manifest=trained))
-    assert "replaying its golden events fails in row feature price: AttributeError in <la" in told
+    assert (
+        "replaying its golden events fails in row feature price: AttributeError 'cost' in <la"
+        in told
+    )
     assert "test_loading.py:" in told
     assert told.endswith("mend that function.")
 

@@ -383,7 +383,9 @@ def test_a_record_whose_features_fail_leaves_and_its_neighbours_do_not_notice() 
     one = worker.finish(first, broken, third)
     assert broken.failure is not None
     assert (broken.failure.stage, broken.failure.reason) == ("enrich", "feature-error")
-    assert broken.failure.message.startswith("the key of entity shop: AttributeError in <lambda> (")
+    assert broken.failure.message.startswith(
+        "the key of entity shop: AttributeError 'shop' in <lambda> ("
+    )
     assert broken.failure.disposition == "bug"
     assert [each.failure is None for each in one.items] == [True, False, True]
     assert_same_states(worker.stored("north"), alone(again(first), again(third)))

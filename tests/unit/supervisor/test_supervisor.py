@@ -191,7 +191,8 @@ def test_one_page_has_the_metrics_of_all(run: Callable[..., Run]) -> None:
         assert f'stream_app_supervisor_worker_up{{worker="{number}"}} 1' in text
         assert f'stream_app_supervisor_starts_total{{worker="{number}"}} 1' in text
     assert made.get("/livez")[0] == 200
-    assert "2 workers" in made.get("/")[1]
+    assert "status.js" in made.get("/")[1]
+    assert json.loads(made.get("/status.json")[1])["worker"] == "2 workers of one host"
     assert made.get("/nothing")[0] == 404
 
 

@@ -61,7 +61,12 @@ def test_probes_answer_with_a_status_and_the_reason(server: HttpServer, health: 
     """503 is what an orchestrator acts on, the sentence is for a person."""
     status, content_type, body = get(server, "/readyz")
     assert (status, content_type) == (503, "application/json")
-    assert json.loads(body) == {"ok": False, "why": "The worker is starting.", "waiting_for": []}
+    assert json.loads(body) == {
+        "ok": False,
+        "why": "The worker is starting.",
+        "waiting_for": [],
+        "stopped_partitions": [],
+    }
     health.ready(True)
     assert get(server, "/readyz")[0] == 200
     status, _, body = get(server, "/livez?verbose")
@@ -84,11 +89,8 @@ def test_metrics_come_in_the_format_that_was_asked_for(
     assert any(f.name == "stream_app_records" for f in text_string_to_metric_families(text))
 
 
-def test_the_front_page_names_the_rest_and_anything_else_is_404(server: HttpServer) -> None:
-    """A person who opens the port in a browser finds the way."""
-    status, content_type, page = get(server, "/")
-    assert (status, content_type) == (200, "text/html; charset=utf-8")
-    assert all(path in page for path in ("/metrics", "/livez", "/readyz"))
+def test_what_is_not_there_is_404_and_says_what_is(server: HttpServer) -> None:
+    """A person who mistypes finds the way."""
     status, _, body = get(server, "/admin")
     assert (status, body) == (404, "There is no such page. Try /metrics, /livez, /readyz.\n")
     assert get(server, "/livez/")[0] == 404

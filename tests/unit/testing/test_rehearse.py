@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stream_app.models import load_models
 from stream_app.testing import Sent, rehearse
 from tests.usecases import regression
 from tests.usecases.regression import topic_of, train, usecase
@@ -121,10 +122,11 @@ def test_headers_and_keys_may_be_text_or_bytes(artifacts: Path) -> None:
     assert {("trace", "ä".encode()), ("raw", b"\xff")} <= set(answer.message.headers)
 
 
-def test_thousands_of_records_take_seconds(artifacts: Path) -> None:
-    """A bound far above what it takes: it guards against work that grows with the square."""
+def test_thousands_of_records_take_a_second(artifacts: Path) -> None:
+    """7,000 to 10,000 a second were measured; a bound below that guards against work that grows faster."""
     records = sent(regression.events(6_000, 1_700_000_000.0))
-    began = time.monotonic()
-    seen = rehearse(usecase, records, artifacts=artifacts)
+    models = load_models(usecase, artifacts)
+    began = time.process_time()  # what else the machine does is not counted
+    seen = rehearse(usecase, records, models=models)
+    assert len(records) / (time.process_time() - began) > 2_000
     assert len(seen.predictions) == 2_000
-    assert time.monotonic() - began < 60.0

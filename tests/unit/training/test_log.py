@@ -76,8 +76,14 @@ def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
     """So is a file that is cut short, and one that is not there."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(lines(LINES[0]) + b"{")
-    with pytest.raises(LogError, match=r"log.jsonl, record 2: the line is not JSON"):
+    with pytest.raises(
+        LogError, match=r"log.jsonl, record 2: the line is not JSON \(Exp.*, character 2\)\.$"
+    ):
         list(read_log(path))
+    table = tmp_path / "log.csv"
+    table.write_text("topic,value\n")
+    with pytest.raises(LogError, match=r"log.csv, record 1: .* \.jsonl, .* or \.parquet"):
+        list(read_log(table))
     cut = tmp_path / "log.jsonl.gz"
     cut.write_bytes(gzip.compress(lines(*LINES * 100))[:-9])
     with pytest.raises(LogError, match=r"log.jsonl.gz, after record \d+: it cannot be read"):

@@ -219,7 +219,7 @@ def test_a_function_that_raises_is_found() -> None:
     feature = RowFeature("odd", lambda e: e.nothing, "", "")
     with pytest.raises(
         MatrixError,
-        match=r"row feature odd: AttributeError in <lambda> \(.*test_make_matrix.py:\d+\)",
+        match=r"row feature odd: AttributeError 'nothing' in <lambda> \(.*test_make_matrix.py:\d+\)",
     ):
         make_matrix(make_usecase(features=with_row_feature(feature)), list(log()))
 
@@ -279,6 +279,18 @@ def test_a_service_that_a_decoder_needs_is_not_taken_for_a_bad_record() -> None:
         make_matrix(make_usecase(topics=topics), [payment(1, START)])
 
 
+def test_an_update_that_is_no_tuple_is_told_so() -> None:
+    """And not as a line of the library's."""
+    spend, *others = USECASE.features.views
+    wrong = replace(spend, on={Payment: lambda e: e.amount})
+    features = replace(USECASE.features, views=(wrong, *others))
+    with pytest.raises(
+        MatrixError,
+        match="update of view spend: an update is a float, and has to be a tuple: the time, then what",
+    ):
+        make_matrix(make_usecase(features=features), list(log()))
+
+
 def test_a_function_of_the_outcome_that_raises_is_named() -> None:
     """With the event: it is the author's own, as those of the declaration are."""
     log_of = [payment(1, START), chargeback(1, START + DAY)]
@@ -286,7 +298,7 @@ def test_a_function_of_the_outcome_that_raises_is_named() -> None:
     assert good is not None
     for name in ("join_key", "label"):
         wrong = replace(good, **{name: lambda e: e.no_such_field})  # type: ignore[arg-type]
-        told = f"the outcome's {name} raised AttributeError in <lambda> .*test_make_matrix.py:"
+        told = f"the outcome's {name} raised AttributeError 'no_such_field' in <lambda> .*test_make_matrix.py:"
         with pytest.raises(MatrixError, match=told):
             make_matrix(USECASE, log_of, outcome=wrong)
     with pytest.raises(MatrixError, match=r"label raised KeyError in <lambda> .* for the Payment "):

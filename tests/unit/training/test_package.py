@@ -39,6 +39,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "artifacts" / "fraud" / "1"
 
 
+def test_branches_of_the_answer_that_nothing_golden_reaches_are_named(
+    folder: Path, matrix: Matrix
+) -> None:
+    """Both sides of the threshold are reached, by the lowest and the highest output."""
+    done = package(
+        folder, make_usecase(answer=judged), graph(), matrix, decision={"threshold": 0.8}
+    )
+    line = judged.__code__.co_firstlineno + 3
+    (told,) = done.unreached
+    assert told.startswith(f"line {line}")
+    assert told.endswith("training/test_package.py, in judged: not reached")
+    assert f"not reached: {told}" in str(done)
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """The files of a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -65,6 +79,15 @@ def model(
 def no_answer(event: Any, row: Any, outputs: Any, decision: Any) -> dict[str, float]:
     """An answer for any graph."""
     return {"probability": 0.5}
+
+
+def judged(event: Any, row: Any, outputs: Any, decision: Any) -> dict[str, float]:
+    """An answer with a branch for each side of a threshold, and one for an event that never comes."""
+    if event.country == "XX":
+        return {"probability": 0.0}
+    if outputs["probability"] < decision["threshold"]:
+        return {"probability": outputs["probability"]}
+    return {"probability": 1.0}
 
 
 USECASE = make_usecase()

@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from stream_app.features.views import FeatureSet, RowFeature
+from stream_app.features.views import Derived, FeatureSet, RowFeature
 from stream_app.training.golden_events import golden_events
 from stream_app.training.make_matrix import make_matrix
 from stream_app.training.reach import Watch, branches
@@ -98,3 +98,14 @@ def test_a_branch_that_state_alone_reaches_is_told() -> None:
         "lambda: not reached" in each and "test_reach" in each
         for each in golden_events(usecase, both.golden).unreached
     )
+
+
+def test_golden_events_have_each_column_true_and_false_known_and_missing() -> None:
+    """Where the log has them: it is what the branches of an answer ask of a row."""
+    dear = Derived("dear", lambda e, f: f.mean_amount > 200.0, "1", "", "bool")
+    usecase = make_usecase(features=replace(FEATURES, derived=(dear,)))
+    matrix = make_matrix(usecase, list(log(2_000)))
+    assert 0 < matrix.columns["dear"].sum() < 100  # rare in the log
+    golden = [each.columns for each in golden_events(usecase, matrix.golden).events if each.columns]
+    assert {bool(row["dear"]) for row in golden} == {False, True}
+    assert {row["failed_share"] is None for row in golden} == {False, True}

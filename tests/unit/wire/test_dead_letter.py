@@ -11,7 +11,8 @@ from stream_app.records.headers import Headers
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
-from stream_app.wire.dead_letter import DeadLetter, DeadLetters, omitted
+from stream_app.text.redaction import Redaction
+from stream_app.wire.dead_letter import DeadLetter, DeadLetters, omitted, redacted_bytes
 from stream_app.wire.headers import by_name
 from tests.unit.builders import NOW, partition, record
 
@@ -267,3 +268,70 @@ def test_a_letter_without_its_value_gets_smaller_and_never_gets_it_back(
     for step in steps:
         expected.append(expected[-1] | step)
     assert lost == expected
+
+
+REDACTING = DeadLetters(
+    "dead", group="g", code_version="1", model_version="m/1", redaction=Redaction("name, card")
+)
+
+
+def test_named_fields_of_a_value_are_replaced_and_the_letter_says_so() -> None:
+    """With the number of bytes that came, and with no digest by which a short value could be guessed."""
+    value = b'{"name":"Anna","n":1}'
+    written = REDACTING.letter(Item(record(partition(), value=value), None), FAILURE)
+    assert written.value == b'{"name":"[redacted]","n":1}'
+    told = ours(written)
+    assert (told["redacted"], told["redacted-bytes"]) == ("name", str(len(value)))
+    assert not [name for name in told if "sha256" in name]
+    named = by_name(written.headers)
+    assert DeadLetter.of(named).redacted == "name"
+    assert redacted_bytes(named) == len(value)
+    assert omitted(named, "value") is None
+
+
+def test_a_value_that_cannot_be_redacted_is_left_out_without_a_digest() -> None:
+    """What is no JSON may be nothing but the secret."""
+    written = REDACTING.letter(Item(record(partition(), value=b"card 4012"), None), FAILURE)
+    named = by_name(written.headers)
+    assert written.value is None
+    assert DeadLetter.of(named).redacted == "$"
+    assert omitted(named, "value") == (9, None)
+    assert redacted_bytes(named) is None
+
+
+def test_a_value_without_named_fields_is_kept_as_it_came() -> None:
+    """And the letter has no header of it."""
+    value = b'{ "n": 1}'
+    written = REDACTING.letter(Item(record(partition(), value=value), None), FAILURE)
+    assert written.value == value
+    assert not [name for name in ours(written) if "redacted" in name]
+    assert redacted_bytes(by_name(written.headers)) is None
+
+
+@pytest.mark.parametrize("value", [b'{"card":"4012"}', b"card 4012"])
+@pytest.mark.parametrize("keeps_value", [True, False])
+def test_a_redacted_letter_that_gets_smaller_never_gets_its_value_back(
+    value: bytes, keeps_value: bool
+) -> None:
+    """Nor a digest of it, in any step."""
+    write = DeadLetters(
+        "dead",
+        group="g",
+        code_version="1",
+        model_version="m/1",
+        keeps_value=keeps_value,
+        redaction=Redaction("card"),
+    )
+    consumed = record(partition(), value=value, headers=[("trace", b"1")])
+    letter: Outgoing | None = write.letter(Item(consumed, None), FAILURE)
+    steps = 0
+    while letter is not None:
+        steps += 1
+        assert b"4012" not in (letter.value or b"")
+        told = ours(letter)
+        assert "value-omitted-sha256" not in told
+        assert told["redacted"] == ("card" if value[:1] == b"{" else "$")
+        assert told.get("redacted-bytes", told.get("value-omitted-bytes")) == str(len(value))
+        assert ("redacted-bytes" in told) == (letter.value is not None)
+        letter = write.smaller(letter)
+    assert steps >= 3

@@ -80,7 +80,9 @@ def test_an_event_that_cannot_be_evaluated_ends_the_replay() -> None:
     """A training matrix with holes would be worse than none."""
     incomplete = Delivered.model_construct(event_id="x", event_time=1.0)
     del incomplete.__dict__["shop"]
-    with pytest.raises(FeatureError, match="the key of entity shop: AttributeError in") as raised:
+    with pytest.raises(
+        FeatureError, match="the key of entity shop: AttributeError 'shop' in"
+    ) as raised:
         list(Replay(FEATURES)([logged(incomplete)]))
     assert isinstance(raised.value.__cause__, AttributeError)
 

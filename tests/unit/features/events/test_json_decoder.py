@@ -126,7 +126,10 @@ def test_each_reason(payload: bytes, reason: str, field: str | None) -> None:
 def test_further_mistakes_are_counted() -> None:
     """The first is told in full."""
     error = refused(value(amount=..., event_id=5))
-    assert str(error) == "field event_id: Input should be a valid string (and 1 more)"
+    assert (
+        str(error)
+        == "field event_id: Input should be a valid string; it is an integer (and 1 more)"
+    )
 
 
 @pytest.mark.parametrize(

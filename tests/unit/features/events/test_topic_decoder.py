@@ -99,7 +99,7 @@ def test_a_function_of_ones_own_is_explained_and_completed() -> None:
     with pytest.raises(InvalidEventError) as refused:
         decode(RECORD._replace(value=b"seven"))
     assert (refused.value.reason, refused.value.field) == ("wrong-type", "card")
-    assert str(refused.value) == "field card: Input should be a valid integer"
+    assert str(refused.value) == "field card: Input should be a valid integer; it is a string"
     with pytest.raises(ServiceAwayError):
         decode(RECORD._replace(value=b"away"))
 

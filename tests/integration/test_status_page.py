@@ -1,0 +1,141 @@
+"""The status page of a real worker, in a browser, while services go away and come back."""
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stream_app.local import LocalRedis
+from stream_app.local.ports import free_ports
+from tests.chromium import SIZES, Look
+from tests.integration.testbed import Testbed
+from tests.integration.worker import Cluster, Sent, Worker, eventually
+from tests.usecases import hostile, regression
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def status(worker: Worker) -> Any:
+    """What status.json says."""
+    code, text = worker.get("/status.json")
+    return json.loads(text) if code == 200 else {}
+
+
+def first(worker: Worker) -> str:
+    """The key of the worst problem; empty when all is well."""
+    return next((each["key"] for each in status(worker).get("problems", ["?"])), "")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_worker_that_keeps_up_says_so_and_what_it_did(
+    meters: Testbed, look: Look, size: str
+) -> None:
+    """Counted from the same records as the metrics; refused ones are told with their reason."""
+    with meters.worker() as worker:
+        worker.ready()
+        meters.cluster.produce(meters.meters(200))
+        bad = "<img src=x onerror=alert(1)>"
+        meters.cluster.produce([Sent(meters.topics[0], bad.encode(), b"<b>key</b>")])
+        worker.until("all is done", meters.drained)
+        worker.until("it is told", lambda: status(worker)["dead_letters"]["last_ten_minutes"], 15.0)
+        told = status(worker)
+        done = 2.0 * sum(sum(filter(None, each)) for each in told["throughput"].values())
+        assert done == pytest.approx(201, abs=1)
+        assert told["model_version"] == meters.usecase.champion.rpartition("/")[2]
+        (letter,) = told["dead_letters"]["latest"]
+        assert (letter["topic"], letter["reason"]) == (meters.topics[0], "invalid-json")
+        page = look(f"http://127.0.0.1:{worker.port}/", size)
+        assert page.inner_text("#sentence") in (
+            "All is well",
+            "The worker is behind by some seconds",
+        )
+        assert "invalid-json" in page.inner_text("#rest")
+        assert page.locator("#partitions tbody th[scope=row]").count() == sum(
+            each.partitions for each in meters.usecase.topics
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+        page.click("footer a:has-text('Runbook')")
+        page.wait_for_selector("#streamapplag")
+        assert worker.get("/metrics")[0] == 200
+
+
+def test_redis_away_is_the_first_line_and_goes_when_it_is_back(
+    cluster: Cluster, own_redis: LocalRedis, look: Look, tmp_path: "Path"
+) -> None:
+    """Meanwhile the lag grows on the page, and nothing has to be loaded anew."""
+    testbed = Testbed(regression, tmp_path, cluster, own_redis.url)
+    with testbed.worker() as worker:
+        worker.ready()
+        page = look(f"http://127.0.0.1:{worker.port}/", "phone")
+        eventually("it is well", lambda: page.get_attribute("#verdict", "class") == "ok")
+        own_redis.kill()
+        testbed.cluster.produce(testbed.meters(50))
+        eventually("it is told", lambda: "waits for redis" in page.inner_text("#sentence"))
+        assert "StreamAppWaitingForService" in page.inner_text("#advice")
+        eventually("it lasts", lambda: "(5 s)" in page.inner_text("#facts"))
+        eventually(
+            "the lag grows",
+            lambda: max(each["seconds"] for each in status(worker)["partitions"]) > 5.0,
+        )
+        own_redis.start()
+        eventually("it is well again", lambda: "waits" not in page.inner_text("#sentence"))
+        eventually("it is told", lambda: "redis is back after" in page.inner_text("#rest"))
+        worker.until("all is done", testbed.drained)
+
+
+def test_work_that_is_stuck_is_named_with_its_stage_and_offsets(
+    cluster: Cluster, look: Look, tmp_path: "Path"
+) -> None:
+    """While it is stuck, so from the thread of the page, and with a lag that rises."""
+    testbed = Testbed(hostile, tmp_path, cluster, "redis://127.0.0.1:1/0")
+    with testbed.worker(work_deadline_seconds=600.0) as worker:
+        worker.ready()
+        (topic,) = testbed.topics
+        ((_, offset),) = cluster.produce([Sent(topic, hostile.ticket("feature hang"), partition=0)])
+        worker.until("it is noticed", lambda: first(worker) == "stuck enrich", 40.0)
+        page = look(f"http://127.0.0.1:{worker.port}/")
+        assert page.inner_text("#sentence") == (
+            f"The work stands still at stage enrich, on {topic}[0] {offset}-{offset}"
+        )
+        assert "StreamAppGroupStands" in page.inner_text("#advice")
+        seconds = [each for each in status(worker)["lag"]["seconds"] if each]
+        assert seconds[-1] > 8.0
+        assert seconds == sorted(seconds)
+
+
+def test_a_group_is_shown_from_outside_while_its_worker_is_frozen(
+    tickets: Testbed, look: Look
+) -> None:
+    """By `lag --serve`: the worker's own page cannot answer then."""
+    (port,) = free_ports(1)
+    environment = {"STREAM_APP_BOOTSTRAP_SERVERS": tickets.cluster.bootstrap}
+    group = tickets.usecase.name
+    command = [sys.executable, "-m", "stream_app", "lag", group, "--serve", str(port)]
+    # The brokers count on it all the while: else nobody would hold its partitions.
+    with tickets.worker(session_timeout_seconds=30) as worker:
+        tickets.cluster.produce(tickets.tickets(50))
+        worker.until("all is done", tickets.drained)
+        serving = [*command, "--interval", "0.5"]
+        with subprocess.Popen(
+            serving, env=environment, stderr=subprocess.PIPE, text=True
+        ) as server:
+            try:
+                assert server.stderr is not None
+                lines = [server.stderr.readline().strip() for _ in range(2)]
+                assert lines[1] == f"http://127.0.0.1:{port}/ for people"
+                page = look(f"http://127.0.0.1:{port}/", "phone")
+                eventually("it is well", lambda: page.inner_text("#sentence") == "All is well")
+                worker.pause()
+                tickets.cluster.produce(tickets.tickets(40))
+                eventually("it stalls", lambda: "does not get on" in page.inner_text("#sentence"))
+                assert page.get_attribute("#verdict", "class") == "trouble"
+                assert "stall" in page.inner_text("#partitions")
+                worker.resume()
+                eventually(
+                    "it is well again", lambda: page.inner_text("#sentence") == "All is well"
+                )
+            finally:
+                server.terminate()
