@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from confluent_kafka import KafkaError
 
@@ -19,6 +20,7 @@ from stream_app.kafka.errors import Kind, failure, is_for_size, remedy, verdict
 from stream_app.kafka.producers import Refused
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
+from stream_app.records.log_fields import about
 from stream_app.text.rate_limited import RateLimited
 from stream_app.wire.dead_letter import DeadLetters
 from stream_app.wire.prediction import without_passed_on_headers
@@ -86,11 +88,14 @@ class Refusals:
             if smaller is None:
                 raise FatalError(self._hopeless(outgoing, error))
             self._warn(
-                "%s is too large (%s); less of it is published", _named(outgoing), error.str()
+                "%s is too large (%s); less of it is published",
+                _named(outgoing),
+                error.str(),
+                extra=_about(outgoing),
             )
             return smaller
         if outgoing.kind != "prediction":
-            self._warn("%s is dropped: %s", _named(outgoing), error.str())
+            self._warn("%s is dropped: %s", _named(outgoing), error.str(), extra=_about(outgoing))
             return None
         if not is_invalid:
             shorter = without_passed_on_headers(outgoing)
@@ -99,6 +104,7 @@ class Refusals:
                     "%s is too large (%s); it is published without the headers of its event",
                     _named(outgoing),
                     error.str(),
+                    extra=_about(outgoing),
                 )
                 return shorter
         return self._letter(outgoing, error)
@@ -143,3 +149,9 @@ def _named(outgoing: Outgoing) -> str:
     item = outgoing.item
     of = f" of {item.record.partition} offset {item.record.offset}" if item is not None else ""
     return f"the {outgoing.kind}{of} for topic {outgoing.topic}"
+
+
+def _about(outgoing: Outgoing) -> dict[str, Any]:
+    """The fields of a line about it: where the record lies that it came of."""
+    item = outgoing.item
+    return {} if item is None else about(item.record.partition, item.record.offset)

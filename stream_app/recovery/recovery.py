@@ -35,7 +35,7 @@ from stream_app.features.stores import StateLostError
 from stream_app.kafka.offset_tracker import OffsetTracker, Settle
 from stream_app.observer.events import WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
-from stream_app.records.log_fields import about
+from stream_app.records.log_fields import about, about_all
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
 from stream_app.recovery.log_replay import LogReplay
@@ -223,6 +223,7 @@ class Recovery:
             "the state of %d partitions is rebuilt from %d offsets of their logs; meanwhile %s",
             len(behind), records,
             "a fallback serves" if self._mode == "fallback" else "their records wait",
+            extra=about_all((partition.topic, partition.number) for partition, *_ in behind),
         )  # fmt: skip
         for partition, start, applied in behind:
             self._state.expect_nothing([partition])
@@ -246,7 +247,11 @@ class Recovery:
             self._rebuilding.forget(arrived)
             for partition in arrived:
                 self._state.expect(partition, self._positions[partition] - 1)
-            log.info("the state is rebuilt: %d partitions are where their logs are", len(arrived))
+            log.info(
+                "the state is rebuilt: %d partitions are where their logs are",
+                len(arrived),
+                extra=about_all((partition.topic, partition.number) for partition in arrived),
+            )
 
     def _wait_for_it(self) -> int:
         """Wait while records may not go on beside the rebuilding; return how far behind it is."""

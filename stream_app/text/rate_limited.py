@@ -26,12 +26,12 @@ class RateLimited:
         self._next = float("-inf")
         self._left_out = 0
 
-    def __call__(self, message: str, *arguments: object) -> None:
-        """Write a line, or count it."""
+    def __call__(self, message: str, *arguments: object, **options: object) -> None:
+        """Write a line, or count it; `options` are the method's, `extra` for one."""
         now = self._monotonic()
         if now < self._next:
             self._left_out += 1
             return
         more = f" ({self._left_out} more like this were not told)" if self._left_out else ""
         self._next, self._left_out = now + self._seconds, 0
-        self._write(message + more, *arguments)
+        self._write(message + more, *arguments, **options)

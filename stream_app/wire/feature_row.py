@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from stream_app.records.batch import Outgoing
 from stream_app.records.item import Item
+from stream_app.records.log_fields import about
 from stream_app.text.rate_limited import RateLimited
 from stream_app.wire.headers import JSON
 from stream_app.wire.json_values import why_not_json
@@ -63,6 +64,7 @@ class FeatureLog:
                 item.record.partition,
                 item.record.offset,
                 why_not_json(dict(zip(self._columns, item.row or (), strict=False)), error),
+                extra=about(item.record.partition, item.record.offset),
             )
             return None
 

@@ -31,7 +31,7 @@ from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.events import RecordsGone, RecordsSkipped
 from stream_app.observer.observer import Observer
 from stream_app.records.flood_note import flood_note
-from stream_app.records.log_fields import about
+from stream_app.records.log_fields import about, about_all
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
 from stream_app.records.start_count import failed_starts
@@ -222,6 +222,7 @@ class StartPositions:
         log.warning(
             "the group has committed nothing yet: it starts at the end of its topics, and skips %s",
             bounded(", ".join(map(_span, everyone, extents.values())), _NAMED_CHARACTERS),
+            extra=about_all((partition.topic, partition.number) for partition in extents),
         )
         for partition, extent in extents.items():
             self._observer.tell(RecordsSkipped(partition, extent.end - extent.start))

@@ -8,17 +8,20 @@ from typing import Any, Literal
 from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from stream_app.config.settings import Settings
+from stream_app.delivery.refusals import Refusals
 from stream_app.kafka.consumer.assignment import Assignment
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import BatchFinished, WaitingBegan, WaitingEnded
 from stream_app.observer.observer import Observer
+from stream_app.records.batch import Outgoing
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.waiting.outages import Outages
-from tests.unit.builders import batch, begins, failed, partition
+from stream_app.wire.dead_letter import DeadLetters
+from tests.unit.builders import batch, begins, failed, item, partition
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +127,14 @@ def waiting() -> None:
     outages.ended(WaitingEnded("redis"))
 
 
+def refused() -> None:
+    """The brokers refuse a record that is too large."""
+    of = item(partition(3, "payments"), 411)
+    row = Outgoing("rows", None, b"{}", [], of.record.partition, of, "feature row")
+    letters = DeadLetters("letters", group="g", code_version="1", model_version="m/1")
+    Refusals(letters)(row, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+
+
 PARTITIONS = {"partitions": ["orders[2]", "orders[10]", "payments[1]"]}
 
 
@@ -131,6 +142,7 @@ PARTITIONS = {"partitions": ["orders[2]", "orders[10]", "payments[1]"]}
     ("say", "expected"),
     [
         (dead_letter, [{"topic": "payments", "partition": 3, "offset": 411}]),
+        (refused, [{"topic": "payments", "partition": 3, "offset": 411}]),
         (assignment, [PARTITIONS, PARTITIONS]),
         (waiting, [{"service": "redis"}, {"service": "redis"}]),
     ],
