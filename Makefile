@@ -75,7 +75,7 @@ test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
 
 # What is compiled decides nothing but speed; these are the tests of what it stands for.
 IN_PYTHON := tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
-  tests/unit/flights tests/unit/testing tests/unit/training tests/integration/test_flights_crash.py
+  tests/unit/flights tests/unit/testing tests/integration/test_flights_crash.py
 
 test-python: .venv/.installed ## what is compiled, in Python
 	@STREAM_APP_PYTHON_ONLY=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(IN_PYTHON) $(ARGS)

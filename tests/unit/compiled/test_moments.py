@@ -64,8 +64,13 @@ def test_every_text_has_the_same_outcome(text: str) -> None:
 
 def test_what_producers_write_does_not_take_the_way_of_python() -> None:
     """The form of RFC 3339 that is in use; what is rare does, and is asked of Python as it is."""
-    asked = []
-    seconds = module.seconds_or(lambda text: asked.append(text) or 0.0)
+    asked: list[str] = []
+
+    def otherwise(text: str) -> float:
+        asked.append(text)
+        return 0.0
+
+    seconds = module.seconds_or(otherwise)
     for text in (
         "2013-12-04T11:20:00Z", "2013-12-04T11:20:00.123Z", "2013-12-04T11:20:00.123456+05:30",
     ):  # fmt: skip
