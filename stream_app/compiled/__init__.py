@@ -16,6 +16,8 @@ __all__ = ["PYTHON_ONLY", "compiled_module", "why_python"]
 #: The environment variable that, with any value but "" and "0", makes everything run in Python.
 PYTHON_ONLY = "STREAM_APP_PYTHON_ONLY"
 
+_MODULES = ("moments", "states")
+
 
 def compiled_module(name: str) -> Any:
     """A module of this room by its name, or None where Python has to do."""
@@ -28,10 +30,12 @@ def why_python() -> str | None:
     """Why nothing that is compiled runs, for people; None where it does."""
     if os.environ.get(PYTHON_ONLY, "0") not in ("", "0"):
         return f"{PYTHON_ONLY} is set"
+    names = [f"{__name__}.{name}" for name in _MODULES]
     try:
-        import_module(f"{__name__}.moments")
+        for name in names:
+            import_module(name)
     except ImportError as error:
-        if error.name == f"{__name__}.moments" and isinstance(error, ModuleNotFoundError):
+        if error.name in names and isinstance(error, ModuleNotFoundError):
             return "the package was built without it, where no C compiler was found"
         return f"it cannot be loaded: {error}"
     return None

@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 from stream_app.features.stores.fences import prune_fences
 from stream_app.records.partition import Partition
 
-__all__ = ["Fencing", "FencingByPartition"]
+__all__ = ["FEW_FENCES", "Fencing", "FencingByPartition"]
 
-_FEW_FENCES: Final = 16
+FEW_FENCES: Final = 16
 """So many are kept without a look at which of them are still needed: it would cost more."""
 
 
@@ -56,7 +56,7 @@ class FencingByPartition:
 
     def prune(self, fences: dict[int, int]) -> None:
         """Drop fences that guard nothing any more, where there are many."""
-        if self._log_starts and len(fences) > _FEW_FENCES:
+        if self._log_starts and len(fences) > FEW_FENCES:
             kept = prune_fences(fences, self._log_starts)
             if kept is not fences:
                 fences.clear()

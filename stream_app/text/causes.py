@@ -20,6 +20,7 @@ _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
 _LIBRARIES: Final = (
     f"{Path(__file__).parents[1]}/",
+    "stream_app/compiled/",  # compiled code names its files so, wherever it is installed
     *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
     f"{sys.base_prefix}/lib/python",
 )
