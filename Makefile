@@ -34,7 +34,7 @@ endif
 # installation, and a worker that compiles all of its imports at every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
+.PHONY: help demo test test-python test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -62,7 +62,8 @@ help: ## this list
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/.project: .venv/.python pyproject.toml
+# Where a C compiler is, this compiles stream_app/compiled; where none is, the worker runs in Python.
+.venv/.project: .venv/.python pyproject.toml build_extension.py $(wildcard stream_app/compiled/*.pyx)
 	@$(INSTALL) --no-deps --no-index --editable .
 	@touch $@
 
@@ -75,6 +76,13 @@ demo: .venv/.demo .venv/.project ## the product in a minute: real Kafka, real Re
 # Tests wait more than they work: JOBS of their files run at once, each with services of its own.
 test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore=tests/containers $(ARGS)
+
+# What is compiled decides nothing but speed; these are the tests of what it stands for.
+IN_PYTHON := tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
+  tests/unit/flights tests/unit/testing tests/integration/test_flights_crash.py
+
+test-python: .venv/.installed ## what is compiled, in Python
+	@STREAM_APP_PYTHON_ONLY=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(IN_PYTHON) $(ARGS)
 
 test-unit: .venv/.installed ## the tests that need no service
 	@$(PY) -m pytest tests/unit $(ARGS)

@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
+from stream_app.compiled import PYTHON_ONLY
 from stream_app.config.kafka_properties import canonical
 from stream_app.errors import ConfigurationError
 
@@ -33,7 +34,7 @@ _FILE_VARIABLE = "STREAM_APP_CONFIG"
 _FILE_NAME = "stream_app.toml"
 
 #: Variables with our prefix that are no settings of the worker.
-_OTHER_VARIABLES = {_FILE_VARIABLE, "STREAM_APP_CACHE"}
+_OTHER_VARIABLES = {_FILE_VARIABLE, "STREAM_APP_CACHE", "STREAM_APP_COMPILE", PYTHON_ONLY}
 
 # Kubernetes sets such variables in every pod for a service whose name begins with stream-app.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?$")

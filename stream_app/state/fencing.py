@@ -55,8 +55,8 @@ class FencingByPartition:
         self._log_starts.clear()
 
     def prune(self, fences: dict[int, int]) -> None:
-        """Drop fences that guard nothing any more; call it where there are more than a few."""
-        if self._log_starts:
+        """Drop fences that guard nothing any more, where there are many."""
+        if self._log_starts and len(fences) > FEW_FENCES:
             kept = prune_fences(fences, self._log_starts)
             if kept is not fences:
                 fences.clear()

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 
 from stream_app.errors import FatalError, StreamAppError
 from stream_app.features.engine.careful import reapply_carefully
+from stream_app.features.engine.compiled_plans import compiled_staging
 from stream_app.features.engine.engine import EntityState, FeatureEngine, Tables
 from stream_app.features.kinds import StateOverflowError
 from stream_app.features.stores import Progress, StateWrite, Store
@@ -71,6 +72,7 @@ class StateStage:
         self._marks_lock = threading.Lock()
         self.fencing: Final = FencingByPartition()
         self._new_version = unique_versions()
+        self._compiled_staging = compiled_staging()
         self.conflicted = threading.Event()
         """Set when another writer changed a state: what is in memory may lack its updates, so the
         next batch has to be enriched after all others finished."""
@@ -160,8 +162,14 @@ class StateStage:
 
     def stage(self, wanted: Sequence[set[str]], number: int) -> list[StateWrite]:
         """Pack what batch `number` updated; let go of what was only read."""
-        writes = []
+        writes: list[StateWrite] = []
         for view, (keys, table) in enumerate(zip(wanted, self._tables, strict=True)):
+            if self._compiled_staging is not None:
+                writes += self._compiled_staging(
+                    view, keys, table, number, FEW_FENCES, self.fencing.prune, self._new_version,
+                    self._pack, StateWrite,
+                )  # fmt: skip
+                continue
             for entity in keys:
                 state = table.get(entity)
                 if state is None:
@@ -171,10 +179,6 @@ class StateStage:
                 elif state.batch < 0:
                     del table[entity]
         return writes
-
-    def check_fits(self, view: int, state: EntityState) -> None:
-        """Raise `StateOverflowError` unless the store can keep a view's state."""
-        self._pack(view, state)
 
     def _pack(self, view: int, state: EntityState) -> bytes:
         values = state.values
@@ -187,11 +191,13 @@ class StateStage:
             raise StateOverflowError("a sum of the state is not finite any more")
         return self._codecs[view].pack(state)
 
+    def check_fits(self, view: int, state: EntityState) -> None:
+        """Raise `StateOverflowError` unless the store can keep a view's state."""
+        self._pack(view, state)
+
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that gives a state its next version."""
-        fences = state._fences or state.fences  # the property costs a call
-        if len(fences) > FEW_FENCES:
-            self.fencing.prune(fences)
+        self.fencing.prune(state.fences)
         expected, state.version = state.version, self._new_version()
         return StateWrite(view, entity, expected, self._pack(view, state))
 

@@ -22,6 +22,7 @@ _PARTS: Final = 3
 _OURS: Final = f"{Path(__file__).parents[1]}/"
 _LIBRARIES: Final = (
     _OURS,
+    "stream_app/compiled/",  # compiled code names its files so, wherever it is installed
     *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
     f"{sys.base_prefix}/lib/python",
 )

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream_app import __version__
 from stream_app.alignment.assembly import make_align_stage, make_record_clock
+from stream_app.compiled import why_python
 from stream_app.config.settings import Settings
 from stream_app.crash_isolation.assembly import make_guarded_predictor, make_rebuilding_guard
 from stream_app.delivery.assembly import make_publishing
@@ -287,6 +288,8 @@ class _Assembly:
         )
         self._monitoring.metrics.build(__version__, models[0].name, models[0].version)
         log.info("champion %s; fallbacks: %s", models[0], ", ".join(map(str, models[1:])) or "none")
+        if (why := why_python()) is not None:
+            log.info("no compiled code is used, the worker runs in Python alone: %s", why)
         return models
 
     def _recovery(

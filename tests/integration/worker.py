@@ -22,6 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream_app.compiled import PYTHON_ONLY
 from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
@@ -89,7 +90,11 @@ class Worker:
             "backoff_max_seconds": 0.5,
             **settings,
         }
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith("STREAM_APP_") or k == PYTHON_ONLY
+        }
         self._environment = {
             **clean,
             "PYTHONPATH": str(ROOT),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -50,7 +51,10 @@ def test_the_wheel_holds_the_whole_library(wheel: Path) -> None:
         for path in (ROOT / "stream_app").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert held == there
+    compiled = re.compile(r"stream_app/compiled/\w+\.[\w.-]+\.(so|pyd)")
+    assert {name for name in held if not compiled.fullmatch(name)} == {
+        name for name in there if not compiled.fullmatch(name)
+    }
     assert {
         "stream_app/py.typed",
         "stream_app/features/stores/redis/compare_and_set.lua",
@@ -84,3 +88,33 @@ def test_a_users_folder_named_features_is_the_one_that_is_found(
     assert done.returncode == 2, done.stderr
     assert "orders/1" in done.stderr.splitlines()[-1]
     assert "not trained yet" in done.stderr.splitlines()[-1]
+
+
+def built(folder: Path, **environment: str) -> tuple[str, set[str]]:
+    """Name of a wheel that is built in an environment, and the compiled modules in it."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(
+        build, cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True
+    )
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("stream_app/compiled/")}
+    return wheel.name, {name for name in names if name.endswith((".so", ".pyd"))}
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler is here")
+def test_the_wheel_is_of_one_platform_and_holds_every_compiled_module(tmp_path: Path) -> None:
+    """Where a C compiler is; each source has its module."""
+    name, compiled = built(tmp_path, STREAM_APP_COMPILE="require")
+    assert "py3-none-any" not in name
+    sources = {path.stem for path in (ROOT / "stream_app" / "compiled").glob("*.pyx")}
+    assert {Path(each).name.partition(".")[0] for each in compiled} == sources
+
+
+def test_without_a_compiler_the_wheel_is_one_of_python_alone(tmp_path: Path) -> None:
+    """It is built all the same, unless the compiler is required."""
+    name, compiled = built(tmp_path, CC="/nowhere/cc", CXX="/nowhere/cc")
+    assert name.endswith("py3-none-any.whl")
+    assert not compiled
+    with pytest.raises(subprocess.CalledProcessError):
+        built(tmp_path, CC="/nowhere/cc", CXX="/nowhere/cc", STREAM_APP_COMPILE="require")

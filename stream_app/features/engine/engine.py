@@ -19,6 +19,7 @@ from struct import Struct
 import numpy as np
 
 from stream_app.features.engine.arrival import NEVER, Arrival
+from stream_app.features.engine.compiled_plans import compiled_kind
 from stream_app.features.engine.evaluation import evaluate, evaluate_alone
 from stream_app.features.engine.plans import Plan
 from stream_app.features.events import Event
@@ -33,7 +34,10 @@ FENCE = Struct("<Iq")
 
 
 class EntityState:
-    """The state of one entity in one view, with what proves how it came about."""
+    """The state of one entity in one view, with what proves how it came about.
+
+    `stream_app.compiled.states` has its counterpart, with the same attributes.
+    """
 
     __slots__ = (
         "_fences", "_packed_fences", "batch", "count", "digest", "newest", "values", "version",
@@ -70,6 +74,10 @@ class EntityState:
             fences = self._fences = dict(FENCE.iter_unpack(self._packed_fences))
         return fences
 
+    def applied(self, source: int) -> int:
+        """Last offset of a source that is applied; -1 for none."""
+        return self.fences.get(source, -1)
+
 
 #: States in memory: for each view (by position), entity key to state.
 Tables = list[dict[str, EntityState]]
@@ -93,8 +101,10 @@ def account_hashes(sources: Sequence[int], offsets: Sequence[int]) -> list[int]:
 class FeatureEngine:
     """Executes a feature set over states held in `Tables`."""
 
-    def __init__(self, features: FeatureSet) -> None:
+    def __init__(self, features: FeatureSet, *, in_python: bool = False) -> None:
+        """`in_python`: nothing of it is compiled; what comes of events is the same."""
         self.features = features
+        self._kinds = [None if in_python else compiled_kind(view.state) for view in features.views]
         self._plans: dict[type[Event], Plan] = {}
 
     def tables(self) -> Tables:
@@ -103,13 +113,16 @@ class FeatureEngine:
 
     def absent(self, view: int) -> EntityState:
         """The state of an entity of which nothing is known."""
+        kind = self._kinds[view]
+        if kind is not None:
+            return kind.absent()  # type: ignore[no-any-return]
         return EntityState(0, 0, 0, NEVER, self.features.views[view].state.empty())
 
     def plan(self, event: type[Event]) -> Plan:
         """What an event type reads and updates."""
         plan = self._plans.get(event)
         if plan is None:
-            plan = self._plans[event] = Plan(self.features, event, self.absent)
+            plan = self._plans[event] = Plan(self.features, event, self.absent, self._kinds)
         return plan
 
     def gather(self, arrivals: Collection[Arrival]) -> list[set[str]]:
@@ -185,4 +198,4 @@ class FeatureEngine:
 def _is_ahead(plan: Plan, arrival: Arrival, tables: Tables) -> bool:
     """Whether a state that a trigger reads already holds its own or a later record's update."""
     states = (tables[view].get(arrival.keys[key]) for view, key in plan.reads)  # type: ignore[arg-type]
-    return any(s is not None and s.fences.get(arrival.source, -1) >= arrival.offset for s in states)
+    return any(s is not None and s.applied(arrival.source) >= arrival.offset for s in states)

@@ -18,6 +18,7 @@ from traceback import walk_tb
 from typing import Any
 
 from stream_app.features.dtypes import MISSING
+from stream_app.features.engine.compiled_plans import compiled_plan
 from stream_app.features.events import Event
 from stream_app.features.kinds import EXPRESSION_NAMES, Formula, State, Statements, Update
 from stream_app.features.views import Derived, Entity, FeatureSet, View
@@ -73,9 +74,16 @@ class Plan:
     """What one event type reads, derives and updates."""
 
     def __init__(
-        self, features: FeatureSet, event: type[Event], absent: Callable[[int], Any]
+        self,
+        features: FeatureSet,
+        event: type[Event],
+        absent: Callable[[int], Any],
+        kinds: Sequence[Any] = (None,),
     ) -> None:
-        """`absent` makes the state of an entity of which nothing is known, by its view."""
+        """`absent` makes the state of an entity of which nothing is known, by its view.
+
+        `kinds`: the compiled side of each view's kind of state, where there is one.
+        """
         self.trigger = event in features.triggers
         self._views = features.views
         entities: list[Entity] = []
@@ -129,6 +137,9 @@ class Plan:
         self.update: Callable[[Any, Any, int, bool], None] = names["update"]
         """(arrival, tables, batch, create): apply the arrival's updates; without `create` only
         to states that are there."""
+        self._compiled = compiled_plan(kinds, reads, updated)
+        if self._compiled is not None:
+            self.read, self.update = self._compiled.read, self._compiled.update
 
     def _same_check(self, state: State) -> State:
         """An equal state of another view, if there is one: what both check is checked once."""
@@ -142,6 +153,8 @@ class Plan:
 
     def failure(self, error: BaseException) -> FeatureError | None:
         """What raised in `read`, `derive` or `update`, by its name; None where none of them did."""
+        if self._compiled is not None and (place := self._compiled.failure(error)) is not None:
+            return self._compiled_failure(place[0], place[1], error)
         at = [(f.f_code.co_name, line) for f, line in walk_tb(error.__traceback__)
               if f.f_code.co_filename == self._file]  # fmt: skip
         if not at:
@@ -160,6 +173,14 @@ class Plan:
         if function == "read":
             return FeatureError("column-error", f"the columns of view {name}", error)
         return FeatureError("apply-error", f"the update of view {name}", error)
+
+    def _compiled_failure(
+        self, view: int, column: int | None, error: BaseException
+    ) -> FeatureError:
+        named = self._views[view]
+        if column is None:
+            return FeatureError("apply-error", f"the update of view {named.name}", error)
+        return FeatureError("column-error", f"column {named.columns[column].name}", error)
 
 
 def _read_source(reads: list[tuple[int, int, View]], names: dict[str, Any]) -> str:
@@ -218,7 +239,7 @@ def _update_source(
         return text + "\n    pass\n"
     for name in ("keys", "updates", "source", "rank", "offset", "digest"):
         text += f"\n    {name} = arrival.{name}"
-    text += "\n    event_time = arrival.event.event_time"
+    text += "\n    event_time = float(arrival.event.event_time)"
     for number, ((view, key), state) in enumerate(zip(updated, states, strict=True)):
         lines: Sequence[str] = (f"apply_{view}(v, update, rank, offset)",)
         if isinstance(state.apply, Statements):

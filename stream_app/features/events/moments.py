@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -11,9 +12,17 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from stream_app.compiled import compiled_module
+
 __all__ = [
-    "MOMENT_MESSAGES", "EpochMilliseconds", "EpochSeconds", "Moment", "is_moment", "seconds_of",
-]  # fmt: skip
+    "MOMENT_MESSAGES",
+    "EpochMilliseconds",
+    "EpochSeconds",
+    "Moment",
+    "is_moment",
+    "seconds_in_python",
+    "seconds_of",
+]
 
 _MOMENT_CHARACTERS: Final = 64
 """Most that a moment has: thirty with nanoseconds. A fraction of a megabyte of digits is valid too,
@@ -36,7 +45,8 @@ _GRAMMAR: Final = re.compile(
 
 # Times of a stream repeat: many events fall into the same instant of their clock.
 @lru_cache(maxsize=4_096)
-def _seconds(text: str) -> float:
+def seconds_in_python(text: str) -> float:
+    """Seconds since the epoch; raises `ValueError` for what is no moment of RFC 3339."""
     # pydantic's own parser takes bare numbers, padded digits and dates, and its zones make
     # `timestamp` slow; the standard library's takes forms that RFC 3339 has not.
     if _GRAMMAR(text) is None:
@@ -61,6 +71,12 @@ def _rare_seconds(text: str) -> float:
     if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
         raise _NOT_A_MOMENT
     return after.timestamp()
+
+
+_compiled: Final = compiled_module("moments")
+_seconds: Final[Callable[[str], float]] = (
+    seconds_in_python if _compiled is None else _compiled.seconds_or(seconds_in_python)
+)
 
 
 def seconds_of(text: str) -> float:

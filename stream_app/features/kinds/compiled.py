@@ -6,7 +6,7 @@ There, a call a column and a call an update would cost more than the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import exp2, inf, nan
+from math import exp2, floor, inf, nan
 from typing import Any, Final
 
 from stream_app.features.kinds.contract import Apply, Read, Update, Values
@@ -14,7 +14,9 @@ from stream_app.features.kinds.contract import Apply, Read, Update, Values
 __all__ = ["AGE", "EXPRESSION_NAMES", "Formula", "Statements", "named"]
 
 #: What the text of `Formula` and `Statements` may name besides what they are about.
-EXPRESSION_NAMES: Final[dict[str, Any]] = {"exp2": exp2, "inf": inf, "nan": nan}
+EXPRESSION_NAMES: Final[dict[str, Any]] = {
+    "exp2": exp2, "floor": floor, "inf": inf, "nan": nan,
+}  # fmt: skip
 
 
 class Formula:
@@ -23,12 +25,19 @@ class Formula:
     It is a `Read` like any function.
     """
 
-    __slots__ = ("_read", "absent", "expression")
+    __slots__ = ("_read", "absent", "expression", "operation")
 
-    def __init__(self, expression: str, *, absent: str) -> None:
-        """`absent`: the value where nothing is known, as an expression as well."""
+    def __init__(
+        self, expression: str, *, absent: str, operation: tuple[str, Any] | None = None
+    ) -> None:
+        """`absent`: the value where nothing is known, as an expression as well.
+
+        `operation`: what of `stream_app.compiled.states` gives the same to the bit: its name and its
+        parameter.
+        """
         self.expression = expression
         self.absent = absent
+        self.operation = operation
         text = f"lambda v, at: {absent} if v is None else {expression}"
         self._read: Read = eval(text, dict(EXPRESSION_NAMES))  # noqa: S307  our own text
 
@@ -44,10 +53,12 @@ class Statements:
     It is an `Apply` like any function.
     """
 
-    __slots__ = ("_apply", "lines")
+    __slots__ = ("_apply", "lines", "operation")
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], *, operation: tuple[str, float] | None = None) -> None:
+        """`operation`: see `Formula`."""
         self.lines = tuple(lines)
+        self.operation = operation
         names = dict(EXPRESSION_NAMES)
         text = "def apply(v, update, rank, offset):\n    " + "\n    ".join(self.lines)
         exec(text, names)  # noqa: S102  our own text
@@ -65,4 +76,4 @@ def named(name: str, read: Read) -> Read:
 
 
 #: Seconds since the newest update, for kinds whose first value is its time.
-AGE: Final = Formula("float(at - v[0]) if at > v[0] else 0.0", absent="nan")
+AGE: Final = Formula("float(at - v[0]) if at > v[0] else 0.0", absent="nan", operation=("age", 0))

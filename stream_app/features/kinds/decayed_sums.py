@@ -85,17 +85,24 @@ class DecayedSums:
             [
                 f"time, {''.join(f'{addend}, ' for addend in addends)}= update",
                 *decayed_sum_lines(self.half_life_seconds, ["1.0", *addends]),
-            ]
+            ],
+            operation=("decayed-sums", float(self.half_life_seconds)),
         )
 
     def count(self) -> Read:
         """Decayed number of updates; 0 where nothing is known."""
-        return Formula(decayed_count(self.half_life_seconds), absent="0.0")
+        return Formula(
+            decayed_count(self.half_life_seconds),
+            absent="0.0",
+            operation=("decayed-count", float(self.half_life_seconds)),
+        )
 
     def mean(self, name: str) -> Read:
         """Decayed mean of a sum; missing where nothing is known. Decay cancels out."""
         index = 2 + place_of(self, self.sums, name)
-        return Formula(f"v[{index}] / v[1] if v[1] > 0.0 else nan", absent="nan")
+        return Formula(
+            f"v[{index}] / v[1] if v[1] > 0.0 else nan", absent="nan", operation=("ratio", index)
+        )
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""

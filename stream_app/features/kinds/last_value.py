@@ -78,12 +78,14 @@ class LastValue:
             [
                 f"time, {''.join(f'{value}, ' for _, value in fields)}= update",
                 *newest_wins_lines(fields, "nan", lambda value: f"float({value})"),
-            ]
+            ],
+            operation=("newest-wins", 0.0),
         )
 
     def value(self, name: str) -> Read:
         """The field's newest value; missing where nothing is known."""
-        return Formula(f"v[{3 + 3 * place_of(self, self.fields, name)}]", absent="nan")
+        index = 3 + 3 * place_of(self, self.fields, name)
+        return Formula(f"v[{index}]", absent="nan", operation=("value", index))
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""

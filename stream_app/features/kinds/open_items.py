@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from stream_app.features.kinds.agreement import agree
 from stream_app.features.kinds.checks import check_numbers, check_seconds
-from stream_app.features.kinds.compiled import named
-from stream_app.features.kinds.contract import Read, Update, Values
+from stream_app.features.kinds.compiled import Statements, named
+from stream_app.features.kinds.contract import Apply, Read, Update, Values
 
 __all__ = ["OpenItems"]
 
@@ -73,21 +74,26 @@ class OpenItems:
         """Whether two states hold the same updates: they are equal."""
         return agree(left, right)
 
-    def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
-        """Take ``(due, +1 or -1)`` in; due in seconds."""
-        slot = math.floor(update[0] / self.slot_seconds)
+    @cached_property
+    def apply(self) -> Apply:
+        """Takes ``(due, +1 or -1)`` in; due in seconds. What has expired is not counted."""
         slots = self.slots
-        newest = state[0]
-        if slot > newest:
-            if slot - newest >= slots:
-                state[1:] = [0] * slots
-            else:
-                for stale in range(newest + 1, slot + 1):
-                    state[1 + stale % slots] = 0
-            state[0] = slot
-        elif newest - slot >= slots:
-            return  # its slot has expired: whoever came first, it is not counted
-        state[1 + slot % slots] += update[1]
+        return Statements(
+            [
+                "due, change = update",
+                f"slot = floor(due / {float(self.slot_seconds)!r})",
+                "if slot > v[0]:",
+                f"    if slot - v[0] >= {slots}:",
+                f"        v[1:] = [0] * {slots}",
+                "    else:",
+                "        for stale in range(v[0] + 1, slot + 1):",
+                f"            v[1 + stale % {slots}] = 0",
+                "    v[0] = slot",
+                f"if v[0] - slot < {slots}:",
+                f"    v[1 + slot % {slots}] += change",
+            ],
+            operation=("open-items", float(self.slot_seconds)),
+        )
 
     def overdue(self, within_seconds: float) -> Read:
         """Items due in the last `within_seconds` and still open; 0 where nothing is known."""
@@ -106,4 +112,5 @@ class OpenItems:
                 return float(sum(state[low : high + 1]))
             return float(sum(state[low:]) + sum(state[1 : high + 1]))
 
+        read.operation = ("overdue", (span, float(slot_seconds), slots))  # type: ignore[attr-defined]
         return named(f"OpenItems.overdue({float(within_seconds)!r})", read)

@@ -16,6 +16,7 @@ from random import Random
 from struct import Struct
 from typing import Final
 
+from stream_app.features.engine.compiled_plans import compiled_kind
 from stream_app.features.engine.engine import FENCE, EntityState
 from stream_app.features.kinds import StateOverflowError
 from stream_app.features.views import View, state_description
@@ -57,10 +58,12 @@ def unique_versions() -> Callable[[], int]:
 class StateCodec:
     """Packs and unpacks the states of one view."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, *, in_python: bool = False) -> None:
+        """`in_python`: the states that it unpacks are not compiled ones."""
         self._format = "<QQQd" + view.state.format
         self._prefix = Struct(self._format)
         self._whole: dict[int, Struct] = {}
+        self._compiled = None if in_python else compiled_kind(view.state)
 
     def unpack(self, packed: Sequence[bytes]) -> list[EntityState]:
         """Unpack states, all in one pass over their fixed part; raises `StateUnreadableError`."""
@@ -68,6 +71,8 @@ class StateCodec:
         foreign = {length for length in set(map(len, packed)) if not self._is_a_length(length)}
         if foreign:
             raise StateUnreadableError([len(value) in foreign for value in packed].index(True))
+        if self._compiled is not None:
+            return self._compiled.unpack(packed)  # type: ignore[no-any-return]
         prefixes = self._prefix.iter_unpack(b"".join([value[:width] for value in packed]))
         return [
             EntityState(head[0], head[1], head[2], head[3], list(head[4:]), value[width:])
@@ -80,24 +85,27 @@ class StateCodec:
 
     def pack(self, state: EntityState) -> bytes:
         """Pack a state with the version it carries; raises `StateOverflowError`."""
+        try:
+            return self._packed(state) if type(state) is EntityState else state.packed()  # type: ignore[attr-defined]
+        except (struct.error, OverflowError, TypeError) as error:
+            raise StateOverflowError(
+                f"the state does not fit the format {self._format!r}: {error}"
+            ) from error
+
+    def _packed(self, state: EntityState) -> bytes:
         fences = state._fences or state.fences  # the property costs a call
         whole = self._whole.get(len(fences))
         if whole is None:
             layout = self._format + "Iq" * len(fences)
             whole = self._whole[len(fences)] = Struct(layout)
-        try:
-            return whole.pack(
-                state.version,
-                state.count,
-                state.digest & _MASK,
-                state.newest,
-                *state.values,
-                *chain.from_iterable(fences.items()),
-            )
-        except (struct.error, OverflowError, TypeError) as error:
-            raise StateOverflowError(
-                f"the state does not fit the format {self._format!r}: {error}"
-            ) from error
+        return whole.pack(
+            state.version,
+            state.count,
+            state.digest & _MASK,
+            state.newest,
+            *state.values,
+            *chain.from_iterable(fences.items()),
+        )
 
 
 def layout_of(view: View) -> str:

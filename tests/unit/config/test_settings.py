@@ -212,6 +212,15 @@ def test_an_unknown_argument_is_refused() -> None:
     assert "did you mean http_port?" in refusal(http_prt=1)
 
 
+def test_variables_of_the_build_and_of_its_caches_are_no_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that is to run in Python alone starts."""
+    monkeypatch.setenv("STREAM_APP_PYTHON_ONLY", "1")
+    monkeypatch.setenv("STREAM_APP_COMPILE", "no")
+    Settings.load()
+
+
 def test_variables_that_kubernetes_sets_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service called stream-app puts its addresses into every pod of the namespace."""
     for name, value in {

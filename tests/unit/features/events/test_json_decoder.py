@@ -16,7 +16,7 @@ from stream_app.features.events import (
     LogRecord,
     Moment,
 )
-from stream_app.features.events.moments import _seconds
+from stream_app.features.events.moments import seconds_in_python
 from stream_app.wire.reasons import REASONS
 from tests.unit.features.builders import examples
 
@@ -240,14 +240,14 @@ def test_a_moment_of_a_megabyte_is_refused_before_it_is_kept() -> None:
         at: Moment
 
     decode = JsonDecoder(At)
-    begin = _seconds.cache_info().currsize
+    begin = seconds_in_python.cache_info().currsize
     for digits in (60, 1_000_000):
         moment = f"2024-01-01T00:00:00.{'1' * digits}Z"
         value = f'{{"event_id":"e","event_time":"2024-01-01T00:00:00Z","at":"{moment}"}}'
         with pytest.raises(InvalidEventError) as refused:
             decode(LogRecord(value.encode()))
         assert (refused.value.reason, refused.value.field) == ("bad-time", "at")
-    assert _seconds.cache_info().currsize <= begin + 1
+    assert seconds_in_python.cache_info().currsize <= begin + 1
     valid = b'{"event_id":"e","event_time":"2024-01-01T00:00:00.123456789+05:30","at":"2024-01-01T00:00:00Z"}'
     assert attempt(valid, decode).event_time == pytest.approx(1_704_047_400.123456)
 
