@@ -174,6 +174,7 @@ def test_a_missing_right_on_the_topic_of_resolutions_is_a_sentence(
     assert len(secured.cluster.read(hand.topic)) == 3
     rights = (
         Acl("operator", "WRITE", "TOPIC", resolutions),
+        Acl("operator", "READ", "GROUP", secured.usecase.name),
         Acl("operator", "WRITE", "TRANSACTIONAL_ID", secured.usecase.name, prefixed=True),
     )
     _create(AdminClient(broker.client_config()), *rights)
