@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,6 +35,10 @@ class EventDecoder(ABC):
     def json_schema(self) -> dict[str, Any] | None:
         """The contract of the values, for producers; None where they are no JSON."""
         return None
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Each event type of a JSON value, and why pydantic decodes it; None where msgspec does."""
+        yield from ()
 
 
 class OwnDecoder(EventDecoder):
@@ -82,6 +86,10 @@ class TombstoneDecoder(EventDecoder):
     def json_schema(self) -> dict[str, Any] | None:
         """The contract of the records that have a value."""
         return self._decoder.json_schema()
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Those of the records that have a value."""
+        return self._decoder.ways()
 
     def __call__(self, message: Message) -> Event | None:
         """The event of a record without a value, or what the other decoder gives."""
