@@ -36,18 +36,25 @@ def main() -> None:
     options = arguments.parse_args()
     workload = load(options.events)
     rates: dict[str, list[float]] = {name: [] for name in _SHARES}
+    cpu: dict[str, list[float]] = {name: [] for name in _SHARES}
     for number in range(options.rounds):
         for name in list(_SHARES)[:: 1 if number % 2 == 0 else -1]:
             drained = _drained(f"malformed-{number}", spoilt(workload, _SHARES[name]))
             rates[name].append(drained.rate)
+            cpu[name].append(drained.cpu_us)
             print(f"{name}: {told(drained)}", flush=True)
     result: dict[str, float | str] = {
         name: round(statistics.median(found)) for name, found in rates.items()
     }
     for name in list(_SHARES)[1:]:
-        ratios = [one / clean for one, clean in zip(rates[name], rates["clean"], strict=True)]
-        result[f"{name} / clean"] = round(statistics.median(ratios), 3)
+        result[f"{name} / clean: rate"] = _ratio(rates[name], rates["clean"])
+        result[f"{name} / clean: cpu"] = _ratio(cpu[name], cpu["clean"])
     print(json.dumps(result | circumstances()))
+
+
+def _ratio(some: list[float], clean: list[float]) -> float:
+    """The median of the rounds' ratios."""
+    return round(statistics.median(a / b for a, b in zip(some, clean, strict=True)), 3)
 
 
 def spoilt(workload: list[Record], share: float) -> list[Record]:
