@@ -72,8 +72,8 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
     },
     "workers": {
         "one": Contender(),
-        "one, supervised": Contender(options=("--workers", "1")),
-        "two, supervised": Contender(options=("--workers", "2")),
+        "one supervised": Contender(options=("--workers", "1")),
+        "two supervised": Contender(options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),
