@@ -59,6 +59,7 @@ def command(usecase: str | None, log: Path | None) -> int:
     if not faults:
         columns = len(chosen.features.columns)
         click.echo(f"ok  {chosen.name}: {len(chosen.topics)} topics, {columns} columns")
+        _print_ways(chosen)
     if log is not None:
         try:
             click.echo(f"ok  {log}: {len(make_matrix(chosen, read_log(log))):,} rows")
@@ -83,6 +84,17 @@ def command(usecase: str | None, log: Path | None) -> int:
     for fault in faults:
         click.echo(f"stream-app check: {' '.join(fault.split())}", err=True)
     return _WRONG if faults else 0
+
+
+def _print_ways(usecase: UseCase) -> None:
+    """By what events are decoded, a line for all that msgspec does, and one for each reason why not."""
+    ways: dict[str | None, dict[str, None]] = {}
+    for topic in usecase.topics:
+        for event, why in topic.decoder.ways():
+            ways.setdefault(why, {})[event.__name__] = None
+    for why, names in ways.items():
+        how = "by msgspec" if why is None else "by pydantic"
+        click.echo(f"    decoded {how}: {', '.join(names)}{'' if why is None else f' ({why})'}")
 
 
 def _failing_functions(usecase: UseCase, folder: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -105,6 +105,11 @@ class CloudEventsDecoder(EventDecoder):
     def json_schema(self) -> dict[str, Any]:
         """The contract of the structured mode as a JSON Schema, for producers."""
         return self._structured.json_schema()
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Those of the data in the binary mode; in the structured one all is pydantic's."""
+        for decoder in self._data.values():
+            yield from decoder.ways()
 
     def _of_value(self, message: Message) -> Event | None:
         value = message.value or b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,10 @@ class EventDecoder(ABC):
     def framing(self) -> Framing | None:
         """How values are framed; None where they stand by themselves."""
         return None
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Each event type of a JSON value, and why pydantic decodes it; None where msgspec does."""
+        yield from ()
 
 
 class OwnDecoder(EventDecoder):
@@ -100,6 +104,10 @@ class TombstoneDecoder(EventDecoder):
     def framing(self) -> Framing | None:
         """The framing of the records that have a value."""
         return self._decoder.framing()
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Those of the records that have a value."""
+        return self._decoder.ways()
 
     def __call__(self, message: Message) -> Event | None:
         """The event of a record without a value, or what the other decoder gives."""

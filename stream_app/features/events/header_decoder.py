@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 
 from stream_app.features.events.decoder import Decoder, EventDecoder
@@ -35,6 +35,11 @@ class HeaderDecoder(EventDecoder):
         self.event_types = tuple(
             dict.fromkeys(kind for each in self._decoders.values() for kind in each.event_types)
         )
+
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Those of each of its decoders."""
+        for decoder in self._decoders.values():
+            yield from decoder.ways()
 
     def __call__(self, message: Message) -> Event | None:
         """What the decoder gives that the header names; raises `InvalidEventError`."""

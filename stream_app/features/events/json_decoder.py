@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from stream_app.features.events.decoder import EventDecoder
 from stream_app.features.events.event import Event, complete, takes_of_record
 from stream_app.features.events.explain import explain, is_type_error, wire_name
+from stream_app.features.events.fast_json import NotExactError, fast_decode
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.message import Message
 
@@ -43,6 +44,8 @@ class EventContract:
                 raise TypeError(
                     f"{lacking[0].__name__} has no field {tag}, which is to tell its type"
                 )
+        self.tag = tags[0] if self.is_union else None
+        """The field that tells the types of a union apart."""
         self.type_fields = frozenset(wire_name(self.types[0], tag) for tag in tags)
         self.adapter: TypeAdapter[Event] = TypeAdapter(contract)
         self.takes_of_record = any(map(takes_of_record, self.types))
@@ -83,16 +86,26 @@ class JsonDecoder(EventDecoder):
         self.event_types = self._contract.types
         self._skip_others = skip_others
         self._validate = self._contract.adapter.validator.validate_json
+        self.why_pydantic: str | None = None
+        """Why every value is validated by pydantic; None where those that are valid need it not."""
+        self._fast: Callable[[bytes], Event | None] = _to_pydantic
+        try:
+            self._fast = fast_decode(self.event_types, self._contract.tag)
+        except NotExactError as error:
+            self.why_pydantic = str(error)
         self._takes_of_record = self._contract.takes_of_record
 
     def __call__(self, message: Message) -> Event | None:
         """Return the event; raises `InvalidEventError`."""
-        try:
-            event: Event = self._validate(message.value or b"")
-        except ValidationError as error:
-            if self._skip_others and self._contract.is_other_type(error):
-                return None
-            raise self._explained(message.value or b"", error) from None
+        value = message.value or b""
+        event = self._fast(value)
+        if event is None:
+            try:
+                event = self._validate(value)
+            except ValidationError as error:
+                if self._skip_others and self._contract.is_other_type(error):
+                    return None
+                raise self._explained(value, error) from None
         if self._takes_of_record:
             complete(event, message)
         return event
@@ -101,11 +114,19 @@ class JsonDecoder(EventDecoder):
         """The contract as a JSON Schema, for producers."""
         return self._contract.json_schema()
 
+    def ways(self) -> Iterator[tuple[type[Event], str | None]]:
+        """Each of its types."""
+        return ((each, self.why_pydantic) for each in self.event_types)
+
     def _explained(self, value: bytes, error: ValidationError) -> InvalidEventError:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"] == "json_invalid":
             return not_json(value, first["msg"])
         return self._contract.explained(error)
+
+
+def _to_pydantic(_: bytes) -> None:
+    """Leaves every value to pydantic."""
 
 
 def not_json(value: bytes, message: str) -> InvalidEventError:

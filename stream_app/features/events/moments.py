@@ -15,16 +15,19 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from stream_app.compiled import compiled_module
 
 __all__ = [
+    "MOMENT_CHARACTERS",
     "MOMENT_MESSAGES",
     "EpochMilliseconds",
     "EpochSeconds",
     "Moment",
     "is_moment",
+    "milliseconds_to_seconds",
+    "moment_to_seconds",
     "seconds_in_python",
     "seconds_of",
 ]
 
-_MOMENT_CHARACTERS: Final = 64
+MOMENT_CHARACTERS: Final = 64
 """Most that a moment has: thirty with nanoseconds. A fraction of a megabyte of digits is valid too,
 and would be kept by the cache."""
 
@@ -74,16 +77,22 @@ def _rare_seconds(text: str) -> float:
 
 
 _compiled: Final = compiled_module("moments")
-_seconds: Final[Callable[[str], float]] = (
+#: Seconds since the epoch of a text of `MOMENT_CHARACTERS` at most; raises `ValueError`.
+moment_to_seconds: Final[Callable[[str], float]] = (
     seconds_in_python if _compiled is None else _compiled.seconds_or(seconds_in_python)
 )
 
 
+def milliseconds_to_seconds(milliseconds: float) -> float:
+    """What a field declared `EpochMilliseconds` holds."""
+    return milliseconds / 1_000.0
+
+
 def seconds_of(text: str) -> float:
     """Seconds since the epoch of a moment of RFC 3339; raises `ValueError` for any other text."""
-    if len(text) > _MOMENT_CHARACTERS:
+    if len(text) > MOMENT_CHARACTERS:
         raise _NOT_A_MOMENT
-    return _seconds(text)
+    return moment_to_seconds(text)
 
 
 def _seconds_of_datetime(moment: datetime) -> float:
@@ -100,12 +109,12 @@ class _Moment:
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.no_info_after_validator_function(
-            _seconds,
+            moment_to_seconds,
             core_schema.chain_schema(
                 [
                     core_schema.str_schema(strict=True),
                     core_schema.custom_error_schema(
-                        core_schema.str_schema(max_length=_MOMENT_CHARACTERS),
+                        core_schema.str_schema(max_length=MOMENT_CHARACTERS),
                         _NOT_A_MOMENT.type,
                         custom_error_message=_NOT_A_MOMENT.message_template,
                     ),
@@ -130,16 +139,15 @@ class _Moment:
 class _Epoch(_Moment):
     """A time that is a number on the wire."""
 
-    def __init__(self, unit: str, units_a_second: float) -> None:
+    def __init__(self, unit: str, to_seconds: Callable[[float], float] | None = None) -> None:
         super().__init__({"type": "number", "description": f"{unit} since the epoch."})
-        self._units_a_second = units_a_second
+        self._to_seconds = to_seconds
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         number = core_schema.float_schema(strict=True, allow_inf_nan=False)
-        units = self._units_a_second
-        if units == 1.0:
+        if self._to_seconds is None:
             return number
-        return core_schema.no_info_after_validator_function(lambda value: value / units, number)
+        return core_schema.no_info_after_validator_function(self._to_seconds, number)
 
 
 #: A moment. On the wire it is a text of RFC 3339 with an offset, in Python it is a float: seconds since
@@ -157,10 +165,10 @@ class _Epoch(_Moment):
 Moment = Annotated[float, _Moment({"type": "string", "format": "date-time"})]
 
 #: A moment that is a number on the wire, in seconds since the epoch; in Python the same number.
-EpochSeconds = Annotated[float, _Epoch("Seconds", 1.0)]
+EpochSeconds = Annotated[float, _Epoch("Seconds")]
 
 #: A moment that is a number on the wire, in milliseconds since the epoch; in Python it is in seconds.
-EpochMilliseconds = Annotated[float, _Epoch("Milliseconds", 1_000.0)]
+EpochMilliseconds = Annotated[float, _Epoch("Milliseconds", milliseconds_to_seconds)]
 
 
 def is_moment(metadata: object) -> bool:

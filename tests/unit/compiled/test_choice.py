@@ -35,7 +35,7 @@ def test_a_variable_makes_everything_run_in_python(
 
 def test_a_process_takes_the_way_that_its_environment_names() -> None:
     """From its first import on."""
-    script = "from stream_app.features.events import moments; print(moments._seconds.__module__)"
+    script = "from stream_app.features.events import moments; print(moments.moment_to_seconds.__module__)"
     environment = {**os.environ, PYTHON_ONLY: "1"}
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
