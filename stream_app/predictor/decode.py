@@ -139,13 +139,13 @@ class DecodeStage:
             try:
                 return decoder(record)
             except ServiceAwayError as error:
-                raise _named(error) from error
+                raise self._named(error) from error
             except BaseException as error:  # noqa: BLE001 - told apart from what `Retry` raises
                 return _Raised(error)
 
         if self._retry is None:
-            raise _named(away) from away
-        answer = self._retry(_named(away).service, ask)
+            raise self._named(away) from away
+        answer = self._retry(self._named(away).service, ask)
         if isinstance(answer, _Raised):
             return None, self._refused(answer.error)
         return self._believed(answer, record)
@@ -246,11 +246,12 @@ class DecodeStage:
         """A message, with the text of what raised where that is told."""
         return with_text(message, error) if self._tells_texts else message
 
-
-def _named(away: ServiceAwayError) -> ServiceAwayError:
-    """An absence in bounded words; a class of the use case's own may be derived from it."""
-    kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
-    try:
-        return kind(bounded(str(away.service)), bounded(str(away), 500))
-    except Exception:  # noqa: BLE001 - it says nothing
-        return kind("a decoder's service", "the decoder does not say why")
+    def _named(self, away: ServiceAwayError) -> ServiceAwayError:
+        """An absence in bounded words; a class of the use case's own may be derived from it."""
+        kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
+        if self._is_redacting and not is_ours(away):
+            return kind("a decoder's service", f"the decoder raised {cause_of(away)}")
+        try:
+            return kind(bounded(str(away.service)), bounded(str(away), 500))
+        except Exception:  # noqa: BLE001 - it says nothing
+            return kind("a decoder's service", "the decoder does not say why")

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, HttpUrl, field_validator
 from pydantic_core import PydanticCustomError
 
 from stream_app.config.settings import Settings
+from stream_app.errors import ServiceAwayError
 from stream_app.features.events import Event, InvalidEventError, JsonDecoder, Message
 from stream_app.features.usecase import TimeBounds
 from stream_app.models import Model, load_models
@@ -156,6 +157,19 @@ def test_where_fields_are_redacted_a_decoder_of_ones_own_is_not_believed_to_quot
     assert "InvalidEventError in quoting" in item.failure.message
     plain = failed(JsonDecoder(Chatty), chatty(number=SECRET), is_redacting=True).failure.message
     assert plain == "field number: Input should be a valid integer; it is a string"
+
+
+def test_where_fields_are_redacted_an_absence_is_told_without_a_decoders_words() -> None:
+    """Whoever waits says so in the log, and the words of a decoder may hold what it asked for."""
+
+    def asking(message: Message) -> Any:
+        raise ServiceAwayError("cards", f"cannot look up {message.value!r}")
+
+    with pytest.raises(ServiceAwayError, match=SECRET):
+        failed(asking, chatty(card=SECRET))
+    with pytest.raises(ServiceAwayError, match=r"ServiceAwayError in asking \(") as raised:
+        failed(asking, chatty(card=SECRET), is_redacting=True)
+    assert SECRET not in str(raised.value)
 
 
 def test_texts_and_redaction_contradict_each_other() -> None:
