@@ -24,6 +24,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from stream_app.alignment.allowance import Allowance
 from stream_app.alignment.batch_size import BatchSize
 from stream_app.alignment.lane import Held, Lane
 from stream_app.features.engine.order import OrderKey
@@ -84,6 +85,8 @@ class AlignStage:
         self._seen_at = -math.inf
         self._monotonic = monotonic
         self._lanes: dict[Partition, Lane] = {}
+        self._to_empty: list[Partition] = []
+        """Stopped while batches were made of what they hold."""
         self._tied: list[_Keyed] = []
         """Decoded and in order: more may come that became known at the same moment."""
         self._decoded = 0
@@ -104,10 +107,7 @@ class AlignStage:
     def add(self, chunk: Chunk) -> None:
         """Take in what one chunk brought: records, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)
-        for partition in chunk.revoked:
-            self._drop(partition)
-        for start in chunk.assigned:
-            self._lanes[start.partition] = Lane(start.partition)
+        self._change_lanes(chunk)
         lane: Lane | None = None
         at: Partition | None = None
         for record in chunk.records:
@@ -117,8 +117,9 @@ class AlignStage:
                 if lane is not None:
                     lane.at_end = lane.given_up = False
                     lane.waited_since = None
-            if lane is None:
-                continue  # revoked meanwhile: its next owner reads it again
+            if lane is None or lane.stopped:
+                # Revoked meanwhile: its next owner reads it again. Stopped: we do.
+                continue
             known_at = record.known_at
             if known_at > lane.known_at:
                 lane.known_at = known_at
@@ -133,6 +134,43 @@ class AlignStage:
             if (ended := self._lanes.get(partition)) is not None:
                 ended.at_end = True
                 ended.waited_since = None
+
+    def _change_lanes(self, chunk: Chunk) -> None:
+        self._empty_stopped()
+        for partition in chunk.revoked:
+            self._drop(partition)
+        for start in chunk.assigned:
+            self._lanes[start.partition] = Lane(start.partition)
+        for partition in chunk.rewound:
+            if (lane := self._lanes.get(partition)) is not None:
+                lane.stopped = False
+
+    def stop(self, partition: Partition) -> None:
+        """Hold nothing more of a partition, and let nobody wait for it, until a chunk says `rewound`.
+
+        What is being released of it is released still: the caller leaves it out.
+        """
+        lane = self._lanes.get(partition)
+        if lane is not None:
+            lane.stopped = True
+            self._to_empty.append(partition)
+
+    def limit(self, partition: Partition, allowance: Allowance | None) -> None:
+        """Release no more records of a partition than `allowance` has left, and let nobody wait for it."""
+        lane = self._lanes.get(partition)
+        if lane is not None:
+            lane.allowance = allowance
+
+    def _empty_stopped(self) -> None:
+        for partition in self._to_empty:
+            lane = self._lanes.get(partition)
+            if lane is not None:
+                self._drop(partition)
+                emptied = self._lanes[partition] = Lane(partition)
+                emptied.stopped = True
+                if lane.paused:
+                    self._resume([partition])
+        self._to_empty.clear()
 
     def _drop(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
@@ -182,7 +220,12 @@ class AlignStage:
         frontier = self._frontier()
         due: list[Held] = []
         for lane in self._lanes.values():
-            held = lane.held
+            held, allowance = lane.held, lane.allowance
+            if allowance is not None:
+                while held and held[0][0] <= frontier and allowance.left >= 1.0:
+                    allowance.left -= 1.0
+                    due.append(held.popleft())
+                continue
             while held and held[0][0] <= frontier:
                 due.append(held.popleft())
         # No two are equal, so records are never compared; lanes are sorted runs, which sort merges.
@@ -258,6 +301,8 @@ class AlignStage:
         half_empty = held < self._bytes_total // 2
         share = self._bytes_total // max(1, len(self._lanes))
         for partition, lane in self._lanes.items():
+            if lane.stopped:
+                continue
             if not lane.paused:
                 if lane.bytes > self._bytes_per_partition or (full and lane.bytes > share):
                     lane.paused = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from stream_app.alignment.allowance import Allowance
 from stream_app.features.engine.order import PartitionOrder
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
@@ -20,7 +21,8 @@ class Lane:
     """The records of one partition that are not released yet."""
 
     __slots__ = (
-        "at_end", "bytes", "given_up", "held", "known_at", "order", "paused", "waited_since",
+        "allowance", "at_end", "bytes", "given_up", "held", "known_at", "order", "paused", "stopped",
+        "waited_since",
     )  # fmt: skip
 
     def __init__(self, partition: Partition) -> None:
@@ -36,8 +38,13 @@ class Lane:
         self.paused = False
         self.given_up = False
         self.waited_since: float | None = None
+        self.stopped = False
+        """Nothing of it is held: what comes is read again later."""
+        self.allowance: Allowance | None = None
+        """How many records may be released, where that is limited."""
 
     @property
     def is_open(self) -> bool:
         """Whether what it still delivers may come before what others hold."""
-        return not (self.at_end or self.given_up)
+        # Neighbours do not wait for a partition that is stopped, or let through slowly.
+        return not (self.at_end or self.given_up or self.stopped or self.allowance)

@@ -34,6 +34,10 @@ _COMMANDS = {
     "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
     "dlq": ("stream_app.cli.dlq", "Dead letters: see why, mend, replay."),
+    "resume": (
+        "stream_app.cli.resume",
+        "Partitions that too many refused records have stopped.",
+    ),
     "state": ("stream_app.cli.state", "Rebuild the state from the log."),
     "contract": ("stream_app.cli.contract", "Tell the neighbours what goes in and comes out."),
     "config": ("stream_app.cli.config", "Show the settings in effect and where they come from."),

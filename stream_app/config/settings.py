@@ -81,6 +81,7 @@ _Bytes = Annotated[int, Field(ge=_KIB, le=2**40)]
 _Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 _Waiting = Annotated[float, Field(gt=0.0, le=86_400.0)]
 _Paths = Annotated[str, AfterValidator(_checked_paths)]
+_Share = Annotated[float, Field(gt=0.0, le=1.0)]
 _Properties = Annotated[Properties, BeforeValidator(kafka_properties.read)]
 
 
@@ -239,6 +240,32 @@ class Settings(BaseSettings):
     )
     """Header of events by which producers say who they are, in name or version. A dead letter has its text
     as `dead-letter.producer`. Default: nobody is asked."""
+
+    flood_breaker: bool = True
+    """Whether a topic-partition is stopped when too many of its records are refused in decode, enrich or
+    score: nothing of it is taken until it may go on, and nothing is lost. docs/dead-letters.md says how
+    it goes on."""
+    flood_poison_in_a_row: _Records = 100
+    """So many records refused as `poison`, with none that passes between them, stop their partition."""
+    flood_poison_share: _Share = 0.5
+    """More than this share of the last `flood_window_records` of a partition, refused as `poison`, stops
+    it. 1: never by its share."""
+    flood_bug_in_a_row: _Records = 25
+    """The same for records refused as `bug`: code is to blame, and a replay after it is mended costs more
+    than to wait for that."""
+    flood_bug_share: _Share = 0.25
+    """The same for records refused as `bug`."""
+    flood_window_records: _Records = 1_000
+    """Of how many records the shares are. Those that have not come yet count as passed."""
+    flood_retry_seconds: _Waiting = 30.0
+    """How often the first record of a stopped partition, and its newest ones, are tried. A worker that
+    finds it stopped tries at once."""
+    flood_trial_records: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """So many of the newest records of a stopped partition must pass before its bad run is
+    dead-lettered."""
+    flood_letters_per_second: Annotated[float, Field(gt=0.0, le=1_000_000.0)] = 500.0
+    """How fast the bad run of a partition is dead-lettered, by each worker and partition. Records that
+    pass are not slowed down."""
 
     replay_secret: SecretStr | None = Field(None, examples=["..."])
     """What tells a replayed dead letter from a record that only says it is one, at least 16 characters.

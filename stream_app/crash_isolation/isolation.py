@@ -60,6 +60,8 @@ class CrashIsolation:
         self._region = region_records
         self._suspects: dict[Partition, int] = {}
         """Next offset to be decoded of partitions whose earlier starts got nowhere."""
+        self._aside: dict[Partition, int] = {}
+        """Those of them of which nothing is taken for now."""
 
     def batch_limit(self, records: int) -> int:
         """How many of the usual `records` a batch may have now."""
@@ -85,6 +87,22 @@ class CrashIsolation:
                 tried if self._is_tried(partition) else "",
                 extra=about(partition, start.offset),
             )
+
+    def set_aside(self, partition: Partition, offset: int) -> None:
+        """Nothing of a partition is taken from `offset` on, until `take_up`: nobody need be careful."""
+        if self._suspects.pop(partition, None) is not None:
+            self._aside[partition] = offset
+
+    def take_up(self, partition: Partition) -> None:
+        """A partition that was set aside is taken again, from there on."""
+        offset = self._aside.pop(partition, None)
+        if offset is not None:
+            self._suspects[partition] = offset
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Partitions were revoked."""
+        for partition in partitions:
+            self._aside.pop(partition, None)
 
     def decode(self, records: Sequence[Record], decode: Decode) -> list[Item]:
         """Decode records, those that kill left out: they get a failure and no event."""

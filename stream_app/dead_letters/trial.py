@@ -25,6 +25,7 @@ from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
+from stream_app.state.only_read import OnlyRead
 from stream_app.state.open_store import open_store
 from stream_app.waiting.retry import Retry
 
@@ -32,8 +33,6 @@ __all__ = ["Trial"]
 
 _BEHIND_ALL: Final = 2**62
 """No record lies so far behind, so no state holds it already."""
-_UNKNOWN_SOURCE: Final = 2**31 - 2**20
-"""From here on no store has given a number to a partition."""
 
 
 class Trial:
@@ -56,7 +55,7 @@ class Trial:
         except ModelRefusedError as error:
             self.only_decoded = str(error)
         else:
-            store: Any = _OnlyRead(self._store)
+            store: Any = OnlyRead(self._store)
             self._predictor = make_predictor(settings, usecase, models, store, retry, observer)
 
     def close(self) -> None:
@@ -102,19 +101,3 @@ class Trial:
                 with suppress(StoppingError, FatalError, StoreMismatchError, StoreRefusedError):
                     self._predictor.state.register({found: 0})
         return found
-
-
-class _OnlyRead:
-    """A store of which states are read, and to which nothing is written, not even a source's name."""
-
-    def __init__(self, store: Store) -> None:
-        self.read = store.read
-        self.marks = store.marks
-        self.reopen = store.reopen
-        self._registered = 0
-
-    def register(self, sources: Sequence[Source]) -> list[int]:
-        """Numbers that no state has a fence of."""
-        first = self._registered
-        self._registered += len(sources)
-        return [_UNKNOWN_SOURCE + first + number for number in range(len(sources))]

@@ -38,6 +38,11 @@ class LeaderEpochs:
         if epoch is not None and epoch != self.newest:
             self._changes.append((offset, epoch))
 
+    def rewind(self, offset: int) -> None:
+        """Records are read again from `offset` on."""
+        self._changes = [change for change in self._changes if change[0] < offset]
+        self.last_offset = min(self.last_offset, offset - 1)
+
     def before(self, offset: int) -> int:
         """The epoch of the record right before `offset`, or `UNKNOWN`.
 

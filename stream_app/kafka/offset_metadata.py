@@ -9,7 +9,8 @@ The epoch of the leader that the record before was written under is committed wi
 `leader_epochs`.
 
 Where a log ends in markers of transactions, the offset behind them is committed, and beside it how
-many they are: the state cannot hold what is no record.
+many they are: the state cannot hold what is no record. Two more notes have files of their own:
+`records/start_count.py` and `records/flood_note.py`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def _noted(partition: Partition, offset: int, notes: CommitNotes | None) -> Topi
     if notes is not None:
         first, end = notes.control_records
         markers = f" markers={end - first}" if end == offset > first else ""
-        tags, epoch = markers + notes.starts.tag(offset), notes.epochs.before(offset)
+        flood = notes.flood.tag() if notes.flood is not None else ""
+        tags = markers + notes.starts.tag(offset) + flood
+        epoch = notes.epochs.before(offset)
     metadata = _MARK + partition.topic_id + tags
     return TopicPartition(partition.topic, partition.number, offset, metadata, epoch)
 

@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from stream_app.kafka.commit_notes import CommitNotes
 from stream_app.records.batch import Batch
+from stream_app.records.flood_note import FloodNote
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.start_position import StartPosition
@@ -127,6 +128,25 @@ class OffsetTracker:
                 self._committable.setdefault(start.partition, start.offset)
             self.urgent = bool(starts)
             self._changed.wait_for(known)
+
+    def note_flood(self, partition: Partition, note: FloodNote | None) -> None:
+        """Commit this beside the partition's offsets from now on; at once beside the present one."""
+        with self._changed:
+            self.notes[partition].flood = note
+            if partition in self._ended or partition not in self._committed:
+                return  # what is committed next comes with it
+            at = max(self._finished.get(partition, -1) + 1, self._committed[partition])
+            self._committable[partition] = max(at, self._committable.get(partition, -1))
+
+    def held_back(self, partition: Partition, offset: int, timestamp: float) -> None:
+        """The record at `offset`, of `timestamp` (seconds), and those behind it are consumed again later."""
+        with self._changed:
+            if partition in self._ended:
+                return
+            entries = self._unfinished.get(partition, ())
+            kept = deque(entry for entry in entries if entry.last_offset < offset)
+            kept.append(Unfinished(offset, timestamp))
+            self._unfinished[partition] = kept
 
     def consumed(self, partition: Partition, last_offset: int, timestamp: float) -> None:
         """Records up to `last_offset` came in, the first of them from `timestamp` (seconds)."""

@@ -30,6 +30,8 @@ __all__ = [
     "MembershipChanged",
     "OutageBegan",
     "OutageEnded",
+    "PartitionStopped",
+    "PartitionWentOn",
     "PartitionsRebuilding",
     "Progress",
     "Rebalanced",
@@ -39,6 +41,7 @@ __all__ = [
     "StageBegan",
     "StageEnded",
     "StateConflicts",
+    "StoppedPartitions",
     "StoreAsked",
     "UnbelievedReplays",
     "UnknownFields",
@@ -176,6 +179,43 @@ class AlignmentGaveUp(WorkEvent):
     """A partition that delivers nothing is not waited for any longer."""
 
     partition: Partition
+
+
+# Told by `flood/breaker.py`.
+@dataclass(frozen=True)
+class PartitionStopped(WorkEvent):
+    """Too many of its records were refused: nothing of a partition is taken from an offset on."""
+
+    partition: Partition
+    offset: int
+    why: str
+    """Half a sentence."""
+    since: float
+    """Seconds since the epoch."""
+    is_new: bool
+    """False where the worker before had stopped it."""
+
+
+# Told by `flood/breaker.py`.
+@dataclass(frozen=True)
+class PartitionWentOn(WorkEvent):
+    """A partition that was stopped is taken again."""
+
+    partition: Partition
+    offset: int
+    how: Literal["head", "newest", "resumed"]
+    """head: its first record passes; newest: its newest ones do; resumed: an operator said so."""
+    until: int | None
+    """The offset up to which it is taken at a limited rate; None: it is as any other."""
+
+
+# Told by `flood/breaker.py`.
+@dataclass(frozen=True)
+class StoppedPartitions(WorkEvent):
+    """Which partitions are stopped now, of how many that are held."""
+
+    stopped: tuple[PartitionStopped, ...]
+    held: int
 
 
 # Services.

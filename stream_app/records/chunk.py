@@ -20,6 +20,9 @@ class Chunk:
     revoked: list[Partition] = field(default_factory=list)
     ended: list[Partition] = field(default_factory=list)
     """Partitions at whose end nothing was left when the poll returned."""
+    rewound: list[Partition] = field(default_factory=list)
+    """Partitions that were stopped and are read again, from the record they were stopped at: all that
+    came of them before this chunk comes once more."""
     seen_at: float = float("-inf")
     """All that the brokers had delivered at this time is in this chunk or in those before it;
     seconds since the epoch."""

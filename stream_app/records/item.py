@@ -68,6 +68,14 @@ class Item(Arrival):
         self.traceparent: bytes | None = None
         """What the records out have for a header `traceparent` in place of the event's; None: the same."""
 
+    def anew(self) -> Item:
+        """The record as it came from decode, for a batch that is made again."""
+        item = Item(self.record, self.event)
+        if self.event is None:
+            item.failure = self.failure
+        item.first_origin, item.applied_before = self.first_origin, self.applied_before
+        return item
+
     @property
     def is_skipped(self) -> bool:
         """Whether its decoder said that it is none of the use case's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from stream_app.records.flood_note import FloodNote
 from stream_app.records.partition import Partition
 
 __all__ = ["StartPosition"]
@@ -27,6 +28,8 @@ class StartPosition:
     """Committed beside the offset: which leader the record before it was written under."""
     failed_starts: int = 0
     """How often the partition was begun at this offset without getting past it, see `StartCount`."""
+    flood: FloodNote | None = None
+    """That the flood breaker of the worker before stopped it, or let it through slowly."""
 
     @property
     def records_end(self) -> int:

@@ -14,9 +14,12 @@ from stream_app.observer.events import (
     CommitFailed,
     MembershipChanged,
     PartitionsRebuilding,
+    PartitionStopped,
+    PartitionWentOn,
     Rebalanced,
     RecordsGone,
     RecordsSkipped,
+    StoppedPartitions,
 )
 from stream_app.observer.observer import Listener, on
 from stream_app.status_page.problems import StoppedPartition
@@ -66,7 +69,7 @@ class Notes:
         self._happenings: deque[Happening] = deque(maxlen=_HAPPENINGS)
         self._gone: dict[str, float] = {}
         self.stopped: Sequence[StoppedPartition] = ()
-        """Partitions that the worker has stopped by itself, as whoever stops them says."""
+        """Partitions that the flood breaker has stopped."""
         self._rebuilding = 0
         self._rebuilding_since: float | None = None
 
@@ -76,6 +79,11 @@ class Notes:
             on(BatchFinished, self._note_letters),
             on(PartitionsRebuilding, self._note_rebuilding),
             on(RecordsGone, self._note_gone),
+            on(StoppedPartitions, self._note_stopped),
+            on(PartitionStopped, lambda it: self.happened(
+                f"{it.partition} is stopped at offset {it.offset}: {it.why}")),
+            on(PartitionWentOn, lambda it: self.happened(
+                f"{it.partition} goes on at offset {it.offset}")),
             on(Rebalanced, lambda it: self.happened(f"{it.partitions} partitions were {it.kind}")),
             on(MembershipChanged, lambda it: self.happened(it.why) if it.why else None),
             on(AlignmentGaveUp, lambda it: self.happened(
@@ -142,6 +150,14 @@ class Notes:
                 else "All state is rebuilt"
             )
         self._rebuilding = told.partitions
+
+    def _note_stopped(self, told: StoppedPartitions) -> None:
+        self.stopped = [
+            StoppedPartition(
+                each.partition.topic, each.partition.number, each.offset, each.since, each.why
+            )
+            for each in told.stopped
+        ]
 
     def _note_gone(self, told: RecordsGone) -> None:
         with self._lock:

@@ -66,6 +66,19 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         ("topic", "stage", "reason", "disposition"),
     ),
     MetricSpec(
+        "stream_app_flood_stopped",
+        "gauge",
+        "1 while a partition is stopped because too many of its records were refused; 0 once it is taken "
+        "again. Absent for one that this worker never stopped.",
+        ("topic", "partition"),
+    ),
+    MetricSpec(
+        "stream_app_flood_stops",
+        "counter",
+        "Times a partition was stopped because too many of its records were refused.",
+        ("topic", "partition"),
+    ),
+    MetricSpec(
         "stream_app_unknown_fields",
         "counter",
         "Fields of valid events that the contract does not know; they are tolerated.",

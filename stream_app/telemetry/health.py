@@ -2,20 +2,25 @@
 
 Alive: the work loop gave a sign within the deadline, or waits for a service that it can name; to
 restart a worker that waits for Redis would not bring Redis back. Ready: the worker said so, and
-waits for no service.
+waits for no service. Where the flood breaker has stopped partitions it is ready for the others, if there
+are any.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 __all__ = ["TAKES_RECORDS", "Answer", "Health", "Waited"]
 
 TAKES_RECORDS: Final = "The worker takes records."
 """Said where there is nothing else to say."""
+
+
+_NAMED: Final = 5
+"""Partitions that a sentence names; the details have all of them."""
 
 
 class Answer(NamedTuple):
@@ -61,6 +66,8 @@ class Health:
         self._ready = False
         self._leaving = False
         self._why = "The worker is starting."
+        self._stopped: list[str] = []
+        self._takes_nothing = False
 
     def beat(self) -> None:
         """Say that the work loop goes round; an idle one says so too."""
@@ -90,6 +97,14 @@ class Health:
                 self._ready = ready
                 self._why = why
 
+    def stopped(self, partitions: Sequence[str], *, takes_nothing: bool) -> None:
+        """Say which partitions the flood breaker has stopped, each with its offset.
+
+        `takes_nothing`: whether those are all that the worker holds.
+        """
+        with self._lock:
+            self._stopped, self._takes_nothing = list(partitions), takes_nothing
+
     def leaving(self, why: str) -> None:
         """Say that the worker ends, and why: it is not ready any more, whatever else is said."""
         with self._lock:
@@ -114,11 +129,14 @@ class Health:
         with self._lock:
             _, waiting = self._now()
             ready, why = self._ready, self._why
-        details: dict[str, Any] = {"waiting_for": sorted(waiting)}
+            stopped, takes_nothing = self._stopped, self._takes_nothing
+        details: dict[str, Any] = {"waiting_for": sorted(waiting), "stopped_partitions": stopped}
         if waiting:
             return Answer(False, _wait(waiting), details)
         if not ready:
             return Answer(False, why or "The worker is not ready.", details)
+        if stopped:
+            return Answer(not takes_nothing, _stops(stopped, takes_nothing), details)
         return Answer(True, why or TAKES_RECORDS, details)
 
     def waits(self) -> list[Waited]:
@@ -132,6 +150,15 @@ class Health:
         now = self._clock()
         waiting = {name: _Wait(now - since, why) for name, (since, why) in self._waiting.items()}
         return now - self._beat, waiting
+
+
+def _stops(stopped: Sequence[str], takes_nothing: bool) -> str:
+    named = ", ".join(stopped[:_NAMED]) + (", ..." if len(stopped) > _NAMED else "")
+    rest = "takes no records" if takes_nothing else "takes the records of its other partitions"
+    return (
+        f"The worker {rest}: too many records were refused, so nothing is taken of {named}. "
+        "`stream-app resume` says what can be done."
+    )
 
 
 def _wait(waiting: dict[str, _Wait]) -> str:

@@ -57,6 +57,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         # Looking a child up by its labels costs more than counting.
         self._children: dict[tuple[str, ...], Any] = {}
+        self._stopped: set[tuple[str, str]] = set()
         self._latency: Buckets = self._metrics["latency_seconds"].labels()
         self._batch: Buckets = self._metrics["batch_records"].labels()
         self._commit: Buckets = self._metrics["commit_seconds"].labels()
@@ -103,6 +104,19 @@ class Metrics:
     def latencies(self, seconds: npt.NDArray[np.float64]) -> None:
         """Count each record's time from its timestamp to the acknowledgement."""
         self._latency.observe_many(np.maximum(seconds, 0.0))
+
+    def flood_stop(self, topic: str, partition: int) -> None:
+        """Count a stop of a partition."""
+        self._child("flood_stops", topic, str(partition)).inc()
+
+    def flood_stopped(self, stopped: Iterable[tuple[str, int]]) -> None:
+        """Say which partitions, as topic and number, are stopped now: those and no others."""
+        now = {(topic, str(partition)) for topic, partition in stopped}
+        for labels in self._stopped - now:
+            self._child("flood_stopped", *labels).set(0)
+        for labels in now:
+            self._child("flood_stopped", *labels).set(1)
+        self._stopped = now
 
     def unknown_fields(self, topic: str, count: int) -> None:
         """Count fields that the contract of a topic's events does not know."""

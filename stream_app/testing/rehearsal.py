@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stream_app.alignment.align import AlignStage
 from stream_app.alignment.assembly import make_align_stage
 from stream_app.alignment.record_clock import RecordClock
 from stream_app.config.settings import Settings
@@ -14,6 +15,9 @@ from stream_app.delivery.publish import Publishing
 from stream_app.errors import ConfigurationError
 from stream_app.features.stores import MemoryStore, Source, Store
 from stream_app.features.usecase import UseCase
+from stream_app.flood.breaker import FloodBreaker
+from stream_app.flood.valve import PartitionValve
+from stream_app.flood.verdict import Verdict
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.models import Model, load_models
 from stream_app.observer.events import BatchFinished
@@ -147,6 +151,13 @@ class Rehearsal:
             chunks.append(Chunk(records=records, ended=partitions if is_last else []))
         return chunks
 
+    def _no_breaker(self, align: AlignStage, isolation: CrashIsolation) -> FloodBreaker:
+        """One that stops nothing: a rehearsal takes all that there is, and then looks at it."""
+        valve = PartitionValve(
+            self._tracker, align, isolation, stop=lambda _: None, go_on=lambda _, __: None
+        )
+        return FloodBreaker(None, valve, _NoTrials(), self._observer, letters_per_second=1.0)
+
     def _commit_what_is_due(self) -> None:
         for partition, offset in self._tracker.take_due().items():
             self.topics.commit(id_of(partition), offset)
@@ -157,17 +168,20 @@ class Rehearsal:
         retry = Retry(initial_seconds=0.01, max_seconds=0.1, observer=observer)
         predictor = make_predictor(settings, usecase, models, self.store, retry, observer)
         emitters = make_emitters(settings, usecase, f"{models[0].name}/{models[0].version}")
+        align = make_align_stage(
+            # Records are all there from the beginning: a grace would hold the last ones for ever.
+            settings.model_copy(update={"alignment_grace_seconds": 0.0}),
+            observer,
+            pause=lambda _: None,
+            resume=lambda _: None,
+        )
+        isolation = CrashIsolation(_NoTrial(), self._tracker, starts=1, region_records=0)
         return Stages(
             clock=RecordClock(settings.clock_ahead_seconds, observer),
-            align=make_align_stage(
-                # Records are all there from the beginning: a grace would hold the last ones for ever.
-                settings.model_copy(update={"alignment_grace_seconds": 0.0}),
-                observer,
-                pause=lambda _: None,
-                resume=lambda _: None,
-            ),
-            isolation=CrashIsolation(_NoTrial(), self._tracker, starts=1, region_records=0),
+            align=align,
+            isolation=isolation,
             predictor=predictor,
+            flood=self._no_breaker(align, isolation),
             outgoing=OutgoingRecords(emitters.in_order),
             publish=publishing,
             recovery=Recovery(
@@ -182,6 +196,20 @@ class Rehearsal:
             ),
             tracker=self._tracker,
         )
+
+
+class _NoTrials:
+    """Nothing is stopped here, so nothing is tried."""
+
+    def begin(self, partition: Partition, offset: int, **_: object) -> None:
+        raise AssertionError(f"{partition} is not to be stopped at {offset}")
+
+    def forget(self, partition: Partition) -> None:
+        """Nothing was begun."""
+
+    def verdicts(self) -> Sequence[Verdict]:
+        """Nothing was begun."""
+        return ()
 
 
 class _Publishing:

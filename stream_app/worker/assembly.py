@@ -26,6 +26,8 @@ from stream_app.crash_isolation.assembly import make_guarded_predictor, make_reb
 from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
+from stream_app.flood.assembly import make_flood_breaker, make_trial_thread
+from stream_app.flood.trial_thread import TrialThread
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.consumer.client_thread import ClientThread
@@ -39,6 +41,7 @@ from stream_app.kafka.topic_ids import TopicIds
 from stream_app.models import Model, load_models
 from stream_app.observer.observer import Observer
 from stream_app.otel.assembly import OpenTelemetry, open_telemetry
+from stream_app.predictor.decode import Decode
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
@@ -87,6 +90,7 @@ class Parts:
     client: ClientThread
     end_offsets: EndOffsets
     status: Sampler
+    flood_trials: TrialThread
 
 
 def assemble(
@@ -183,14 +187,35 @@ class _Assembly:
             self._retry, self._brokers, self._topics, self._topic_ids, output_topics, publish, store
         )
         client = self._client(predictor, deliver_thread, preflight)
+        align = make_align_stage(settings, self._observer, pause=client.pause, resume=client.resume)
+        outgoing = OutgoingRecords(emitters.in_order)
+        flood_trials = make_trial_thread(
+            settings,
+            usecase,
+            self._application,
+            models,
+            store,
+            self._brokers,
+            outgoing,
+            self._retry,
+            self._guard(predictor),
+        )
         stages = Stages(
             clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
             isolation=isolation,
-            align=make_align_stage(
-                settings, self._observer, pause=client.pause, resume=client.resume
-            ),
+            align=align,
             predictor=predictor,
-            outgoing=OutgoingRecords(emitters.in_order),
+            flood=make_flood_breaker(
+                settings,
+                flood_trials,
+                self._tracker,
+                align,
+                isolation,
+                self._observer,
+                stop=client.stop_partition,
+                go_on=client.go_on,
+            ),
+            outgoing=outgoing,
             publish=publish,
             recovery=self._recovery(predictor, store, deliver_thread, has_fallback=len(models) > 1),
             tracker=self._tracker,
@@ -223,6 +248,7 @@ class _Assembly:
             client,
             end_offsets,
             Sampler(status.sample),
+            flood_trials,
         )
 
     def _status(self, end_offsets: EndOffsets) -> WorkerStatus:
@@ -272,14 +298,6 @@ class _Assembly:
         has_fallback: bool,
     ) -> Recovery:
         settings = self._settings
-        guard = make_rebuilding_guard(
-            settings,
-            predictor,
-            self._tracker,
-            self._retry,
-            self._observer,
-            region_records=RECORDS_A_STEP,
-        )
         return Recovery(
             predictor.state,
             self._tracker,
@@ -292,12 +310,23 @@ class _Assembly:
                 store,
                 self._retry,
                 self._observer,
-                guard,
+                self._guard(predictor),
             ),
             mode=settings.while_rebuilding if has_fallback else "wait",
             in_hand_records=(settings.pipeline_depth + 1) * settings.batch_max_records,
             observer=self._observer,
             on_crash=self._on_crash,
+        )
+
+    def _guard(self, predictor: Predictor) -> Callable[[Decode], Decode]:
+        """What keeps a record that ends the process out of what is read beside the work."""
+        return make_rebuilding_guard(
+            self._settings,
+            predictor,
+            self._tracker,
+            self._retry,
+            self._observer,
+            region_records=RECORDS_A_STEP,
         )
 
     def _client(

@@ -30,6 +30,8 @@ from stream_app.observer.events import (
     OutageBegan,
     OutageEnded,
     PartitionsRebuilding,
+    PartitionStopped,
+    PartitionWentOn,
     Progress,
     Rebalanced,
     RecordsGone,
@@ -38,6 +40,7 @@ from stream_app.observer.events import (
     StageBegan,
     StageEnded,
     StateConflicts,
+    StoppedPartitions,
     StoreAsked,
     UnbelievedReplays,
     UnknownFields,
@@ -79,6 +82,16 @@ def metrics_listeners(metrics: Metrics) -> list[Listener]:
         on(BatchFinished, lambda it: account_for(it, metrics)),
         on(ChunkWorkedOff, lambda it: metrics.held(it.held_records, it.held_bytes)),
         on(UnknownFields, lambda it: metrics.unknown_fields(it.topic, it.fields)),
+        on(
+            PartitionStopped,
+            lambda it: metrics.flood_stop(it.partition.topic, it.partition.number),
+        ),
+        on(
+            StoppedPartitions,
+            lambda it: metrics.flood_stopped(
+                (each.partition.topic, each.partition.number) for each in it.stopped
+            ),
+        ),
         on(ClockCorrected, lambda it: metrics.clock_corrected(it.records)),
         on(AlignmentGaveUp, lambda _: metrics.alignment_gave_up()),
         on(Rebalanced, lambda it: metrics.rebalance(it.kind, it.partitions)),
@@ -121,10 +134,17 @@ def health_listeners(health: Health) -> list[Listener]:
         if it.of == "batches":  # a rebuilding says nothing of the loop
             health.beat()
 
+    def stopped(it: StoppedPartitions) -> None:
+        health.stopped(
+            sorted(f"{each.partition} at {each.offset}" for each in it.stopped),
+            takes_nothing=len(it.stopped) >= it.held > 0,
+        )
+
     return [
         on(ChunkWorkedOff, lambda _: health.beat()),
         on(Progress, progress),
         on(MembershipChanged, lambda it: health.ready(it.is_ready, it.why)),
+        on(StoppedPartitions, stopped),
     ]
 
 
@@ -137,6 +157,8 @@ def log_listeners(failures: FailureLog, outages: Outages) -> list[Listener]:
         on(WaitingBegan, outages.began),
         on(WaitingEnded, outages.ended),
         on(AlignmentGaveUp, _log_partition_given_up),
+        on(PartitionStopped, _log_stopped),
+        on(PartitionWentOn, _log_went_on),
         on(FirstSkipped, _log_first_skipped),
         on(UnbelievedReplays, lambda _: warn_of_replays(_UNBELIEVED_REPLAY)),
     ]
@@ -148,6 +170,33 @@ def _log_partition_given_up(it: AlignmentGaveUp) -> None:
         it.partition,
         extra=about(it.partition),
     )
+
+
+def _log_stopped(it: PartitionStopped) -> None:
+    log.error(
+        "%s is stopped at offset %d: %s. Nothing of it is taken, and nothing is lost; other partitions go "
+        "on. It goes on by itself once the record at %d passes (mend what reads it, and deploy), or once its "
+        "newest records do (mend what sends them). Or let the bad run be dead-lettered: stream-app resume "
+        "--partition %s:%d --yes",
+        it.partition, it.offset, it.why, it.offset, it.partition.topic, it.partition.number,
+        extra=about(it.partition, it.offset),
+    )  # fmt: skip
+
+
+_WENT_ON: Final = {
+    "head": "its first record passes now",
+    "newest": "its newest records pass",
+    "resumed": "an operator said so (stream-app resume)",
+}
+
+
+def _log_went_on(it: PartitionWentOn) -> None:
+    slowly = f"; what is refused up to offset {it.until} is dead-lettered at a limited rate"
+    log.warning(
+        "%s goes on at offset %d: %s%s",
+        it.partition, it.offset, _WENT_ON[it.how], slowly if it.until is not None else "",
+        extra=about(it.partition, it.offset),
+    )  # fmt: skip
 
 
 def _log_first_skipped(it: FirstSkipped) -> None:

@@ -6,7 +6,7 @@ The order of a batch, which every guarantee rests on:
 1. hold records until their turn, decode them then             (`align`, `predictor`: `decode`)
 2. read the state of all its entities, one round trip a node   (`predictor`: `enrich`, `state`)
 3. in its order: read features, apply updates in memory        (`predictor`: `enrich`)
-4. score                                                       (`predictor`: `score`)
+4. score; stop a partition that has too many refused records   (`predictor`: `score`; `flood`)
 5. produce predictions and dead letters, wait for every one    (`publish`)
 6. write the state, fenced; then the progress marks            (`state`)
 7. commit the offsets of the longest finished prefix           (`commit`)
@@ -31,6 +31,7 @@ from stream_app.alignment.record_clock import RecordClock
 from stream_app.crash_isolation.isolation import CrashIsolation
 from stream_app.delivery.publish import Publishing
 from stream_app.features.stores import StateLostError
+from stream_app.flood.breaker import FloodBreaker
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.observer.events import BatchAbandoned, BatchBegan
 from stream_app.observer.observer import Observer
@@ -54,6 +55,7 @@ class Stages:
     align: AlignStage
     isolation: CrashIsolation
     predictor: Predictor
+    flood: FloodBreaker
     outgoing: OutgoingRecords
     publish: Publishing
     recovery: Recovery
@@ -101,28 +103,35 @@ class Pipeline:
         stages, timed = self._stages, self._observer.stage
         if chunk.revoked:
             stages.recovery.revoked(chunk.revoked)
+            stages.isolation.forget(chunk.revoked)
         if chunk.assigned:
             stages.recovery.assigned(chunk.assigned)
             stages.isolation.assigned(chunk.assigned)
         with timed("align", chunk.records):
             stages.clock(chunk.records)
             stages.align.add(chunk)
+        stages.flood.chunk(chunk)
+        stages.flood.look()
         for released in stages.align.batches(stages.predictor.decode, stages.isolation.batch_limit):
-            yield self._compute_batch(released)
+            batch = self._compute_batch(released)
+            if batch is not None:
+                yield batch
         stages.isolation.look()
         if not chunk.records:
             stages.recovery.look()
 
-    def _compute_batch(self, released: list[Item]) -> Batch:
+    def _compute_batch(self, released: list[Item]) -> Batch | None:
+        """The batch of what was released, or None if nothing of that is to be taken."""
         stages, predictor = self._stages, self._stages.predictor
-        while True:
+        items = stages.flood.taken(released)
+        while items:
             if predictor.state.conflicted.is_set():
                 # Another writer changed a state we hold in memory: finish all batches, forget
                 # the states in memory, and read them from the store again.
                 self._deliver_thread.settle(None, None)
                 predictor.state.forget_all()
             stages.recovery.ready()
-            mine, ends = stages.tracker.admit(released)
+            mine, ends = stages.tracker.admit(items)
             batch = predictor.batch(mine, ends, stages.recovery.rebuilding)
             self._observer.tell(BatchBegan(batch))
             try:
@@ -139,8 +148,14 @@ class Pipeline:
                 self._abandon(batch)
                 raise
             else:
-                stages.recovery.admitted(ends)
-                return batch
+                if not stages.flood.stops(batch):
+                    stages.recovery.admitted(ends)
+                    return batch
+                # The states in memory hold updates of records that are not taken now.
+                stages.tracker.abandoned(batch)
+                predictor.state.conflicted.set()
+                items = [item.anew() for item in stages.flood.taken(items)]
+        return None
 
     def _deliver(self, batch: Batch) -> None:
         stages, timed = self._stages, self._observer.stage

@@ -113,6 +113,7 @@ class Worker:
         if parts.client.is_alive():
             parts.client.join(_LEAVE_SECONDS if parts.preflight.is_over else _NOTICE_SECONDS)
         parts.stages.recovery.join(_LEAVE_SECONDS)
+        parts.flood_trials.join(_LEAVE_SECONDS)
         try:
             parts.stages.publish.close()
         except Exception as error:  # noqa: BLE001 - what it did not finish is read again
@@ -128,6 +129,7 @@ class Worker:
     def _give_up_waiting(self) -> None:
         self._parts.retry.stop()
         self._parts.stages.recovery.stop()
+        self._parts.flood_trials.stop()
 
     @property
     def inside_librdkafka(self) -> str:

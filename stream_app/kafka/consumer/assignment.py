@@ -57,6 +57,8 @@ class Assignment:
         self._on_found = on_found
         self._held: dict[tuple[str, int], Partition] = {}
         self._paused: set[Partition] = set()
+        self._stopped: set[Partition] = set()
+        """Paused whatever `resume` says, until `go_on`."""
         self._all_paused = False
         self._assigned: dict[Partition, StartPosition] = {}
         self._revoked: list[Partition] = []
@@ -164,6 +166,7 @@ class Assignment:
         for partition in leaving:
             del self._held[partition.topic, partition.number]
             self._paused.discard(partition)
+            self._stopped.discard(partition)
             # If the worker has not been told of the assignment yet, it is not told of its end
             # either: align would wait for a partition of which it hears only the end.
             if self._assigned.pop(partition, None) is None:
@@ -175,7 +178,7 @@ class Assignment:
         place = TopicPartition(partition.topic, partition.number, offset)
         self._rebalancing.move(consumer, place)
         # It may have taken the other partitions anew as well.
-        still = self.partitions if self._all_paused else list(self._paused)
+        still = self.partitions if self._all_paused else list(self._paused | self._stopped)
         consumer.pause([TopicPartition(p.topic, p.number) for p in still])
 
     # Pausing.
@@ -191,7 +194,25 @@ class Assignment:
         mine = [p for p in partitions if self.holds(p)]
         self._paused.difference_update(mine)
         if not self._all_paused:
+            mine = [p for p in mine if p not in self._stopped]
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
+
+    def stop(self, consumer: Consumer, partition: Partition) -> None:
+        """Fetch nothing more of a partition until `go_on`, whoever pauses and resumes it besides."""
+        if self.holds(partition):
+            self._stopped.add(partition)
+            consumer.pause([TopicPartition(partition.topic, partition.number)])
+
+    def go_on(self, consumer: Consumer, partition: Partition, offset: int) -> bool:
+        """Fetch a stopped partition again, from `offset` on; return whether it is still ours."""
+        if not self.holds(partition):
+            return False
+        self._stopped.discard(partition)
+        self._positions.seek(consumer, partition, offset)
+        self._rebalancing.sought(TopicPartition(partition.topic, partition.number, offset))
+        if not self._all_paused and partition not in self._paused:
+            consumer.resume([TopicPartition(partition.topic, partition.number)])
+        return True
 
     def pause_all(self, consumer: Consumer) -> None:
         """Stop fetching, whatever is assigned, until `resume_all`."""
@@ -203,7 +224,7 @@ class Assignment:
         """Fetch again, except from what is paused by itself."""
         if self._all_paused:
             self._all_paused = False
-            mine = [p for p in self.partitions if p not in self._paused]
+            mine = [p for p in self.partitions if p not in self._paused | self._stopped]
             consumer.resume([TopicPartition(p.topic, p.number) for p in mine])
 
 

@@ -160,6 +160,19 @@ class ClientThread(threading.Thread):
         """Fetch from them again."""
         self._requests.append(lambda consumer: self._assignment.resume(consumer, partitions))
 
+    def stop_partition(self, partition: Partition) -> None:
+        """Fetch nothing more of a partition until `go_on`, whoever pauses and resumes it besides."""
+        self._requests.append(lambda consumer: self._assignment.stop(consumer, partition))
+
+    def go_on(self, partition: Partition, offset: int) -> None:
+        """Fetch a stopped partition again, from `offset` on; the chunk that brings it says so."""
+
+        def request(consumer: Consumer) -> None:
+            if self._assignment.go_on(consumer, partition, offset):
+                self._incoming.rewound(partition, offset)
+
+        self._requests.append(request)
+
     def crashed(self) -> None:
         """Let this start count as one that got nowhere, though the group is left in order."""
         self._crashed = True

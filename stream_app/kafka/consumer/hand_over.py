@@ -65,7 +65,7 @@ class HandOver:
 
     def is_due(self, chunk: Chunk, *, has_news: bool) -> bool:
         """Whether the chunk goes now: there is something in it, or its emptiness is to be told."""
-        if chunk.records or chunk.ended or has_news:
+        if chunk.records or chunk.ended or chunk.rewound or has_news:
             return True
         interval = self._tick if self._holding else _HEARTBEAT_SECONDS
         return time.monotonic() - self._last_chunk >= interval

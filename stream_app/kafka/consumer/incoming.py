@@ -84,6 +84,14 @@ class Incoming:
         self._errors.delivered((*last, *ended))
         return len(taken)
 
+    def rewound(self, partition: Partition, offset: int) -> None:
+        """A partition is read again from `offset` on: what came of it after that is forgotten."""
+        chunk = self.chunk
+        chunk.records = [r for r in chunk.records if r.partition is not partition]
+        chunk.ended = [p for p in chunk.ended if p is not partition]
+        chunk.rewound.append(partition)
+        self._tracker.notes[partition].epochs.rewind(offset)
+
     def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
         """Note what came of a partition in a poll: its first record, and its last message."""
         known_at = time.time() if first.timestamp is None else first.timestamp

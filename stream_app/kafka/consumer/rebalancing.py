@@ -35,6 +35,9 @@ class Rebalancing(Protocol):
         A partition without a position cannot be sought in.
         """
 
+    def sought(self, place: TopicPartition) -> None:
+        """An assigned partition is read from another offset: it was sought in."""
+
 
 class Incremental:
     """`cooperative-sticky`, and every strategy of KIP-848: what stays goes on undisturbed."""
@@ -51,6 +54,9 @@ class Incremental:
         """Give it up and take it again."""
         consumer.incremental_unassign([place])
         consumer.incremental_assign([place])
+
+    def sought(self, place: TopicPartition) -> None:
+        """Nobody asks for it."""
 
 
 class Eager:
@@ -86,6 +92,10 @@ class Eager:
                 self._starts[other.topic, other.partition] = other
         consumer.assign(list(self._starts.values()))
         _wait_until_forgotten(consumer, place)
+
+    def sought(self, place: TopicPartition) -> None:
+        """Nothing was consumed from there: until then librdkafka tells no position of it."""
+        self._starts[place.topic, place.partition] = place
 
 
 def _wait_until_forgotten(consumer: Consumer, place: TopicPartition) -> None:

@@ -30,6 +30,7 @@ from stream_app.kafka.offset_metadata import as_committed, markers_of
 from stream_app.kafka.topic_ids import TopicIds
 from stream_app.observer.events import RecordsGone, RecordsSkipped
 from stream_app.observer.observer import Observer
+from stream_app.records.flood_note import flood_note
 from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
@@ -111,6 +112,11 @@ class StartPositions:
                 )
                 self._retry("kafka", partial(_seek, consumer, place))
 
+    def seek(self, consumer: Consumer, partition: Partition, offset: int) -> None:
+        """Let an assigned partition be read from `offset` on, with the next poll."""
+        place = TopicPartition(partition.topic, partition.number, offset)
+        self._retry("kafka", partial(_seek, consumer, place))
+
     def find_again(self, partition: Partition, position: int | None, why: str) -> int:
         """Where to go on when the log no longer holds `position`.
 
@@ -178,6 +184,7 @@ class StartPositions:
             control_records=markers_of(committed.metadata),
             leader_epoch=committed.leader_epoch,
             failed_starts=failed_starts(committed.metadata),
+            flood=flood_note(committed.metadata),
         )
 
     def _start_at_end(

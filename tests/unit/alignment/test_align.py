@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.alignment.align import EVENT_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, AlignStage
+from stream_app.alignment.allowance import Allowance
 from stream_app.features.engine.order import PartitionOrder
 from stream_app.observer.events import AlignmentGaveUp
 from stream_app.records.item import Item
@@ -472,3 +473,77 @@ def test_a_drained_backlog_is_released_in_the_order_of_the_comparator(
             released += aligned.take(*polled, ended=ended)
     assert released == expected
     assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
+
+
+# A partition that the flood breaker stops, or lets through slowly.
+
+
+def test_a_stopped_partition_holds_nothing_and_nobody_waits_for_it() -> None:
+    """What is held of it goes, what comes of it meanwhile is dropped, its neighbours go on."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    assert aligned.take(item(p, 0, known_at=1.0), item(p, 1, known_at=9.0)) == []
+    aligned.stage.stop(p)
+    released = aligned.take(item(q, 0, known_at=5.0), item(q, 1, known_at=99.0))
+    assert offsets(released) == [(1, 0), (1, 1)]
+    assert aligned.take(*(item(p, n, known_at=9.0) for n in range(2, 100))) == []
+    assert aligned.stage.held_records == 0
+    assert aligned.stage.held_bytes == 0
+
+
+def test_a_stopped_partition_is_taken_again_from_the_chunk_that_says_so() -> None:
+    """Its records come once more, from the one it was stopped at, and are merged as before."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    aligned.take(item(p, 0, known_at=1.0), item(p, 1, known_at=2.0), item(q, 0, known_at=3.0))
+    aligned.stage.stop(p)
+    aligned.take(item(p, 2, known_at=5.0))
+    again = aligned.take(item(p, 1, known_at=2.0), item(q, 1, known_at=4.0), rewound=[p])
+    assert offsets(again) == [(0, 1)]
+    assert offsets(aligned.take(item(p, 2, known_at=5.0))) == [(1, 1)]
+
+
+def test_a_partition_that_was_paused_is_not_left_so_when_it_is_stopped() -> None:
+    """Who stopped it sees to it that nothing is fetched; the pause would outlive the stop."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, held_bytes_per_partition=1_000)
+    aligned.take(*(item(p, n, known_at=9.0) for n in range(10)))
+    assert aligned.paused == {p}
+    aligned.stage.stop(p)
+    aligned.take(item(q, 0, known_at=1.0))
+    assert aligned.paused == set()
+    aligned.take(*(item(p, n, known_at=9.0) for n in range(10)), rewound=[p])
+    assert aligned.paused == {p}
+
+
+def test_a_stop_while_batches_are_made_does_not_spoil_the_account() -> None:
+    """What is released is released still; afterwards nothing counts as held."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, batch_max_records=2)
+    aligned.hold(
+        *(item(p, n, known_at=float(n)) for n in range(9)), item(q, 0, known_at=20.0),
+        ended=[p, q],
+    )  # fmt: skip
+    for number, _ in enumerate(aligned.batches()):
+        if number == 1:
+            aligned.stage.stop(p)
+    aligned.take()
+    assert aligned.stage.held_records == 0
+    assert aligned.stage.held_bytes == 0
+
+
+def test_no_more_of_a_partition_is_released_than_its_allowance_has_left() -> None:
+    """And its neighbours do not wait for it; without one it is merged as before."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    allowance = Allowance()
+    aligned.stage.limit(p, allowance)
+    held = [item(p, n, known_at=float(n)) for n in range(6)]
+    assert offsets(aligned.take(*held, item(q, 0, known_at=50.0))) == [(1, 0)]
+    allowance.left = 2.5
+    assert offsets(aligned.take()) == [(0, 0), (0, 1)]
+    assert allowance.left == pytest.approx(0.5)
+    assert aligned.take() == []
+    assert aligned.stage.held_records == 4
+    aligned.stage.limit(p, None)
+    assert offsets(aligned.take()) == [(0, 2), (0, 3), (0, 4), (0, 5)]

@@ -69,7 +69,28 @@ def test_readiness_says_why_not() -> None:
     health.ready(True)
     assert health.readiness().ok
     health.ready(False, "No partition is assigned.")
-    assert health.readiness() == (False, "No partition is assigned.", {"waiting_for": []})
+    details = {"waiting_for": [], "stopped_partitions": []}
+    assert health.readiness() == (False, "No partition is assigned.", details)
+
+
+def test_a_worker_with_stopped_partitions_is_ready_for_the_others() -> None:
+    """It names them; where all that it holds are stopped, it takes nothing and is not ready."""
+    health = Health()
+    health.ready(True)
+    health.stopped(["t[1] at 7"], takes_nothing=False)
+    ok, why, details = health.readiness()
+    assert ok
+    assert "takes the records of its other partitions" in why
+    assert "t[1] at 7" in why
+    assert details["stopped_partitions"] == ["t[1] at 7"]
+    health.stopped([f"t[{n}] at 7" for n in range(9)], takes_nothing=True)
+    ok, why, details = health.readiness()
+    assert not ok
+    assert "takes no records" in why
+    assert "t[4] at 7, ..." in why
+    assert len(details["stopped_partitions"]) == 9
+    health.stopped([], takes_nothing=False)
+    assert health.readiness().why == "The worker takes records."
 
 
 def test_a_probe_is_told_the_latest_reason_of_a_wait() -> None:

@@ -61,7 +61,12 @@ def test_probes_answer_with_a_status_and_the_reason(server: HttpServer, health: 
     """503 is what an orchestrator acts on, the sentence is for a person."""
     status, content_type, body = get(server, "/readyz")
     assert (status, content_type) == (503, "application/json")
-    assert json.loads(body) == {"ok": False, "why": "The worker is starting.", "waiting_for": []}
+    assert json.loads(body) == {
+        "ok": False,
+        "why": "The worker is starting.",
+        "waiting_for": [],
+        "stopped_partitions": [],
+    }
     health.ready(True)
     assert get(server, "/readyz")[0] == 200
     status, _, body = get(server, "/livez?verbose")

@@ -134,6 +134,8 @@ def use_everything(metrics: Metrics) -> None:
     metrics.dead_letters("flights", "decode", "invalid-json", "poison", 1)
     metrics.latencies(np.array([0.1, -5.0]))
     metrics.unknown_fields("events", 4)
+    metrics.flood_stop("events", 3)
+    metrics.flood_stopped([("events", 3)])
     metrics.redis_seconds("read", 0.001)
     metrics.commit(0.01)
     metrics.commit_failures()
@@ -172,6 +174,11 @@ def test_what_is_counted_is_exported() -> None:
     assert value(metrics, "stream_app_commit_failures_total") == 1
     metrics.waiting("redis", False)
     assert value(metrics, "stream_app_waiting", service="redis") == 0
+    place = {"topic": "events", "partition": "3"}
+    assert value(metrics, "stream_app_flood_stops_total", **place) == 1
+    assert value(metrics, "stream_app_flood_stopped", **place) == 1
+    metrics.flood_stopped([("events", 4)])
+    assert value(metrics, "stream_app_flood_stopped", **place) == 0
 
 
 def test_two_workers_in_a_process_share_nothing() -> None:

@@ -1,0 +1,39 @@
+"""What is committed beside an offset of a partition that the flood breaker has stopped, or lets through slowly.
+
+A stop must outlive the process and move with the partition: a worker that did not know of it would
+dead-letter the next records of the bad run before it stopped as well. So it stands in the metadata of
+the committed offset, as the count of starts does (`start_count`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+__all__ = ["FloodNote", "flood_note"]
+
+_TAG = re.compile(r" flood=(stopped|draining):(\d{1,18}):(\d{1,18})(?: |$)")
+
+
+class FloodNote(NamedTuple):
+    """Of one partition."""
+
+    kind: Literal["stopped", "draining"]
+    offset: int
+    """stopped: the first record that is not taken. draining: the first one behind the bad run, which is
+    dead-lettered at a limited rate until there."""
+    since: int
+    """When it was stopped, in seconds since the epoch."""
+
+    def tag(self) -> str:
+        """What the metadata of a committed offset ends with."""
+        return f" flood={self.kind}:{self.offset}:{self.since}"
+
+
+def flood_note(metadata: str | None) -> FloodNote | None:
+    """The note in the metadata of a committed offset, if there is one."""
+    found = _TAG.search(metadata or "")
+    if found is None:
+        return None
+    kind: Literal["stopped", "draining"] = "stopped" if found[1] == "stopped" else "draining"
+    return FloodNote(kind, int(found[2]), int(found[3]))

@@ -1,0 +1,264 @@
+"""A partition whose records are refused one after the other is stopped, loses nothing, and goes on."""
+
+import json
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from stream_app.cli import main
+from stream_app.records.places import PartitionId
+from tests.integration.testbed import Testbed
+from tests.integration.worker import Sent, Worker, by_source
+
+IN_A_ROW = 20
+BAD = 300
+#: What a test waits for comes soon.
+SOON = {"flood_retry_seconds": 0.3, "flood_poison_in_a_row": IN_A_ROW}
+MODES = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+
+
+def bad(meters: Testbed, count: int, *, size: int = 0, at: float | None = None) -> list[Sent]:
+    """Requests of partition 1 that lack everything, or are good and too large."""
+    begin = time.time() if at is None else at
+    topic = meters.topics[1]
+    return [Sent(topic, b"{}" + b" " * size, b"k", 1, begin + n * 0.001) for n in range(count)]
+
+
+def requests(meters: Testbed, count: int, *, partition: int, padding: int = 0) -> list[Sent]:
+    """Good requests, with so many spaces behind each."""
+    made = [sent for sent in meters.meters(5 * count) if sent.topic == meters.topics[1]][:count]
+    assert len(made) == count
+    for sent in made:
+        sent.partition, sent.timestamp = partition, time.time()
+        sent.value = (sent.value or b"") + b" " * padding
+    return made
+
+
+def stopped(worker: Worker) -> list[str]:
+    """The partitions that are stopped, by /readyz."""
+    status, body = worker.get("/readyz")
+    return json.loads(body).get("stopped_partitions", []) if status else []
+
+
+def committed(meters: Testbed, number: int) -> int:
+    """The group's offset of a partition of the requests."""
+    found = meters.cluster.committed(meters.usecase.name, meters.topics[1])
+    return found[PartitionId(meters.topics[1], number)]
+
+
+def others_are_drained(meters: Testbed) -> bool:
+    """Whether nothing waits but in partition 1 of the requests."""
+    ends = meters.cluster.ends(*meters.topics)
+    found = meters.cluster.committed(meters.usecase.name, *meters.topics)
+    return all(found[each] == end for each, end in ends.items() if each != (meters.topics[1], 1))
+
+
+def check_one_end(meters: Testbed) -> None:
+    """Each request is predicted, or is a dead letter, and none is both or neither."""
+    letters = {(o.letter.topic, o.letter.partition, o.letter.offset) for o in meters.dead_letters()}
+    predicted = set(by_source(meters.predictions()))
+    logged = {
+        (out.topic, out.partition, out.offset) for out in meters.cluster.read(meters.topics[1])
+    }
+    assert not letters & predicted
+    assert letters | predicted == logged
+
+
+@MODES
+def test_a_flood_stops_its_partition_and_nothing_else(meters: Testbed, delivery: str) -> None:
+    """A wrong schema in one partition: it stands before the bad run, and its neighbours go on."""
+    topic = meters.topics[1]
+    meters.cluster.produce(meters.meters(200))
+    with meters.worker(delivery=delivery, **SOON) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        first = committed(meters, 1)
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        worker.until("it is told", lambda: worker.metric("stream_app_flood_stopped", topic=topic))
+        letters = len(meters.dead_letters())
+        assert letters < IN_A_ROW
+
+        more = meters.meters(200, seed=9)
+        for sent in more:
+            sent.timestamp = time.time()
+            sent.partition = 0
+        meters.cluster.produce(more)
+        before = time.monotonic()
+        worker.until("the neighbours go on", lambda: others_are_drained(meters))
+        assert time.monotonic() - before < 4.0  # nobody waits for it (alignment_wait_seconds)
+
+        head = first + letters
+        assert stopped(worker) == [f"{topic}[1] at {head}"]
+        assert worker.get("/readyz")[0] == 200
+        worker.until("its offset stands before the run", lambda: committed(meters, 1) >= head)
+        assert committed(meters, 1) == head
+        lag = {"topic": topic, "partition": "1"}
+        worker.until(
+            "its lag is told",
+            lambda: worker.metric("stream_app_consumer_lag_records", **lag) == BAD - letters,
+        )
+        older = worker.metric("stream_app_consumer_lag_seconds", **lag)
+        worker.until(
+            "its lag grows",
+            lambda: worker.metric("stream_app_consumer_lag_seconds", **lag) > older + 0.5,
+        )
+        assert len(meters.dead_letters()) == letters
+        assert f"{topic}[1] is stopped at offset {head}" in worker.log
+
+
+@MODES
+def test_a_worker_that_is_killed_while_it_stands_goes_on_where_the_consumer_is_mended(
+    meters: Testbed, delivery: str
+) -> None:
+    """Killed over and over it dead-letters not one record more; mended, it takes the whole run."""
+    topic = meters.topics[1]
+    meters.cluster.produce(meters.meters(100))
+    settings = {"delivery": delivery, "alignment_wait_seconds": 1, **SOON}
+    worker = meters.worker(max_value_bytes=1_024, **settings)
+    with worker:
+        worker.until("the beginning is taken", meters.drained)
+        first = committed(meters, 1)
+        meters.cluster.produce(requests(meters, BAD, partition=1, padding=2_000))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        letters = len(meters.dead_letters())
+        assert letters < IN_A_ROW
+        worker.until("its offset is committed", lambda: committed(meters, 1) == first + letters)
+        for _ in range(3):
+            worker.kill()
+            worker.start()
+            worker.until("it is found stopped", lambda: stopped(worker))
+            meters.cluster.produce(requests(meters, 5, partition=0))
+            worker.until("the neighbours go on", lambda: others_are_drained(meters))
+        assert len(meters.dead_letters()) == letters
+        worker.kill()
+    with meters.worker(**settings) as worker:
+        worker.until("all is taken", meters.drained)
+        assert stopped(worker) == []
+        assert worker.metric("stream_app_flood_stopped", topic=topic) == 0
+        assert "its first record passes now" in worker.log
+        check_one_end(meters)
+        assert len(meters.dead_letters()) == letters
+    meters.check_each_counted_once(bits=False)
+
+
+@MODES
+def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
+    meters: Testbed, delivery: str
+) -> None:
+    """Once the newest records pass: at the limited rate, and what comes behind it is as usual."""
+    rate = 100
+    meters.cluster.produce(meters.meters(100))
+    with meters.worker(delivery=delivery, flood_letters_per_second=rate, **SOON) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        letters = len(meters.dead_letters())
+        meters.cluster.produce(requests(meters, 9, partition=1))
+        worker.until("its newest are tried", lambda: "is still stopped" in worker.log)
+        assert stopped(worker)
+        began = time.monotonic()
+        meters.cluster.produce(requests(meters, 3, partition=1))
+        worker.until("all is taken", meters.drained)
+        assert time.monotonic() - began > (BAD - letters) / rate - 1.5
+        assert "its newest records pass" in worker.log
+        assert stopped(worker) == []
+        assert len(meters.dead_letters()) == BAD
+        check_one_end(meters)
+
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the next flood stops it as well", lambda: stopped(worker))
+    meters.check_each_counted_once(bits=False)
+
+
+class Operator:
+    """`stream-app resume` of a testbed, in this process."""
+
+    def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
+        self._testbed = testbed
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        """Run it, and see that it ends with this status."""
+        given = {"usecase": self._testbed.spec, **self._testbed.settings}
+        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
+        done = CliRunner().invoke(
+            main, ["resume", *arguments], env=environment, catch_exceptions=False
+        )
+        assert done.exit_code == status, done.output
+        return done.stdout
+
+
+@pytest.fixture
+def operator(meters: Testbed, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Somebody who may write the topic of resolutions."""
+    return Operator(meters, monkeypatch)
+
+
+@MODES
+def test_an_operator_lets_it_go_on(meters: Testbed, operator: Operator, delivery: str) -> None:
+    """The bad run becomes dead letters though nothing was mended; the next one stops it again."""
+    topic = meters.topics[1]
+    meters.cluster.produce(meters.meters(100))
+    with meters.worker(delivery=delivery, **SOON | {"flood_retry_seconds": 60}) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        assert operator() == "No partition is stopped.\n"
+        first = committed(meters, 1)
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        head, end = first + len(meters.dead_letters()), first + BAD
+        told = worker.until("it is told", lambda: json.loads(operator("--json"))["partitions"])
+        (found,) = told
+        assert (found["topic"], found["partition"], found["state"]) == (topic, 1, "stopped")
+        assert (found["offset"], found["end"]) == (head, end)
+        assert f"{topic}[1]  stopped at offset {head} since " in operator()
+
+        assert "Nothing was written" in operator("--all")
+        assert "is not stopped" in operator("--partition", f"{topic}:0", "--yes", status=1)
+        operator("--yes", status=2)
+        said = operator("--partition", f"{topic}:1", "--by", "anna", "--yes")
+        assert said == (
+            f"{topic}[1] goes on at offset {head}; what is refused before {end} becomes dead letters\n"
+        )
+        worker.until("all is taken", meters.drained)
+        assert "an operator said so" in worker.log
+        assert len(meters.dead_letters()) == BAD
+        check_one_end(meters)
+        worker.until("it is as any other", lambda: operator() == "No partition is stopped.\n")
+
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the next flood stops it as well", lambda: stopped(worker))
+        worker.until("it is told", lambda: "stopped" in operator())
+        worker.kill()
+        said = operator("--all", "--yes", "--wait", "0.5", status=1)
+        assert "no worker has gone on yet" in said
+        worker.start()
+        worker.until("one that starts later hears it, too", meters.drained)
+    assert len(meters.dead_letters()) == 2 * BAD
+    check_one_end(meters)
+
+
+def test_it_moves_with_the_partition(meters: Testbed) -> None:
+    """Another worker that is given the partition finds it stopped, and takes nothing of it."""
+    meters.cluster.produce(meters.meters(100))
+    with meters.worker(**SOON) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        meters.cluster.produce(bad(meters, BAD))
+        worker.until("the partition is stopped", lambda: stopped(worker))
+        letters = len(meters.dead_letters())
+        (place,) = stopped(worker)
+        with meters.worker(**SOON) as other:
+            other.ready()
+            holders = [worker, other]
+            worker.until(
+                "one of the two holds it", lambda: sorted(map(stopped, holders)) == [[], [place]]
+            )
+            holder = other if stopped(other) else worker
+            holder.stop()
+            rest = worker if holder is other else other
+            rest.until("the other one holds it now", lambda: stopped(rest) == [place])
+            assert len(meters.dead_letters()) == letters
+            meters.cluster.produce(requests(meters, 12, partition=1))
+            rest.until("it goes on", meters.drained)
+    assert len(meters.dead_letters()) == BAD
+    check_one_end(meters)
