@@ -2,6 +2,7 @@
 
     python -m benchmarks --events 200000 --rounds 3
     python -m benchmarks --compare alignment
+    python -m benchmarks --compare workers
     python -m benchmarks --compare opentelemetry --sampled 0.01
     python -m benchmarks --against ../stream_app-before
 
@@ -51,6 +52,8 @@ class Contender:
     settings: Mapping[str, str] | None = None
     root: Path = ROOT
     """The checkout whose code and artifacts it runs."""
+    options: tuple[str, ...] = ()
+    """Of the command."""
 
 
 #: What may be compared: name to contenders; the first is what the others are measured against.
@@ -66,6 +69,11 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
     "opentelemetry": {
         "off": Contender(),
         "on": Contender(settings={"opentelemetry": "true"}),
+    },
+    "workers": {
+        "one": Contender(),
+        "one, supervised": Contender(options=("--workers", "1")),
+        "two, supervised": Contender(options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),
@@ -133,7 +141,7 @@ def main() -> None:
             result = _compare(services, COMPARISONS[options.compare], options)
         else:
             result = _against_work_alone(services, options)
-    print(json.dumps(result | _circumstances()))
+    print(json.dumps(result | circumstances()))
 
 
 def _against_work_alone(
@@ -143,9 +151,9 @@ def _against_work_alone(
     workers: list[Drained] = []
     for number in range(options.rounds):
         alone.append(_in_own_process(options.events))
-        workers.append(_drain(services, f"bench-{number}", options.events, Contender()))
+        workers.append(drain(services, f"bench-{number}", options.events, Contender()))
         _say("work alone", f"{alone[-1].rate:,.0f} events/s, {alone[-1].cpu_microseconds:.1f} us")
-        _say("worker", _told(workers[-1]))
+        _say("worker", told(workers[-1]))
         _say("ratio", f"{workers[-1].rate / alone[-1].rate:.2f}")
     return {
         "alone_events_per_second": _median([a.rate for a in alone]),
@@ -166,8 +174,8 @@ def _compare(
         # Every other round begins with the other contender.
         for name in list(contenders)[:: 1 if number % 2 == 0 else -1]:
             application = f"bench-{number}-{name.replace(' ', '-')}"
-            drained[name] = _drain(services, application, options.events, contenders[name])
-            _say(name, _told(drained[name]))
+            drained[name] = drain(services, application, options.events, contenders[name])
+            _say(name, told(drained[name]))
         rounds.append(drained)
     first, *others = contenders
     result: dict[str, float | str] = {}
@@ -202,7 +210,7 @@ def _in_own_process(events: int) -> Work:
         return pool.submit(_alone, events).result()
 
 
-def _drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
+def drain(services: LocalServices, application: str, events: int, contender: Contender) -> Drained:
     offsets = Offsets(services.kafka, application)
     partitions = [PartitionId(t.name, n) for t in usecase.topics for n in range(t.partitions)]
     ends = offsets.ends(partitions)
@@ -214,6 +222,7 @@ def _drain(services: LocalServices, application: str, events: int, contender: Co
         contender.usecase,
         application=application,
         root=contender.root,
+        options=contender.options,
         bootstrap_servers=services.kafka,
         redis_url=services.redis,
         **(contender.settings or {}),
@@ -258,19 +267,21 @@ def _metrics(address: str) -> dict[str, float] | None:
             text = answer.read().decode()
     except OSError:
         return None
-    found = {"records": 0.0, "cpu": 0.0, "rss": 0.0}
+    names = {
+        "stream_app_records_total": "records",
+        "process_cpu_seconds_total": "cpu",
+        "process_resident_memory_bytes": "rss",
+    }
+    found = dict.fromkeys(names.values(), 0.0)
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
-        if name.startswith("stream_app_records_total"):
-            found["records"] += float(value)
-        elif name == "process_cpu_seconds_total":
-            found["cpu"] = float(value)
-        elif name == "process_resident_memory_bytes":
-            found["rss"] = float(value)
+        # Behind a supervisor there is one of each worker.
+        if key := names.get(name.partition("{")[0]):
+            found[key] += float(value)
     return found
 
 
-def _told(drained: Drained) -> str:
+def told(drained: Drained) -> str:
     return (
         f"{drained.rate:,.0f} events/s, {drained.cpu_us:.1f} us CPU an event; first record "
         f"{drained.first_seconds:.1f} s after launch; memory {drained.rss_begin_mib:.0f} -> "
@@ -286,7 +297,7 @@ def _median(values: list[float]) -> float:
     return round(statistics.median(values), 3)
 
 
-def _circumstances() -> dict[str, float | str]:
+def circumstances() -> dict[str, float | str]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -7,6 +7,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,12 +32,19 @@ class Worker:
     """
 
     def __init__(
-        self, usecase: str, *, application: str, root: Path = ROOT, **settings: str
+        self,
+        usecase: str,
+        *,
+        application: str,
+        root: Path = ROOT,
+        options: Sequence[str] = (),
+        **settings: str,
     ) -> None:
         """`usecase` is MODULE:OBJECT; `settings` are the worker's, by name, as `application` is.
 
-        `root` is the checkout whose code and artifacts it runs.
+        `root` is the checkout whose code and artifacts it runs; `options` are those of the command.
         """
+        self._options = options
         self.application = application
         self.address = f"{HOST}:{free_ports(1)[0]}"
         """Where metrics and health are served."""
@@ -61,7 +69,7 @@ class Worker:
     def start(self) -> None:
         """Start it; `is_ready` tells when it takes records."""
         self._process = SupervisedProcess("worker")
-        command = [sys.executable, "-m", "stream_app", "run", self._usecase]
+        command = [sys.executable, "-m", "stream_app", "run", *self._options, self._usecase]
         self._process.spawn(command, self._environment)
 
     @property

@@ -14,7 +14,7 @@ The order is what makes the account right while workers go on:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -43,6 +43,7 @@ from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, Topic, open_brokers
 from stream_app.kafka.errors import asked_by_command
 from stream_app.records.places import PartitionId
+from stream_app.records.record_id import RecordId
 from stream_app.state.open_store import open_store
 
 __all__ = ["audit"]
@@ -203,6 +204,7 @@ class _Audit:
             report.recomputed = recompute(
                 brokers, self._store, usecase, judge, ledgers, ids, committed,
                 lambda done, total: progress("states", done, total),
+                _places(judge.replayed, [topics[name] for name in events]),
             )  # fmt: skip
         report.notes += notes(
             report,
@@ -297,3 +299,13 @@ class _Audit:
                 "States can be recomputed only from a complete log, and retention has removed the "
                 f"beginning of this one: {', '.join(begun)}."
             )
+
+
+def _places(records: Iterable[RecordId], topics: Sequence[Topic]) -> set[tuple[PartitionId, int]]:
+    """Where records of these topics lie."""
+    names = {topic.topic_id: topic.name for topic in topics}
+    return {
+        (PartitionId(names[each.topic_id], each.partition), each.offset)
+        for each in records
+        if each.topic_id in names
+    }

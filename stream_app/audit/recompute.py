@@ -6,14 +6,15 @@ less, and all those below the committed offsets. Counts, digests, last values an
 equal; decayed sums, whose last bits depend on the order, within 1e-9 relative.
 
 Of some records nobody can tell from the log whether they changed the state: those that a dead letter
-says changed nothing, for a rebuild may have applied them since, and those whose times were believed
-or not by a worker's clock. Count and digest of a state tell which of them it holds.
+says changed nothing and that were not replayed, for the letter may be one of two attempts, and those
+whose times were believed or not by a worker's clock. Count and digest of a state tell which of them it
+holds.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from confluent_kafka import Message
@@ -57,9 +58,14 @@ def recompute(
     ids: Mapping[PartitionId, int],
     committed: Mapping[PartitionId, int],
     progress: Progress,
+    replayed: Set[tuple[PartitionId, int]] = frozenset(),
 ) -> RecomputeReport:
-    """Read the log again, apply its updates, and compare every state it names."""
-    states = _States(store, usecase, judge, ids, committed)
+    """Read the log again, apply its updates, and compare every state it names.
+
+    `replayed`: records of which there are replays. Where a dead letter says that one of them changed
+    nothing, its replay counts and it does not.
+    """
+    states = _States(store, usecase, judge, ids, committed, replayed)
     first = {partition_id: (ledger.first, ledger.end) for partition_id, ledger in ledgers.items()}
     changes: list[Change] = []
     for messages in read(brokers, first, progress, _refuse):
@@ -94,8 +100,10 @@ class _States:
         judge: Judge,
         ids: Mapping[PartitionId, int],
         committed: Mapping[PartitionId, int],
+        replayed: Set[tuple[PartitionId, int]],
     ) -> None:
         self._store = store
+        self._replayed = replayed
         self._judge = judge
         self._views: Sequence[View] = usecase.features.views
         self._codecs = [StateCodec(view) for view in self._views]
@@ -120,6 +128,8 @@ class _States:
                 partition_id = PartitionId(partition.topic, partition.number)
                 ledger = ledgers.get(partition_id)
                 refused = ledger is not None and ledger.changed_no_state(item.offset)
+                if refused and (partition_id, item.offset) in self._replayed:
+                    continue
                 changes.append(self._change(item, partition_id, updates, refused=refused))
         hashes = account_hashes([c.source for c in changes], [c.offset for c in changes])
         for change, digest in zip(changes, hashes, strict=True):

@@ -297,6 +297,10 @@ class Settings(BaseSettings):
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """One line of text or one JSON object a message."""
+    doctor: bool = False
+    """Whether `stream-app run` looks at its deployment first, as `stream-app doctor` does. A finding is a line of
+    the log; after an error it does not start, and ends with status 1. Without it, a worker waits for services
+    that are away."""
     opentelemetry: bool = False
     """Whether traces and metrics are sent over OTLP, as the standard variables `OTEL_...` say (by default to
     http://localhost:4318). Needs the extra `otel`; docs/tracing.md says what is sent."""

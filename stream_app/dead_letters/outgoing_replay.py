@@ -51,6 +51,7 @@ def resolution(
         first_origin=str(letter.first_origin),
         topic=replayed_to and replayed_to.topic,
         partition=None if replayed_to is None else replayed_to.number,
+        state=letter.said.state if letter.said.state in ("applied", "not-applied") else "",
         attempt=letter.said.attempts,
         at=round(time.time(), 3),
         by=by,

@@ -5,8 +5,8 @@ The key is the letter's name (TOPIC ID-PARTITION-OFFSET of the dead-letter topic
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import Annotated, Literal
+from contextlib import closing, suppress
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -16,7 +16,9 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.log_reader import read_ranges
 from stream_app.records.record_id import RecordId, record_id_of
 
-__all__ = ["Resolution", "Resolutions", "read_resolutions", "resolutions_topic"]
+__all__ = [
+    "Resolution", "Resolutions", "read_resolutions", "resolution_of", "resolutions_topic",
+]  # fmt: skip
 
 
 def _is_a_record(name: str) -> str:
@@ -38,6 +40,8 @@ class Resolution(BaseModel):
     topic: str | None = None
     """Where it was replayed to."""
     partition: int | None = None
+    state: Literal["applied", "not-applied", ""] = ""
+    """Whether the record that failed had updated the state; empty where its letter does not say it."""
     attempt: Annotated[int, Field(ge=0)] = 0
     """How often the event had failed when it was replayed."""
     at: float
@@ -90,9 +94,12 @@ def read_resolutions(brokers: Brokers, topic: str) -> Resolutions:
     with closing(brokers.log_reader()) as reader:
         for messages in read_ranges(reader, {p: (first[p], ends[p]) for p in partitions}):
             for message in messages:
-                try:
-                    letter = record_id_of((message.key() or b"").decode())
-                    found.add(letter, Resolution.model_validate_json(message.value() or b""))
-                except ValueError:
-                    continue
+                with suppress(ValueError):
+                    found.add(*resolution_of(message))
     return found
+
+
+def resolution_of(message: Any) -> tuple[RecordId, Resolution]:
+    """The letter and what became of it; raises `ValueError` for what is no resolution."""
+    letter = record_id_of((message.key() or b"").decode())
+    return letter, Resolution.model_validate_json(message.value() or b"")

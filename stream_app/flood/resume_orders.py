@@ -14,12 +14,14 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_app.config.settings import Settings
-from stream_app.dead_letters.ensured_topic import is_there
+from stream_app.errors import RefusedError
 from stream_app.features.events import LogRecord
 from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.errors import error_of, is_unknown_topic
 from stream_app.kafka.log_reader import LogReader
 from stream_app.kafka.log_writer import write_log
 from stream_app.records.partition import Partition
+from stream_app.records.places import PartitionId
 
 __all__ = ["ResumeOrder", "ResumeOrders", "give_order"]
 
@@ -83,9 +85,9 @@ class ResumeOrders:
 
         Raises `ServiceAwayError`, of which one is a right that is missing.
         """
-        if not is_there(self._brokers, self._topic):
+        partitions = self._partitions()
+        if not partitions:
             return
-        partitions = self._brokers.topics([self._topic])[self._topic].partition_ids
         ends = self._brokers.ends(partitions, decided=True)
         firsts = self._brokers.starts(partitions)
         ranges = {
@@ -106,6 +108,16 @@ class ResumeOrders:
             for each, (first, end) in ranges.items():
                 if first < end:
                     self._next[each.number] = reader.next_offset(each)
+
+    def _partitions(self) -> list[PartitionId]:
+        """Those of the topic; none while it does not exist."""
+        try:
+            return self._brokers.topics([self._topic])[self._topic].partition_ids
+        except RefusedError as refused:
+            error = None if refused.__cause__ is None else error_of(refused.__cause__)
+            if error is not None and is_unknown_topic(error):
+                return []
+            raise
 
     def _add(self, message: object) -> None:
         key, value = message.key() or b"", message.value() or b""  # type: ignore[attr-defined]

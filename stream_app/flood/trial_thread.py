@@ -144,7 +144,11 @@ class TrialThread:
 
     def step(self) -> None:
         """Look for orders, and try the records of the partitions whose turn it is."""
-        self._guarded("what operators say is not known", self._orders.look)
+        self._guarded(
+            "whether an operator lets stopped partitions go on is not known (workers need Read on the "
+            "topic of resolutions)",
+            self._orders.look,
+        )
         with self._changed:
             stops = list(self._stops.values())
         for stop in stops:

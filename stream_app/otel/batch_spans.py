@@ -42,7 +42,12 @@ from stream_app.observer.events import (
     StageEnded,
 )
 from stream_app.observer.observer import Listener, on
-from stream_app.otel.trace_context import TraceContext, sampled_context, traceparent
+from stream_app.otel.trace_context import (
+    TraceContext,
+    may_be_sampled,
+    sampled_context,
+    traceparent,
+)
 from stream_app.records.batch import Batch, BatchRecords
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
@@ -127,11 +132,16 @@ class BatchSpans:
         now = time.time_ns()
         start = min([now, *(each.start for each in before)])
         sampled = [
-            (item, context)
+            item
             for item in batch.items
-            if item.record.headers and (context := sampled_context(item.record.headers))
+            if item.record.headers and may_be_sampled(item.record.headers)
         ]
-        chosen = [(item, _span_context(context)) for item, context in sampled[: self.most_records]]
+        # Of a producer that samples all it sends, no more are read than are gone into.
+        chosen = [
+            (item, _span_context(context))
+            for item in sampled[: self.most_records]
+            if (context := sampled_context(item.record.headers)) is not None
+        ]
         span = self.tracer.start_span(
             "process batch",
             kind=SpanKind.CONSUMER,

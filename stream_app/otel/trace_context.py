@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 from stream_app.records.headers import Header
 from stream_app.wire.headers import TRACEPARENT
 
-__all__ = ["TraceContext", "sampled_context", "traceparent"]
+__all__ = ["TraceContext", "may_be_sampled", "sampled_context", "traceparent"]
 
 _STATE: Final = "tracestate"
 _SAMPLED: Final = 1
+_ODD: Final = frozenset(b"%x" % digit for digit in range(1, 16, 2))
 _STATE_CHARACTERS: Final = 512
 """So much of a tracestate has to be passed on; what is longer is not believed."""
 _FORM: Final = re.compile(
@@ -52,6 +53,15 @@ def sampled_context(headers: Sequence[Header]) -> TraceContext | None:
     if not (flags & _SAMPLED and trace_id and span_id):
         return None
     return TraceContext(trace_id, span_id, flags, _state(headers))
+
+
+def may_be_sampled(headers: Sequence[Header]) -> bool:
+    """Whether a header says that the trace is recorded, at a glance: it may be no valid context."""
+    for name, value in headers:
+        if name == TRACEPARENT:
+            last = value[-1:] if value else b""
+            return (last.encode(errors="replace") if isinstance(last, str) else last) in _ODD
+    return False
 
 
 def traceparent(trace_id: int, span_id: int, flags: int) -> bytes:

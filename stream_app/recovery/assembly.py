@@ -12,6 +12,7 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.predictor.decode import Decode
+from stream_app.recovery.dead_lettered import DeadLettered
 from stream_app.recovery.log_replay import LogReplay
 from stream_app.waiting.retry import Retry
 
@@ -34,10 +35,12 @@ def make_log_replay(
     """
     # Errors of a record were reported when it was first read, so nobody listens here.
     untold = Observer()
-    decode = guard(decode_stage(settings, usecase, untold, retry=retry))
+    dead_lettered = DeadLettered(settings, usecase, application, brokers, retry)
+    decode = dead_lettered.leave_out(guard(decode_stage(settings, usecase, untold, retry=retry)))
     return LogReplay(
         settings.consumer_properties(application),
         make_record_clock(settings, usecase, brokers, retry, untold),
         make_predictor(settings, usecase, (), store, retry, observer, decode=decode),
         observer,
+        before=dead_lettered.look,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError
@@ -74,14 +74,20 @@ class LogReplay:
         clock: RecordClock,
         predictor: Predictor,
         observer: Observer,
+        *,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
-        """`consumer_properties`: librdkafka's; it joins no group and commits nothing."""
+        """`consumer_properties`: librdkafka's; it joins no group and commits nothing.
+
+        `before` is called each time that logs begin to be read.
+        """
         group = f"{consumer_properties['group.id']}-rebuild"
         self._properties = reading_properties(consumer_properties, group)
         self._clock = clock
         self._predictor = predictor
         self._state = predictor.state
         self._observer = observer
+        self._before = before
         self._reader: LogReader | None = None
         self._library_log = ConsumerLog()
         self._goals: dict[Partition, _Goal] = {}
@@ -170,6 +176,7 @@ class LogReplay:
         return True
 
     def _open(self) -> LogReader:
+        self._before()
         self._reader = LogReader(
             Consumer(ConsumerLog.properties(self._properties), logger=self._library_log),
             check=lambda: self._library_log.check(list(self._goals)),

@@ -79,15 +79,15 @@ class Notes:
             on(BatchFinished, self._note_letters),
             on(PartitionsRebuilding, self._note_rebuilding),
             on(RecordsGone, self._note_gone),
+            on(Rebalanced, lambda it: self.happened(f"{it.partitions} partitions were {it.kind}")),
+            on(MembershipChanged, lambda it: self.happened(it.why) if it.why else None),
+            on(AlignmentGaveUp, lambda it: self.happened(
+                f"{it.partition} delivers nothing; the others go on without it")),
             on(StoppedPartitions, self._note_stopped),
             on(PartitionStopped, lambda it: self.happened(
                 f"{it.partition} is stopped at offset {it.offset}: {it.why}")),
             on(PartitionWentOn, lambda it: self.happened(
                 f"{it.partition} goes on at offset {it.offset}")),
-            on(Rebalanced, lambda it: self.happened(f"{it.partitions} partitions were {it.kind}")),
-            on(MembershipChanged, lambda it: self.happened(it.why) if it.why else None),
-            on(AlignmentGaveUp, lambda it: self.happened(
-                f"{it.partition} delivers nothing; the others go on without it")),
             on(CommitFailed, lambda it: self.happened(f"Offsets were not committed: {it.why}")),
             on(RecordsSkipped, lambda it: self.happened(
                 f"The new group begins behind {it.records:,} records of {it.partition}")),
@@ -141,6 +141,14 @@ class Notes:
                     )
                 )  # fmt: skip
 
+    def _note_stopped(self, told: StoppedPartitions) -> None:
+        self.stopped = [
+            StoppedPartition(
+                each.partition.topic, each.partition.number, each.offset, each.since, each.why
+            )
+            for each in told.stopped
+        ]
+
     def _note_rebuilding(self, told: PartitionsRebuilding) -> None:
         if bool(told.partitions) != bool(self._rebuilding):
             self._rebuilding_since = self._clock() if told.partitions else None
@@ -150,14 +158,6 @@ class Notes:
                 else "All state is rebuilt"
             )
         self._rebuilding = told.partitions
-
-    def _note_stopped(self, told: StoppedPartitions) -> None:
-        self.stopped = [
-            StoppedPartition(
-                each.partition.topic, each.partition.number, each.offset, each.since, each.why
-            )
-            for each in told.stopped
-        ]
 
     def _note_gone(self, told: RecordsGone) -> None:
         with self._lock:

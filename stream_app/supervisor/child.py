@@ -42,6 +42,8 @@ class Child:
         self._said = b""
         self.port: int | None = None
         """Where its metrics and health are; None until it listens."""
+        self.application: str | None = None
+        """The name of the application, which it knows from the use case."""
 
     @property
     def pid(self) -> int:
@@ -63,7 +65,8 @@ class Child:
         self._said += said
         *lines, self._said = self._said.split(b"\n")
         for line in lines:
-            self.port = int(json.loads(line)["port"])
+            told = json.loads(line)
+            self.port, self.application = int(told["port"]), str(told["application"])
         return bool(said)
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ from stream_app.supervisor.merged_status import merged_status
 
 __all__ = ["Place", "look", "supervisor_routes"]
 
-_SECONDS: Final = 3.0
+_SECONDS: Final = 5.0
 """A worker that does not answer within this time is left out."""
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OURS: Final = """\

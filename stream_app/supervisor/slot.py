@@ -52,9 +52,9 @@ class Slot:
         return wait
 
     @property
-    def due_in_seconds(self) -> float | None:
-        """When it is to be filled; None where a worker runs."""
-        return None if self.child is not None else max(0.0, self._due - self.clock())
+    def due_in_seconds(self) -> float:
+        """When it is to be filled, where no worker runs in it."""
+        return max(0.0, self._due - self.clock())
 
 
 def settings_of(number: int, group_instance_id: str | None) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _WRONG: Final = 2
 _FAILED: Final = 1
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 10.0
 """From one look at the workers' liveness to the next."""
 _BAD_LOOKS: Final = 3
 """A worker that is seen to be stuck so often in a row is ended and started again."""
@@ -48,8 +48,13 @@ class Supervisor:
         start: Callable[[int], Child],
         *,
         drain_seconds: float,
+        on_application: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`start` starts the worker of a slot, whose number is 1 or higher."""
+        """`start` starts the worker of a slot, whose number is 1 or higher.
+
+        `on_application` is told the application's name when a worker has said it.
+        """
+        self._on_application = on_application
         self._slots = [Slot(number, start) for number in range(1, workers + 1)]
         self._drain_seconds = drain_seconds
         self._selector = selectors.DefaultSelector()
@@ -94,29 +99,39 @@ class Supervisor:
                 self._kill_what_is_late()
         return self._status
 
-    def _fill(self) -> None:
-        """Start what is due. The first worker shows whether the others can begin at all."""
+    def _to_be_filled(self) -> Sequence[Slot]:
+        """Slots in which a worker has to be started, now or later."""
         if self._stops_at is not None:
-            return
+            return ()
+        empty = [slot for slot in self._slots if slot.child is None]
+        # The first worker shows whether the others can begin at all.
         first = self._slots[0]
-        only_first = first.starts <= 1 and (first.child is None or first.child.port is None)
-        for slot in self._slots[:1] if only_first else self._slots:
+        if first.starts <= 1 and (first.child is None or first.child.port is None):
+            return [slot for slot in empty if slot is first]
+        return empty
+
+    def _fill(self) -> None:
+        """Start what is due."""
+        for slot in self._to_be_filled():
             if slot.due_in_seconds == 0.0:
                 child = slot.fill()
                 self._selector.register(child, selectors.EVENT_READ, slot)
                 log.info("worker %d is started, process %d", slot.number, child.pid)
 
     def _wait(self) -> None:
-        due = [d for slot in self._slots if (d := slot.due_in_seconds) is not None]
+        due = [slot.due_in_seconds for slot in self._to_be_filled()]
         now = time.monotonic()
         if self._stops_at is not None:
-            due = [self._stops_at - now]
-        due.append(self._next_look - now)
+            due.append(self._stops_at - now)
+        else:
+            due.append(self._next_look - now)
         for key, _ in self._selector.select(max(0.0, min(due))):
             if isinstance(key.data, Slot):
                 child = key.data.child
                 if child is not None and not child.hear():
                     self._selector.unregister(child)
+                if child is not None and child.application is not None:
+                    self._on_application(child.application)
             else:
                 with contextlib.suppress(BlockingIOError):
                     key.fileobj.recv(4_096)  # type: ignore[union-attr]

@@ -59,13 +59,15 @@ def configure_logging(
         logging.getLogger(chatty).setLevel(level if level != "INFO" else "WARNING")
 
 
-def name_application(application: str, instance: str | None = None) -> None:
+def name_application(application: str | None, instance: str | None = None) -> None:
     """Say in each line from now on which application it is of, and which worker writes it.
 
-    `instance`: the worker's static member id, if it has one.
+    `application`: None where it is not known yet. `instance`: the worker's static member id, if it has
+    one.
     """
+    named = {} if application is None else {"application": application}
     for handler in _handlers():
-        handler.names = {"application": application, "worker": worker_name(instance)}
+        handler.names = {**named, "worker": worker_name(instance)}
 
 
 def worker_name(instance: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from stream_app.features.events import LogRecord
 from stream_app.features.usecase import UseCase
 from stream_app.records.places import PartitionId
+from stream_app.records.record_id import RecordId
 from stream_app.training.errors import LogError
+from stream_app.wire.replays import Replays
 
 if TYPE_CHECKING:
     from stream_app.kafka.brokers import Brokers
 
-__all__ = ["read_topics"]
+__all__ = ["counted_once", "read_topics"]
 
 
 def read_topics(
@@ -27,7 +30,8 @@ def read_topics(
     """The records of the use case's topics whose timestamps lie from `since` to before `until`.
 
     Without either, from the first that the brokers still hold to those that are there now; what
-    transactions did not commit is left out. Connections are those of the worker's settings
+    transactions did not commit is left out, and so is, of an event and its replays, all but the one that
+    counts in the state (`counted_once`). Connections are those of the worker's settings
     (environment, ``stream_app.toml``); `bootstrap_servers` goes before them. No group is joined and
     nothing is written. Raises `ServiceAwayError` where Kafka does not answer.
     """
@@ -42,8 +46,33 @@ def read_topics(
     if bootstrap_servers is not None:
         given["bootstrap_servers"] = bootstrap_servers
     settings = Settings.load(**given)
-    with closing(open_brokers(settings, settings.application or usecase.name)) as brokers:
-        return _read(brokers, _ranges(brokers, usecase, since, until))
+    application = settings.application or usecase.name
+    with closing(open_brokers(settings, application)) as brokers:
+        ids = {
+            name: topic.topic_id
+            for name, topic in brokers.topics([each.name for each in usecase.topics]).items()
+        }
+        read = _read(brokers, _ranges(brokers, usecase, since, until), ids)
+    return counted_once(read, Replays(application, settings.replay_secret))
+
+
+def counted_once(read: Sequence[tuple[RecordId, LogRecord]], replays: Replays) -> list[LogRecord]:
+    """The records, of each event and its replays the one alone that counts in the state.
+
+    A replay says whether the record that it is of had been counted. If it had, the replay counts nothing; if
+    not, that record and all replays before this one do not.
+    """
+    left_out: set[RecordId] = set()
+    last: dict[RecordId, RecordId] = {}
+    # In the order in which they were sent: partitions are read side by side.
+    for name, record in sorted(read, key=lambda each: each[1].timestamp or 0.0):
+        replay = replays(record.key, record.value, record.headers)
+        if replay is not None:
+            before = last.get(replay.origin, replay.origin)
+            left_out.add(name if replay.applied else before)
+            if not replay.applied:
+                last[replay.origin] = name
+    return [record for name, record in read if name not in left_out]
 
 
 def _ranges(
@@ -61,12 +90,14 @@ def _ranges(
     return {each: (starts[each], ends[each]) for each in partitions if starts[each] < ends[each]}
 
 
-def _read(brokers: Brokers, ranges: dict[PartitionId, tuple[int, int]]) -> list[LogRecord]:
+def _read(
+    brokers: Brokers, ranges: dict[PartitionId, tuple[int, int]], ids: Mapping[str, str]
+) -> list[tuple[RecordId, LogRecord]]:
     from stream_app.kafka.log_reader import read_ranges
     from stream_app.records.partition import Partition
     from stream_app.records.record import Record
 
-    records: list[LogRecord] = []
+    records: list[tuple[RecordId, LogRecord]] = []
     if not ranges:
         return records
     names = sorted({each.topic for each in ranges})
@@ -76,14 +107,14 @@ def _read(brokers: Brokers, ranges: dict[PartitionId, tuple[int, int]]) -> list[
             for message in messages:
                 place = PartitionId(message.topic(), message.partition())
                 record = Record.of(places[place], message)
-                records.append(
-                    LogRecord(
-                        record.value,
-                        record.key,
-                        record.headers,
-                        record.timestamp,
-                        place.topic,
-                        place.number,
-                    )
+                made = LogRecord(
+                    record.value,
+                    record.key,
+                    record.headers,
+                    record.timestamp,
+                    place.topic,
+                    place.number,
                 )
+                name = RecordId(ids[place.topic], place.number, record.offset)
+                records.append((name, made))
     return records

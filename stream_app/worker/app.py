@@ -153,7 +153,7 @@ def run(settings: Settings, usecase: UseCase, supervised: Supervised | None = No
     faulthandler.enable()  # where a native crash happened is in the log
     process = Process(app)
     if supervised is not None:
-        supervised.started(app.worker.port, process.stop_soon)
+        supervised.started(app.worker.application, app.worker.port, process.stop_soon)
     process.execute_from_commandline()
 
 

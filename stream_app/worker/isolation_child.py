@@ -137,8 +137,9 @@ def _told_of(error: BaseException) -> tuple[str, ...]:
         is_sentence = isinstance(cause, StreamAppError)
         if is_sentence:
             return "failed", str(cause)
-        system = getattr(cause, "strerror", None)  # the name of a file may be of the payload
-        return "failed", bounded(f"{name}: {system}" if system else name)
+        if isinstance(cause, OSError):  # its text may name a file, and that may be of the record
+            return "failed", bounded(f"{name}: [Errno {cause.errno}] {cause.strerror}")
+        return "failed", bounded(f"{name}: {cause}")
     return "raised", name
 
 

@@ -34,8 +34,11 @@ class Supervised:
         self._stop: Callable[[], None] = lambda: os._exit(0)
         threading.Thread(target=self._listen, name="supervised", daemon=True).start()
 
-    def started(self, port: int, stop: Callable[[], None]) -> None:
-        """Say at which port metrics and health are served; from now on `stop` is called, once."""
+    def started(self, application: str, port: int, stop: Callable[[], None]) -> None:
+        """Say who it is and at which port metrics and health are served.
+
+        From now on `stop` is called when the worker has to stop, once, on any thread.
+        """
         with self._lock:
             self._stop = stop
             is_told = self._is_told
@@ -43,7 +46,9 @@ class Supervised:
             stop()
             return
         with contextlib.suppress(OSError):  # the supervisor is gone, which `_listen` finds as well
-            self._line.sendall(json.dumps({"port": port}).encode() + b"\n")
+            self._line.sendall(
+                json.dumps({"application": application, "port": port}).encode() + b"\n"
+            )
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):  # as if it had been closed

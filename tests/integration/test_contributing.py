@@ -87,7 +87,11 @@ def test_a_new_view_is_refused_until_a_model_is_trained_with_it(copy: Path) -> N
         without_figures(trained.stdout)
     )
     module = copy / "features/flights/__init__.py"
-    module.write_text(module.read_text().replace("flights/champion-1", "flights/champion-2"))
+    assert "Name both (`champion-2` and `static-2` in `features/flights/__init__.py`)" in " ".join(
+        PAGE.split()
+    )
+    for model in ("champion", "static"):
+        module.write_text(module.read_text().replace(f"flights/{model}-1", f"flights/{model}-2"))
     checked = run(copy, ".venv/bin/stream-app check")
     assert checked.returncode == 0, checked.stdout
     assert "artifacts/flights/champion-2: flights-late champion-2, 35 columns" in checked.stdout

@@ -73,3 +73,14 @@ def test_the_command_has_a_status_for_scripts(meters: Testbed) -> None:
     status, text = run(redis_url=NO_REDIS)
     assert status == 1
     assert "error    redis: Redis is away" in text
+
+
+def test_a_worker_looks_first_where_it_is_set(meters: Testbed) -> None:
+    """It starts where no error is found, and tells the findings; else it ends with a status of its own."""
+    with meters.worker(doctor="true") as worker:
+        worker.ready()
+        assert "redis: reached, with every right that states need" in worker.log
+    with meters.worker(doctor="true", redis_url=NO_REDIS) as worker:
+        assert worker.wait() == 1
+        assert "redis: Redis is away" in worker.log
+        assert "the worker does not start: 1 of these findings must be mended first" in worker.log

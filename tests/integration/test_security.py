@@ -10,6 +10,7 @@ from confluent_kafka.admin import AclBindingFilter, AdminClient
 
 from stream_app.local import Acl, LocalKafka, SaslSsl
 from tests.integration.conftest import NO_REDIS
+from tests.integration.hand import Hand
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster
 from tests.services import choose
@@ -142,6 +143,44 @@ def test_a_right_withdrawn_while_it_runs_ends_it(
         secured.check_nothing_lost(once=True)
     finally:
         _create(admin, prefix)
+
+
+def test_a_missing_right_on_the_topic_of_resolutions_is_a_sentence(
+    broker: LocalKafka, secured: Testbed
+) -> None:
+    """Create where it is missing, Write where it is there; status 2, and nothing is replayed."""
+    hand = Hand(secured)
+    hand.send(3)
+    hand.bury([0, 1, 2])
+    resolutions = f"{secured.usecase.name}.dead-letter-resolutions"
+
+    def told() -> str:
+        line = ("-m", "stream_app", "dlq", "replay", "--everything", "--yes", "--untried")
+        with secured.worker(command=line, sasl_username="operator") as operator:
+            assert operator.wait() == 2, operator.log
+            assert "Traceback" not in operator.log
+            return " ".join(operator.log.split())
+
+    assert (
+        f"topic {resolutions}, for the resolutions of dead letters, is not there and may not"
+        in (missing := told())
+    )
+    assert "grant whoever replays Create on it" in missing
+    secured.cluster.create_topic(resolutions)
+    assert (
+        f"the resolutions of dead letters may not be written to topic {resolutions}: grant whoever "
+        "replays Write on it" in told()
+    )
+    assert len(secured.cluster.read(hand.topic)) == 3
+    rights = (
+        Acl("operator", "WRITE", "TOPIC", resolutions),
+        Acl("operator", "WRITE", "TRANSACTIONAL_ID", secured.usecase.name, prefixed=True),
+    )
+    _create(AdminClient(broker.client_config()), *rights)
+    line = ("-m", "stream_app", "dlq", "replay", "--everything", "--yes", "--untried")
+    with secured.worker(command=line, sasl_username="operator") as operator:
+        assert operator.wait() == 0, operator.log
+    assert len(secured.cluster.read(hand.topic)) == 6
 
 
 def _create(admin: AdminClient, *acls: Acl) -> None:

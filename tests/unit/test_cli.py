@@ -70,7 +70,8 @@ def app(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, UseCase]]:
     """Stand in for the worker: notes what it is given and ends with status 7."""
     calls: list[tuple[Settings, UseCase]] = []
 
-    def run(settings: Settings, usecase: UseCase) -> NoReturn:
+    def run(settings: Settings, usecase: UseCase, supervised: object) -> NoReturn:
+        assert supervised is None
         calls.append((settings, usecase))
         sys.exit(7)
 
@@ -177,10 +178,10 @@ def test_what_the_worker_cannot_work_with_is_one_line_as_well(
 ) -> None:
     """A model that is refused is told like a wrong setting; a bug keeps its traceback."""
 
-    def refuses(_settings: Settings, _usecase: UseCase) -> NoReturn:
+    def refuses(*_: object) -> NoReturn:
         raise ConfigurationError("The model\nis another one.")
 
-    def breaks(_settings: Settings, _usecase: UseCase) -> NoReturn:
+    def breaks(*_: object) -> NoReturn:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(sys.modules["stream_app.worker.app"], "run", refuses)

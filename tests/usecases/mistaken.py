@@ -39,6 +39,9 @@ from tests.usecases.regression import Reading, Request, iso, topic_of
 
 __all__ = ["MISTAKES", "events", "iso", "make_usecase", "topic_of", "train", "usecase"]
 
+#: Where this variable is set, the code is mended: no record makes a mistake any more.
+MENDED = "TEST_MENDED"
+
 #: The mistake, and the stage and reason of the dead letter that comes of it.
 MISTAKES: Mapping[str, tuple[str, str]] = {
     "decoder-raises": ("decode", "decoder-error"),
@@ -99,6 +102,8 @@ ASKING: Mapping[str, tuple[str, str]] = {
 
 
 def _mistake(event: Any) -> str:
+    if MENDED in os.environ:
+        return "good"
     return str(event.event_id).partition(" ")[0]
 
 

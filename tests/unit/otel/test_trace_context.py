@@ -2,7 +2,12 @@
 
 import pytest
 
-from stream_app.otel.trace_context import TraceContext, sampled_context, traceparent
+from stream_app.otel.trace_context import (
+    TraceContext,
+    may_be_sampled,
+    sampled_context,
+    traceparent,
+)
 from stream_app.records.headers import Headers
 
 GIVEN = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -45,6 +50,17 @@ def test_a_later_version_is_read_as_far_as_it_is_known() -> None:
 def test_what_is_no_context_of_a_sampled_trace_is_none(headers: Headers) -> None:
     """Not sampled, two of them, or not as the W3C has it: nobody's context is made up."""
     assert sampled_context(headers) is None
+
+
+def test_a_glance_finds_what_may_be_sampled() -> None:
+    """It reads the last digit alone: whether the whole is a context is for who goes into it."""
+    for last in range(256):
+        given = traceparent(TRACE, SPAN, last)
+        is_sampled = sampled_context([("traceparent", given)]) is not None
+        assert may_be_sampled([("a", b"1"), ("traceparent", given)]) is is_sampled
+        assert may_be_sampled([("traceparent", given.decode())]) is is_sampled
+    for headers in ([], [("traceparent", None)], [("traceparent", b"")], [("other", b"1")]):
+        assert not may_be_sampled(headers)
 
 
 def test_a_tracestate_without_end_is_not_believed() -> None:

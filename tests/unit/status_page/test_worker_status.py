@@ -10,12 +10,14 @@ from stream_app.observer.events import (
     CommitFailed,
     MembershipChanged,
     PartitionsRebuilding,
+    PartitionStopped,
     Rebalanced,
     RecordsGone,
+    StoppedPartitions,
 )
 from stream_app.status_page.notes import Notes
 from stream_app.status_page.partitions import PartitionHistory
-from stream_app.status_page.problems import Lag, StoppedPartition
+from stream_app.status_page.problems import Lag
 from stream_app.status_page.series import STEPS
 from tests.browser.scenarios import HOSTILE, SCENARIOS, Scene, healthy, in_trouble, lagging
 from tests.unit.builders import batch, failed, item, partition
@@ -74,14 +76,14 @@ def test_what_waits_is_told_with_its_reason_and_noted_when_it_is_over() -> None:
     assert back.startswith("redis is back after ")
 
 
-def test_partitions_that_the_worker_stopped_are_told() -> None:
-    """By whoever stops them; none otherwise."""
+def test_partitions_that_the_flood_breaker_stopped_are_told() -> None:
+    """As long as they are stopped; none otherwise."""
     scene = Scene()
     scene.pass_by(1, lambda _: None)
     assert scene.status.document()["stopped_partitions"] == []
-    scene.notes.stopped = [
-        StoppedPartition("orders", 3, 17, 5.0, "64 of its last 100 were refused")
-    ]
+    why = "64 of its last 100 were refused"
+    stopped = PartitionStopped(partition(3), 17, why, 5.0, is_new=True)
+    scene.observer.tell(StoppedPartitions((stopped,), held=8))
     scene.pass_by(1, lambda _: None)
     document = scene.status.document()
     assert document["stopped_partitions"] == [
@@ -91,6 +93,9 @@ def test_partitions_that_the_worker_stopped_are_told() -> None:
         }
     ]  # fmt: skip
     assert document["problems"][0]["key"] == "stopped orders[3]"
+    scene.observer.tell(StoppedPartitions((), held=8))
+    scene.pass_by(1, lambda _: None)
+    assert scene.status.document()["stopped_partitions"] == []
 
 
 def test_a_lag_that_is_not_known_is_null() -> None:

@@ -38,7 +38,7 @@ metrics.outcome("predicted", "orders", start)
 health.ready(True)
 told = threading.Event()
 with HttpServer("127.0.0.1", 0, worker_routes(metrics.registry, health)) as server:
-    line.started(server.port, told.set)
+    line.started("orders", server.port, told.set)
     (folder / f"{number}.started.{os.getpid()}").touch()
     told.wait()
 (folder / f"{number}.stopped.{os.getpid()}").touch()
@@ -263,6 +263,22 @@ def test_a_worker_that_ends_badly_while_stopping_is_told_by_the_status(
     assert "worker 2 ended with status 1" in made.log
 
 
+def test_it_waits_without_using_the_processor(run: Callable[..., Run]) -> None:
+    """Also while the first worker begins, and the others may not yet."""
+    made = run(2, "if number == 'w-1': time.sleep(3)")
+    made.until("it has begun", lambda: "worker 1 is started" in made.log)
+    used = [cpu_seconds(made.process.pid)]
+    made.ready()
+    used.append(cpu_seconds(made.process.pid))
+    assert used[1] - used[0] < 1.5
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Died:
     """A worker that is started and has ended."""
 
@@ -274,7 +290,7 @@ def test_a_worker_that_ends_at_once_again_and_again_is_started_ever_later() -> N
     waits = []
     for _ in range(9):
         slot.fill()
-        assert slot.due_in_seconds is None
+        assert slot.child is not None
         now += 1.0
         waits.append(slot.ended())
         assert slot.due_in_seconds == waits[-1]

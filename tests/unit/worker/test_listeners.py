@@ -3,6 +3,7 @@
 import logging
 import threading
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -31,6 +32,7 @@ from stream_app.observer.events import (
     WorkEvent,
 )
 from stream_app.observer.observer import Observer
+from stream_app.otel.batch_spans import BatchSpans
 from stream_app.records.item import Served
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.telemetry.health import Health
@@ -103,6 +105,7 @@ def test_somebody_listens_to_every_kind_of_event() -> None:
         *metrics_listeners(metrics),
         *health_listeners(health),
         *log_listeners(FailureLog(), Outages(Observer())),
+        *BatchSpans(Mock(), "flights", most_records=1, commits_in_finish=False).listeners,
     ]
     kinds = {getattr(events, name) for name in events.__all__} - {WorkEvent}
     assert {listener.kind for listener in listeners} == kinds

@@ -1,0 +1,84 @@
+"""What malformed records cost: a stream without any, with 1 % and with 50 % of them.
+
+    python -m benchmarks.malformed --events 200000 --rounds 3
+
+As `python -m benchmarks` measures: a backlog from a real Kafka, with the state in a real Redis. Each drain
+has brokers of its own, for the streams differ. Malformed records are spread at random, so that half of
+them are no flood in a row; the limit by share is off (`flood_poison_share = 1`), and all else of the
+flood breaker is on and counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from random import Random
+from typing import Final
+
+from benchmarks.throughput import Contender, Drained, circumstances, drain, told
+from benchmarks.workload import load, publish
+from features.flights import usecase
+from features.flights.data.year import Record
+from stream_app.local import LocalServices
+
+_SHARES: Final = {"clean": 0.0, "1 % malformed": 0.01, "50 % malformed": 0.5}
+_SETTINGS: Final = {"flood_poison_share": "1"}
+
+
+def main() -> None:
+    """Drain each stream in turn and print medians and ratios."""
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.malformed", description=__doc__.splitlines()[0]
+    )
+    arguments.add_argument("--events", type=int, default=200_000)
+    arguments.add_argument("--rounds", type=int, default=3)
+    options = arguments.parse_args()
+    workload = load(options.events)
+    rates: dict[str, list[float]] = {name: [] for name in _SHARES}
+    for number in range(options.rounds):
+        for name in list(_SHARES)[:: 1 if number % 2 == 0 else -1]:
+            drained = _drained(f"malformed-{number}", spoilt(workload, _SHARES[name]))
+            rates[name].append(drained.rate)
+            print(f"{name}: {told(drained)}", flush=True)
+    result: dict[str, float | str] = {
+        name: round(statistics.median(found)) for name, found in rates.items()
+    }
+    for name in list(_SHARES)[1:]:
+        ratios = [one / clean for one, clean in zip(rates[name], rates["clean"], strict=True)]
+        result[f"{name} / clean"] = round(statistics.median(ratios), 3)
+    print(json.dumps(result | circumstances()))
+
+
+def spoilt(workload: list[Record], share: float) -> list[Record]:
+    """The records, so many of them malformed in one of the usual ways."""
+    rng = Random(7)
+    return [_spoil(record, rng) if rng.random() < share else record for record in workload]
+
+
+def _spoil(record: Record, rng: Random) -> Record:
+    value = record.value
+    match rng.randrange(4):
+        case 0:
+            value = value[: len(value) // 2]
+        case 1:
+            value = b""
+        case 2:
+            value = json.dumps({**json.loads(value), "event_time": "yesterday"}).encode()
+        case _:
+            event = json.loads(value)
+            event.pop("flight_id", None)
+            value = json.dumps(event).encode()
+    return record._replace(value=value)
+
+
+def _drained(application: str, workload: list[Record]) -> Drained:
+    event_topics = {topic.name: topic.partitions for topic in usecase.topics}
+    outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
+    with LocalServices(topics=event_topics | outputs) as services:
+        publish(services.kafka, workload)
+        return drain(services, application, len(workload), Contender(settings=_SETTINGS))
+
+
+if __name__ == "__main__":
+    main()
