@@ -84,8 +84,10 @@ class Notes:
             on(AlignmentGaveUp, lambda it: self.happened(
                 f"{it.partition} delivers nothing; the others go on without it")),
             on(StoppedPartitions, self._note_stopped),
-            on(PartitionStopped, lambda it: self.happened(f"{it.partition} was stopped: {it.why}")),
-            on(PartitionWentOn, lambda it: self.happened(f"{it.partition} goes on")),
+            on(PartitionStopped, lambda it: self.happened(
+                f"{it.partition} is stopped at offset {it.offset}: {it.why}")),
+            on(PartitionWentOn, lambda it: self.happened(
+                f"{it.partition} goes on at offset {it.offset}")),
             on(CommitFailed, lambda it: self.happened(f"Offsets were not committed: {it.why}")),
             on(RecordsSkipped, lambda it: self.happened(
                 f"The new group begins behind {it.records:,} records of {it.partition}")),

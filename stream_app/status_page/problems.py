@@ -167,7 +167,7 @@ def _services(facts: WorkerFacts) -> Iterator[Problem]:
             "StreamAppWaitingForService",
             since=wait.since,
         )
-    if not facts.is_ready and not facts.waits:
+    if not facts.is_ready and not facts.waits and not facts.stopped:
         yield Problem(
             f"not ready {facts.why}",
             "notice",
@@ -199,8 +199,8 @@ def _stopped(facts: WorkerFacts) -> Iterator[Problem]:
             f"stopped {', '.join(names)}",
             "trouble",
             f"Too many records were refused, so nothing is taken of {', '.join(names[:_NAMED])}{more}",
-            "Nothing is lost meanwhile. Find out who sends these records, or which release reads them "
-            "wrongly, before the topic's retention deletes them.",
+            "Nothing is lost meanwhile. Have the producer or the code that reads the records mended, or give "
+            "the bad run up with `stream-app resume`, before the topic's retention deletes the records.",
             "StreamAppFloodStop",
             f"{names[0]}, from offset {facts.stopped[0].offset:,} on: {facts.stopped[0].why}",
             since=min(each.since for each in facts.stopped),

@@ -15,12 +15,17 @@ from stream_app.lag.verdict import Verdict
 from stream_app.lag.waiting_records import Waiting
 from stream_app.lag.watch import Known, Watch
 from stream_app.lag.watch import PartitionLag as GroupLag
-from stream_app.observer.events import BatchFinished, PartitionsRebuilding, Rebalanced
+from stream_app.observer.events import (
+    BatchFinished,
+    PartitionsRebuilding,
+    PartitionStopped,
+    Rebalanced,
+    StoppedPartitions,
+)
 from stream_app.observer.observer import Observer
 from stream_app.records.failure import Failure
 from stream_app.records.places import PartitionId
 from stream_app.status_page.notes import Notes
-from stream_app.status_page.problems import StoppedPartition
 from stream_app.status_page.routes import status_routes
 from stream_app.status_page.series import STEPS
 from stream_app.status_page.worker_status import Identity, WorkerStatus
@@ -166,7 +171,9 @@ def stopped() -> Scene:
     """A producer sends what does not fit: its partition is stopped, and the others go on."""
     scene = healthy()
     why = f"64 of its last 100 records were refused, the last one for {HOSTILE[0]}"
-    scene.notes.stopped = [StoppedPartition(TOPICS[0], 3, 48_211, time.time() - 95.0, why)]
+    stop = PartitionStopped(partition(3, TOPICS[0]), 48_211, why, time.time() - 95.0, is_new=True)
+    scene.observer.tell(stop)
+    scene.observer.tell(StoppedPartitions((stop,), held=8))
     scene.pass_by(1, lambda _: None)
     return scene
 

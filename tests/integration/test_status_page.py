@@ -139,3 +139,24 @@ def test_a_group_is_shown_from_outside_while_its_worker_is_frozen(
                 )
             finally:
                 server.terminate()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_partition_that_was_stopped_is_the_first_line(
+    meters: Testbed, look: Look, size: str
+) -> None:
+    """By the flood breaker: which one, from which offset on, and what to do."""
+    topic = meters.topics[1]
+    with meters.worker(flood_poison_in_a_row=20, flood_retry_seconds=60) as worker:
+        meters.cluster.produce(meters.meters(100))
+        worker.until("the beginning is taken", meters.drained)
+        meters.cluster.produce([Sent(topic, b"{}", b"k", 1) for _ in range(200)])
+        worker.until("it is told", lambda: first(worker) == f"stopped {topic}[1]")
+        (stop,) = status(worker)["stopped_partitions"]
+        page = look(f"http://127.0.0.1:{worker.port}/", size)
+        assert page.inner_text("#sentence").endswith(f"nothing is taken of {topic}[1]")
+        assert f"from offset {stop['offset']:,} on" in page.inner_text("#facts")
+        assert "StreamAppFloodStop" in page.inner_text("#advice")
+        assert f"{topic}[1] is stopped at offset {stop['offset']}" in page.inner_text("#rest")
+        page.click("#advice a")
+        page.wait_for_selector("#streamappfloodstop:target")
