@@ -21,7 +21,8 @@ ARGUMENTS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+# Of a module: as long as Playwright's own event loop runs, no other test of the process can run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Chromium without a window."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
