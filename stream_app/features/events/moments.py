@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, LiteralString
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -31,19 +31,22 @@ MOMENT_CHARACTERS: Final = 64
 """Most that a moment has: thirty with nanoseconds. A fraction of a megabyte of digits is valid too,
 and would be kept by the cache."""
 
-_NOT_A_MOMENT: Final = PydanticCustomError(
-    "datetime_moment", "Input should be a moment of RFC 3339 with an offset"
-)
-_NAIVE: Final = PydanticCustomError(
-    "datetime_naive", "Input should be a datetime with an offset: this one has no time zone"
-)
-MOMENT_MESSAGES: Final = frozenset({_NOT_A_MOMENT.message_template, _NAIVE.message_template})
+_NOT_A_MOMENT: Final = ("datetime_moment", "Input should be a moment of RFC 3339 with an offset")
+_NAIVE: Final = (
+    "datetime_naive", "Input should be a datetime with an offset: this one has no time zone",
+)  # fmt: skip
+MOMENT_MESSAGES: Final = frozenset({_NOT_A_MOMENT[1], _NAIVE[1]})
 """What is said of a value that is no moment; it quotes nothing."""
 _GRAMMAR: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 ).fullmatch
+
+
+def _refusal(kind: tuple[LiteralString, LiteralString]) -> PydanticCustomError:
+    """A new one each time: an exception that is raised again keeps the frames of all times before."""
+    return PydanticCustomError(*kind)
 
 
 # Times of a stream repeat: many events fall into the same instant of their clock.
@@ -53,7 +56,7 @@ def seconds_in_python(text: str) -> float:
     # pydantic's own parser takes bare numbers, padded digits and dates, and its zones make
     # `timestamp` slow; the standard library's takes forms that RFC 3339 has not.
     if _GRAMMAR(text) is None:
-        raise _NOT_A_MOMENT
+        raise _refusal(_NOT_A_MOMENT)
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -69,10 +72,10 @@ def _rare_seconds(text: str) -> float:
             return moment.timestamp()
         after = moment.astimezone(UTC) + timedelta(seconds=1)
     except (ValueError, OverflowError):
-        raise _NOT_A_MOMENT from None
+        raise _refusal(_NOT_A_MOMENT) from None
     # Leap seconds are inserted at the end of a month of UTC and nowhere else.
     if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
-        raise _NOT_A_MOMENT
+        raise _refusal(_NOT_A_MOMENT)
     return after.timestamp()
 
 
@@ -91,13 +94,13 @@ def milliseconds_to_seconds(milliseconds: float) -> float:
 def seconds_of(text: str) -> float:
     """Seconds since the epoch of a moment of RFC 3339; raises `ValueError` for any other text."""
     if len(text) > MOMENT_CHARACTERS:
-        raise _NOT_A_MOMENT
+        raise _refusal(_NOT_A_MOMENT)
     return moment_to_seconds(text)
 
 
 def _seconds_of_datetime(moment: datetime) -> float:
     if moment.tzinfo is None:
-        raise _NAIVE
+        raise _refusal(_NAIVE)
     return moment.timestamp()
 
 
@@ -115,8 +118,8 @@ class _Moment:
                     core_schema.str_schema(strict=True),
                     core_schema.custom_error_schema(
                         core_schema.str_schema(max_length=MOMENT_CHARACTERS),
-                        _NOT_A_MOMENT.type,
-                        custom_error_message=_NOT_A_MOMENT.message_template,
+                        _NOT_A_MOMENT[0],
+                        custom_error_message=_NOT_A_MOMENT[1],
                     ),
                 ]
             ),

@@ -1,6 +1,7 @@
 """The grammar of moments: RFC 3339 with an offset, and what is decided where it leaves a choice."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -118,3 +119,14 @@ def test_a_number_is_a_moment_where_the_contract_says_its_unit(
         adapter.validate_json(f'"{number}"')
     with pytest.raises(ValidationError):
         adapter.validate_json("NaN")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2013-13-01T00:00:00Z", "x" * 65])
+def test_a_refusal_holds_nothing_of_the_one_before(text: str) -> None:
+    """An exception that is raised again keeps the frames of every time before, and their events with them."""
+    frames = []
+    for _ in range(3):
+        with pytest.raises(ValueError) as refused:
+            seconds_of(text)
+        frames.append(len(list(walk_tb(refused.value.__traceback__))))
+    assert len(set(frames)) == 1
