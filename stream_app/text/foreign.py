@@ -21,6 +21,8 @@ def bounded(text: str | bytes, most: int = MOST_CHARACTERS) -> str:
     """
     # Cut first: nothing may be done to a megabyte of which 200 characters are kept.
     length = len(text)
+    if length <= most and isinstance(text, str) and text.isprintable():
+        return text  # nearly every one
     text = text[: most + 1]
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
