@@ -28,6 +28,8 @@ _LIMITS: Final = {
     "opentelemetry": _LIBRARIES,
 }
 """By the first part of a logger's name: lines of a kind within `SECONDS`."""
+_GUARDED: Final = frozenset({"stream_app.telemetry.failure_log"})
+"""Loggers that count their own lines, by what these are about: twenty reasons are no storm."""
 _MOST_KINDS: Final = 10_000
 """What is older than `SECONDS` is forgotten then."""
 
@@ -61,7 +63,7 @@ class Storms:
         """Whether the line is written now; else it is counted."""
         most = _LIMITS.get(record.name.partition(".")[0])
         # What is asked for by the level DEBUG is wanted whole.
-        if most is None or record.levelno <= logging.DEBUG:
+        if most is None or record.levelno <= logging.DEBUG or record.name in _GUARDED:
             return True
         now, kind = self._clock(), _kind(record)
         window = self._windows.get(kind)

@@ -81,7 +81,9 @@ def test_a_new_view_is_refused_until_a_model_is_trained_with_it(copy: Path) -> N
     assert " ".join(refused.stdout.split()) == transcripts()[command]
     assert refused.returncode == 2
     # A dry run tells what `make train` would do: by itself it would install what is there.
-    (train,) = run(copy, "make --dry-run -o .venv/.installed train").stdout.splitlines()
+    (train,) = run(
+        copy, "make --no-print-directory --dry-run -o .venv/.installed train"
+    ).stdout.splitlines()
     trained = run(copy, train)
     assert trained.returncode == 0, trained.stdout
     Command("make train", without_figures(transcripts()["make train"])).check(
