@@ -43,6 +43,8 @@ from stream_app.kafka.queries import (
     idle_members,
     log_offsets,
     members,
+    renew_controller,
+    waits_for_controller,
 )
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId, id_of
@@ -296,9 +298,18 @@ class Brokers:
             return idle_members(self._admin, group, self._seconds)
 
     def _described(self, topics: Iterable[str], **options: Any) -> dict[str, Any]:
-        return self._admin.describe_topics(
-            TopicCollection(list(topics)), request_timeout=self._seconds, **options
-        )
+        names = list(topics)
+
+        def ask() -> dict[str, Any]:
+            return self._admin.describe_topics(
+                TopicCollection(names), request_timeout=self._seconds, **options
+            )
+
+        answers = ask()
+        if any(waits_for_controller(answer.exception()) for answer in answers.values()):
+            renew_controller(self._admin, names[0], self._seconds)
+            return ask()
+        return answers
 
 
 def open_brokers(settings: Settings, application: str, *, settled: bool = True) -> Brokers:

@@ -6,6 +6,7 @@ Everything here raises `KafkaException`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -27,6 +28,8 @@ __all__ = [
     "idle_members",
     "log_offsets",
     "members",
+    "renew_controller",
+    "waits_for_controller",
 ]
 
 
@@ -73,6 +76,22 @@ def _log_offsets(
 ) -> dict[tuple[str, int], int]:
     answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
     return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+
+
+def waits_for_controller(error: BaseException | None) -> bool:
+    """Whether a request had to go to the controller, and librdkafka cannot reach the one it knows."""
+    # The error has no code of its own.
+    return isinstance(error, KafkaException) and "waiting for controller" in error.args[0].str()
+
+
+def renew_controller(admin: AdminClient, topic: str, seconds: float) -> None:
+    """Ask the other brokers for the controller; `topic`: one that exists, so as not to be told of all.
+
+    librdkafka goes on waiting for a controller that has died until it renews all its metadata, which
+    takes minutes (2.16). Where no broker answers, the next request says so.
+    """
+    with suppress(KafkaException):
+        admin.list_topics(topic, timeout=seconds)
 
 
 def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
