@@ -306,10 +306,8 @@ class Brokers:
             )
 
         answers = ask()
-        if any(waits_for_controller(answer.exception()) for answer in answers.values()):
-            renew_controller(self._admin, names[0], self._seconds)
-            return ask()
-        return answers
+        waits = any(waits_for_controller(answer.exception()) for answer in answers.values())
+        return ask() if waits and renew_controller(self._admin, names[0]) else answers
 
 
 def open_brokers(settings: Settings, application: str, *, settled: bool = True) -> Brokers:

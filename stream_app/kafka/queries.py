@@ -6,7 +6,6 @@ Everything here raises `KafkaException`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -84,14 +83,17 @@ def waits_for_controller(error: BaseException | None) -> bool:
     return isinstance(error, KafkaException) and "waiting for controller" in error.args[0].str()
 
 
-def renew_controller(admin: AdminClient, topic: str, seconds: float) -> None:
-    """Ask the other brokers for the controller; `topic`: one that exists, so as not to be told of all.
+def renew_controller(admin: AdminClient, topic: str) -> bool:
+    """Ask the other brokers for the controller; return whether one of them answered within a second.
 
-    librdkafka goes on waiting for a controller that has died until it renews all its metadata, which
-    takes minutes (2.16). Where no broker answers, the next request says so.
+    `topic`: one that exists, so as not to be told of all. librdkafka goes on waiting for a controller
+    that has died until it renews all its metadata, which takes minutes (2.16).
     """
-    with suppress(KafkaException):
-        admin.list_topics(topic, timeout=seconds)
+    try:
+        admin.list_topics(topic, timeout=1.0)
+    except KafkaException:
+        return False
+    return True
 
 
 def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
