@@ -37,19 +37,20 @@ def command(usecase: str | None, workers: int | None, supervised: int | None) ->
       stream-app run --workers 4 features.flights:usecase
 
     Exit status: 0 after a stop that was asked for, 1 when the worker could not go on or has to be
-    started again (a certificate was renewed), or the doctor that looked first found an error, 2 for a wrong setting or a model that was refused.
+    started again (a certificate was renewed), or the doctor that looked first found an error, 2 for a
+    wrong setting or a model that was refused.
     """
     line = None if supervised is None else Supervised(supervised)
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
-    chosen = chosen_usecase(settings)
     if settings.doctor and supervised is None:
         from stream_app.doctor.before_start import may_start
 
-        if not may_start(settings, chosen):
+        if not may_start(settings, chosen_usecase(settings)):
             return _FAILED
     if workers is None:
+        chosen = chosen_usecase(settings)
         with hidden_from_faust():
             from stream_app.worker.app import run
         run(settings, chosen, line)
