@@ -5,7 +5,7 @@ The key is the letter's name (TOPIC ID-PARTITION-OFFSET of the dead-letter topic
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.letter import Letter
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.log_reader import read_ranges
+from stream_app.kafka.topic_records import topic_records
 from stream_app.records.record_id import RecordId, record_id_of
 
 __all__ = [
@@ -88,14 +88,10 @@ def read_resolutions(brokers: Brokers, topic: str) -> Resolutions:
 
     What is no resolution is left out: who may write the topic may write anything there.
     """
-    partitions = brokers.topics([topic])[topic].partition_ids
-    first, ends = brokers.starts(partitions), brokers.ends(partitions)
     found = Resolutions()
-    with closing(brokers.log_reader()) as reader:
-        for messages in read_ranges(reader, {p: (first[p], ends[p]) for p in partitions}):
-            for message in messages:
-                with suppress(ValueError):
-                    found.add(*resolution_of(message))
+    for message in topic_records(brokers, topic, decided=False):
+        with suppress(ValueError):
+            found.add(*resolution_of(message))
     return found
 
 

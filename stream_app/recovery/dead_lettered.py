@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Final
 
 from stream_app.config.settings import Settings
@@ -19,7 +19,7 @@ from stream_app.dead_letters.ensured_topic import is_there
 from stream_app.dead_letters.resolutions import resolution_of, resolutions_topic
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.log_reader import read_ranges
+from stream_app.kafka.topic_records import topic_records
 from stream_app.predictor.decode import Decode
 from stream_app.records.headers import read_headers
 from stream_app.records.item import Item
@@ -108,14 +108,6 @@ class DeadLettered:
                 topic,
             )
             return
-        partitions = self._brokers.topics([topic])[topic].partition_ids
-        first = self._brokers.starts(partitions)
-        ends = self._brokers.ends(partitions, decided=True)
-        ranges = {p: (first[p], ends[p]) for p in partitions if first[p] < ends[p]}
-        if not ranges:
-            return
-        with closing(self._brokers.log_reader()) as reader:
-            for messages in read_ranges(reader, ranges):
-                for message in messages:
-                    with suppress(ValueError):  # what is neither letter nor mark
-                        take(message)
+        for message in topic_records(self._brokers, topic, decided=True):
+            with suppress(ValueError):  # what is neither letter nor mark
+                take(message)
