@@ -13,6 +13,7 @@ from stream_app.kafka.co_partitioning import apart
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.retention import retention_seconds
 from stream_app.kafka.topic_ids import TopicIds
+from stream_app.text.named import named
 from stream_app.wire.assembly import make_emitters
 
 __all__ = ["event_topics", "offsets", "topics_out", "weaknesses"]
@@ -70,13 +71,13 @@ def offsets(brokers: Brokers, application: str, usecase: UseCase) -> Iterator[Fi
     if lost:
         yield error(
             "group",
-            f"group {application} stands before the beginning of {_named(lost)}: retention took "
+            f"group {application} stands before the beginning of {named(lost)}: retention took "
             "records that were not done; on_gone says what a worker does",
         )
     if beyond:
         yield error(
             "group",
-            f"group {application} stands behind the end of {_named(beyond)}: the topic was made "
+            f"group {application} stands behind the end of {named(beyond)}: the topic was made "
             "anew, or its log was truncated",
         )
     if not lost and not beyond:
@@ -154,8 +155,3 @@ def weaknesses(in_sync: Mapping[int, tuple[int, int]], least: int) -> Iterator[s
             f"{replicas} replicas and min.insync.replicas={least}, so nothing is written while one "
             "broker is away: use one replica more"
         )
-
-
-def _named(partitions: Sequence[object]) -> str:
-    shown = ", ".join(map(str, partitions[:3]))
-    return f"{shown} and {len(partitions) - 3} more" if len(partitions) > 3 else shown

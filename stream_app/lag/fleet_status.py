@@ -14,13 +14,12 @@ from stream_app.status_page.problems import Lag, Problem, since_when
 from stream_app.status_page.sampling import step_now
 from stream_app.status_page.series import STEP_SECONDS, STEPS, Series
 from stream_app.status_page.worker_status import FORMAT
+from stream_app.text.named import named
 
 __all__ = ["FleetStatus", "group_problems"]
 
 _OLD_SECONDS: Final = 60.0
 _LAG_SECONDS: Final = 60.0
-_NAMED: Final = 3
-"""Partitions that a sentence names."""
 
 _SAYS: Final = {
     Verdict.STALL: (
@@ -159,11 +158,10 @@ def _by_verdict(group: str, known: Known) -> Iterator[Problem]:
     for verdict, (section, level, sentence, do) in _SAYS.items():
         names = [str(lag.partition) for lag in known.lags if lag.verdict is verdict]
         if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             yield Problem(
                 f"{group} {verdict.value}",
                 "trouble" if level == "trouble" else "notice",
-                f"Group {group} " + sentence.format(", ".join(names[:_NAMED]) + more),
+                f"Group {group} " + sentence.format(named(names)),
                 do,
                 section,
             )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from stream_app.text.named import named
+
 __all__ = [
     "Lag",
     "Level",
@@ -29,8 +31,6 @@ _STUCK_SECONDS: Final = 10.0
 _BUG_SHARE: Final = 0.01
 _LETTER_SHARE: Final = 0.05
 _FALLBACK_SHARE: Final = 0.01
-_NAMED: Final = 3
-"""Partitions that a sentence names."""
 
 
 class Problem(NamedTuple):
@@ -194,11 +194,10 @@ def _standing_still(facts: WorkerFacts) -> Iterator[Problem]:
 def _stopped(facts: WorkerFacts) -> Iterator[Problem]:
     if facts.stopped:
         names = [f"{each.topic}[{each.partition}]" for each in facts.stopped]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield Problem(
             f"stopped {', '.join(names)}",
             "trouble",
-            f"Too many records were refused, so nothing is taken of {', '.join(names[:_NAMED])}{more}",
+            f"Too many records were refused, so nothing is taken of {named(names)}",
             "Nothing is lost meanwhile. Have the producer or the code that reads the records mended, or give "
             "the bad run up with `stream-app resume`, before the topic's retention deletes the records.",
             "StreamAppFloodStop",
