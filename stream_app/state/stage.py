@@ -180,6 +180,10 @@ class StateStage:
                     del table[entity]
         return writes
 
+    def check_fits(self, view: int, state: EntityState) -> None:
+        """Raise `StateOverflowError` unless the store can keep a view's state."""
+        self._pack(view, state)
+
     def _pack(self, view: int, state: EntityState) -> bytes:
         values = state.values
         # The sum of numbers is finite only if each of them is.
@@ -190,10 +194,6 @@ class StateStage:
         ):
             raise StateOverflowError("a sum of the state is not finite any more")
         return self._codecs[view].pack(state)
-
-    def check_fits(self, view: int, state: EntityState) -> None:
-        """Raise `StateOverflowError` unless the store can keep a view's state."""
-        self._pack(view, state)
 
     def _next_write(self, view: int, entity: str, state: EntityState) -> StateWrite:
         """The write that gives a state its next version."""
