@@ -34,6 +34,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
             Acl("worker", "WRITE", "TOPIC", "tickets.dead-letters", prefixed=True),
             Acl("operator", "READ", "TOPIC", "tickets.", prefixed=True),
             Acl("operator", "WRITE", "TOPIC", "tickets.written", prefixed=True),
+            Acl("operator", "READ", "GROUP", "tickets", prefixed=True),
         ],
     )
     with LocalKafka(security=security) as service:
