@@ -173,7 +173,9 @@ def test_a_topic_deleted_while_the_worker_runs_ends_it(testbed: Testbed, deliver
         worker.start()
         worker.until("the backlog is drained", testbed.drained)
     predictions, letters = testbed.predictions(), testbed.dead_letters()
-    assert len({out.source for out in predictions}) == len(predictions) == 60 + 30 + more
+    assert len({out.source for out in predictions}) == 60 + 30 + more
+    if delivery == "exactly_once":  # else what a refused batch had published is published again
+        assert len(predictions) == 60 + 30 + more
     assert len(letters) == 10
     for letter in letters:
         assert letter.letter.reason == "prediction-refused"
