@@ -8,6 +8,7 @@ import sys
 
 from stream_app.config.settings import Settings, SettingsError
 from stream_app.features.usecase import UseCase
+from stream_app.text.causes import cause_of
 
 __all__ = ["chosen_usecase", "load_usecase"]
 
@@ -36,8 +37,7 @@ def load_usecase(spec: str) -> UseCase:
         problem = missing if itself else f"{module_name} cannot be imported: {missing}"
     except Exception as error:  # noqa: BLE001  whatever a stranger's module does on import
         problem = (
-            f"{module_name} cannot be imported: {type(error).__name__}: {error} "
-            f'(python -c "import {module_name}" says where)'
+            f"{module_name} cannot be imported: {type(error).__name__}: {error} ({_where(error)})"
         )
     if problem:
         raise SettingsError(f"usecase: {problem}. Asked for: {spec}")
@@ -50,6 +50,13 @@ def load_usecase(spec: str) -> UseCase:
             f"usecase: {spec} is a {type(found).__name__}, not a stream_app.UseCase."
         )
     return found
+
+
+def _where(error: Exception) -> str:
+    """The file and line of a module that cannot be imported."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    return cause_of(error).partition(" in ")[2] or "nowhere in a file"
 
 
 def chosen_usecase(settings: Settings) -> UseCase:

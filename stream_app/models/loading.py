@@ -23,6 +23,7 @@ from stream_app.models.checks import (
     refusal,
 )
 from stream_app.models.columns import check_columns
+from stream_app.models.declaration_faults import check_declaration
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
 from stream_app.models.replay_check import check_replay, replayed
@@ -36,10 +37,11 @@ __all__ = ["load_model", "load_models", "load_version", "start_rows"]
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
-    Raises `ConfigurationError` for a column that does not hold what it declares where nothing is
+    Raises `ConfigurationError` for a part of another kind than it is declared, and a column that does not hold what it declares where nothing is
     known. Refused as well is a version of whose golden events and outputs the use case makes no valid
     prediction.
     """
+    check_declaration(usecase)
     check_columns(usecase.features)
     return [load_version(artifacts / name, usecase) for name in usecase.models]
 
