@@ -19,7 +19,6 @@ from stream_app.models.checks import (
     check_features,
     check_golden,
     check_graph,
-    one_line,
     refusal,
 )
 from stream_app.models.columns import check_columns
@@ -28,7 +27,7 @@ from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
 from stream_app.models.replay_check import check_replay, replayed
 from stream_app.models.samples import golden_row, sample_rows
-from stream_app.models.session import open_session
+from stream_app.models.session import open_session, why_not_opened
 from stream_app.models.tensors import Rows
 
 __all__ = ["load_model", "load_models", "load_version", "start_rows"]
@@ -75,7 +74,7 @@ def load_model(
     except Exception as error:  # ONNX Runtime's exceptions have no common class
         raise refusal(
             manifest,
-            f"ONNX Runtime cannot open its graph ({one_line(error)}): "
+            f"ONNX Runtime cannot open its graph ({why_not_opened(error)}): "
             "export it for the release and the machine that serve.",
         ) from error
     check_graph(manifest, session)
