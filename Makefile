@@ -34,7 +34,7 @@ endif
 # installation, and a worker that compiles all of its imports at every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-python test-unit test-containers test-pytorch image-base chaos lint format train docs bench lock clean distclean
+.PHONY: help demo test test-python test-unit test-containers test-pytorch image-base chaos lint format train docs bench bench-growth profile lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -140,6 +140,23 @@ docs: .venv/.installed ## write the generated pages of docs/ anew, and the site:
 bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
 	@$(PY) -m benchmarks $(ARGS)
 
+bench-growth: .venv/.installed ## how cost and memory grow, one variable at a time: ARGS=--quick is 15 minutes
+	@exec $(PY) -m benchmarks.growth $(ARGS)
+
+# What looks at a worker from outside has no place among what the worker runs on.
+.cache/py-spy/.installed: .venv/.python benchmarks/profile/requirements.lock
+ifdef UV
+	@uv venv --quiet --clear --python $(PY) .cache/py-spy
+	@uv pip install --quiet --python .cache/py-spy/bin/python --require-hashes -r benchmarks/profile/requirements.lock
+else
+	@$(PY) -m venv --clear .cache/py-spy
+	@.cache/py-spy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/profile/requirements.lock
+endif
+	@touch $@
+
+profile: .venv/.installed .cache/py-spy/.installed ## where a microsecond goes: a table, and a flame graph in .cache/profile
+	@exec $(PY) -m benchmarks.profile --py-spy .cache/py-spy/bin/py-spy $(ARGS)
+
 # Every extra but `pytorch`, which would bring 3 GB for a GPU.
 LOCKED := avro demo json-schema laws local otel parquet protobuf training xgboost
 
@@ -151,6 +168,7 @@ lock: ## write the lock files anew from pyproject.toml; needs uv
 	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
+	@$(UV_COMPILE) --no-annotate --group profile $(ARGS) -o benchmarks/profile/requirements.lock
 
 # A digest names one image for ever, for every platform that it is made for; a tag moves.
 image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and the registry
