@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.contest.backlogs import Backlog, fill
 from benchmarks.contest.contender import Contender
 from benchmarks.contest.contenders import LOOP, contenders, peers
-from benchmarks.contest.drain import DidNotRunError, drain
+from benchmarks.contest.drain import DidNotRunError, drain, file_name
 from benchmarks.contest.goals import judged
 from benchmarks.contest.results import RESULTS, Results, circumstances, read
 from benchmarks.contest.table import rows, table
@@ -63,7 +63,7 @@ def _drain(
     if (why := contender.missing()) is not None:
         results.add("drain", contender.name, error=why, **common)
         return
-    group = f"contest-{results.run}-{number}-{contender.name.replace(', ', '-').replace(' ', '-')}"
+    group = f"contest-{results.run}-{number}-{file_name(contender.name)}"
     try:
         drained = drain(contender, backlog, redis_url, group)
     except DidNotRunError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -25,13 +27,22 @@ from demo.topics import Offsets
 from features.flights import usecase
 from stream_app.records.places import PartitionId
 
-__all__ = ["DidNotRunError", "Drained", "Running", "drain", "running", "surroundings_of"]
+__all__ = [
+    "DidNotRunError",
+    "Drained",
+    "Running",
+    "drain",
+    "file_name",
+    "running",
+    "surroundings_of",
+]
 
 _LOOK_SECONDS: Final = 0.05
 _START_SECONDS: Final = 60.0
 _DRAIN_SECONDS: Final = 45.0
 _STOP_SECONDS: Final = 15.0
 _MIB: Final = 2**20
+_LOGS: Final = ROOT / ".cache" / "bench"
 
 
 class DidNotRunError(Exception):
@@ -113,11 +124,16 @@ class Running:
             raise DidNotRunError(self.told(f"ended with {self._process.returncode}"))
 
     def told(self, what: str) -> str:
-        """`what`, and the last line that it wrote."""
+        """`what`, the last line that it wrote, and where its log is kept."""
         lines = [
             line for line in self._log.read_text(errors="replace").splitlines() if line.strip()
         ]
-        return f"{what}: {lines[-1].strip()[:300]}" if lines else what
+        if not lines:
+            return f"{what}; it wrote nothing"
+        _LOGS.mkdir(parents=True, exist_ok=True)
+        kept = _LOGS / f"{file_name(self._contender.name)}.log"
+        shutil.copyfile(self._log, kept)
+        return f"{what}: {lines[-1].strip()[:300]} (its log: {kept.relative_to(ROOT)})"
 
     def kill(self) -> None:
         """As ``kill -9`` of the process and all below it."""
@@ -136,6 +152,11 @@ class Running:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
+
+
+def file_name(name: str) -> str:
+    """The name of a contender as a part of names of files and groups."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", name)
 
 
 @contextmanager

@@ -52,9 +52,9 @@ def read(path: Path) -> Iterator[Line]:
 
 
 def last_run(lines: list[Line], kind: str) -> list[Line]:
-    """The lines of one kind of the run that has the newest of them."""
+    """The lines of one kind of the run that has the newest of them; none where there are none."""
     of_kind = [line for line in lines if line["kind"] == kind]
-    return [line for line in of_kind if line["run"] == of_kind[-1]["run"]]
+    return of_kind and [line for line in of_kind if line["run"] == of_kind[-1]["run"]]
 
 
 def circumstances() -> dict[str, Any]:

@@ -14,6 +14,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from redis import Redis
 from benchmarks.contest.backlogs import Backlog, fill
 from benchmarks.contest.contender import Contender
 from benchmarks.contest.contenders import contenders, peers
-from benchmarks.contest.drain import DidNotRunError, Running, running, surroundings_of
+from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
 from benchmarks.contest.outputs import Outputs
 from benchmarks.contest.results import RESULTS, Results, circumstances
 from benchmarks.workload import load
@@ -54,7 +55,7 @@ def main() -> None:
         LocalServices(redis=False) as slow,
     ):
         spoilt = fill(malformed.kafka, 3_000, malformed=3)
-        backlogs = {False: fill(services.kafka, 60_000), True: fill(slow.kafka, 5_000)}
+        backlogs = {False: fill(services.kafka, 20_000), True: fill(slow.kafka, 3_000)}
         for contender in [*contenders(), *peers()]:
             chosen = not options.only or any(part in contender.name for part in options.only)
             if not chosen or contender.name == "work alone" or contender.missing() is not None:
@@ -122,7 +123,7 @@ def _until(process: Running, events: int) -> str:
 
 
 def _group(run: str, trial: str, contender: Contender) -> str:
-    return f"{run}-{trial}-{contender.name.replace(', ', '-').replace(' ', '-')}"
+    return f"{run}-{trial}-{file_name(contender.name)}"
 
 
 def _updates_in_redis(redis_url: str, group: str) -> int:
@@ -139,6 +140,7 @@ def _updates_in_redis(redis_url: str, group: str) -> int:
     return total
 
 
+@cache
 def _updates_of(events: int) -> int:
     """How many updates a backlog without malformed records makes, by the declaration."""
     decoders = {topic.name: topic.decoder for topic in usecase.topics}
