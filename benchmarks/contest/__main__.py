@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contest.backlogs import Backlog, fill
 from benchmarks.contest.contender import Contender
-from benchmarks.contest.contenders import LOOP, contenders, peers
+from benchmarks.contest.contenders import LOOP, chosen, peers
 from benchmarks.contest.drain import DidNotRunError, drain, file_name
 from benchmarks.contest.goals import judged
 from benchmarks.contest.results import RESULTS, Results, circumstances, read
@@ -22,21 +24,19 @@ from stream_app.local import LocalServices
 __all__ = ["main"]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Drain the backlogs in rounds, then print the table and what it says of the goals."""
-    options = _options()
-    taking_part = [
-        contender
-        for contender in [*contenders(options.against), *peers()]
-        if not options.only or any(part in contender.name for part in options.only)
-    ]
+    options = _options(arguments)
+    taking_part = chosen(options.only, options.against)
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     results = Results(options.results, run, circumstances())
-    with LocalServices() as services, LocalServices(redis=False) as second:
-        backlogs = {
-            False: fill(services.kafka, options.events),
-            True: fill(second.kafka, options.slow_events),
-        }
+    with LocalServices() as services, ExitStack() as stack:
+        backlogs: dict[bool, Backlog] = {}
+        if not all(contender.is_slow for contender in taking_part):
+            backlogs[False] = fill(services.kafka, options.events)
+        if any(contender.is_slow for contender in taking_part):
+            second = stack.enter_context(LocalServices(redis=False))
+            backlogs[True] = fill(second.kafka, options.slow_events)
         stops_at = time.monotonic() + options.minutes * 60
         for number in range(options.rounds):
             if number and time.monotonic() > stops_at:
@@ -79,7 +79,7 @@ def _drain(
     )
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.contest", description="All contenders in turns, one table."
     )
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
         "--against", type=Path, metavar="FOLDER", help="the worker of another checkout as well"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from benchmarks.contest.contender import ROOT, Contender, Program, Worker
 
-__all__ = ["ALONE", "LOOP", "WORKER", "contenders", "peers"]
+__all__ = ["ALONE", "LOOP", "WORKER", "chosen", "contenders", "peers"]
 
 #: What a worker does but for Kafka and Redis.
 ALONE: Final = "work alone"
@@ -59,6 +60,18 @@ _PEOPLES: Final[list[Contender]] = [
         is_slow=True,
     ),
 ]
+
+
+def chosen(only: Collection[str] | None, against: Path | None = None) -> list[Contender]:
+    """All, or those that are asked for: by their whole name, or by a part that is nobody's whole name."""
+    everybody = [*contenders(against), *peers()]
+    names = {contender.name for contender in everybody}
+    return [
+        contender
+        for contender in everybody
+        if not only
+        or any(p == contender.name or (p not in names and p in contender.name) for p in only)
+    ]
 
 
 def peers() -> list[Contender]:

@@ -27,7 +27,7 @@ from msgspec import json as fast_json
 
 from benchmarks.contest.backlogs import ASKING, OUTPUTS, make_topics
 from benchmarks.contest.contender import ROOT, Contender, Worker
-from benchmarks.contest.contenders import contenders, peers
+from benchmarks.contest.contenders import ALONE, chosen
 from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
 from benchmarks.contest.process_tree import usage
 from benchmarks.contest.results import RESULTS, Results, circumstances, last_run, read
@@ -50,23 +50,33 @@ _BEHIND_SECONDS: Final = 5.0
 _READY_SECONDS: Final = 60.0
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Send to each contender in turn at all loads, and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contest.latency")
     parser.add_argument("--only", nargs="*", metavar="PART", help="contenders whose names hold it")
     parser.add_argument("--loads", type=int, nargs="*", default=LOADS, help="records a second")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--linger", type=float, metavar="SECONDS", help="the worker with this `linger_seconds` too"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     most = _most(list(read(options.results)))
     results = Results(options.results, run, circumstances())
-    lingering = Worker("worker, linger 5 ms", "at least once", {"linger_seconds": "0.005"})
+    taking_part = chosen(options.only)
+    if options.linger:
+        taking_part.append(
+            Worker(
+                f"worker, linger {options.linger * 1e3:g} ms",
+                "at least once",
+                {"linger_seconds": str(options.linger)},
+            )
+        )
     for number in range(options.rounds):
-        for contender in [*contenders(), lingering, *peers()]:
-            chosen = not options.only or any(part in contender.name for part in options.only)
-            if not chosen or contender.name == "work alone" or contender.missing() is not None:
+        for contender in taking_part:
+            if contender.name == ALONE or contender.missing() is not None:
                 continue
             loads = list(options.loads)
             if contender.name in most:

@@ -13,7 +13,7 @@ import argparse
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from redis import Redis
 
 from benchmarks.contest.backlogs import Backlog, fill
 from benchmarks.contest.contender import Contender
-from benchmarks.contest.contenders import contenders, peers
+from benchmarks.contest.contenders import ALONE, chosen
 from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
 from benchmarks.contest.outputs import Outputs
 from benchmarks.contest.results import RESULTS, Results, circumstances
@@ -41,12 +41,12 @@ _LOOK_SECONDS: Final = 0.02
 _GLOB: Final = re.compile(r"([*?\[\]\\^-])")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Try each contender, print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contest.trials")
     parser.add_argument("--only", nargs="*", metavar="PART", help="contenders whose names hold it")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     results = Results(options.results, run, circumstances())
     with (
@@ -56,9 +56,8 @@ def main() -> None:
     ):
         spoilt = fill(malformed.kafka, 3_000, malformed=3)
         backlogs = {False: fill(services.kafka, 20_000), True: fill(slow.kafka, 3_000)}
-        for contender in [*contenders(), *peers()]:
-            chosen = not options.only or any(part in contender.name for part in options.only)
-            if not chosen or contender.name == "work alone" or contender.missing() is not None:
+        for contender in chosen(options.only):
+            if contender.name == ALONE or contender.missing() is not None:
                 continue
             found = _malformed(contender, spoilt, services.redis, run)
             found |= _killed(contender, backlogs[contender.is_slow], services.redis, run)
