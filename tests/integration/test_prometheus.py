@@ -8,17 +8,21 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from stream_app.local import LocalRedis
 from stream_app.local.ports import free_ports
 from tests.dashboard import queries
+from tests.integration.test_positions import delete_records
 from tests.integration.testbed import Testbed
-from tests.integration.worker import Sent, Worker, eventually
+from tests.integration.worker import Cluster, Sent, Worker, eventually
 from tests.services import missing
+from tests.usecases import regression
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
 
@@ -156,3 +160,50 @@ def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -
             worker.resume()
             worker.kill()
             rings("StreamAppNoWorker")
+
+
+def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    """Redis goes, a partition is stopped, records are deleted unread, nobody is left, offsets are set back."""
+    meters = Testbed(regression, tmp_path, cluster, own_redis.url)
+    topic = meters.topics[0]
+    meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(10)])
+    with meters.worker() as worker:
+        worker.until("all is done", meters.drained)
+        worker.stop()
+    # Those that are deleted now were never read.
+    meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(10)])
+    delete_records(meters, topic, 0, 15)
+    with (
+        meters.worker(flood_poison_in_a_row=30, session_timeout_seconds=10) as worker,
+        watched(meters, worker, tmp_path) as found,
+    ):
+
+        def rings(name: str) -> None:
+            eventually(f"{name} rings", lambda: name in found.ringing(), 60.0)
+
+        worker.ready()
+        rings("StreamAppRecordsGone")
+        own_redis.kill()
+        meters.cluster.produce(meters.meters(20))
+        rings("StreamAppWaitingForService")
+        own_redis.start()
+        meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(60)])
+        rings("StreamAppFloodStop")
+        worker.stop()
+        rings("StreamAppGroupAbsent")
+        own = {"bootstrap.servers": meters.cluster.bootstrap, "group.id": meters.usecase.name}
+        with closing(Consumer(own)) as consumer:
+            back = TopicPartition(topic, 0, 15)
+            eventually("the group is empty", lambda: _committed(consumer, back), 40.0)
+        rings("StreamAppGroupRewound")
+
+
+def _committed(consumer: Consumer, offset: TopicPartition) -> bool:
+    """Set an offset of a group that has no members; False while it has one."""
+    try:
+        consumer.commit(offsets=[offset], asynchronous=False)
+    except KafkaException:
+        return False
+    return True
