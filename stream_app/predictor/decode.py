@@ -108,7 +108,7 @@ class DecodeStage:
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
-            elif record.headers and says_replay(record.headers):
+            if record.headers and says_replay(record.headers):  # one that is refused is one, too
                 unbelieved += not self._note_replay(item)
         self._tell(unknown, unbelieved)
         return items

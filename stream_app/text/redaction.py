@@ -96,6 +96,22 @@ class Redaction:
         said = tuple(t for t, path in zip(self.paths, self._read, strict=True) if path in met)
         return Redacted(frame + "".join((*kept, text[at:])).encode(), said)
 
+    def texts(self, value: bytes | None) -> set[str]:
+        """The texts and numbers of a value that are replaced in it; names, too.
+
+        So that they can be looked for where somebody moved them. Empty where none is, or all of it goes.
+        """
+        if self(value) is None or value is None:
+            return set()
+        found: set[str] = set()
+        try:
+            _, text = _framed(value)
+            for begin, end in self._look(text)[0]:
+                _collect(_LEAVES.decode(text[begin:end]), found)
+        except (ValueError, StopIteration, RecursionError):
+            return set()
+        return found
+
     def and_also(self, paths: str) -> Redaction:
         """With more paths; raises `ValueError` where one is none."""
         if not paths:
@@ -202,6 +218,9 @@ _SCAN: Final[Any] = json.JSONDecoder(
     parse_int=len, parse_float=len, parse_constant=len, object_pairs_hook=len
 ).scan_once  # type: ignore[attr-defined]
 
+# Numbers as they are written.
+_LEAVES: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
 _FRAME_BYTES: Final = 5
 
 
@@ -214,6 +233,17 @@ def _framed(value: bytes) -> tuple[bytes, str]:
     """The frame of a schema registry's serializer, where there is one, and the text behind it."""
     length = _FRAME_BYTES if value[:1] == b"\x00" else 0
     return value[:length], value[length:].decode()
+
+
+def _collect(value: Any, into: set[str]) -> None:
+    if isinstance(value, dict):
+        into.update(value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _collect(each, into)
+    elif isinstance(value, str):
+        into.add(value)
 
 
 def _after_space(text: str, at: int) -> int:

@@ -108,12 +108,13 @@ def _parquet(path: Path) -> Iterator[Any]:
     number = 0
     try:
         for batch in ParquetFile(path).iter_batches(_BYTES_A_BATCH):
-            for number, row in enumerate(batch.to_pylist(), start=number + 1):
+            for row in batch.to_pylist():
                 # In a column of bytes or text the value lies as it does in the topic.
                 for name in ("value", "key"):
                     raw = row.pop(name, None)
                     row[f"raw_{name}"] = raw.encode() if isinstance(raw, str) else raw
                 yield row
+                number += 1
     except (OSError, ValueError) as error:  # pyarrow's own are either
         raise LogError(f"{path}, after record {number}: it cannot be read ({error}).") from None
 
@@ -175,7 +176,7 @@ def _headers(given: Any) -> tuple[tuple[str, bytes | None], ...]:
 
 
 def _two(pair: Any) -> Any:
-    if not isinstance(pair, list | tuple) or len(pair) != 2:  # noqa: PLR2004
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise TypeError("a header is a name and a text, or null")
     return pair
 
