@@ -422,7 +422,7 @@ def test_times_before_1970_are_times(hand: Hand, desk: Desk) -> None:
 def test_a_letter_that_somebody_forged_writes_to_no_terminal(hand: Hand, desk: Desk) -> None:
     """Whoever may write the topic may write anything into its headers."""
     hand.send(1)
-    evil = "\x1b[31m\x07\nforged".encode()
+    evil = b"\x1b[31m\x07\nforged"
     names = ("stage", "reason", "message", "field", "disposition", "timestamp", "code_version",
              "model_version", "producer", "failed_at", "state")  # fmt: skip
     forged = hand.dead_letter(0, **dict.fromkeys(names, evil))
