@@ -24,7 +24,7 @@ from stream_app.training.errors import LogError
 
 __all__ = ["Log", "lines_of", "read_log"]
 
-_BYTES_A_BATCH: Final = 2_000
+_ROWS_A_BATCH: Final = 2_000
 #: As seconds, a moment after the year 5000: somebody's milliseconds.
 _MILLISECONDS_FROM: Final = 1e11
 _MOST_PARTITIONS: Final = 2**31
@@ -107,14 +107,14 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise LogError(f"{path}: Parquet needs the extra stream-app[parquet].") from None
     number = 0
     try:
-        for batch in ParquetFile(path).iter_batches(_BYTES_A_BATCH):
+        for batch in ParquetFile(path).iter_batches(_ROWS_A_BATCH):
             for row in batch.to_pylist():
+                number += 1
                 # In a column of bytes or text the value lies as it does in the topic.
                 for name in ("value", "key"):
                     raw = row.pop(name, None)
                     row[f"raw_{name}"] = raw.encode() if isinstance(raw, str) else raw
                 yield row
-                number += 1
     except (OSError, ValueError) as error:  # pyarrow's own are either
         raise LogError(f"{path}, after record {number}: it cannot be read ({error}).") from None
 
