@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -64,7 +65,7 @@ def test_an_unknown_variable_is_named() -> None:
 def test_a_use_case_has_as_many_columns_as_its_shape_says(shape: Shape) -> None:
     """And is what the module says that a worker imports."""
     assert len(make_usecase(shape).features.columns) == shape.columns
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(written_usecase(shape), names)
     assert names["usecase"].features.fingerprint() == make_usecase(shape).features.fingerprint()
 
