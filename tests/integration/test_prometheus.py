@@ -30,6 +30,9 @@ RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
 class Prometheus:
     """One that runs, on this port."""
 
+    lag: "subprocess.Popen[bytes]"
+    """What it scrapes besides the worker: `lag --serve`."""
+
     def __init__(self, port: int) -> None:
         self._address = f"http://127.0.0.1:{port}/api/v1"
 
@@ -90,6 +93,7 @@ def watched(testbed: Testbed, worker: Worker, folder: Path) -> Iterator[Promethe
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as lag:
         try:
             with prometheus(folder, {"stream-app": worker.port, "stream-app-lag": port}) as found:
+                found.lag = lag
                 eventually("both are scraped", lambda: len(found.series("up == 1")) == 2, 60.0)
                 yield found
         finally:
@@ -165,7 +169,8 @@ def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -
 def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
 ) -> None:
-    """Redis goes, a partition is stopped, records are deleted unread, nobody is left, offsets are set back."""
+    """Redis goes, records are late, a partition is stopped, records are deleted unread, nobody is left, offsets
+    are set back, and nobody looks any more."""
     meters = Testbed(regression, tmp_path, cluster, own_redis.url)
     topic = meters.topics[0]
     meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(10)])
@@ -186,9 +191,17 @@ def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
         worker.ready()
         rings("StreamAppRecordsGone")
         own_redis.kill()
-        meters.cluster.produce(meters.meters(20))
+        # Sent five minutes ago, as their timestamps say.
+        old = time.time() - 300.0
+        meters.cluster.produce(
+            [Sent(each.topic, each.value, each.key, timestamp=old) for each in meters.meters(20)]
+        )
         rings("StreamAppWaitingForService")
+        rings("StreamAppLag")
+        rings("StreamAppGroupLag")
         own_redis.start()
+        rings("StreamAppLatencyBurnsFast")
+        rings("StreamAppLatencyBurnsSlowly")
         meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(60)])
         rings("StreamAppFloodStop")
         worker.stop()
@@ -198,6 +211,8 @@ def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
             back = TopicPartition(topic, 0, 15)
             eventually("the group is empty", lambda: _committed(consumer, back), 40.0)
         rings("StreamAppGroupRewound")
+        found.lag.terminate()
+        rings("StreamAppGroupUnseen")
 
 
 def _committed(consumer: Consumer, offset: TopicPartition) -> bool:
