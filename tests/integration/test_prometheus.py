@@ -24,7 +24,9 @@ from tests.integration.worker import Cluster, Sent, Worker, eventually
 from tests.services import missing
 from tests.usecases import regression
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = _DEPLOY / "prometheus" / "alerts.yml"
+SCALED = _DEPLOY / "kubernetes" / "components" / "scaling" / "scaled-object.yaml"
 
 
 class Prometheus:
@@ -127,6 +129,35 @@ def test_every_panel_has_data_and_every_rule_can_be_evaluated(
                 lambda: found.series("stream_app:latency_over_1s:ratio_rate5m"),
                 30.0,
             )
+
+
+def test_what_scales_by_it_gets_one_number_also_while_no_worker_is_left(
+    meters: Testbed, tmp_path: Path
+) -> None:
+    """The queries of KEDA's object, which takes two series for an error: 0 when there is no work, else how much."""
+    (scaled,) = yaml.safe_load_all(SCALED.read_text())
+    lag, rate = (
+        each["metadata"]["query"].replace('"flights"', f'"{meters.usecase.name}"')
+        for each in scaled["spec"]["triggers"]
+    )
+    with meters.worker() as worker:
+        worker.ready()
+        with watched(meters, worker, tmp_path) as found:
+
+            def number(query: str) -> float | None:
+                series = found.series(query)
+                assert len(series) <= 1
+                return float(series[0]["value"][1]) if series else None
+
+            sent = meters.cluster.produce(meters.meters(60))
+            worker.until("all is done", meters.drained)
+            eventually("there is no work", lambda: number(lag) == 0.0, 30.0)
+            meters.cluster.produce(meters.meters(60))
+            eventually("the rate is told", lambda: (number(rate) or 0.0) > 0.0, 30.0)
+            worker.until("all is done", meters.drained)
+            worker.stop()
+            meters.cluster.produce(meters.meters(60))
+            eventually("all of it waits", lambda: number(lag) == len(sent), 30.0)
 
 
 def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -> None:
