@@ -467,3 +467,15 @@ def test_an_answer_that_cannot_be_written_would_fail_again(
     report = desk.json("replay", "--everything", status=1)
     assert report["only_decoded"] is None
     assert report["obstacles"]["would fail again"]["count"] == 2
+
+
+def test_who_and_why_may_be_any_bytes_of_a_terminal(hand: Hand, desk: Desk) -> None:
+    """They are written as characters, so that the mark can be read."""
+    fill(hand, 2)
+    places = [each["letter"] for each in desk.letters()]
+    words = ("--by", "anna\udcff", "--note", "\x1b[31m" + "x" * 2_000_000, "--yes")
+    desk("resolve", "--letter", places[0], *words)
+    desk("replay", "--letter", places[1], *words)
+    assert desk.letters() == []
+    told = desk("show", places[0]).output
+    assert r"by anna\udcff: \x1b[31mxxx" in told
