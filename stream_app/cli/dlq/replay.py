@@ -117,6 +117,7 @@ def replay(
     Exit status: 0 if every selected letter is replayed, or would be; 1 if some are left, for reasons
     that are told, or somebody else took over; 2 for wrong usage; 3 if Kafka does not answer.
     """
+    from stream_app.cli.dlq.isolated import isolated_attempt
     from stream_app.dead_letters.replaying import ReplayOptions
     from stream_app.dead_letters.replaying import replay as replay_letters
 
@@ -127,7 +128,7 @@ def replay(
             "meant."
         )
     mend = None if fix is None else load_mend(fix)
-    with office(usecase) as opened:
+    with office(usecase) as opened, isolated_attempt(opened.settings) as attempt:
         check_secret(opened)
         report = replay_letters(
             opened,
@@ -141,6 +142,7 @@ def replay(
                 max_attempts=max_attempts,
                 target=target,
                 mend=mend,
+                attempt=attempt,
                 by=by,
                 note=note,
             ),
