@@ -10,8 +10,6 @@ exists, and nothing is started.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +56,7 @@ from stream_app.status_page.worker_status import Identity, WorkerStatus
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
+from stream_app.telemetry.logs import worker_name
 from stream_app.waiting.retry import Retry
 from stream_app.wire.assembly import make_emitters
 from stream_app.wire.outgoing import OutgoingRecords
@@ -259,8 +258,7 @@ class _Assembly:
         return WorkerStatus(
             Identity(
                 self._application,
-                self._settings.group_instance_id
-                or f"{socket.gethostname()}, process {os.getpid()}",
+                worker_name(self._settings.group_instance_id),
                 __version__,
                 models[0].name,
                 models[0].version,
@@ -339,7 +337,11 @@ class _Assembly:
     ) -> ClientThread:
         settings = self._settings
         return ClientThread(
-            self._causes.watched(settings.consumer_properties(self._application)),
+            self._causes.watched(
+                settings.consumer_properties(
+                    self._application, worker_name(settings.group_instance_id)
+                )
+            ),
             self._topics,
             on_chunk=self._on_chunk,
             on_crash=self._on_crash,
