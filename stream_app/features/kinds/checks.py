@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
+from types import NoneType
 from typing import Any, Final, SupportsFloat
 
 import numpy as np
@@ -50,7 +52,17 @@ def check_numbers(updates: Iterable[Update | None], width: int) -> None:
     """Raise `ValueError` unless each update is made of `width` finite numbers."""
     given = [update for update in updates if update is not None]
     numbers = list(chain.from_iterable(given))
-    if len(numbers) != width * len(given) or not _are_finite(numbers):
+    try:
+        are_so = len(numbers) == width * len(given) and _are_finite(numbers)
+    except TypeError:
+        kinds = [type(each) for each in numbers if not isinstance(each, SupportsFloat)]
+        if not kinds:
+            raise
+        name = "None" if kinds[0] is NoneType else f"a {kinds[0].__name__}"
+        raise InvalidUpdateError(
+            f"an update holds {name}, and is made of {width} numbers"
+        ) from None
+    if not are_so:
         raise InvalidUpdateError(f"an update is not made of {width} finite numbers")
 
 
@@ -87,7 +99,7 @@ def given_updates(updates: Iterable[Update | None], width: int) -> list[Update]:
 
 def check_times(given: Iterable[Update]) -> None:
     """Raise `ValueError` unless the time of each update is finite."""
-    if not all(math.isfinite(update[0]) for update in given):
+    if not all(map(math.isfinite, map(itemgetter(0), given))):
         raise InvalidUpdateError("the time of an update is not finite")
 
 
