@@ -34,7 +34,7 @@ endif
 # installation, and a worker that compiles all of its imports at every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-python test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
+.PHONY: help demo test test-python test-unit test-containers test-pytorch image-base chaos lint format train docs bench lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,30 @@ test-unit: .venv/.installed ## the tests that need no service
 test-containers: .venv/.installed ## the image and the compose file, where a Docker engine runs
 	@$(PY) -m pytest tests/containers $(ARGS)
 
+# PyTorch is in no lock file, for it brings 3 GB: it gets an environment of its own, which has all else
+# from .venv.
+PYTORCH := .cache/pytorch
+ifdef UV
+INSTALL_PYTORCH := uv pip install --quiet --python $(PYTORCH)/bin/python
+else
+INSTALL_PYTORCH := $(PY) -m pip --python $(PYTORCH)/bin/python install --quiet --disable-pip-version-check --no-input
+endif
+LEND := import pathlib, sysconfig; (lent,) = pathlib.Path("$(PYTORCH)").glob("lib/python3*/site-packages"); \
+  (lent / "zz_lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+WANTED := import pathlib, tomllib; \
+  print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["pytorch"], sep="\n")
+
+$(PYTORCH)/.installed: .venv/.installed pyproject.toml
+	@echo 'Installing PyTorch into $(PYTORCH); 3 GB are downloaded the first time' >&2
+	@$(PY) -m venv --clear --without-pip $(PYTORCH)
+	@$(PY) -c '$(LEND)'
+	@$(PY) -c '$(WANTED)' >$(PYTORCH)/requirements.txt
+	@$(INSTALL_PYTORCH) -r $(PYTORCH)/requirements.txt
+	@touch $@
+
+test-pytorch: $(PYTORCH)/.installed ## what packages PyTorch models, with a real PyTorch: 3 GB the first time
+	@$(PYTORCH)/bin/python -m pytest tests/unit/training/test_export_pytorch.py $(ARGS)
+
 # Round n has the seed SEED + n - 1. MODE: at_least_once, exactly_once.
 chaos: .venv/.installed ## faults against real workers, brokers and Redis: ROUNDS=5 SEED=1 MODE=at_least_once
 	@exec $(PY) -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --mode $(MODE) $(ARGS)
@@ -134,7 +158,7 @@ image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and 
 	  && sed -i.bak 's|^ARG PYTHON_IMAGE=.*|ARG PYTHON_IMAGE=$(BASE)@'"$$digest|" deploy/Dockerfile && rm deploy/Dockerfile.bak && grep "^ARG" deploy/Dockerfile
 
 clean: ## remove the virtual environment and the caches of this folder
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
+	@rm -rf .venv $(PYTORCH) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
 
 # The downloads are outside this folder and serve every clone: `make clean` leaves them.
 distclean: ## the same, and Kafka's downloaded jars

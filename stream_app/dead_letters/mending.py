@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator
 
+from stream_app.config.strangers_module import ImportFailedError, import_strangers_module
 from stream_app.errors import ConfigurationError
 from stream_app.text.causes import cause_of, unless_told_to_end
 from stream_app.text.foreign import bounded
@@ -31,14 +29,13 @@ def load_mend(spec: str) -> Mend:
 
     Raises `ConfigurationError`.
     """
-    module_name, colon, name = spec.partition(":")
-    directory = os.getcwd()  # noqa: PTH109  sys.path holds strings
-    if directory not in sys.path:
-        sys.path.insert(0, directory)
+    module_name, _, name = spec.partition(":")
     try:
-        function = getattr(importlib.import_module(module_name), name) if colon else None
-    except Exception as error:
-        raise ConfigurationError(f"--with {spec}: {type(error).__name__}: {error}") from error
+        function = (
+            getattr(import_strangers_module(module_name), name) if module_name and name else None
+        )
+    except (ImportFailedError, AttributeError) as error:
+        raise ConfigurationError(f"--with {spec}: {error}") from error
     if not callable(function):
         raise ConfigurationError(f"--with {spec}: expected MODULE:FUNCTION, from bytes to bytes")
 
