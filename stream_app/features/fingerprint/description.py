@@ -1,21 +1,21 @@
-"""A declaration as plain data: what a fingerprint is made of, and what a version is compared by."""
+"""A declaration as plain data: what a fingerprint is made of, and what a version is compared by.
+
+`stream_app.features.views` is made of this, so its classes are not named here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stream_app.features.fields import told
 from stream_app.features.fingerprint.functions import class_hash, hash_of
 from stream_app.features.kinds import Formula
 
-if TYPE_CHECKING:
-    from stream_app.features.views import AnyColumn, FeatureSet, View
-
 __all__ = ["described", "state_description"]
 
 
-def described(features: FeatureSet) -> dict[str, Any]:
+def described(features: Any) -> dict[str, Any]:
     """See `FeatureSet.describe`."""
     return {
         "views": [_view(view) for view in _by_name(features.views)],
@@ -29,7 +29,7 @@ def _by_name(named: Sequence[Any]) -> list[Any]:
     return sorted(named, key=lambda each: str(each.name))
 
 
-def _column(column: AnyColumn, function: Any) -> dict[str, str]:
+def _column(column: Any, function: Any) -> dict[str, str]:
     if isinstance(function, Formula):
         function = (function.expression, function.absent)
     return {
@@ -44,7 +44,7 @@ def _told(function: Any) -> str:
     return told(function) or hash_of(function)
 
 
-def state_description(view: View) -> dict[str, Any]:
+def state_description(view: Any) -> dict[str, Any]:
     """What the content of a view's states depends on, as plain data: two that agree hold the same."""
     kind = type(view.state)
     own = {} if kind.__module__.startswith("stream_app.") else {"code": class_hash(kind)}
@@ -56,7 +56,7 @@ def state_description(view: View) -> dict[str, Any]:
     }
 
 
-def _view(view: View) -> dict[str, Any]:
+def _view(view: Any) -> dict[str, Any]:
     return {
         "name": view.name,
         **state_description(view),
