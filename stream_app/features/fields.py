@@ -7,16 +7,18 @@ fingerprint by its name, and it is read without a call of Python's for each even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 from stream_app.features.events import Event
 from stream_app.features.events.event import where_held
 from stream_app.features.kinds import State, Update
 
-__all__ = ["FieldOf", "Said", "UpdateOf", "field_or_function", "of_all", "told", "updates_of"]
+__all__ = [
+    "FieldOf", "Group", "Said", "UpdateOf", "field_or_function", "of_all", "told", "updates_of",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,22 +66,43 @@ def told(function: Any) -> str | None:
     return str(function) if isinstance(function, FieldOf | UpdateOf) else None
 
 
-def of_all(
-    function: Callable[[Any], Any], event_type: type[Event]
-) -> Callable[[Sequence[Event]], list[Any]]:
-    """What gives the values of many events of a type at once: the same as a call for each."""
+class Group:
+    """Events of one type, of which each field is read once."""
+
+    __slots__ = ("_columns", "_held", "_type", "events")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        """There is one at least."""
+        self.events = events
+        self._type = type(events[0])
+        self._held: list[dict[str, Any]] | None = None
+        self._columns: dict[str, list[Any]] = {}
+
+    def column(self, name: str) -> list[Any]:
+        """The field of all events, in their order; it belongs to all who ask for it."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self._read(where_held(self._type, name))
+        return column
+
+    def _read(self, name: str) -> list[Any]:
+        if hasattr(
+            self._type, name
+        ):  # a property; pydantic's fields are no attributes of their class
+            return list(map(attrgetter(name), self.events))
+        # A model's own attributes take twice as long: it has a `__getattr__`.
+        if self._held is None:
+            self._held = list(map(attrgetter("__dict__"), self.events))
+        return list(map(itemgetter(name), self._held))
+
+
+def of_all(function: Callable[[Any], Any], group: Group) -> list[Any]:
+    """What a function gives for all events of a group; fields without a call of Python's for each."""
     if isinstance(function, FieldOf):
-        return _each(attrgetter(where_held(event_type, function.name)))
+        return group.column(function.name)
     if isinstance(function, UpdateOf):
-        names = [where_held(event_type, name) for name in ("event_time", *function.names)]
-        read = _each(attrgetter(*names))
-        # Of one name it gives the value itself, where an update is a tuple.
-        return read if len(names) > 1 else lambda events: list(zip(read(events), strict=True))
-    return _each(function)
-
-
-def _each(function: Callable[[Any], Any]) -> Callable[[Iterable[Event]], list[Any]]:
-    return lambda events: list(map(function, events))
+        return list(zip(*map(group.column, ("event_time", *function.names)), strict=True))
+    return list(map(function, group.events))
 
 
 def updates_of(

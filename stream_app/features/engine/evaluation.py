@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from stream_app.features.events import Event
-from stream_app.features.fields import told
+from stream_app.features.fields import Group, of_all, told
 from stream_app.features.kinds import InvalidUpdateError, Update, plain_updates
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 if TYPE_CHECKING:
     from stream_app.features.engine.arrival import Arrival
     from stream_app.features.engine.plans import Plan
-    from stream_app.features.events import Event
 
 __all__ = ["KEY_CHARACTERS", "evaluate", "evaluate_alone"]
 
@@ -29,15 +27,15 @@ KEY_CHARACTERS: Final = 4_096
 
 def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
     """Set keys, updates and row features of the arrivals; return the keys, one set an entity."""
-    events = [arrival.event for arrival in group]
-    keys_of_entities = [_keys(all_keys, events) for all_keys in plan.keys]
+    events = Group([arrival.event for arrival in group])
+    keys_of_entities = [_keys(of_all(key, events)) for key in plan.keys]
     updates = []
     evaluated: dict[Any, list[Update | None]] = {}
-    for (update, state), all_updates in zip(plan.updates, plan.all_updates, strict=True):
+    for update, state in plan.updates:
         # Views that differ in their entity alone share the function of their updates.
         taken = evaluated.get((update, id(state)))
         if taken is None:
-            taken = evaluated[update, id(state)] = plain_updates(all_updates(events))
+            taken = evaluated[update, id(state)] = plain_updates(of_all(update, events))
             state.check(taken)
         updates.append(taken)
     rows = _row_features(plan, events)
@@ -80,11 +78,8 @@ def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]
     return distinct
 
 
-def _keys(
-    all_keys: Callable[[Sequence[Event]], list[Any]], events: Sequence[Event]
-) -> tuple[list[str | None], set[str | None]]:
-    """The key of each event, integers as text, and the different ones among them."""
-    column = all_keys(events)
+def _keys(column: list[Any]) -> tuple[list[str | None], set[str | None]]:
+    """The keys of events, integers as text, and the different ones among them."""
     distinct = set(column)
     try:
         _check_keys(distinct)
@@ -95,9 +90,9 @@ def _keys(
     return column, distinct
 
 
-def _row_features(plan: Plan, events: Sequence[Event]) -> list[list[Any]]:
+def _row_features(plan: Plan, events: Group) -> list[list[Any]]:
     """The values of all events, a list a row feature."""
-    rows: list[list[Any]] = [values(events) for values in plan.row]
+    rows: list[list[Any]] = [of_all(compute, events) for compute in plan.row]
     for number, missing in plan.missing:
         if None in rows[number]:
             rows[number] = [missing if value is None else value for value in rows[number]]

@@ -20,7 +20,6 @@ from typing import Any
 from stream_app.features.dtypes import MISSING
 from stream_app.features.engine.compiled_plans import compiled_plan
 from stream_app.features.events import Event
-from stream_app.features.fields import of_all
 from stream_app.features.kinds import EXPRESSION_NAMES, Formula, State, Statements, Update
 from stream_app.features.views import Derived, Entity, FeatureSet, View
 from stream_app.text.causes import FeatureError
@@ -104,16 +103,14 @@ class Plan:
                 self.updates.append((updates, self._same_check(view.state)))
                 updated.append((position, key))
         self.entities = entities
-        self.keys = [of_all(entity.key, event) for entity in entities]
-        """What gives the keys of many events at once, an entity each; so do the next two."""
-        self.all_updates = [of_all(update, event) for update, _ in self.updates]
+        self.keys = [entity.key for entity in entities]
         self.updated = updated
         """(view, key) of each of `updates`."""
         self.touches = sorted({place[:2] for place in reads} | set(updated))
         """(view, key) of every state that it needs."""
         self.reads = [place[:2] for place in reads]
         self.row_features = features.row_features if self.trigger else ()
-        self.row = [of_all(feature.compute, event) for feature in self.row_features]
+        self.row = [feature.compute for feature in self.row_features]
         self.missing = [
             (number, MISSING[feature.dtype])
             for number, feature in enumerate(self.row_features)
