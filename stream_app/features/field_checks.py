@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
 
+from stream_app.features.dtypes import MISSING, Dtype
 from stream_app.features.events import Event
 from stream_app.features.fields import FieldOf, UpdateOf
 from stream_app.features.kinds import InvalidUpdateError, State, plain_updates
 
-__all__ = ["check_exists", "check_key", "check_number", "check_update", "types_of"]
+__all__ = [
+    "check_dtype", "check_exists", "check_key", "check_number", "check_update", "holds_text", "types_of",
+]  # fmt: skip
 
 #: Fields that each event has, wherever it takes them from.
 _OF_EVERY_EVENT: Final = {"event_id": str, "event_time": float}
@@ -61,6 +64,28 @@ def check_number(where: str, event_type: type[Event], field: Any) -> None:
                 f"{where}: the field {field.name} of {event_type.__name__} is of type {each.__name__}, and "
                 "has to be a number: write a function that makes one of it"
             )
+
+
+def check_dtype(where: str, event_type: type[Event], name: str, dtype: Dtype) -> None:
+    """Raise `ValueError` unless a column of this dtype can hold every value of a field."""
+    held = (str,) if dtype == "string" else (int,) if dtype in ("int64", "bool") else (float, int)
+    for each in types_of(event_type, name):
+        if each is object or (each is NoneType and dtype in MISSING) or issubclass(each, held):
+            continue
+        field = f"{where}: the field {name} of {event_type.__name__}"
+        if each is NoneType:
+            raise ValueError(
+                f"{field} may be None, which {dtype} has no value for: declare it float32"
+            )
+        raise ValueError(
+            f"{field} is of type {each.__name__}, which {dtype} does not hold: declare another dtype, or write "
+            "a function"
+        )
+
+
+def holds_text(event_type: type[Event], name: str) -> bool:
+    """Whether a field may hold text."""
+    return any(issubclass(each, str) for each in types_of(event_type, name))
 
 
 def check_update(where: str, event_type: type[Event], update: Any, state: State) -> None:

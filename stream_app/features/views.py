@@ -11,12 +11,17 @@ import json
 import keyword
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import NoneType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from stream_app.features.dtypes import Dtype
 from stream_app.features.events import Event
-from stream_app.features.field_checks import check_exists, check_key, check_update, types_of
+from stream_app.features.field_checks import (
+    check_dtype,
+    check_exists,
+    check_key,
+    check_update,
+    holds_text,
+)
 from stream_app.features.fields import FieldOf, Said, field_or_function, updates_of
 from stream_app.features.fingerprint.description import described
 from stream_app.features.kinds import Read, State, Update
@@ -161,19 +166,14 @@ class RowFeature:
         """Itself as it is for events of these types; raises `ValueError` where one has no such field."""
         if not isinstance(self.compute, FieldOf):
             return self
-        where = f"row feature {self.name}"
+        where, name = f"row feature {self.name}", self.compute.name
         for trigger in triggers:
-            check_exists(where, trigger, self.compute.name)
-        kinds = {each for trigger in triggers for each in types_of(trigger, self.compute.name)}
-        is_text = any(issubclass(each, str) for each in kinds)
-        if self._has_dtype or not is_text:
-            return self
-        if not all(issubclass(each, str) or each is NoneType for each in kinds):
-            raise ValueError(
-                f"{where}: the field {self.compute.name} may be text and may be something else: write a "
-                "function that gives one of them"
-            )
-        return replace(self, dtype="string")
+            check_exists(where, trigger, name)
+        is_text = any(holds_text(trigger, name) for trigger in triggers)
+        told = self if self._has_dtype or not is_text else replace(self, dtype="string")
+        for trigger in triggers:
+            check_dtype(where, trigger, name, told.dtype)
+        return told
 
 
 @dataclass(frozen=True)

@@ -293,7 +293,15 @@ def test_what_is_declared_comes_one_by_one_or_by_kind() -> None:
         (lambda: FeatureSet(RowFeature("a", "amont", "", ""), triggers=(Paid,)),
          "row feature a: Paid has no field amont: its fields are"),
         (lambda: FeatureSet(RowFeature("c", "card", "", ""), triggers=(Paid, Strange)),
-         "row feature c: the field card may be text and may be something else"),
+         "row feature c: the field card of Paid is of type int, which string does not hold"),
+        (lambda: FeatureSet(RowFeature("c", "country", "", "", "float64"), triggers=(Paid,)),
+         "row feature c: the field country of Paid is of type str, which float64 does not hold"),
+        (lambda: FeatureSet(RowFeature("i", "amount", "", "", "int64"), triggers=(Paid,)),
+         "row feature i: the field amount of Paid is of type float, which int64 does not hold"),
+        (lambda: FeatureSet(RowFeature("n", "maybe", "", "", "int64"), triggers=(Strange,)),
+         "row feature n: the field maybe of Strange may be None, which int64 has no value for"),
+        (lambda: FeatureSet(RowFeature("k", "key", "", ""), triggers=(Paid,)),
+         "row feature k: the field key of Paid is of type UUID, which float32 does not hold"),
         (lambda: Outcome(LoggedIn, "number", "tries"), "outcome, join_key: LoggedIn has no field number"),
         (lambda: Outcome(LoggedIn, "card", "tries"),
          "outcome, join_key: the field card of LoggedIn may be None, which joins nothing"),
@@ -317,6 +325,7 @@ class Strange(Event):
 
     card: str
     card_number: int
+    maybe: int | None = None
 
 
 class Score(Prediction):
