@@ -34,6 +34,10 @@ _COMMANDS = {
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
     "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
+    "changes": (
+        "stream_app.cli.changes",
+        "What served and what was refused, over the last hours.",
+    ),
     "dlq": ("stream_app.cli.dlq", "Dead letters: see why, mend, replay."),
     "resume": (
         "stream_app.cli.resume",

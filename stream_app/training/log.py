@@ -24,7 +24,7 @@ from stream_app.training.errors import LogError
 
 __all__ = ["Log", "lines_of", "read_log"]
 
-_BYTES_A_BATCH: Final = 2_000
+_ROWS_A_BATCH: Final = 2_000
 #: As seconds, a moment after the year 5000: somebody's milliseconds.
 _MILLISECONDS_FROM: Final = 1e11
 _MOST_PARTITIONS: Final = 2**31
@@ -44,9 +44,17 @@ class Log(Iterable[LogRecord]):
                 try:
                     record = _record(row)
                 except (KeyError, TypeError, ValueError) as error:
-                    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                    what = (
+                        f"{error} is missing{_SHAPE}" if isinstance(error, KeyError) else str(error)
+                    )
                     raise LogError(f"{path}, record {number}: {what}.") from None
                 yield record
+
+
+_SHAPE: Final = (
+    '; a line is a record of a topic, {"topic": ..., "value": ...}, with "key", "headers" and '
+    '"timestamp" where they matter'
+)
 
 
 def read_log(*paths: str | Path) -> Log:
@@ -107,8 +115,9 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise LogError(f"{path}: Parquet needs the extra stream-app[parquet].") from None
     number = 0
     try:
-        for batch in ParquetFile(path).iter_batches(_BYTES_A_BATCH):
-            for number, row in enumerate(batch.to_pylist(), start=number + 1):
+        for batch in ParquetFile(path).iter_batches(_ROWS_A_BATCH):
+            for row in batch.to_pylist():
+                number += 1
                 # In a column of bytes or text the value lies as it does in the topic.
                 for name in ("value", "key"):
                     raw = row.pop(name, None)
@@ -175,7 +184,7 @@ def _headers(given: Any) -> tuple[tuple[str, bytes | None], ...]:
 
 
 def _two(pair: Any) -> Any:
-    if not isinstance(pair, list | tuple) or len(pair) != 2:  # noqa: PLR2004
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise TypeError("a header is a name and a text, or null")
     return pair
 

@@ -155,7 +155,8 @@ def test_fields_give_what_functions_of_the_same_meaning_give(in_python: bool) ->
     assert len(states[4]) == 3
 
 
-_WRONG = ", and is made of 2 numbers: it is (event_time, anything) of Paid"
+_WRONG = "the update of view v: an update is not made of 2 finite numbers, the time first: value 2 is "
+_FROM = ": it is (event_time, anything) of Paid"
 
 
 @pytest.mark.parametrize("in_python", [True, False])
@@ -167,8 +168,8 @@ def test_one_wrong_event_is_told_and_its_neighbours_pass(in_python: bool) -> Non
     engine.gather(arrivals)
     assert [str(a.error) for a in arrivals] == [
         "None",
-        f"the update of view v: an update holds None{_WRONG}",
-        f"the update of view v: an update holds a str{_WRONG}",
+        f"{_WRONG}None{_FROM}",
+        f"{_WRONG}a str{_FROM}",
     ]
 
 
