@@ -155,7 +155,9 @@ def test_fields_give_what_functions_of_the_same_meaning_give(in_python: bool) ->
     assert len(states[4]) == 3
 
 
-_WRONG = "the update of view v: an update is not made of 2 finite numbers, the time first: value 2 is "
+_WRONG = (
+    "the update of view v: an update is not made of 2 finite numbers, the time first: value 2 is "
+)
 _FROM = ": it is (event_time, anything) of Paid"
 
 
