@@ -38,7 +38,7 @@ def main() -> None:
             redis_url=services.redis,
         ) as worker:
             worker.start()
-            while _metric(_scrape(worker), "stream_app_records_total") < options.events:
+            while not worker.is_ready or _records(worker) < options.events:
                 worker.check()
                 time.sleep(0.25)
             time.sleep(3.0)  # the last commits, and the first seconds of quiet
@@ -67,6 +67,10 @@ def main() -> None:
 def _scrape(worker: Worker) -> str:
     with urllib.request.urlopen(f"http://{worker.address}/metrics", timeout=10.0) as answer:
         return str(answer.read().decode())
+
+
+def _records(worker: Worker) -> float:
+    return _metric(_scrape(worker), "stream_app_records_total")
 
 
 def _cpu(worker: Worker) -> float:
