@@ -7,7 +7,7 @@ import os
 import sys
 from types import ModuleType
 
-from stream_app.text.causes import unless_told_to_end
+from stream_app.text.causes import cause_of, unless_told_to_end
 
 __all__ = ["ImportFailedError", "import_strangers_module"]
 
@@ -41,6 +41,12 @@ def import_strangers_module(name: str) -> ModuleType:
     except BaseException as error:
         unless_told_to_end(error)
         raise ImportFailedError(
-            f"{name} cannot be imported: {type(error).__name__}: {error} "
-            f'(python -c "import {name}" says where)'
+            f"{name} cannot be imported: {type(error).__name__}: {error} ({_where(error)})"
         ) from error
+
+
+def _where(error: BaseException) -> str:
+    """The file and line of a module that cannot be imported."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    return cause_of(error).partition(" in ")[2] or "nowhere in a file"

@@ -233,7 +233,8 @@ class Brokers:
 
         `seconds` since the epoch. Records of transactions that are not decided are left out.
         """
-        spec = OffsetSpec.for_timestamp(math.ceil(seconds * 1_000))
+        # Before 1970 a number is no time for brokers: -1 asks for the end of the log.
+        spec = OffsetSpec.for_timestamp(max(0, math.ceil(seconds * 1_000)))
         doing = "asking for the offsets of a time"
         found = self._log_offsets(partitions, spec, doing, decided=True)
         return {each: None if offset < 0 else offset for each, offset in found.items()}

@@ -44,9 +44,17 @@ class Log(Iterable[LogRecord]):
                 try:
                     record = _record(row)
                 except (KeyError, TypeError, ValueError) as error:
-                    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                    what = (
+                        f"{error} is missing{_SHAPE}" if isinstance(error, KeyError) else str(error)
+                    )
                     raise LogError(f"{path}, record {number}: {what}.") from None
                 yield record
+
+
+_SHAPE: Final = (
+    '; a line is a record of a topic, {"topic": ..., "value": ...}, with "key", "headers" and '
+    '"timestamp" where they matter'
+)
 
 
 def read_log(*paths: str | Path) -> Log:

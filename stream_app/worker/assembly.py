@@ -61,6 +61,7 @@ from stream_app.waiting.retry import Retry
 from stream_app.wire.assembly import make_emitters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.worker.deliver_thread import DeliverThread
+from stream_app.worker.listeners import watchdog_listeners
 from stream_app.worker.monitoring import Monitoring
 from stream_app.worker.pipeline import Stages
 from stream_app.worker.preflight import Preflight
@@ -199,6 +200,7 @@ class _Assembly:
             outgoing,
             self._retry,
             self._guard(predictor),
+            watchdog_listeners(self._monitoring.watchdog),
         )
         stages = Stages(
             clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
