@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -22,12 +21,14 @@ from pathlib import Path
 
 from benchmarks.growth.measure import measure
 from benchmarks.growth.points import VARIABLES, points
-from benchmarks.growth.report import put_into, section, write_plots
+from benchmarks.growth.report import section, write_plots
 from benchmarks.growth.results import RESULTS, append, latest, read
+from benchmarks.page_section import commit, put_into
 from demo.worker import ROOT
 from stream_app.local import LocalServices
 
 _PAGE = ROOT / "docs" / "growth.md"
+_COMMAND = "python -m benchmarks.growth report"
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
         raise SystemExit(f"python -m benchmarks.growth: {error}") from error
     run = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "python": sys.version.split()[0],
         "cores": os.cpu_count(),
         "quick": options.quick,
@@ -81,16 +82,8 @@ def _report(results: Path) -> None:
     known = latest(read(results))
     for path in write_plots(_PAGE.parent / "images", known):
         print(f"{path.relative_to(ROOT)}: written")
-    _PAGE.write_text(put_into(_PAGE.read_text(), section(known)))
+    _PAGE.write_text(put_into(_PAGE.read_text(), _COMMAND, section(known)))
     print(f"{_PAGE.relative_to(ROOT)}: written")
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":
