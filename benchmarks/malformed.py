@@ -1,6 +1,7 @@
 """What malformed records cost: a stream without any, with 1 % and with 50 % of them.
 
     python -m benchmarks.malformed --events 200000 --rounds 3
+    python -m benchmarks.malformed --against ../stream_app-before
 
 As `python -m benchmarks` measures: a backlog from a real Kafka, with the state in a real Redis. Each drain
 has brokers of its own, for the streams differ. Malformed records are spread at random, so that half of
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -33,28 +36,42 @@ def main() -> None:
     )
     arguments.add_argument("--events", type=int, default=200_000)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="drain each stream with the worker of another checkout as well",
+    )
     options = arguments.parse_args()
     workload = load(options.events)
-    rates: dict[str, list[float]] = {name: [] for name in _SHARES}
-    cpu: dict[str, list[float]] = {name: [] for name in _SHARES}
+    workers = {"": Contender(settings=_SETTINGS)}
+    if options.against:
+        workers[" (there)"] = Contender(settings=_SETTINGS, root=options.against.resolve())
+    drained: dict[str, list[Drained]] = {}
     for number in range(options.rounds):
-        for name in list(_SHARES)[:: 1 if number % 2 == 0 else -1]:
-            drained = _drained(f"malformed-{number}", spoilt(workload, _SHARES[name]))
-            rates[name].append(drained.rate)
-            cpu[name].append(drained.cpu_us)
-            print(f"{name}: {told(drained)}", flush=True)
+        for share in list(_SHARES)[:: 1 if number % 2 == 0 else -1]:
+            found = _drained(number, spoilt(workload, _SHARES[share]), workers)
+            for whose, each in found.items():
+                drained.setdefault(f"{share}{whose}", []).append(each)
+                print(f"{share}{whose}: {told(each)}", flush=True)
+    print(json.dumps(_result(drained, workers) | circumstances()))
+
+
+def _result(drained: dict[str, list[Drained]], workers: Iterable[str]) -> dict[str, float | str]:
     result: dict[str, float | str] = {
-        name: round(statistics.median(found)) for name, found in rates.items()
+        name: round(statistics.median([each.rate for each in found]))
+        for name, found in drained.items()
     }
-    for name in list(_SHARES)[1:]:
-        result[f"{name} / clean: rate"] = _ratio(rates[name], rates["clean"])
-        result[f"{name} / clean: cpu"] = _ratio(cpu[name], cpu["clean"])
-    print(json.dumps(result | circumstances()))
-
-
-def _ratio(some: list[float], clean: list[float]) -> float:
-    """The median of the rounds' ratios."""
-    return round(statistics.median(a / b for a, b in zip(some, clean, strict=True)), 3)
+    clean, *others = _SHARES
+    pairs = [(f"{other}{whose}", f"{clean}{whose}") for whose in workers for other in others]
+    if len(result) > len(_SHARES):
+        pairs += [(share, f"{share} (there)") for share in _SHARES]
+    for one, other in pairs:
+        both = list(zip(drained[one], drained[other], strict=True))
+        rate = statistics.median([a.rate / b.rate for a, b in both])
+        cpu = statistics.median([a.cpu_us / b.cpu_us for a, b in both])
+        result |= {f"{one} / {other}: rate": round(rate, 3), f"{one} / {other}: cpu": round(cpu, 3)}
+    return result
 
 
 def spoilt(workload: list[Record], share: float) -> list[Record]:
@@ -79,12 +96,17 @@ def _spoil(record: Record, rng: Random) -> Record:
     return record._replace(value=value)
 
 
-def _drained(application: str, workload: list[Record]) -> Drained:
+def _drained(
+    number: int, workload: list[Record], workers: Mapping[str, Contender]
+) -> dict[str, Drained]:
     event_topics = {topic.name: topic.partitions for topic in usecase.topics}
     outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
     with LocalServices(topics=event_topics | outputs) as services:
         publish(services.kafka, workload)
-        return drain(services, application, len(workload), Contender(settings=_SETTINGS))
+        return {
+            whose: drain(services, f"malformed-{number}-{place}", len(workload), workers[whose])
+            for place, whose in enumerate(list(workers)[:: 1 if number % 2 == 0 else -1])
+        }
 
 
 if __name__ == "__main__":

@@ -22,12 +22,15 @@ from stream_app.observer.events import WaitingBegan
 from stream_app.observer.observer import Observer, on
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.records.failure import Failure
+from stream_app.records.headers import too_many
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
 from stream_app.state.only_read import OnlyRead
 from stream_app.state.open_store import open_store
 from stream_app.waiting.retry import Retry
+from stream_app.wire.assembly import make_emitters
+from stream_app.wire.outgoing import OutgoingRecords
 
 __all__ = ["Trial"]
 
@@ -50,6 +53,8 @@ class Trial:
         retry.stop()  # nothing is waited for: what is away cannot be tried
         self._decode = decode_stage(settings, usecase, observer)
         self._predictor = None
+        emitters = make_emitters(settings, usecase, "")
+        self._outgoing = OutgoingRecords([emitters.predictions])
         try:
             models = load_models(usecase, settings.artifacts)
         except ModelRefusedError as error:
@@ -77,6 +82,7 @@ class Trial:
                 replay.key,
                 replay.value,
                 replay.headers,
+                too_many(replay.headers),
             )
             for number, replay in enumerate(replays)
         ]
@@ -84,6 +90,7 @@ class Trial:
             try:
                 batch = self._predictor(records)
                 self._predictor.state.forget_all()
+                self._outgoing(batch)  # an answer that is not JSON is found here
                 return [item.failure for item in batch.items]
             except (StoppingError, FatalError, StoreMismatchError, StoreRefusedError) as error:
                 self.only_decoded = self.only_decoded or str(error)

@@ -13,6 +13,7 @@ from stream_app.errors import ConfigurationError, ServiceAwayError
 from stream_app.features.events import Event, EventDecoder, InvalidEventError, Message
 from stream_app.features.events.decoder import Framing
 from stream_app.features.events.event import complete
+from stream_app.features.events.explain import errors_of
 from stream_app.features.events.json_decoder import EventContract
 from stream_app.features.events.message import header_of
 
@@ -113,7 +114,7 @@ class FramedDecoder(EventDecoder):
         except ValidationError as error:
             if self._skip_others and self._contract.is_other_type(error):
                 return None
-            raise self._contract.explained(error) from None
+            raise self._contract.explained(errors_of(error)) from None
         if self._contract.takes_of_record:
             complete(event, message)
         return event

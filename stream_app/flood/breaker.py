@@ -171,8 +171,14 @@ class FloodBreaker:
             self._passed(partition, records, batch.ends[partition], alone=partition not in failing)
         for partition, end in batch.ends.items():
             self._reached(partition, end)
+        if not failing:
+            return False
+        of: dict[Partition, list[Item]] = {partition: [] for partition in failing}
+        for item in batch.items:
+            if (mine := of.get(item.record.partition)) is not None:
+                mine.append(item)
         # Of all of them, not only up to the first that is stopped.
-        return sum([self._refuses(partition, batch.items) for partition in failing]) > 0
+        return sum([self._refuses(partition, mine) for partition, mine in of.items()]) > 0
 
     def _passed(self, partition: Partition, records: int, end: int, *, alone: bool) -> None:
         if (drained := self._drained.get(partition)) is not None:
@@ -188,30 +194,32 @@ class FloodBreaker:
             self._take(partition, end + 1)
 
     def _refuses(self, partition: Partition, items: Sequence[Item]) -> bool:
-        """Count the records of a partition of which some fail; return whether it is stopped by them."""
+        """Count the records of a partition, of which some fail; return whether it is stopped by them."""
         taken = self._taken.get(partition)
         if taken is None:
             return False
-        counts, head = taken.counts, None
+        counts, counted, head, passed = taken.counts, taken.counted, None, 0
         for item in items:
-            if (
-                item.record.partition is not partition
-                or item.offset <= taken.counted
-                or item.first_origin is not None
-                or item.is_skipped
-            ):
+            failure = item.failure
+            if item.offset <= counted or item.first_origin is not None:
                 continue
-            if item.failure is None:
-                counts.passed()
-                head = None
+            if failure is None:
+                if not item.is_skipped:
+                    passed += 1
+                    head = None
                 continue
+            if passed:
+                counts.passed(passed)
+                passed = 0
             head = head or item
-            why = counts.refused(item.failure.disposition)
+            why = counts.refused(failure.disposition)
             if why is not None:
-                self._stop(partition, head, f"{why}, the last one at {item.failure.stage} as "
-                                            f"{item.failure.reason}")  # fmt: skip
+                told = f"{why}, the last one at {failure.stage} as {failure.reason}"
+                self._stop(partition, head, told)
                 return True
-        taken.counted = max([item.offset for item in items if item.record.partition is partition])
+        if passed:
+            counts.passed(passed)
+        taken.counted = max([item.offset for item in items])
         return False
 
     def _stop(self, partition: Partition, head: Item, why: str) -> None:

@@ -15,6 +15,7 @@ from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.state.stage import StateStage
+from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
 from stream_app.wire.replays import Replays
 
@@ -69,5 +70,5 @@ def decode_stage(
         retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
         tells_texts=settings.exception_texts,
-        is_redacting=bool(settings.redact_fields),
+        redaction=Redaction(settings.redact_fields),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from stream_app.errors import RefusedError, ServiceAwayError
@@ -17,6 +16,7 @@ from stream_app.records.item import Item
 from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, is_ours, unless_told_to_end, with_text
 from stream_app.text.foreign import bounded
+from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
 from stream_app.wire.reasons import REASONS
 from stream_app.wire.replays import Replays, says_replay
@@ -50,13 +50,13 @@ class DecodeStage:
         replays: Replays | None = None,
         retry: Retry | None = None,
         tells_texts: bool = False,
-        is_redacting: bool = False,
+        redaction: Redaction | None = None,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
         service that a decoder asks; without it `ServiceAwayError` is raised. `tells_texts`: whether a
-        failure tells texts that may quote the record; `is_redacting`: whether it withholds even what a
-        decoder of the use case's own says of a record that it refuses."""
-        self._is_redacting = is_redacting
+        failure tells texts that may quote the record; `redaction`: what must not be told, so that a
+        failure withholds even what a decoder of the use case's own says of a record that it refuses."""
+        self._redaction = redaction or None
         self._decoders = decoders
         self._tells_texts = tells_texts
         self._take_tombstones = {
@@ -108,7 +108,7 @@ class DecodeStage:
             items.append(item)
             if failure is not None:
                 item.event, item.failure = None, failure  # type: ignore[assignment]
-            elif record.headers and says_replay(record.headers):
+            if record.headers and says_replay(record.headers):  # one that is refused is one, too
                 unbelieved += not self._note_replay(item)
         self._tell(unknown, unbelieved)
         return items
@@ -210,14 +210,20 @@ class DecodeStage:
         """The failure of a record that its decoder did not take."""
         if isinstance(error, InvalidEventError):
             # A class derived from it may say nothing, and may not bound its texts as it does.
-            with suppress(BaseException):
+            try:
                 field = None if error.field is None else bounded(str(error.field))
                 message = bounded(str(error), 500)
-                if self._is_redacting and not is_ours(error):
-                    message = f"the decoder refuses it: {cause_of(error)}"
+                if self._redaction is not None:
+                    if not is_ours(error):
+                        message = f"the decoder refuses it: {cause_of(error)}"
+                    elif field is not None and (told := self._redaction.told(field)) != field:
+                        message = f"field {told}: {message.removeprefix(f'field {field}: ')}"
+                    field = field and self._redaction.told(field)
                 if self._tells_texts and error.quoting:
                     message = f"{message}: {bounded(error.quoting)}"
                 return Failure("decode", bounded(str(error.reason)), message, field)
+            except BaseException:  # noqa: BLE001, S110 - told below; `suppress` takes as long as all else
+                pass
         told = self._told(f"the decoder: {cause_of(error)}", error)
         return Failure("decode", "decoder-error", told, disposition="bug")
 
@@ -249,7 +255,7 @@ class DecodeStage:
     def _named(self, away: ServiceAwayError) -> ServiceAwayError:
         """An absence in bounded words; a class of the use case's own may be derived from it."""
         kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
-        if self._is_redacting and not is_ours(away):
+        if self._redaction is not None and not is_ours(away):
             return kind("a decoder's service", f"the decoder raised {cause_of(away)}")
         try:
             return kind(bounded(str(away.service)), bounded(str(away), 500))

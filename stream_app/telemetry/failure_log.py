@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from stream_app.observer.events import BatchFinished
@@ -47,6 +47,22 @@ class _Told(NamedTuple):
     failure: Failure
 
 
+def _by_kind(items: Iterable[Item]) -> dict[tuple[_Kind, str], list[Item]]:
+    """Failed records by their kinds and dispositions, in the order in which the first of each came."""
+    found: dict[tuple[_Kind, str], list[Item]] = {}
+    for item in items:
+        failure = item.failure
+        assert failure is not None
+        kind = item.record.partition.topic, failure.stage, label(failure.reason)
+        found.setdefault((kind, failure.disposition), []).append(item)
+    return found
+
+
+def _told(item: Item) -> _Told:
+    assert item.failure is not None
+    return _Told(item.record.partition, item.offset, item.failure)
+
+
 class FailureLog:
     """Tells of failed records; any thread may call it."""
 
@@ -69,8 +85,9 @@ class FailureLog:
         now = self._monotonic()
         with self._lock:
             self._records += len(finished.batch.items)
-            for item in finished.failed:
-                self._note(item, now)
+            # Of a stream that is refused throughout there are thousands, of few kinds.
+            for (kind, disposition), told in _by_kind(finished.failed).items():
+                self._note(kind, disposition, told, now)
             self._tell_untold(now)
             if self._bugs:
                 self._look_for_a_run(now)
@@ -89,18 +106,15 @@ class FailureLog:
         with self._lock:
             self._tell_untold(math.inf)
 
-    def _note(self, item: Item, now: float) -> None:
-        failure = item.failure
-        assert failure is not None
-        kind = item.record.partition.topic, failure.stage, label(failure.reason)
-        told = _Told(item.record.partition, item.offset, failure)
-        if failure.disposition == "bug":
-            self._bugs[kind] += 1
+    def _note(self, kind: _Kind, disposition: str, items: Sequence[Item], now: float) -> None:
+        if disposition == "bug":
+            self._bugs[kind] += len(items)
         if now >= self._next.get(kind, 0.0):
-            self._tell(kind, told, now)
-        else:
-            _, left_out = self._untold.get(kind, (told, 0))
-            self._untold[kind] = told, left_out + 1
+            self._tell(kind, _told(items[0]), now)
+            items = items[1:]
+        if items:
+            _, left_out = self._untold.get(kind, (None, 0))
+            self._untold[kind] = _told(items[-1]), left_out + len(items)
 
     def _tell_untold(self, now: float) -> None:
         for kind, (told, _) in list(self._untold.items()):

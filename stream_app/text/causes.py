@@ -114,3 +114,12 @@ class FeatureError(Exception):
         self.has_sentence = bool(why)
         """Whether it says what is wrong, and not what raised where."""
         self.__cause__ = error
+
+    def told(self) -> str:
+        """The text with that of the exception, which may quote the event."""
+        cause = self.__cause__
+        if self.has_sentence or (
+            isinstance(cause, AttributeError | NameError) and repr(cause.name) in str(self)
+        ):
+            return str(self)
+        return with_text(str(self), cause)

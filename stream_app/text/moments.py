@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["in_utc", "rfc3339", "to_microseconds"]
+__all__ = ["in_utc", "rfc3339", "to_microseconds", "to_the_millisecond"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  naive: isoformat is to write no offset
 _DIGITS: Final = 9
@@ -40,6 +40,23 @@ def rfc3339(seconds: float) -> str:
     whole = math.floor(exact)
     fraction = f"{exact - whole:f}".partition(".")[2].rstrip("0")
     return f"{_second(whole)}.{fraction}Z" if fraction else f"{_second(whole)}Z"
+
+
+def to_the_millisecond(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC with three digits, or as a number where no calendar knows
+    them.
+
+    As `datetime.isoformat` cuts them: to a microsecond it is rounded first.
+    """
+    try:
+        fraction, whole = math.modf(seconds)
+        microseconds = round(fraction * _MICROSECONDS)
+        if not 0 <= microseconds < _MICROSECONDS:
+            carried, microseconds = divmod(microseconds, _MICROSECONDS)
+            whole += carried
+        return f"{_second(int(whole))}.{microseconds // 1_000:03d}+00:00"
+    except (ValueError, OverflowError):
+        return f"{seconds:.3f}"
 
 
 # Many events fall into the same second.

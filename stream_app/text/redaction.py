@@ -38,6 +38,8 @@ _Path = tuple[_Step, ...]
 
 _ROOT: Final = "$"
 _STEP: Final = re.compile(r'(?P<name>[\w-]+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<member>\*)|\[\*\]')
+_INDEX: Final = re.compile(r"\d{1,7}", re.ASCII)
+"""Of an element of a list that fits into a record; a number of a card is longer."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SEPARATOR: Final = re.compile(r"\s*,\s*")
 
@@ -95,6 +97,31 @@ class Redaction:
             at = end
         said = tuple(t for t, path in zip(self.paths, self._read, strict=True) if path in met)
         return Redacted(frame + "".join((*kept, text[at:])).encode(), said)
+
+    def texts(self, value: bytes | None) -> set[str]:
+        """The texts and numbers of a value that are replaced in it; names, too.
+
+        So that they can be looked for where somebody moved them. Empty where none is, or all of it goes.
+        """
+        if self(value) is None or value is None:
+            return set()
+        found: set[str] = set()
+        try:
+            _, text = _framed(value)
+            for begin, end in self._look(text)[0]:
+                _collect(_LEAVES.decode(text[begin:end]), found)
+        except (ValueError, StopIteration, RecursionError):
+            return set()
+        return found
+
+    def told(self, field: str) -> str:
+        """A field's dotted path as it may be told: names below what is replaced are a producer's, too.
+
+        The keys of a mapping may be what is to be redacted, such as numbers of cards.
+        """
+        parts = field.split(".")
+        shown = min((_below(path, parts) for path in self._read), default=len(parts))
+        return ".".join(parts[: max(1, shown)])
 
     def and_also(self, paths: str) -> Redaction:
         """With more paths; raises `ValueError` where one is none."""
@@ -202,6 +229,9 @@ _SCAN: Final[Any] = json.JSONDecoder(
     parse_int=len, parse_float=len, parse_constant=len, object_pairs_hook=len
 ).scan_once  # type: ignore[attr-defined]
 
+# Numbers as they are written.
+_LEAVES: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
 _FRAME_BYTES: Final = 5
 
 
@@ -214,6 +244,29 @@ def _framed(value: bytes) -> tuple[bytes, str]:
     """The frame of a schema registry's serializer, where there is one, and the text behind it."""
     length = _FRAME_BYTES if value[:1] == b"\x00" else 0
     return value[:length], value[length:].decode()
+
+
+def _below(path: _Path, parts: Sequence[str]) -> int:
+    """How many parts of a field's path stand above what a path replaces; all where it replaces nothing."""
+    for number, (step, part) in enumerate(zip(path, parts, strict=False)):
+        if step == _EACH_ELEMENT:
+            if not _INDEX.fullmatch(part):
+                return number  # a name where an element should be: all of it is replaced
+        elif step not in (_EACH_MEMBER, part):
+            # A list where an object should be is replaced; any other member is not.
+            return number if _INDEX.fullmatch(part) else len(parts)
+    return min(len(path), len(parts))
+
+
+def _collect(value: Any, into: set[str]) -> None:
+    if isinstance(value, dict):
+        into.update(value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _collect(each, into)
+    elif isinstance(value, str):
+        into.add(value)
 
 
 def _after_space(text: str, at: int) -> int:

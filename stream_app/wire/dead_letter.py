@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence, Set
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from stream_app.records.batch import Outgoing
 from stream_app.records.failure import Failure
 from stream_app.records.headers import Header, Headers
 from stream_app.records.item import Item
+from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 from stream_app.text.foreign import bounded
+from stream_app.text.moments import to_the_millisecond
 from stream_app.text.redaction import Redacted, Redaction
 from stream_app.wire.headers import DEAD_LETTER, Named, by_name, number, text, traced
 
@@ -25,6 +26,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Omitted",
+    "headers_of_letter",
     "headers_that_came",
     "is_cut",
     "is_dead_letter",
@@ -87,15 +89,17 @@ class DeadLetter(NamedTuple):
     def of(cls, headers: Named) -> DeadLetter:
         """Read them; raises `ValueError` where they do not say which record it is.
 
-        All else is empty where the letter, which somebody else may have written, does not say it.
+        All else is empty where the letter, which somebody else may have written, does not say it, and
+        bounded: people see it on their terminals.
         """
         said = {name: _shown(headers.get(header)) for name, header in _HEADERS.items()}
         return cls(
-            **said
+            **{name: bounded(each, _MESSAGE_CHARACTERS) for name, each in said.items()}
             | {  # type: ignore[arg-type]
+                "redacted": said["redacted"],  # to be read as paths, of which none may be cut off
                 "topic_id": text(headers, _HEADERS["topic_id"]),
                 "partition": number(headers, _HEADERS["partition"]),
-                "offset": number(headers, _HEADERS["offset"]),
+                "offset": number(headers, _OFFSET),
                 "attempts": _count(headers.get(ATTEMPTS)),
             }
         )
@@ -110,9 +114,16 @@ class DeadLetter(NamedTuple):
 
 
 _HEADERS: Final = {name: DEAD_LETTER + name.replace("_", "-") for name in DeadLetter._fields}
-_OPTIONAL: Final = frozenset({_HEADERS["producer"], _HEADERS["redacted"]})
-ATTEMPTS: Final = _HEADERS["attempts"]
+(
+    _TOPIC, _TOPIC_ID, _PARTITION, _OFFSET, _TIMESTAMP, _GROUP, _STAGE, _REASON, _MESSAGE, _FIELD,
+    _DISPOSITION, _ATTEMPTS, _CODE_VERSION, _MODEL_VERSION, _FAILED_AT, _STATE, _PRODUCER, _REDACTED,
+) = _HEADERS.values()  # fmt: skip
+_OPTIONAL: Final = frozenset({_PRODUCER, _REDACTED})
+ATTEMPTS: Final = _ATTEMPTS
 """A replay carries it on, so that the letter of one that fails again counts further."""
+_FIRST_ATTEMPT: Final = (ATTEMPTS, b"1")
+_APPLIED: Final = (_STATE, b"applied")
+_NOT_APPLIED: Final = (_STATE, b"not-applied")
 
 
 _PARTS: Final = ("headers", "key", "value")
@@ -151,13 +162,14 @@ class DeadLetters:
         `redaction` replaces fields of the values.
         """
         self.topic = topic
-        self._group = group
-        self._code_version = code_version
-        self._model_version = model_version
+        self._group: Header = (_GROUP, group.encode())
+        self._code_version: Header = (_CODE_VERSION, code_version.encode())
+        self._model_version: Header = (_MODEL_VERSION, model_version.encode())
         self._producer_header = producer_header
         self._never_kept: Set[str] = frozenset() if keeps_value else frozenset({"value"})
         self._redaction = redaction or None
         self._clock = clock
+        self._places: dict[tuple[str, str, int], tuple[Header, ...]] = {}
 
     def __call__(self, item: Item) -> Outgoing | None:
         """The dead letter of a failed item: key, value and headers as they came, and ours.
@@ -169,41 +181,59 @@ class DeadLetters:
     def letter(self, item: Item, failure: Failure) -> Outgoing:
         """The dead letter of an item that failed like this."""
         record = item.record
-        attempts = [value for name, value in record.headers if name == ATTEMPTS]
         redacted = self._redacted(record)
-        said = DeadLetter(
-            topic=record.partition.topic,
-            topic_id=record.partition.topic_id,
-            partition=record.partition.number,
-            offset=record.offset,
-            timestamp="" if record.timestamp is None else _rfc3339(record.timestamp),
-            group=self._group,
-            stage=failure.stage,
-            # A decoder of the use case's own may say anything.
-            reason=bounded(str(failure.reason)),
-            message=bounded(str(failure.message), _MESSAGE_CHARACTERS),
-            field=bounded(str(failure.field or "")),
-            disposition=failure.disposition,
-            attempts=_count(attempts[-1]) + 1 if attempts else 1,
-            code_version=self._code_version,
-            model_version=self._model_version,
-            failed_at=_rfc3339(self._clock()),
-            state="applied" if item.is_applied else "not-applied",
-            producer=self._producer(record.headers),
-            redacted="" if redacted is None else ", ".join(redacted.paths),
-        )
+        headers = self._said(item, failure, redacted)
+        if record.headers:
+            headers = traced(headers_that_came(record.headers), item.traceparent) + headers
         letter = Outgoing(
-            self.topic,
-            record.key,
-            record.value,
-            traced(headers_that_came(record.headers), item.traceparent) + said.headers(),
-            record.partition,
-            item,
-            self.kind,
+            self.topic, record.key, record.value, headers, record.partition, item, self.kind
         )
         if redacted is not None or (self._never_kept and record.value):
             return _without(letter, record, self._gone(redacted), redacted)
         return letter
+
+    def _said(self, item: Item, failure: Failure, redacted: Redacted | None) -> Headers:
+        """The headers of `DeadLetter`, in its order.
+
+        Many may be refused at once, so what is the same for all of them is made once.
+        """
+        record, partition = item.record, item.record.partition
+        came = record.headers
+        place = self._places.get((partition.topic, partition.topic_id, partition.number))
+        at = record.timestamp
+        said = [
+            *(place or self._place(partition)),
+            (_OFFSET, b"%d" % record.offset),
+            (_TIMESTAMP, b"" if at is None else to_the_millisecond(at).encode()),
+            self._group,
+            (_STAGE, failure.stage.encode()),
+            # A decoder of the use case's own may say anything.
+            (_REASON, bounded(str(failure.reason)).encode()),
+            (_MESSAGE, bounded(str(failure.message), _MESSAGE_CHARACTERS).encode()),
+            (_FIELD, bounded(str(failure.field or "")).encode()),
+            (_DISPOSITION, failure.disposition.encode()),
+            _attempt(came) if came else _FIRST_ATTEMPT,
+            self._code_version,
+            self._model_version,
+            (_FAILED_AT, to_the_millisecond(self._clock()).encode()),
+            _APPLIED if item.is_applied else _NOT_APPLIED,
+        ]
+        if came and (producer := self._producer(came)):
+            said.append((_PRODUCER, producer.encode()))
+        if redacted is not None:
+            said.append((_REDACTED, ", ".join(redacted.paths).encode()))
+        return said
+
+    def _place(self, partition: Partition) -> tuple[Header, ...]:
+        """Where a partition's records lie; made once."""
+        topic, topic_id, number = place = partition.topic, partition.topic_id, partition.number
+        said = (
+            (_TOPIC, topic.encode()),
+            (_TOPIC_ID, topic_id.encode()),
+            (_PARTITION, b"%d" % number),
+        )
+        self._places[place] = said
+        return said
 
     def _redacted(self, record: Record) -> Redacted | None:
         return self._redaction(record.value) if self._redaction is not None else None
@@ -244,12 +274,17 @@ class DeadLetters:
 
 def is_dead_letter(headers: Named) -> bool:
     """Whether a record is a dead letter, where predictions may lie in the same topic."""
-    return _HEADERS["offset"] in headers
+    return _OFFSET in headers
 
 
 def headers_that_came(headers: Sequence[Header]) -> Headers:
     """Those of the headers that came with the record: all but a dead letter's own."""
     return [header for header in headers if not header[0].startswith(DEAD_LETTER)]
+
+
+def headers_of_letter(headers: Sequence[Header]) -> Headers:
+    """A dead letter's own headers: those that did not come with the record."""
+    return [header for header in headers if header[0].startswith(DEAD_LETTER)]
 
 
 def omitted(headers: Named, part: str) -> Omitted | None:
@@ -260,7 +295,7 @@ def omitted(headers: Named, part: str) -> Omitted | None:
     length, sha256 = _OMITTED_BYTES[part], _OMITTED_SHA256[part]
     if headers.get(length) is None and headers.get(sha256) is None:
         return None
-    if part == "value" and headers.get(sha256) is None and headers.get(_HEADERS["redacted"]):
+    if part == "value" and headers.get(sha256) is None and headers.get(_REDACTED):
         return Omitted(number(headers, length), None)
     return Omitted(number(headers, length), bytes.fromhex(text(headers, sha256)))
 
@@ -275,7 +310,7 @@ def redacted_bytes(headers: Named) -> int | None:
 
     Raises `ValueError` where it does not say it.
     """
-    if not headers.get(_HEADERS["redacted"]) or headers.get(_OMITTED_BYTES["value"]) is not None:
+    if not headers.get(_REDACTED) or headers.get(_OMITTED_BYTES["value"]) is not None:
         return None
     return number(headers, _REDACTED_BYTES)
 
@@ -286,10 +321,8 @@ def _without(
     """The letter of a record without some parts, and with what is left of its value."""
     ours = [
         header
-        for header in letter.headers
-        if header[0].startswith(DEAD_LETTER)
-        and "-omitted-" not in header[0]
-        and header[0] != _REDACTED_BYTES
+        for header in headers_of_letter(letter.headers)
+        if "-omitted-" not in header[0] and header[0] != _REDACTED_BYTES
     ]
     came = headers_that_came(record.headers)
     content = {"headers": packed_headers(came), "key": record.key, "value": record.value}
@@ -329,14 +362,13 @@ def _shown(value: str | bytes | None) -> str:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value or ""
 
 
+def _attempt(came: Sequence[Header]) -> Header:
+    """How often the record of these headers is a dead letter by now."""
+    before = [value for name, value in came if name == ATTEMPTS]
+    return (ATTEMPTS, b"%d" % (_count(before[-1]) + 1)) if before else _FIRST_ATTEMPT
+
+
 def _count(value: str | bytes | None) -> int:
     """The number in a header that anybody may have written."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
-
-
-def _rfc3339(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:.3f}"  # no calendar knows it: seconds since the epoch

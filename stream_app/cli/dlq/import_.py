@@ -48,6 +48,8 @@ def import_(
     from stream_app.dead_letters.replaying import ReplayOptions, replay
 
     mended = read_lines(file)
+    if not mended:
+        raise ConfigurationError(f"{file.name}: there is no letter in it")
     with office(usecase) as opened:
         check_secret(opened)
         strangers = [name for name in mended if name.topic_id != opened.log.topic.topic_id]

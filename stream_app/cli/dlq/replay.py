@@ -20,7 +20,7 @@ from stream_app.cli.dlq.options import (
     selection_of,
     who,
 )
-from stream_app.dead_letters.mending import differences, load_mend
+from stream_app.dead_letters.mending import load_mend
 from stream_app.errors import ConfigurationError
 from stream_app.text.foreign import bounded
 
@@ -168,9 +168,9 @@ def show_report(report: ReplayReport, *, as_json: bool) -> None:
 
 def lines(report: ReplayReport) -> Iterator[str]:
     """A report as a person reads it."""
-    for place, before, after in report.mended:
-        yield f"letter {place}"
-        yield from (f"  {line}" for line in differences(before, after))
+    for change in report.mended:
+        yield f"letter {change.place}"
+        yield from (f"  {line}" for line in change.lines())
         yield ""
     verb = "replayed" if report.is_done else "would be replayed"
     yield f"{letters(report.selected)} selected, {report.replayed:,} {verb}, {report.left:,} left"

@@ -7,17 +7,25 @@ exception, its function and its line are told in its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticKnownError
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.moments import MOMENT_MESSAGES
 from stream_app.text.causes import cause_of
 from stream_app.text.foreign import bounded
 
-__all__ = ["explain", "is_type_error", "message_of", "wire_name"]
+__all__ = [
+    "errors_of",
+    "explain",
+    "explain_errors",
+    "is_type_error",
+    "message_of",
+    "wire_name",
+]
 
 # pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/) to reasons.
 _REASON_OF_TYPE: Final = {
@@ -90,15 +98,32 @@ def explain(
     `types` are the contract, of which a message may say more; `type_fields` the names on the wire of
     the fields that tell the type; `is_union`: whether paths begin with a union's tag.
     """
-    errors = error.errors(include_url=False, include_input=error.error_count() <= _MOST_WITH_INPUTS)
-    first = next((each for each in errors if is_type_error(each, type_fields)), errors[0])
+    return explain_errors(errors_of(error), types=types, type_fields=type_fields, is_union=is_union)
+
+
+def errors_of(error: ValidationError) -> list[ErrorDetails]:
+    """What pydantic says of a value, each error with its context."""
+    return error.errors(include_url=False, include_input=error.error_count() <= _MOST_WITH_INPUTS)
+
+
+def explain_errors(
+    errors: Sequence[ErrorDetails],
+    *,
+    types: Sequence[type[BaseModel]] = (),
+    type_fields: frozenset[str] = frozenset(),
+    is_union: bool = False,
+) -> InvalidEventError:
+    """As `explain`, of what `errors_of` gave."""
+    first = errors[0]
+    if len(errors) > 1:
+        first = next((each for each in errors if is_type_error(each, type_fields)), first)
     kind, path = first["type"], first["loc"]
     tag = path[0] if is_union and path else None
     path = path[1:] if is_union else path
     if kind in _TAG_KINDS and not path and type_fields:
         path = (min(type_fields),)
     # Of a mapping with free keys, parts of the path are the producer's own text.
-    field = ".".join(bounded(str(part)) for part in path[:_PATH_PARTS]) or None
+    field = ".".join([bounded(str(part)) for part in path[:_PATH_PARTS]]) or None
     if is_type_error(first, type_fields):
         reason = "wrong-event-type"
     elif kind.startswith(("datetime", "timezone")):
@@ -146,9 +171,10 @@ def message_of(error: Any) -> tuple[str, str]:
 
     `error`: of `ValidationError.errors()`, with its context.
     """
-    message, context = error["msg"], error.get("ctx", {})
-    if message in MOMENT_MESSAGES:
+    message, context = error["msg"], error.get("ctx")
+    if message in MOMENT_MESSAGES or (not context and message == _plain_message(error["type"])):
         return message, ""
+    context = context or {}
     raised = context.get("error")
     if isinstance(raised, BaseException):  # of a validator
         return f"{_RULE}: {cause_of(raised)}", message
@@ -162,6 +188,15 @@ def message_of(error: Any) -> tuple[str, str]:
         beginning = known.message_template.partition(f"{{{min(untold)}}}")[0]
         return beginning.rstrip(" ,:").removesuffix(" required, got").removesuffix(", got"), message
     return message, ""
+
+
+@lru_cache(maxsize=1_024)
+def _plain_message(kind: str) -> str | None:
+    """What pydantic says of an error of a kind that has no context; None where it has, or is not pydantic's."""
+    try:
+        return PydanticKnownError(kind).message()  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _type_of(value: object) -> str:

@@ -8,10 +8,16 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from stream_app.features.events.decoder import EventDecoder
 from stream_app.features.events.event import Event, complete, takes_of_record
-from stream_app.features.events.explain import explain, is_type_error, wire_name
+from stream_app.features.events.explain import (
+    errors_of,
+    explain_errors,
+    is_type_error,
+    wire_name,
+)
 from stream_app.features.events.fast_json import NotExactError, fast_decode
 from stream_app.features.events.invalid import InvalidEventError
 from stream_app.features.events.message import Message
@@ -59,10 +65,10 @@ class EventContract:
         errors = error.errors(include_url=False, include_context=False, include_input=False)
         return any(is_type_error(each, self.type_fields) for each in errors)
 
-    def explained(self, error: ValidationError) -> InvalidEventError:
-        """Why a value was refused."""
-        return explain(
-            error, types=self.types, type_fields=self.type_fields, is_union=self.is_union
+    def explained(self, errors: Sequence[ErrorDetails]) -> InvalidEventError:
+        """Why a value was refused, of what `errors_of` gave."""
+        return explain_errors(
+            errors, types=self.types, type_fields=self.type_fields, is_union=self.is_union
         )
 
 
@@ -119,10 +125,10 @@ class JsonDecoder(EventDecoder):
         return ((each, self.why_pydantic) for each in self.event_types)
 
     def _explained(self, value: bytes, error: ValidationError) -> InvalidEventError:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            return not_json(value, first["msg"])
-        return self._contract.explained(error)
+        errors = errors_of(error)
+        if errors[0]["type"] == "json_invalid":
+            return not_json(value, errors[0]["msg"])
+        return self._contract.explained(errors)
 
 
 def _to_pydantic(_: bytes) -> None:

@@ -1,6 +1,6 @@
 """Times as text."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from stream_app.features.events import Moment
-from stream_app.text.moments import in_utc, rfc3339, to_microseconds
+from stream_app.text.moments import in_utc, rfc3339, to_microseconds, to_the_millisecond
 
 MOMENT: TypeAdapter[float] = TypeAdapter(Moment)
 #: Seconds of the years 1 to 9999.
@@ -64,3 +64,16 @@ def test_what_no_calendar_knows_is_refused_on_the_wire_and_told_to_people(second
     with pytest.raises((ValueError, OverflowError)):
         rfc3339(seconds)
     assert in_utc(seconds).endswith("s since 1970")
+
+
+@given(TIMES | st.floats(0.0, 2e9) | st.floats(-2.0, 2.0))
+def test_milliseconds_are_those_of_the_standard_library(seconds: float) -> None:
+    """Which takes twice as long: dead letters tell two moments each."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    assert to_the_millisecond(seconds) == at.isoformat(timespec="milliseconds")
+
+
+@pytest.mark.parametrize("seconds", [1e18, -1e18, float("inf"), float("nan"), 253_402_300_800.0])
+def test_a_moment_that_no_calendar_knows_is_a_number(seconds: float) -> None:
+    """A letter is written all the same."""
+    assert to_the_millisecond(seconds) == f"{seconds:.3f}"

@@ -9,7 +9,9 @@ from stream_app.records.batch import Outgoing
 from stream_app.records.headers import Headers
 from stream_app.records.item import Item, Served
 from stream_app.records.record_id import RecordId, record_id_of
+from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import (
+    ATTEMPTS,
     DeadLetter,
     DeadLetters,
     headers_that_came,
@@ -98,6 +100,32 @@ def test_a_dead_letter_is_read_as_it_was_written() -> None:
     assert (said.disposition, said.attempts, said.state) == ("poison", 1, "not-applied")
     assert [("trace", b"1"), *said.headers()] == letter.headers
     assert headers_that_came(letter.headers) == [("trace", b"1")]
+
+
+@pytest.mark.parametrize("has_timestamp", [True, False])
+@pytest.mark.parametrize("came", [[], [("sent-by", b"web"), (ATTEMPTS, b"4")]])
+def test_a_letter_has_each_header_once_and_in_its_order(came: Headers, has_timestamp: bool) -> None:
+    """What is always the same is made once, and still none is forgotten; of each partition its own."""
+    letters = DeadLetters(
+        "dead", group="g", code_version="1", model_version="m/3", producer_header="sent-by",
+        redaction=Redaction("amount"),
+    )  # fmt: skip
+    for place in (P, partition(7), P):
+        item = failed(place, 9, headers=came)
+        item.record.value = b'{"amount": 5}' if came else b"{}"
+        if not has_timestamp:
+            item.record.timestamp = None
+        letter = letters(item)
+        assert letter is not None
+        said = DeadLetter.of(by_name(letter.headers))
+        assert (said.topic, said.topic_id, said.partition) == (
+            place.topic, place.topic_id, place.number,
+        )  # fmt: skip
+        assert (said.attempts, said.producer, said.redacted) == (
+            (5, "web", "amount") if came else (1, "", "")
+        )
+        ours = [header for header in letter.headers if header[0] != "sent-by"]
+        assert said.headers() == [each for each in ours if "-bytes" not in each[0]]
 
 
 def test_a_prediction_is_no_dead_letter() -> None:
