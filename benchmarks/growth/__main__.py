@@ -2,6 +2,7 @@
 
     python -m benchmarks.growth --quick              # few points of every variable
     python -m benchmarks.growth --only entities,backlog
+    python -m benchmarks.growth alone                # CPU of the work alone, without Kafka and Redis
     python -m benchmarks.growth report               # docs/growth.md and its plots
 
 Each point is a topic of its own, drained by a worker with everything on, with state in a real Redis.
@@ -16,11 +17,13 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.growth.alone import alone
 from benchmarks.growth.measure import measure
-from benchmarks.growth.points import VARIABLES, points
+from benchmarks.growth.points import VARIABLES, Point, points
 from benchmarks.growth.report import section, write_plots
 from benchmarks.growth.results import RESULTS, append, latest, read
 from benchmarks.page_section import commit, put_into
@@ -36,7 +39,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         prog="python -m benchmarks.growth", description=__doc__.splitlines()[0]
     )
-    arguments.add_argument("what", nargs="?", choices=("run", "report"), default="run")
+    arguments.add_argument("what", nargs="?", choices=("run", "alone", "report"), default="run")
     arguments.add_argument("--quick", action="store_true", help="few points of every variable")
     arguments.add_argument(
         "--only", default="", metavar="NAMES", help=f"of {', '.join(VARIABLES)}; with commas"
@@ -46,16 +49,20 @@ def main() -> None:
     options = arguments.parse_args()
     if options.what == "report":
         _report(options.results)
-    else:
-        _run(options)
-
-
-def _run(options: argparse.Namespace) -> None:
+        return
     only = [name for name in options.only.split(",") if name]
     try:
-        wanted = points(quick=options.quick, only=only)
+        wanted = points(quick=options.quick, only=only) * options.rounds
     except ValueError as error:
         raise SystemExit(f"python -m benchmarks.growth: {error}") from error
+    if options.what == "alone":
+        for point, cpu_us in alone(wanted):
+            print(f"{point.variable} {point.value:,g}: {cpu_us:.1f} us CPU an event", flush=True)
+    else:
+        _run(options, wanted)
+
+
+def _run(options: argparse.Namespace, wanted: Sequence[Point]) -> None:
     run = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -65,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
     }
     with LocalServices() as services:
         # Rounds are apart in time, so that a minute in which the machine is slow has part in none alone.
-        for number, point in enumerate(wanted * options.rounds):
+        for number, point in enumerate(wanted):
             begun = time.monotonic()
             found = measure(services.kafka, services.redis, point, number)
             append(options.results, point, found, run)
