@@ -74,7 +74,7 @@ def _drain(
     print(
         f"{number + 1} {contender.name}: {drained.rate:,.0f} events/s, {drained.cpu_us:.1f} us, "
         f"{drained.peak_mib:.0f} MiB, {drained.predictions:,} of {drained.expected:,} predictions"
-        f"{'' if drained.is_whole else ', not finished in time'}",
+        f"{drained.note and ', '}{drained.note}",
         flush=True,
     )
 

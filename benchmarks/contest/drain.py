@@ -69,6 +69,8 @@ class Drained:
     """How many there should be."""
     is_whole: bool
     """Whether it finished in time."""
+    note: str
+    """If not, what it wrote last."""
 
 
 class _Look(NamedTuple):
@@ -202,6 +204,8 @@ def drain(contender: Contender, backlog: Backlog, redis_url: str, group: str) ->
             wall = last.at - first.at
             if count <= 0:
                 raise DidNotRunError(process.told("all was finished at once: take more events"))
+            is_whole = last.finished >= backlog.events
+            note = "" if is_whole else process.told("not finished in time")
         seen = outputs.seen(backlog.predictions)
         return Drained(
             rate=count / wall,
@@ -211,7 +215,8 @@ def drain(contender: Contender, backlog: Backlog, redis_url: str, group: str) ->
             events=count,
             predictions=len(seen.predictions),
             expected=backlog.predictions,
-            is_whole=last.finished >= backlog.events,
+            is_whole=is_whole,
+            note=note,
         )
 
 

@@ -125,14 +125,20 @@ def measured(
             _reader(services.kafka) as reader,
         ):
             first = 0
-            for count, load in zip(counts, [_WARM_UP_RATE, *sorted(loads)], strict=True):
+            for number, (count, load) in enumerate(
+                zip(counts, [_WARM_UP_RATE, *sorted(loads)], strict=True)
+            ):
                 asked = {"first": first, "count": count, "rate": load}
                 of_load = {
                     name: at - first for name, at in names.items() if first <= at < first + count
                 }
                 first += count
-                found = _one_load(process, sender, reader, asked, of_load)
-                if load == _WARM_UP_RATE:
+                is_warm_up = number == 0
+                patience = _READY_SECONDS if is_warm_up else _BEHIND_SECONDS
+                found = _one_load(process, sender, reader, asked, of_load, patience)
+                if is_warm_up:
+                    if not found["keeps_up"]:
+                        raise DidNotRunError(process.told("no prediction in time"))
                     continue
                 yield {"load": load, **found}
                 if not found["keeps_up"]:
@@ -149,13 +155,17 @@ def _asking_ids(count: int) -> dict[str, int]:
 
 
 def _one_load(
-    process: Running, sender: Any, reader: Consumer, asked: dict[str, Any], of_load: dict[str, int]
+    process: Running,
+    sender: Any,
+    reader: Consumer,
+    asked: dict[str, Any],
+    of_load: dict[str, int],
+    patience: float,
 ) -> dict[str, Any]:
     read_at: dict[str, float] = {}
     sender.stdin.write(json.dumps(asked) + "\n")
     sender.stdin.flush()
     used = usage(process.pid).cpu_seconds
-    patience = _READY_SECONDS if asked["rate"] == _WARM_UP_RATE else _BEHIND_SECONDS
     ends_at = time.monotonic() + asked["count"] / asked["rate"] + patience + 3.0
     while len(read_at) < len(of_load) and time.monotonic() < ends_at:
         process.check()
@@ -171,7 +181,8 @@ def _one_load(
     used = usage(process.pid).cpu_seconds - used
     answer = json.loads(sender.stdout.readline())
     schedule = Schedule(answer["start"], asked["rate"], asked["count"])
-    counted = {n: at for n, at in of_load.items() if at >= _LEFT_OUT_SECONDS * asked["rate"]}
+    left_out = min(_LEFT_OUT_SECONDS * asked["rate"], asked["count"] / 2)
+    counted = {n: at for n, at in of_load.items() if at >= left_out}
     waits = sorted(read_at[n] - schedule.at(at) for n, at in counted.items() if n in read_at)
     common = {
         "cpu_us": used / asked["count"] * 1e6,

@@ -57,7 +57,13 @@ def main() -> None:
         def score(key: bytes, value: bytes, place: pw.Json) -> tuple[bytes, str]:
             return process([(key, value, place)])[0]
 
-    events = pw.io.kafka.read(reading, topic=work.topics, format="raw", with_metadata=True)
+    # A table is read from one topic.
+    events = pw.Table.concat_reindex(
+        *(
+            pw.io.kafka.read(reading, topic=topic, format="raw", with_metadata=True)
+            for topic in work.topics
+        )
+    )
     scored = events.select(key=pw.this.key, out=score(pw.this.key, pw.this.data, pw.this._metadata))
     made = scored.select(key=pw.this.key, value=pw.this.out[0], topic=pw.this.out[1])
     made = made.filter(pw.this.topic != "")

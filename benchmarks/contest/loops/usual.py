@@ -110,6 +110,11 @@ def _queue(old: dict[str, int] | None, due: float, change: int) -> dict[str, int
     return counts
 
 
+def _fresh(value: list[Any] | None, now: float, seconds: float) -> list[Any] | None:
+    """A value that begins with its time, or None where that is too long ago."""
+    return None if value is None or now - value[0] > seconds else value
+
+
 def _means(sums: list[float] | None) -> tuple[float, float]:
     if sums is None or sums[1] <= 0.0:
         return math.nan, math.nan
@@ -165,24 +170,30 @@ def row(event: Boarding, keys: Mapping[str, str], found: Mapping[str, Hash]) -> 
     now = event.event_time
     origin, carrier = found[keys["origin"]], found[keys["carrier"]]
     tail = found[keys["tail"]] if "tail" in keys else {}
-    departures = origin.get("departures")
+    departures = _fresh(origin.get("departures"), now, 10 * _HOUR)
     count = 0.0
     if departures is not None:
         count = departures[1] * 2.0 ** -max(0.0, (now - departures[0]) / _HOUR)
-    weather = [math.nan if v is None else v for v in origin.get("weather", [0.0, *[None] * 6])]
+    weather = _fresh(origin.get("weather"), now, 6 * _HOUR) or [0.0, *[None] * 6]
+    weather = [math.nan if reading is None else reading for reading in weather]
+    arrivals = (
+        ("carrier_origin_arrivals", "carrier", 4 * _HOUR),
+        ("destination_arrivals", "destination", 4 * _HOUR),
+        ("route_arrivals", "route", 4 * _HOUR),
+        ("flight_number_arrivals", "flight", 14 * _DAY),
+    )
     pairs = {
         "origin_departures": departures,
-        "carrier_origin_departures": carrier.get("departures"),
-        "carrier_origin_arrivals": carrier.get("arrivals"),
-        "destination_arrivals": found[keys["destination"]].get("arrivals"),
-        "route_arrivals": found[keys["route"]].get("arrivals"),
-        "flight_number_arrivals": found[keys["flight"]].get("arrivals"),
+        "carrier_origin_departures": _fresh(carrier.get("departures"), now, 10 * _HOUR),
+    } | {
+        name: _fresh(found[keys[entity]].get("arrivals"), now, 10 * half_life)
+        for name, entity, half_life in arrivals
     }
     columns: Hash = {"origin_departures_count": count}
     for name, sums in pairs.items():
         columns[f"{name}_mean_delay"], columns[f"{name}_share_late"] = _means(sums)
     for leg in ("departure", "arrival"):
-        at, delay = tail.get(leg, (math.nan, math.nan))
+        at, delay = _fresh(tail.get(leg), now, 14 * _DAY) or (math.nan, math.nan)
         columns[f"tail_{leg}_delay"], columns[f"tail_{leg}_age"] = delay, now - at
     for hours in (2, 4):
         columns[f"origin_queue_{hours}h"] = _overdue(origin.get("queue"), now, hours)
