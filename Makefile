@@ -80,7 +80,7 @@ test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore=tests/containers $(ARGS)
 
 # What is compiled decides nothing but speed; these are the tests of what it stands for.
-IN_PYTHON := tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
+IN_PYTHON := tests/unit/alignment tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
   tests/unit/flights tests/unit/testing tests/integration/test_flights_crash.py
 
 test-python: .venv/.installed ## what is compiled, in Python

@@ -24,7 +24,7 @@ from stream_app.dead_letters.predicted import predicted
 from stream_app.dead_letters.resolutions import Resolutions
 from stream_app.dead_letters.selection import Selection, first_of
 from stream_app.dead_letters.transactions import Marked, MarkedTransactions
-from stream_app.dead_letters.trial import Trial
+from stream_app.dead_letters.trial import Attempt, Trial
 from stream_app.errors import ConfigurationError
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
@@ -56,6 +56,8 @@ class ReplayOptions:
     target: tuple[str, int | None] | None = None
     mend: Mend | None = None
     mended: Callable[[Letter], bytes | None] | None = None
+    attempt: Attempt | None = None
+    """Tries a record that ended a worker, in another process; see `Trial`."""
     by: str = ""
     note: str = ""
 
@@ -157,7 +159,9 @@ def replay(office: Office, selection: Selection, options: ReplayOptions) -> Repl
     for place in wanted.absent:
         report.miss(place)
     origins = Origins(office.brokers, office.usecase, office.replays)
-    trial = Trial(office.settings, office.usecase, office.application) if options.is_tried else None
+    trial = None
+    if options.is_tried:
+        trial = Trial(office.settings, office.usecase, office.application, options.attempt)
     planner = Planner(
         office.replays,
         resolutions,

@@ -73,6 +73,7 @@ _SMALL_ANSWERS: Final = {
 _REACH_SECONDS: Final = 10.0
 """Who gave a command waits for it, and a broker that starts is there in less."""
 _ATTEMPT_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.2
 
 _librdkafka = logging.getLogger("librdkafka")
 
@@ -301,19 +302,33 @@ class Brokers:
     def check_group_right(self, group: str) -> None:
         """Return where we may read a group, which joining it needs and committing its offsets.
 
-        To be asked before its offsets: librdkafka waits for a coordinator that it is not told.
+        To be asked before its offsets: librdkafka waits for a coordinator that it is not told. One that
+        is moving, or that brokers which have just started make, is waited for.
         """
-        doing = f"reading group {group}"
-        with _asking(doing):
-            answer = self._admin.describe_consumer_groups(
-                [group], include_authorized_operations=True, request_timeout=self._seconds
-            )[group]
-            allowed = answer.result().authorized_operations
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                allowed = self._rights_on_group(group)
+            except RefusedError:
+                raise
+            except ServiceAwayError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                break
         if allowed and not {AclOperation.READ, AclOperation.ALL} & set(allowed):
             raise RefusedError(
                 "kafka",
                 f"the worker may not read group {group}: grant the worker Read on its group",
             )
+
+    def _rights_on_group(self, group: str) -> set[AclOperation]:
+        with _asking(f"reading group {group}"):
+            answer = self._admin.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=self._seconds
+            )[group]
+            return set(answer.result().authorized_operations or ())
 
     def holders(self, group: str) -> dict[PartitionId, Member]:
         """Which member of a group holds which partition, as the brokers know it."""

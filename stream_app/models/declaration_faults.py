@@ -28,7 +28,11 @@ def declaration_faults(usecase: UseCase) -> Iterator[str]:
     for name, value in several.items():
         # Most often a comma is missing.
         if isinstance(value, str) or not isinstance(value, Iterable):
-            what = f"the class {value.__name__}" if isinstance(value, type) else _a(value)
+            what = (
+                f"the class {value.__name__}"
+                if isinstance(value, type)
+                else f"of the type {type(value).__name__}"
+            )
             yield (
                 f"{name}= of the use case {usecase.name} is {what}, and has to be a tuple: write "
                 f"{name}=(...,), with a comma also where it holds one."

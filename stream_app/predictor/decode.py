@@ -87,13 +87,16 @@ class DecodeStage:
             value = record.value
             topic = record.partition.topic
             event: Any = _NOTHING
+            event_time: float | None = None
             failure = record.refusal
             if failure is None and value and len(value) <= limit:
                 try:
                     event = decoders[topic](record)
+                    if type(event) in known:
+                        event_time = event.event_time
                     if (
-                        type(event) not in known
-                        or not low <= event.event_time <= high
+                        event_time is None
+                        or not low <= event_time <= high
                         or not event.event_id.isascii()
                     ):
                         failure = self._doubt(event, record)
@@ -104,10 +107,11 @@ class DecodeStage:
                     event, failure = self._raised(error, event, record)
             elif failure is None:
                 event, failure = self._without_event_value(record)
-            item = Item(record, event)
-            items.append(item)
             if failure is not None:
-                item.event, item.failure = None, failure  # type: ignore[assignment]
+                event = None
+            item = Item(record, event, event_time)
+            item.failure = failure
+            items.append(item)
             if record.headers and says_replay(record.headers):  # one that is refused is one, too
                 unbelieved += not self._note_replay(item)
         self._tell(unknown, unbelieved)

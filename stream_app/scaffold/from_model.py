@@ -57,9 +57,9 @@ def words_of(graph: bytes) -> dict[str, str]:
         ),
         "EVENT_FIELDS": _lines(4, (f"{name}: {kind}" for name, (kind, _) in columns)),
         "ROW_FEATURES": _lines(
-            8,
+            4,
             (
-                f'RowFeature("{name}", lambda e: e.{name}, "1", "Column of the model.", "{dtype}"),'
+                f'RowFeature("{name}", "{name}", "1", "Column of the model.", "{dtype}"),'
                 for name, (_, dtype) in columns
             ),
         ),

@@ -9,8 +9,8 @@ A path is written as
     $                       the whole value
 
 and several are separated by commas. Where a value has another form than a path says, a text where an
-object should be, it is replaced as it is: what the path names may stand in there. `null` holds nothing
-and stays. Of a value that is no JSON nobody can say where a field is, so all of it goes.
+object should be, it is replaced as it is: what the path names may stand in there. So is `data_base64`, by
+which CloudEvents may have their `data`, for a path that leads there. `null` holds nothing and stays. Of a value that is no JSON nobody can say where a field is, so all of it goes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ _ROOT: Final = "$"
 _STEP: Final = re.compile(r'(?P<name>[\w-]+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<member>\*)|\[\*\]')
 _INDEX: Final = re.compile(r"\d{1,7}", re.ASCII)
 """Of an element of a list that fits into a record; a number of a card is longer."""
+_OTHER_FORMS: Final = {"data_base64": "data"}
+"""Members that hold another one in another form: the data of a CloudEvent whose value is all of it."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SEPARATOR: Final = re.compile(r"\s*,\s*")
 
@@ -214,7 +216,8 @@ class _Walk:
                 if not text.startswith(":", at):
                     raise ValueError("no colon")
                 at = _after_space(text, at + 1)
-                inner = [each for each in active if each[0][each[1]] in (name, _EACH_MEMBER)]
+                names = (name, _OTHER_FORMS.get(name, name), _EACH_MEMBER)
+                inner = [each for each in active if each[0][each[1]] in names]
             at = self.value(at, [(path, taken + 1) for path, taken in inner])
             at = _after_space(text, at)
             if text.startswith(closing, at):

@@ -17,10 +17,11 @@ from stream_app.cli import main
 from stream_app.text.moments import rfc3339
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import REPLAY_OF
+from tests.integration.conftest import NO_REDIS
 from tests.integration.hand import Hand, run
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker
-from tests.usecases import mistaken
+from tests.usecases import hostile, mistaken
 
 PAGE = (Path(__file__).parents[2] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
 
@@ -467,3 +468,35 @@ def test_an_answer_that_cannot_be_written_would_fail_again(
     report = desk.json("replay", "--everything", status=1)
     assert report["only_decoded"] is None
     assert report["obstacles"]["would fail again"]["count"] == 2
+
+
+def test_who_and_why_may_be_any_bytes_of_a_terminal(hand: Hand, desk: Desk) -> None:
+    """They are written as characters, so that the mark can be read."""
+    fill(hand, 2)
+    places = [each["letter"] for each in desk.letters()]
+    words = ("--by", "anna\udcff", "--note", "\x1b[31m" + "x" * 2_000_000, "--yes")
+    desk("resolve", "--letter", places[0], *words)
+    desk("replay", "--letter", places[1], *words)
+    assert desk.letters() == []
+    told = desk("show", places[0]).output
+    assert r"by anna\udcff: \x1b[31mxxx" in told
+
+
+@pytest.mark.parametrize("harm", ["decode abort", "decode hang"])
+def test_a_letter_whose_record_ended_a_worker_does_not_end_the_command(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """It is tried in a process of its own, and its neighbours are replayed."""
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS, {"work_deadline_seconds": 5})
+    hand = Hand(testbed)
+    hand.send(1, value=hostile.ticket(harm))
+    hand.send(1)
+    reason = b"process-crash" if "abort" in harm else b"process-hang"
+    hand.bury([0], stage=b"decode", reason=reason)
+    hand.bury([1], stage=b"decode", reason=b"process-crash")
+    monkeypatch.setenv("TEST_TOPIC_SUFFIX", testbed.suffix)
+    report = Desk(testbed, monkeypatch).json("replay", "--everything", "--yes", status=1)
+    assert report["replayed"] == 1
+    (example,) = report["obstacles"]["would fail again"]["examples"]
+    assert "tried alone in a child process, it" in example["detail"]
+    assert replays(hand) == {hand.origin(1): 1}

@@ -24,11 +24,16 @@ from tests.integration.worker import Cluster, Sent, Worker, eventually
 from tests.services import missing
 from tests.usecases import regression
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = _DEPLOY / "prometheus" / "alerts.yml"
+SCALED = _DEPLOY / "kubernetes" / "components" / "scaling" / "scaled-object.yaml"
 
 
 class Prometheus:
     """One that runs, on this port."""
+
+    lag: "subprocess.Popen[bytes]"
+    """What it scrapes besides the worker: `lag --serve`."""
 
     def __init__(self, port: int) -> None:
         self._address = f"http://127.0.0.1:{port}/api/v1"
@@ -90,6 +95,7 @@ def watched(testbed: Testbed, worker: Worker, folder: Path) -> Iterator[Promethe
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as lag:
         try:
             with prometheus(folder, {"stream-app": worker.port, "stream-app-lag": port}) as found:
+                found.lag = lag
                 eventually("both are scraped", lambda: len(found.series("up == 1")) == 2, 60.0)
                 yield found
         finally:
@@ -123,6 +129,35 @@ def test_every_panel_has_data_and_every_rule_can_be_evaluated(
                 lambda: found.series("stream_app:latency_over_1s:ratio_rate5m"),
                 30.0,
             )
+
+
+def test_what_scales_by_it_gets_one_number_also_while_no_worker_is_left(
+    meters: Testbed, tmp_path: Path
+) -> None:
+    """The queries of KEDA's object, which takes two series for an error: 0 when there is no work, else how much."""
+    (scaled,) = yaml.safe_load_all(SCALED.read_text())
+    lag, rate = (
+        each["metadata"]["query"].replace('"flights"', f'"{meters.usecase.name}"')
+        for each in scaled["spec"]["triggers"]
+    )
+    with meters.worker() as worker:
+        worker.ready()
+        with watched(meters, worker, tmp_path) as found:
+
+            def number(query: str) -> float | None:
+                series = found.series(query)
+                assert len(series) <= 1
+                return float(series[0]["value"][1]) if series else None
+
+            sent = meters.cluster.produce(meters.meters(60))
+            worker.until("all is done", meters.drained)
+            eventually("there is no work", lambda: number(lag) == 0.0, 30.0)
+            meters.cluster.produce(meters.meters(60))
+            eventually("the rate is told", lambda: (number(rate) or 0.0) > 0.0, 30.0)
+            worker.until("all is done", meters.drained)
+            worker.stop()
+            meters.cluster.produce(meters.meters(60))
+            eventually("all of it waits", lambda: number(lag) == len(sent), 30.0)
 
 
 def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -> None:
@@ -165,7 +200,8 @@ def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -
 def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
     cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
 ) -> None:
-    """Redis goes, a partition is stopped, records are deleted unread, nobody is left, offsets are set back."""
+    """Redis goes, records are late, a partition is stopped, records are deleted unread, nobody is left, offsets
+    are set back, and nobody looks any more."""
     meters = Testbed(regression, tmp_path, cluster, own_redis.url)
     topic = meters.topics[0]
     meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(10)])
@@ -186,9 +222,17 @@ def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
         worker.ready()
         rings("StreamAppRecordsGone")
         own_redis.kill()
-        meters.cluster.produce(meters.meters(20))
+        # Sent five minutes ago, as their timestamps say.
+        old = time.time() - 300.0
+        meters.cluster.produce(
+            [Sent(each.topic, each.value, each.key, timestamp=old) for each in meters.meters(20)]
+        )
         rings("StreamAppWaitingForService")
+        rings("StreamAppLag")
+        rings("StreamAppGroupLag")
         own_redis.start()
+        rings("StreamAppLatencyBurnsFast")
+        rings("StreamAppLatencyBurnsSlowly")
         meters.cluster.produce([Sent(topic, b"{}", b"k", 0) for _ in range(60)])
         rings("StreamAppFloodStop")
         worker.stop()
@@ -198,6 +242,8 @@ def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(
             back = TopicPartition(topic, 0, 15)
             eventually("the group is empty", lambda: _committed(consumer, back), 40.0)
         rings("StreamAppGroupRewound")
+        found.lag.terminate()
+        rings("StreamAppGroupUnseen")
 
 
 def _committed(consumer: Consumer, offset: TopicPartition) -> bool:

@@ -76,7 +76,7 @@ def checked(project: Path, file: str, old: str, new: str) -> str:
          "has no field 'prize' there; it has price (<module> (orders/orders/views.py:29))"),
         (USECASE, 'topics=(InputTopic("orders.returned", Returned), InputTopic("orders.ordered", Order))',
          'topics=(InputTopic("orders.ordered", Order))',
-         "topics= of the use case orders is a InputTopic, and has to be a tuple"),
+         "topics= of the use case orders is of the type InputTopic, and has to be a tuple"),
         (USECASE, 'InputTopic("orders.ordered", Order)', 'InputTopic("orders ordered", Order)',
          "The topic 'orders ordered' has a name that Kafka does not take"),
         (USECASE, 'champion="orders/1"', 'champion="artifacts/orders/1"',

@@ -18,6 +18,7 @@ from stream_app.cli.dlq.options import (
     selection_of,
     who,
 )
+from stream_app.cli.words import Words
 from stream_app.dead_letters.resolving import resolve as resolve_letters
 from stream_app.dead_letters.selection import ABSENT
 
@@ -33,8 +34,16 @@ _LEFT = 1
     "--everything", is_flag=True, help="Every open letter; needed where no filter is given."
 )
 @limit_option
-@click.option("--by", default=who, metavar="NAME", help="Who says so. Default: the user.")
-@click.option("--note", default="", metavar="TEXT", help="Why, for whoever looks at it later.")
+@click.option(
+    "--by", type=Words(200), default=who, metavar="NAME", help="Who says so. Default: the user."
+)
+@click.option(
+    "--note",
+    type=Words(500),
+    default="",
+    metavar="TEXT",
+    help="Why, for whoever looks at it later.",
+)
 @click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is written.")
 @as_json_option
 def resolve(

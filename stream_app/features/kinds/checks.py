@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, SupportsFloat
 
 import numpy as np
@@ -104,7 +105,7 @@ def given_updates(updates: Iterable[Update | None], width: int) -> list[Update]:
 
 def check_times(given: Iterable[Update]) -> None:
     """Raise `ValueError` unless the time of each update is finite."""
-    if not all(math.isfinite(update[0]) for update in given):
+    if not all(map(math.isfinite, map(itemgetter(0), given))):
         raise InvalidUpdateError("the time of an update is not finite")
 
 

@@ -47,9 +47,7 @@ def test_a_wide_input_gives_numbered_columns_and_narrow_ones_their_own_names(
     ]  # fmt: skip
     views = (package / "views.py").read_text()
     assert '"X": ("c0", "c1",),' in views
-    assert (
-        'RowFeature("amount", lambda e: e.amount, "1", "Column of the model.", "float64")' in views
-    )
+    assert 'RowFeature("amount", "amount", "1", "Column of the model.", "float64")' in views
     assert fields(package / "predictions.py") == [
         "X_out: list[float]", "amount_out: float", "count_out: int", "known_out: bool",
         "country_out: str",

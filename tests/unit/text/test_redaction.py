@@ -157,6 +157,23 @@ def test_paths_are_read_back_as_they_are_written() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "redacted"),
+    [
+        ('{"data_base64":"eyJjYXJkIjoxfQ==","id":"a"}', '{"data_base64":"[redacted]","id":"a"}'),
+        (
+            '{"data":{"card":1},"data_base64":null}',
+            '{"data":{"card":"[redacted]"},"data_base64":null}',
+        ),
+        ('{"x":{"data_base64":"eyJj"}}', None),
+    ],
+)
+def test_a_cloud_events_data_in_base64_are_its_data(value: str, redacted: str | None) -> None:
+    """The field stands in them, where nobody sees it."""
+    found = Redaction("data.card")(value.encode())
+    assert (found and found.value) == (redacted and redacted.encode())
+
+
+@pytest.mark.parametrize(
     ("paths", "field", "told"),
     [
         ("cards", "cards.4012", "cards"),
