@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "is_ours", "place_of", "unless_told_to_end", "with_text"]
+__all__ = ["FeatureError", "cause_of", "is_ours", "place_of", "unless_told_to_end"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -65,16 +65,6 @@ def is_ours(error: BaseException) -> bool:
     for frame, _ in walk_tb(error.__traceback__):
         code = frame.f_code
     return code is not None and code.co_filename.startswith(_OURS)
-
-
-def with_text(message: str, error: BaseException | None) -> str:
-    """A message with the text of an exception behind it, which may quote the payload."""
-    try:
-        text = bounded(" ".join(str(error).split())) if error is not None else ""
-    except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
-        unless_told_to_end(silent)
-        text = ""
-    return f"{message}: {text}" if text else message
 
 
 def place_of(function: Any) -> str:
