@@ -8,7 +8,7 @@ from functools import partial
 
 from stream_app.config.settings import Settings
 from stream_app.doctor.finding import Finding, error, ok, tried
-from stream_app.doctor.kafka import event_topics, offsets, topics_out
+from stream_app.doctor.kafka import event_topics, floods, offsets, topics_out
 from stream_app.doctor.redis import redis
 from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
@@ -62,6 +62,7 @@ def _looks(
         "events": partial(event_topics, brokers, usecase),
         "topics out": partial(topics_out, brokers, settings, usecase),
         "group": partial(offsets, brokers, application, usecase),
+        "flood": partial(floods, brokers, usecase),
     }
 
 

@@ -8,15 +8,17 @@ from typing import Final
 from stream_app.config.settings import Settings
 from stream_app.doctor.finding import Finding, error, ok, warning
 from stream_app.features.usecase import UseCase
+from stream_app.flood.standing import find_standing
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.co_partitioning import apart
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.retention import retention_seconds
 from stream_app.kafka.topic_ids import TopicIds
+from stream_app.text.moments import in_utc
 from stream_app.text.named import named
 from stream_app.wire.assembly import make_emitters
 
-__all__ = ["event_topics", "offsets", "topics_out", "weaknesses"]
+__all__ = ["event_topics", "floods", "offsets", "topics_out", "weaknesses"]
 
 _DAY: Final = 86_400.0
 
@@ -83,6 +85,26 @@ def offsets(brokers: Brokers, application: str, usecase: UseCase) -> Iterator[Fi
     if not lost and not beyond:
         done = f"offsets of {len(committed)} of {len(partitions)} partitions"
         yield ok("group", f"{application}: {done}; members: {len(brokers.members(application))}")
+
+
+def floods(brokers: Brokers, usecase: UseCase) -> Iterator[Finding]:
+    """The partitions that the flood breaker has stopped, or lets through slowly.
+
+    A worker starts all the same, and the one that is to mend it must not be kept from that.
+    """
+    found = find_standing(brokers, usecase)
+    for each in found:
+        if each.is_stopped:
+            yield warning(
+                "flood",
+                f"{each.partition} is stopped at offset {each.note.offset} since "
+                f"{in_utc(each.note.since)}, for too many records were refused; {each.waiting:,} wait, and "
+                "nothing is lost: `stream-app resume` says what can be done",
+            )
+        else:
+            yield ok("flood", f"{each.partition} goes on slowly, up to offset {each.note.offset}")
+    if not found:
+        yield ok("flood", "no partition is stopped")
 
 
 def _kept(name: str, config: Mapping[str, str] | None, usecase: UseCase) -> Iterator[Finding]:
