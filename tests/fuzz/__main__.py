@@ -59,7 +59,7 @@ def _through_worker(records: int, seed: int, delivery: str) -> Counter[str]:
         closing(Cluster(kafka.bootstrap)) as cluster,
         tempfile.TemporaryDirectory() as folder,
     ):
-        settings = {"delivery": delivery}
+        settings: dict[str, object] = {"delivery": delivery}
         testbed = Testbed(regression, Path(folder), cluster, redis.url, settings)
         return through_worker(testbed, records, seed)
 
