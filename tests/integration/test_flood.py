@@ -60,13 +60,17 @@ def committed(meters: Testbed, number: int) -> int:
 
 
 def stands(meters: Testbed, worker: Worker) -> int:
-    """The offset at which partition 1 is stopped, once all before it is committed.
+    """The offset at which partition 1 is stopped, once that and all before it is committed.
 
-    Letters of records before it may lie in a transaction that is still open when the stop is told.
+    Letters of records before it may lie in a transaction that is still open when the stop is told, and a
+    worker that is killed before the stop is committed has not passed it on.
     """
     worker.until("the partition is stopped", lambda: stopped(worker))
     (place,) = stopped(worker)
     head = int(place.rpartition(" at ")[2])
+    partition = PartitionId(meters.topics[1], 1)
+    name, mark = meters.usecase.name, f" flood=stopped:{head}:"
+    worker.until("that is committed", lambda: mark in meters.cluster.beside(name, partition))
     worker.until("all before it is committed", lambda: committed(meters, 1) == head)
     return head
 
