@@ -24,17 +24,19 @@ ifdef UV
 INSTALLER_MODULE := sys
 VENV_OPTIONS := --without-pip
 INSTALL := uv pip install --quiet --python $(PY) --no-build-isolation
+PEER_INSTALL = uv pip install --quiet --python .cache/peers/$$peer/bin/python -r benchmarks/peers/requirements/$$peer.txt
 else
 INSTALLER_MODULE := pip
 VENV_OPTIONS :=
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-build-isolation
+PEER_INSTALL = .cache/peers/$$peer/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r benchmarks/peers/requirements/$$peer.txt
 endif
 
 # What is imported is compiled once and kept in .venv, whatever the shell says: nothing is compiled at
 # installation, and a worker that compiles all of its imports at every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-python test-unit test-containers image-base chaos lint format train docs bench lock clean distclean
+.PHONY: help demo test test-python test-unit test-containers test-pytorch image-base chaos lint format train docs bench bench-growth profile bench-latency bench-trials bench-report bench-setup lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -78,7 +80,7 @@ test: .venv/.installed ## every test, with a real Kafka and a real Redis: JOBS=3
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore=tests/containers $(ARGS)
 
 # What is compiled decides nothing but speed; these are the tests of what it stands for.
-IN_PYTHON := tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
+IN_PYTHON := tests/unit/alignment tests/unit/compiled tests/unit/features tests/unit/state tests/unit/predictor tests/unit/recovery \
   tests/unit/flights tests/unit/testing tests/integration/test_flights_crash.py
 
 test-python: .venv/.installed ## what is compiled, in Python
@@ -89,6 +91,30 @@ test-unit: .venv/.installed ## the tests that need no service
 
 test-containers: .venv/.installed ## the image and the compose file, where a Docker engine runs
 	@$(PY) -m pytest tests/containers $(ARGS)
+
+# PyTorch is in no lock file, for it brings 3 GB: it gets an environment of its own, which has all else
+# from .venv.
+PYTORCH := .cache/pytorch
+ifdef UV
+INSTALL_PYTORCH := uv pip install --quiet --python $(PYTORCH)/bin/python
+else
+INSTALL_PYTORCH := $(PY) -m pip --python $(PYTORCH)/bin/python install --quiet --disable-pip-version-check --no-input
+endif
+LEND := import pathlib, sysconfig; (lent,) = pathlib.Path("$(PYTORCH)").glob("lib/python3*/site-packages"); \
+  (lent / "zz_lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+WANTED := import pathlib, tomllib; \
+  print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["pytorch"], sep="\n")
+
+$(PYTORCH)/.installed: .venv/.installed pyproject.toml
+	@echo 'Installing PyTorch into $(PYTORCH); 3 GB are downloaded the first time' >&2
+	@$(PY) -m venv --clear --without-pip $(PYTORCH)
+	@$(PY) -c '$(LEND)'
+	@$(PY) -c '$(WANTED)' >$(PYTORCH)/requirements.txt
+	@$(INSTALL_PYTORCH) -r $(PYTORCH)/requirements.txt
+	@touch $@
+
+test-pytorch: $(PYTORCH)/.installed ## what packages PyTorch models, with a real PyTorch: 3 GB the first time
+	@$(PYTORCH)/bin/python -m pytest tests/unit/training/test_export_pytorch.py $(ARGS)
 
 # Round n has the seed SEED + n - 1. MODE: at_least_once, exactly_once.
 chaos: .venv/.installed ## faults against real workers, brokers and Redis: ROUNDS=5 SEED=1 MODE=at_least_once
@@ -113,8 +139,45 @@ docs: .venv/.installed ## write the generated pages of docs/ anew, and the site:
 	@$(PY) -m stream_app contract asyncapi >docs/contracts/flights.asyncapi.json
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
-bench: .venv/.installed ## how fast the worker is, beside the in-process work alone
-	@$(PY) -m benchmarks $(ARGS)
+bench: .venv/.installed ## the worker beside hand-written loops, Faust and others: one table, ten minutes
+	@$(PY) -m benchmarks.contest $(ARGS)
+
+bench-latency: .venv/.installed ## the same in an open loop: how long a prediction takes at a steady rate
+	@$(PY) -m benchmarks.contest.latency $(ARGS)
+
+bench-trials: .venv/.installed ## what a malformed record and a kill -9 do to each of them
+	@$(PY) -m benchmarks.contest.trials $(ARGS)
+
+bench-report: .venv/.installed ## table, goals and plots of the newest results
+	@$(PY) -m benchmarks.contest.report $(ARGS)
+
+# Each in an environment of its own: some of them contradict each other, and this project.
+PEERS := $(notdir $(basename $(wildcard benchmarks/peers/requirements/*.txt)))
+
+bench-setup: .venv/.installed ## install the peers that `make bench` compares with, below .cache/peers; 2 GB
+	@for peer in $(PEERS); do \
+	  echo "Installing benchmarks/peers/requirements/$$peer.txt" >&2; \
+	  rm -rf .cache/peers/$$peer; \
+	  $(PY) -m venv $(VENV_OPTIONS) .cache/peers/$$peer && \
+	  $(PEER_INSTALL) || echo "make: $$peer cannot be installed here; it does not take part" >&2; \
+	done
+
+bench-growth: .venv/.installed ## how cost and memory grow, one variable at a time: ARGS=--quick is 15 minutes
+	@exec $(PY) -m benchmarks.growth $(ARGS)
+
+# What looks at a worker from outside has no place among what the worker runs on.
+.cache/py-spy/.installed: .venv/.python benchmarks/profile/requirements.lock
+ifdef UV
+	@uv venv --quiet --clear --python $(PY) .cache/py-spy
+	@uv pip install --quiet --python .cache/py-spy/bin/python --require-hashes -r benchmarks/profile/requirements.lock
+else
+	@$(PY) -m venv --clear .cache/py-spy
+	@.cache/py-spy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/profile/requirements.lock
+endif
+	@touch $@
+
+profile: .venv/.installed .cache/py-spy/.installed ## where a microsecond goes: a table, and a flame graph in .cache/profile
+	@exec $(PY) -m benchmarks.profile --py-spy .cache/py-spy/bin/py-spy $(ARGS)
 
 # Every extra but `pytorch`, which would bring 3 GB for a GPU.
 LOCKED := avro demo json-schema laws local otel parquet protobuf training xgboost
@@ -127,6 +190,7 @@ lock: ## write the lock files anew from pyproject.toml; needs uv
 	@$(UV_COMPILE) $(LOCKED:%=--extra %) --group dev --group docs $(ARGS) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --no-annotate --extra local --extra demo -c requirements.lock pyproject.toml -o demo/requirements.lock
 	@$(UV_COMPILE) --group build $(ARGS) -o build.lock
+	@$(UV_COMPILE) --no-annotate --group profile $(ARGS) -o benchmarks/profile/requirements.lock
 
 # A digest names one image for ever, for every platform that it is made for; a tag moves.
 image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and the registry
@@ -134,7 +198,7 @@ image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and 
 	  && sed -i.bak 's|^ARG PYTHON_IMAGE=.*|ARG PYTHON_IMAGE=$(BASE)@'"$$digest|" deploy/Dockerfile && rm deploy/Dockerfile.bak && grep "^ARG" deploy/Dockerfile
 
 clean: ## remove the virtual environment and the caches of this folder
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
+	@rm -rf .venv $(PYTORCH) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
 
 # The downloads are outside this folder and serve every clone: `make clean` leaves them.
 distclean: ## the same, and Kafka's downloaded jars

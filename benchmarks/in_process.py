@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -30,7 +31,7 @@ from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.worker.listeners import metrics_listeners
 from stream_app.worker.worker import GC_THRESHOLD
 
-__all__ = ["Work", "work_alone"]
+__all__ = ["Work", "work_alone", "work_on"]
 
 
 class Work(NamedTuple):
@@ -55,6 +56,22 @@ def work_alone(
     workload: list[Event], usecase: UseCase, artifacts: Path, chunk: int = 4_096
 ) -> Work:
     """Run the stages of a worker over the workload; producing and Redis are left out."""
+    partitions, records = _as_consumed(workload, usecase)
+    chunks = [
+        Chunk(records=records[start : start + chunk], ended=partitions)
+        for start in range(0, len(records), chunk)
+    ]
+    return work_on(partitions, chunks, usecase, artifacts)
+
+
+def work_on(
+    partitions: Sequence[Partition],
+    chunks: Sequence[Chunk],
+    usecase: UseCase,
+    artifacts: Path,
+    on_finished: Callable[[int], None] = lambda _: None,
+) -> Work:
+    """Run the stages over what a consumer polled; `on_finished` is told how many records each batch had."""
     models = [
         load_model(artifacts / name, usecase.features, usecase.topics) for name in usecase.models
     ]
@@ -72,15 +89,13 @@ def work_alone(
     align = make_align_stage(settings, observer, pause=lambda _: None, resume=lambda _: None)
     outgoing = OutgoingRecords(make_emitters(settings, usecase, "champion/1").in_order)
     tracker = OffsetTracker()
-    partitions, records = _as_consumed(workload, usecase)
     predictor.state.register(dict.fromkeys(partitions, 0))
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     started, cpu = time.perf_counter(), time.process_time()
     align.add(Chunk(assigned=[StartPosition(p, 0, "nobody") for p in partitions]))
-    for start in range(0, len(records), chunk):
-        polled = Chunk(records=records[start : start + chunk], ended=partitions)
+    for polled in chunks:
         clock(polled.records)
         align.add(polled)
         for released in align.batches(predictor.decode):
@@ -90,7 +105,9 @@ def work_alone(
             outgoing(batch)
             predictor.state.write(batch)
             tracker.finished(batch)
-    return Work(len(records), time.perf_counter() - started, time.process_time() - cpu)
+            on_finished(len(items))
+    events = sum(len(polled.records) for polled in chunks)
+    return Work(events, time.perf_counter() - started, time.process_time() - cpu)
 
 
 def _as_consumed(workload: list[Event], usecase: UseCase) -> tuple[list[Partition], list[Record]]:

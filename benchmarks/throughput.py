@@ -74,6 +74,12 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
         "one": Contender(),
         "one supervised": Contender(options=("--workers", "1")),
         "two supervised": Contender(options=("--workers", "2")),
+        "two, a batch in flight": Contender(
+            settings={"pipeline_depth": "1"}, options=("--workers", "2")
+        ),
+        # States are overwritten, so no worker ever finds that another one was faster; wrong, and the
+        # control of what conflicts cost.
+        "two, plain MSET": Contender(_UNFENCED, options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),
@@ -95,6 +101,13 @@ class Drained:
     rss_begin_mib: float
     rss_mib: float
     """Resident memory with the first records and with the last."""
+    kafka_cpu_us: float
+    redis_cpu_us: float
+    """CPU time of the broker and of Redis a record, in microseconds."""
+    batch_records: float
+    """Records of a batch, on average."""
+    conflicts: float
+    """States a record that another worker had changed, so that they were read and applied again."""
 
 
 def main() -> None:
@@ -231,9 +244,11 @@ def drain(services: LocalServices, application: str, events: int, contender: Con
         begun = _wait(worker, lambda m: m["records"] > 0, every_seconds=0.05)
         first_seconds = time.perf_counter() - launched
         started, cpu, done = time.perf_counter(), begun["cpu"], begun["records"]
+        kafka, redis = _cpu_seconds_of(services)
         # A look costs the worker some milliseconds: often enough to see the end, no oftener.
         finished = _wait(worker, lambda m: m["records"] >= events, every_seconds=0.25)
         wall = time.perf_counter() - started
+        kafka_then, redis_then = _cpu_seconds_of(services)
         while any(offsets.committed(ends).get(p, 0) < end for p, end in ends.items()):
             worker.check()
             time.sleep(0.05)
@@ -245,7 +260,24 @@ def drain(services: LocalServices, application: str, events: int, contender: Con
         first_seconds=first_seconds,
         rss_begin_mib=begun["rss"] / 2**20,
         rss_mib=finished["rss"] / 2**20,
+        kafka_cpu_us=(kafka_then - kafka) / count * 1e6,
+        redis_cpu_us=(redis_then - redis) / count * 1e6,
+        batch_records=finished["batched"] / max(1.0, finished["batches"]),
+        conflicts=finished["conflicts"] / finished["records"],
     )
+
+
+def _cpu_seconds_of(services: LocalServices) -> tuple[float, float]:
+    """What broker and Redis have used until now; 0 where the system does not tell (it is Linux's way)."""
+    found = [0.0, 0.0]
+    for number, service in enumerate((services.local_kafka, services.local_redis)):
+        assert service is not None
+        stat = Path(f"/proc/{service.pid}/stat")
+        if stat.exists():
+            # User and system time; the name before them may hold anything but a closing bracket.
+            ticks = stat.read_text().rpartition(")")[2].split()[11:13]
+            found[number] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return found[0], found[1]
 
 
 def _wait(
@@ -271,6 +303,9 @@ def _metrics(address: str) -> dict[str, float] | None:
         "stream_app_records_total": "records",
         "process_cpu_seconds_total": "cpu",
         "process_resident_memory_bytes": "rss",
+        "stream_app_batch_records_sum": "batched",
+        "stream_app_batch_records_count": "batches",
+        "stream_app_state_conflicts_total": "conflicts",
     }
     found = dict.fromkeys(names.values(), 0.0)
     for line in text.splitlines():
@@ -285,7 +320,9 @@ def told(drained: Drained) -> str:
     return (
         f"{drained.rate:,.0f} events/s, {drained.cpu_us:.1f} us CPU an event; first record "
         f"{drained.first_seconds:.1f} s after launch; memory {drained.rss_begin_mib:.0f} -> "
-        f"{drained.rss_mib:.0f} MiB"
+        f"{drained.rss_mib:.0f} MiB; CPU an event of the broker {drained.kafka_cpu_us:.1f} us, of Redis "
+        f"{drained.redis_cpu_us:.1f} us; {drained.batch_records:,.0f} records a batch, "
+        f"{drained.conflicts:.2f} conflicts an event"
     )
 
 

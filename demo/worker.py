@@ -73,6 +73,13 @@ class Worker:
         self._process.spawn(command, self._environment)
 
     @property
+    def pid(self) -> int:
+        """Its process id; behind `--workers`, that of what watches over them."""
+        pid = self._running().pid
+        assert pid is not None
+        return pid
+
+    @property
     def is_ready(self) -> bool:
         """Whether it says that it takes records."""
         try:

@@ -37,8 +37,6 @@ usecase = UseCase(
         latest=datetime(2014, 1, 8, tzinfo=UTC).timestamp(),
     ),
     outcome=Outcome(
-        event=Arrived,
-        join_key=lambda event: event.flight_id,
-        label=lambda event: float(is_late(event.arrival_delay_minutes)),
+        Arrived, "flight_id", label=lambda event: float(is_late(event.arrival_delay_minutes))
     ),
 )

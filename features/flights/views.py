@@ -7,6 +7,7 @@ model's graph.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from features.flights.clock import day_of_week, minute_of_day
@@ -62,46 +63,24 @@ def _has_left(event: Departed) -> Update:
     return event.scheduled_departure, -1
 
 
-def _last_departure(event: Departed) -> Update:
-    return event.event_time, event.departure_delay_minutes
-
-
-def _last_arrival(event: Arrived) -> Update:
-    return event.event_time, event.arrival_delay_minutes
-
-
-def _readings(event: WeatherObserved) -> Update:
-    return (
-        event.event_time,
-        event.wind_direction_degrees,
-        event.wind_speed_mph,
-        event.relative_humidity_percent,
-        event.precipitation_inches,
-        event.pressure_millibars,
-        event.visibility_miles,
-    )
-
-
 def _route(event: FlightEvent) -> str:
     return f"{event.origin}-{event.destination}"
 
 
-_ORIGIN = Entity("origin", lambda event: event.origin, "Airport of departure.")
+_ORIGIN = Entity("origin", doc="Airport of departure.")
 _CARRIER_ORIGIN = Entity(
     "carrier-origin",
     lambda event: f"{event.carrier}-{event.origin}",
     "An airline at an airport of departure.",
 )
-_DESTINATION = Entity("destination", lambda event: event.destination, "Airport of arrival.")
+_DESTINATION = Entity("destination", doc="Airport of arrival.")
 _ROUTE = Entity("route", _route, "A pair of airports.")
 _FLIGHT_NUMBER = Entity(
     "flight-number",
     lambda event: f"{event.carrier}{event.flight_number}-{event.origin}",
     "A flight as the schedule names it, over all days.",
 )
-_TAIL = Entity(
-    "tail", lambda event: event.tail_number, "An aircraft; none where its number is not known."
-)
+_TAIL = Entity("tail", "tail_number", "An aircraft; none where its number is not known.")
 
 
 def _delays(name: str, entity: Entity, *, of: str, half_life_seconds: float) -> View:
@@ -145,26 +124,17 @@ def _origin_departures() -> View:
         "flights",
         "Departures of the origin, weights halved every 1 h: how busy it is.",
     )
-    return View(
-        name=view.name,
-        entity=view.entity,
-        state=view.state,
-        on=view.on,
-        columns=(*view.columns, count),
-        ttl_seconds=view.ttl_seconds,
-        doc=view.doc,
-    )
+    return replace(view, columns=(*view.columns, count))
 
 
 def _queue() -> View:
-    # A flight is due up to an hour ahead when it boards, and is looked for up to 4 h after.
-    state = OpenItems(horizon_seconds=5 * _HOUR)
     return View(
-        name="origin_queue",
-        entity=_ORIGIN,
-        state=state,
-        on={Boarding: _is_due, Departed: _has_left},
-        columns=tuple(
+        "origin_queue",
+        _ORIGIN,
+        # A flight is due up to an hour ahead when it boards, and is looked for up to 4 h after.
+        OpenItems(horizon_seconds=5 * _HOUR),
+        {Boarding: _is_due, Departed: _has_left},
+        lambda state: tuple(
             Column(
                 f"origin_queue_{hours}h",
                 state.overdue(hours * _HOUR),
@@ -177,22 +147,21 @@ def _queue() -> View:
     )
 
 
-def _last_leg(name: str, *, of: str) -> View:
-    state = LastValue(("delay_minutes",))
+def _last_leg(event: type[FlightEvent], of: str) -> View:
     return View(
-        name=name,
-        entity=_TAIL,
-        state=state,
-        on={Departed: _last_departure} if of == "departure" else {Arrived: _last_arrival},
-        columns=(
+        f"tail_{of}",
+        _TAIL,
+        LastValue(("delay_minutes",)),
+        {event: f"{of}_delay_minutes"},
+        lambda state: (
             Column(
-                f"{name}_delay",
+                f"tail_{of}_delay",
                 state.value("delay_minutes"),
                 "minutes",
                 f"Delay of the aircraft's last {of} in the log.",
             ),
             Column(
-                f"{name}_age",
+                f"tail_{of}_age",
                 state.age(),
                 "seconds",
                 f"Time since the aircraft's last {of}: whether it can be back in time.",
@@ -205,7 +174,6 @@ def _last_leg(name: str, *, of: str) -> View:
 
 
 def _weather() -> View:
-    # The order of `_readings`.
     readings = {
         "wind_direction": "degrees",
         "wind_speed": "mph",
@@ -214,13 +182,12 @@ def _weather() -> View:
         "pressure": "millibars",
         "visibility": "miles",
     }
-    state = LastValue(tuple(readings))
     return View(
-        name="origin_weather",
-        entity=_ORIGIN,
-        state=state,
-        on={WeatherObserved: _readings},
-        columns=tuple(
+        "origin_weather",
+        _ORIGIN,
+        LastValue(tuple(readings)),
+        {WeatherObserved: tuple(f"{name}_{unit}" for name, unit in readings.items())},
+        lambda state: tuple(
             Column(
                 f"origin_{name}",
                 state.value(name),
@@ -236,51 +203,38 @@ def _weather() -> View:
 
 
 features = FeatureSet(
-    views=(
-        _origin_departures(),
-        _delays(
-            "carrier_origin_departures",
-            _CARRIER_ORIGIN,
-            of="departures",
-            half_life_seconds=_HOUR,
-        ),
-        _delays(
-            "carrier_origin_arrivals", _CARRIER_ORIGIN, of="arrivals", half_life_seconds=4 * _HOUR
-        ),
-        _delays("destination_arrivals", _DESTINATION, of="arrivals", half_life_seconds=4 * _HOUR),
-        _delays("route_arrivals", _ROUTE, of="arrivals", half_life_seconds=4 * _HOUR),
-        _delays(
-            "flight_number_arrivals", _FLIGHT_NUMBER, of="arrivals", half_life_seconds=14 * _DAY
-        ),
-        _queue(),
-        _last_leg("tail_departure", of="departure"),
-        _last_leg("tail_arrival", of="arrival"),
-        _weather(),
+    _origin_departures(),
+    _delays("carrier_origin_departures", _CARRIER_ORIGIN, of="departures", half_life_seconds=_HOUR),
+    _delays("carrier_origin_arrivals", _CARRIER_ORIGIN, of="arrivals", half_life_seconds=4 * _HOUR),
+    _delays("destination_arrivals", _DESTINATION, of="arrivals", half_life_seconds=4 * _HOUR),
+    _delays("route_arrivals", _ROUTE, of="arrivals", half_life_seconds=4 * _HOUR),
+    _delays("flight_number_arrivals", _FLIGHT_NUMBER, of="arrivals", half_life_seconds=14 * _DAY),
+    _queue(),
+    _last_leg(Departed, "departure"),
+    _last_leg(Arrived, "arrival"),
+    _weather(),
+    RowFeature(
+        "scheduled_minute_of_day",
+        lambda event: minute_of_day(event.scheduled_departure),
+        "minutes",
+        "Scheduled departure on the clock at the origin (America/New_York), since midnight.",
     ),
-    row_features=(
-        RowFeature(
-            "scheduled_minute_of_day",
-            lambda event: minute_of_day(event.scheduled_departure),
-            "minutes",
-            "Scheduled departure on the clock at the origin (America/New_York), since midnight.",
-        ),
-        RowFeature(
-            "scheduled_day_of_week",
-            lambda event: day_of_week(event.scheduled_departure),
-            "days",
-            "Day of the scheduled departure at the origin (America/New_York), Monday is 0.",
-        ),
-        RowFeature(
-            "scheduled_elapsed",
-            lambda event: event.scheduled_elapsed_minutes,
-            "minutes",
-            "From scheduled departure to scheduled arrival.",
-        ),
-        RowFeature("distance", lambda event: event.distance_miles, "miles", "Length of the route."),
-        RowFeature("carrier", lambda event: event.carrier, "code", "The airline.", "string"),
-        RowFeature("origin", lambda event: event.origin, "code", "From where.", "string"),
-        RowFeature("destination", lambda event: event.destination, "code", "Where to.", "string"),
-        RowFeature("route", _route, "code", "Origin and destination.", "string"),
+    RowFeature(
+        "scheduled_day_of_week",
+        lambda event: day_of_week(event.scheduled_departure),
+        "days",
+        "Day of the scheduled departure at the origin (America/New_York), Monday is 0.",
     ),
-    triggers=(Boarding,),
+    RowFeature(
+        "scheduled_elapsed",
+        "scheduled_elapsed_minutes",
+        "minutes",
+        "From scheduled departure to scheduled arrival.",
+    ),
+    RowFeature("distance", "distance_miles", "miles", "Length of the route."),
+    RowFeature("carrier", "carrier", "code", "The airline."),
+    RowFeature("origin", "origin", "code", "From where."),
+    RowFeature("destination", "destination", "code", "Where to."),
+    RowFeature("route", _route, "code", "Origin and destination.", "string"),
+    triggers=Boarding,
 )

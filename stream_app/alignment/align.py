@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from stream_app.alignment.allowance import Allowance
 from stream_app.alignment.batch_size import BatchSize
 from stream_app.alignment.lane import Held, Lane
+from stream_app.alignment.turns import Keyed, hold, keyed
 from stream_app.features.engine.order import OrderKey
 from stream_app.observer.events import AlignmentGaveUp
 from stream_app.observer.observer import Observer
@@ -46,10 +49,8 @@ EVENT_OVERHEAD_BYTES: Final = 1_920
 _DECODED_BATCHES: Final = 2
 """So many batches of records are held decoded."""
 
-#: A decoded record behind its order key, flat: tuples within tuples are slower to compare. None for
-#: the item where too many became known at one moment to hold all of them decoded.
-_Keyed = tuple[float, float, int, int, Item | None, Record]
-
+_PARTITION_OF: Final = attrgetter("partition")
+_KNOWN_AT: Final = itemgetter(0)
 _LAST: Final[OrderKey] = (math.inf, math.inf, 0, 0)
 
 
@@ -87,7 +88,7 @@ class AlignStage:
         self._lanes: dict[Partition, Lane] = {}
         self._to_empty: list[Partition] = []
         """Stopped while batches were made of what they hold."""
-        self._tied: list[_Keyed] = []
+        self._tied: list[Keyed] = []
         """Decoded and in order: more may come that became known at the same moment."""
         self._decoded = 0
         """So many of them are held as items, the others as records."""
@@ -108,28 +109,21 @@ class AlignStage:
         """Take in what one chunk brought: records, assignments, ends of partitions."""
         self._seen_at = max(self._seen_at, chunk.seen_at)
         self._change_lanes(chunk)
-        lane: Lane | None = None
-        at: Partition | None = None
-        for record in chunk.records:
-            if record.partition is not at:
-                at = record.partition
-                lane = self._lanes.get(at)
-                if lane is not None:
-                    lane.at_end = lane.given_up = False
-                    lane.waited_since = None
-            if lane is None or lane.stopped:
-                # Revoked meanwhile: its next owner reads it again. Stopped: we do.
-                continue
-            known_at = record.known_at
-            if known_at > lane.known_at:
-                lane.known_at = known_at
-            else:
-                known_at = lane.known_at
-            lane.held.append((known_at, lane.order.rank, record.offset, record))
-            taken = record.size + RECORD_OVERHEAD_BYTES
+        for partition, records in groupby(chunk.records, _PARTITION_OF):
+            lane = self._lanes.get(partition)
+            if lane is None:
+                continue  # revoked meanwhile: its next owner reads them again
+            lane.at_end = lane.given_up = False
+            lane.waited_since = None
+            if lane.stopped:
+                continue  # we read them again
+            before = len(lane.held)
+            lane.known_at, taken = hold(records, lane.held, lane.known_at, lane.order.rank)
+            count = len(lane.held) - before
+            taken += count * RECORD_OVERHEAD_BYTES
             lane.bytes += taken
             self._bytes += taken
-            self.held_records += 1
+            self.held_records += count
         for partition in chunk.ended:
             if (ended := self._lanes.get(partition)) is not None:
                 ended.at_end = True
@@ -176,28 +170,39 @@ class AlignStage:
         lane = self._lanes.pop(partition, None)
         if lane is not None:
             tied = len(self._tied)
-            self._tied = [keyed for keyed in self._tied if keyed[5].partition is not partition]
-            self._decoded = sum([keyed[4] is not None for keyed in self._tied])
+            self._tied = [each for each in self._tied if each[5].partition is not partition]
+            self._decoded = sum([each[4] is not None for each in self._tied])
             self.held_records -= len(lane.held) + tied - len(self._tied)
             self._bytes -= lane.bytes
 
-    def batches(self, decode: Decode, limit: Callable[[int], int] = int) -> Iterator[list[Item]]:
+    def batches(
+        self,
+        decode: Decode,
+        limit: Callable[[int], int] = int,
+        more_waits: Callable[[], bool] = lambda: False,
+    ) -> Iterator[list[Item]]:
         """Yield what may go on, in order, in batches bounded in records and bytes.
 
-        `limit` says how many of the usual records a batch may have now. What is released and not
-        yet yielded is still held: a backlog that waited for one partition is released at once and
-        takes its memory until it is worked off.
+        `limit` says how many of the usual records a batch may have now. `more_waits`: whether another
+        chunk is at hand; then what does not fill a batch is held until that one is added. What is
+        released and not yet yielded is still held: a backlog that waited for one partition is released
+        at once and takes its memory until it is worked off.
         """
         most = limit(self._size.max_records)
         due = self._due()
         self._pause_and_resume(released=len(due))
         while due or self._tied:
-            records = self._next(due, most)
+            # Less those of the last moment, or a full batch would be followed by one of a few records.
+            room = most - len(self._tied) % most
+            if due and not self._size.is_filled(_sizes(due, room), room) and more_waits():
+                self._hold_again(due)
+                return
+            records = self._next(due, room)
             ready = self._in_order(decode(records) if records else [], due)
             if not (ready or due):
                 return
             while ready:
-                count, size = self._size.fitting([keyed[5].size for keyed in ready], most)
+                count, size = self._size.fitting([each[5].size for each in ready], most)
                 batch = ready[:count]
                 del ready[:count]
                 items = self._as_items(batch, decode)
@@ -206,14 +211,14 @@ class AlignStage:
                 self._pause_and_resume(released=len(due) + len(ready))
                 yield items
 
-    def _as_items(self, batch: Sequence[_Keyed], decode: Decode) -> list[Item]:
+    def _as_items(self, batch: Sequence[Keyed], decode: Decode) -> list[Item]:
         """The items, those decoded again that were not held decoded."""
-        items = [keyed[4] for keyed in batch if keyed[4] is not None]
+        items = [each[4] for each in batch if each[4] is not None]
         self._decoded -= len(items)
         if len(items) == len(batch):
             return items
-        again = iter(decode([keyed[5] for keyed in batch if keyed[4] is None]))
-        return [next(again) if keyed[4] is None else keyed[4] for keyed in batch]
+        again = iter(decode([each[5] for each in batch if each[4] is None]))
+        return [next(again) if each[4] is None else each[4] for each in batch]
 
     def _due(self) -> list[Held]:
         """The records that nothing known earlier can come before, in the order they are known."""
@@ -221,13 +226,12 @@ class AlignStage:
         due: list[Held] = []
         for lane in self._lanes.values():
             held, allowance = lane.held, lane.allowance
+            count = bisect_right(held, frontier, key=_KNOWN_AT)
             if allowance is not None:
-                while held and held[0][0] <= frontier and allowance.left >= 1.0:
-                    allowance.left -= 1.0
-                    due.append(held.popleft())
-                continue
-            while held and held[0][0] <= frontier:
-                due.append(held.popleft())
+                count = min(count, math.floor(allowance.left))
+                allowance.left -= count
+            due += held[:count]
+            del held[:count]
         # No two are equal, so records are never compared; lanes are sorted runs, which sort merges.
         due.sort()
         return due
@@ -240,7 +244,7 @@ class AlignStage:
         # was polled may no longer be.
         frontier = self._seen_at - self._grace if self._grace > 0.0 else math.inf
         now = self._monotonic()
-        tied = {keyed[5].partition for keyed in self._tied}
+        tied = {each[5].partition for each in self._tied}
         for partition, lane in self._lanes.items():
             if not lane.is_open:
                 continue
@@ -256,25 +260,28 @@ class AlignStage:
             frontier = min(frontier, lane.known_at)
         return frontier
 
+    def _hold_again(self, due: Iterable[Held]) -> None:
+        """Put what was to be released back to where it came from."""
+        by_partition: dict[Partition, list[Held]] = {}
+        for held in due:
+            by_partition.setdefault(held[3].partition, []).append(held)
+        for partition, again in by_partition.items():
+            lane = self._lanes[partition]
+            lane.held[:0] = again
+            if lane.allowance is not None:
+                lane.allowance.left += len(again)
+
     def _next(self, due: list[Held], most: int) -> list[Record]:
         """Take the first records of `due`, about a batch."""
-        count, _ = self._size.fitting([held[3].size for held in due[:most]], most)
+        count, _ = self._size.fitting(_sizes(due, most), most)
         records = [held[3] for held in due[:count]]
         del due[:count]
         return records
 
-    def _in_order(self, items: Iterable[Item], due: Sequence[Held]) -> list[_Keyed]:
+    def _in_order(self, items: Iterable[Item], due: Sequence[Held]) -> list[Keyed]:
         """Take in decoded records, all before those in `due`; return what may go on, in order."""
         lanes, tied = self._lanes, self._tied
-        for item in items:
-            record = item.record
-            event_time = -math.inf if item.event is None else item.event.event_time
-            key = lanes[record.partition].order.key(record.known_at, event_time, item.offset)
-            if self._decoded < self._most_decoded:
-                self._decoded += 1
-                tied.append((*key, item, record))
-            else:
-                tied.append((*key, None, record))
+        self._decoded += keyed(items, tied, lanes, self._most_decoded - self._decoded)
         if not tied or (due and due[0][0] <= tied[0][0]):
             return []  # of the same moment there are more to be decoded
         tied.sort()
@@ -288,8 +295,8 @@ class AlignStage:
         count = bisect_left(tied, limit)
         ready = tied[:count]
         del tied[:count]
-        for keyed in ready:
-            record = keyed[5]
+        for each in ready:
+            record = each[5]
             lanes[record.partition].bytes -= record.size + RECORD_OVERHEAD_BYTES
         return ready
 
@@ -317,3 +324,7 @@ class AlignStage:
             self._pause(pause)
         if resume:
             self._resume(resume)
+
+
+def _sizes(due: Sequence[Held], most: int) -> list[int]:
+    return [held[3].size for held in due[:most]]

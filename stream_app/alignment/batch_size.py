@@ -1,9 +1,11 @@
 """How large a batch is.
 
 A batch is what `align` may release now: one record where the stream is quiet, and under load as many
-as fit within `batch_max_records` and `batch_max_bytes`. A single larger record is a batch of its own. After starts of the
-process that got nowhere it holds fewer: `crash_isolation` halves `batch_max_records` for each of
-them, and in the end batches of one record (`CrashIsolation.batch_limit`).
+as fit within `batch_max_records` and `batch_max_bytes`. What does not fill a batch waits where the next
+chunk is at hand already: each batch reads and writes its states once, so full ones cost less. A single
+larger record is a batch of its own. After starts of the process that got nowhere a batch holds fewer:
+`crash_isolation` halves `batch_max_records` for each of them, and in the end batches of one record
+(`CrashIsolation.batch_limit`).
 
 How many records are polled at once is another matter (`poll_max_records`, `linger_seconds`: see
 `kafka/consumer/client_thread.py`), and so is how many a rebuilding takes at a time
@@ -39,3 +41,7 @@ class BatchSize:
             count += 1
             total += size
         return count, total
+
+    def is_filled(self, sizes: Sequence[int], most: int) -> bool:
+        """Whether records of these sizes, in bytes, leave no room in a batch of `most` records."""
+        return len(sizes) >= most or sum(sizes) >= self._max_bytes

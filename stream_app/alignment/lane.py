@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 from stream_app.alignment.allowance import Allowance
 from stream_app.features.engine.order import PartitionOrder
@@ -26,7 +25,7 @@ class Lane:
     )  # fmt: skip
 
     def __init__(self, partition: Partition) -> None:
-        self.held: deque[Held] = deque()
+        self.held: list[Held] = []
         """Those whose turn has not come."""
         self.known_at = -math.inf
         """What the partition still delivers is merged at this moment or later."""

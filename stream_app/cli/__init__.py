@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -33,6 +34,10 @@ _COMMANDS = {
     "tail": ("stream_app.cli.tail", "Print the records of a topic as they come."),
     "lag": ("stream_app.cli.lag", "How far a consumer group is behind, seen from outside."),
     "audit": ("stream_app.cli.audit", "Account for every record: lost, double, waiting, gone."),
+    "changes": (
+        "stream_app.cli.changes",
+        "What served and what was refused, over the last hours.",
+    ),
     "dlq": ("stream_app.cli.dlq", "Dead letters: see why, mend, replay."),
     "resume": (
         "stream_app.cli.resume",
@@ -44,7 +49,9 @@ _COMMANDS = {
 }
 
 _FAILED = 1
+_WRONG = 2
 _INTERRUPTED = 130
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class _Commands(click.Group):
@@ -90,9 +97,14 @@ class _Commands(click.Group):
         except (click.Abort, KeyboardInterrupt):
             status = _INTERRUPTED
         except BrokenPipeError:
-            # The reader went away (`| head`); Python would complain once more when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_stdout()  # the reader went away (`| head`)
             status = _FAILED
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _let_go_of_stdout()
+            _say(f"stream-app: the output cannot be written whole: {error.strerror}")
+            status = _WRONG
         except StreamAppError as error:
             _say(f"stream-app: {error}")
             status = exit_status(error)
@@ -123,6 +135,12 @@ def _heeding_signals(command: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _let_go_of_stdout() -> None:
+    """Write nothing more to it: Python would complain once more when it flushes."""
+    with suppress(OSError, ValueError):  # it may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

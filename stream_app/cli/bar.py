@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
@@ -33,5 +34,9 @@ class Bar:
         self._next = time.monotonic() + _REDRAW_SECONDS
         share = done / total if total else 1.0
         filled = "#" * round(30 * share)
-        text = f"\r{what:<7} [{filled:<30}] {share:4.0%}  {done:,} of {total:,} offsets\x1b[K"
-        click.echo(text, nl=False, err=True)
+        text = f"{what:<7} [{filled:<30}] {share:4.0%}  {done:,} of {total:,} offsets"
+        # A line that wraps is not drawn over: it would fill the screen.
+        columns = shutil.get_terminal_size().columns - 1
+        if len(text) > columns:
+            text = f"{what:<7} {share:4.0%}"
+        click.echo(f"\r{text[:columns]}\x1b[K", nl=False, err=True)

@@ -10,6 +10,7 @@ import click
 from stream_app.cli.common import chosen_usecase, usecase_argument
 from stream_app.config.settings import Settings
 from stream_app.features.usecase import UseCase
+from stream_app.text.causes import FeatureError
 
 __all__ = ["command"]
 
@@ -42,48 +43,92 @@ def command(usecase: str | None, log: Path | None) -> int:
 
     Exit status: 0 where the worker would take its models, else 2: also where one is not trained yet.
     """
-    from stream_app.features.model_version.folder import read_version
-    from stream_app.features.model_version.manifest import NotTrainedError
-    from stream_app.models.errors import ModelRefusedError
-    from stream_app.models.loading import load_version
+    from stream_app.models.declaration_faults import declaration_faults
     from stream_app.models.usecase_faults import usecase_faults
-    from stream_app.training.answer_reach import unreached_in_answer
-    from stream_app.training.errors import LogError, MatrixError
-    from stream_app.training.golden_events import unreached
-    from stream_app.training.log import read_log
-    from stream_app.training.make_matrix import make_matrix
 
     settings = Settings.load(usecase=usecase)
     chosen = chosen_usecase(settings)
-    faults = list(usecase_faults(chosen))
+    faults = _Faults(list(usecase_faults(chosen)))
+    if any(declaration_faults(chosen)):
+        return _ended(faults)
     if not faults:
         columns = len(chosen.features.columns)
         click.echo(f"ok  {chosen.name}: {len(chosen.topics)} topics, {columns} columns")
         _print_ways(chosen)
     if log is not None:
-        try:
-            click.echo(f"ok  {log}: {len(make_matrix(chosen, read_log(log))):,} rows")
-        except (LogError, MatrixError) as error:
-            faults.append(str(error))
+        _check_log(chosen, log, faults)
     for name in chosen.models:
-        if not (settings.artifacts / name).exists():
-            faults.append(f"{NotTrainedError(settings.artifacts / name)} Nothing was scored.")
-            faults += _failing_functions(chosen, (settings.artifacts / name).parent)
-            continue
-        try:
-            model = load_version(settings.artifacts / name, chosen)
-        except ModelRefusedError as error:
-            faults.append(str(error))
-        else:
-            taken = len(model.manifest.columns())
-            click.echo(f"ok  {settings.artifacts / name}: {model}, {taken} columns")
-            version = read_version(settings.artifacts / name)
-            missed = unreached(chosen, version.golden_events)
-            for what in (*missed, *unreached_in_answer(chosen, model, version)):
-                click.echo(f"    its golden events do not reach {what}")
-    for fault in faults:
+        _check_version(chosen, settings.artifacts / name, faults)
+    return _ended(faults)
+
+
+class _Faults:
+    """What is wrong, a sentence each: a function that raises for log and version is one fault."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+        self._functions: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.told)
+
+    def add(self, fault: Exception | str) -> None:
+        """Tell it, unless it is that of a function that was told already."""
+        cause = fault.__cause__ if isinstance(fault, Exception) else None
+        if isinstance(cause, FeatureError):
+            if str(cause) in self._functions:
+                return
+            self._functions.add(str(cause))
+        self.told.append(str(fault))
+
+
+def _ended(faults: _Faults) -> int:
+    """Tell the faults on stderr; return the exit status."""
+    for fault in faults.told:
         click.echo(f"stream-app check: {' '.join(fault.split())}", err=True)
     return _WRONG if faults else 0
+
+
+def _check_log(usecase: UseCase, path: Path, faults: _Faults) -> None:
+    """Run the functions of the declaration over a log."""
+    from stream_app.training.errors import LogError, MatrixError
+    from stream_app.training.log import read_log
+    from stream_app.training.make_matrix import make_matrix
+
+    try:
+        matrix = make_matrix(usecase, read_log(path))
+    except (LogError, MatrixError) as error:
+        faults.add(error)
+        return
+    click.echo(f"ok  {path}: {len(matrix):,} rows")
+    for column in matrix.never_known:
+        click.echo(f"    no row has a value in {column}")
+
+
+def _check_version(usecase: UseCase, folder: Path, faults: _Faults) -> None:
+    """Load a version as the worker does, and name what its golden events do not reach."""
+    from stream_app.features.model_version.folder import read_version
+    from stream_app.features.model_version.manifest import NotTrainedError
+    from stream_app.models.errors import ModelRefusedError
+    from stream_app.models.loading import load_version
+    from stream_app.training.answer_reach import unreached_in_answer
+    from stream_app.training.golden_events import unreached
+
+    if not folder.exists():
+        faults.add(f"{NotTrainedError(folder)} Nothing was scored.")
+        for failing in _failing_functions(usecase, folder.parent):
+            faults.add(failing)
+        return
+    try:
+        model = load_version(folder, usecase)
+    except ModelRefusedError as error:
+        faults.add(error)
+        return
+    click.echo(f"ok  {folder}: {model}, {len(model.manifest.columns())} columns")
+    version = read_version(folder)
+    missed = unreached(usecase, version.golden_events)
+    for what in (*missed, *unreached_in_answer(usecase, model, version)):
+        click.echo(f"    its golden events do not reach {what}")
 
 
 def _print_ways(usecase: UseCase) -> None:
@@ -97,8 +142,8 @@ def _print_ways(usecase: UseCase) -> None:
         click.echo(f"    decoded {how}: {', '.join(names)}{'' if why is None else f' ({why})'}")
 
 
-def _failing_functions(usecase: UseCase, folder: Path) -> Iterator[str]:
-    """What fails in the golden events of the versions that are in a folder, a sentence each."""
+def _failing_functions(usecase: UseCase, folder: Path) -> Iterator[Exception]:
+    """What fails in the golden events of the versions that are in a folder."""
     from stream_app.features.model_version.folder import read_version
     from stream_app.features.model_version.manifest import ModelVersionError
     from stream_app.models.errors import ModelRefusedError
@@ -111,4 +156,4 @@ def _failing_functions(usecase: UseCase, folder: Path) -> Iterator[str]:
         except ModelVersionError:
             continue  # nobody serves it
         except ModelRefusedError as error:
-            yield str(error)
+            yield error

@@ -20,11 +20,11 @@ _FAILED = 1
 @click.option("--strict", is_flag=True, help="A warning counts as an error.")
 def command(usecase: str | None, as_json: bool, strict: bool) -> int:
     """Look at everything that a worker with these settings needs, before it runs or beside it: settings,
-    models, brokers, rights, topics, where the group stands, and Redis. Nothing is written, and no group is
-    joined.
+    models, brokers, rights, topics, clocks, where the group stands, and Redis. Nothing is written, and no
+    group is joined.
 
-    A finding is a line, and says what to do. Not looked at are rights that only writing shows, on a
-    transactional id for one, and the brokers' clocks, which they do not tell.
+    A finding is a line, and says what to do. Not seen is a broker's clock that is behind: brokers do not
+    tell the time.
 
     \b
     Example:

@@ -25,8 +25,8 @@ __all__ = ["command"]
 def command(name: str, model: Path | None, directory: Path | None) -> None:
     """Begin a project: a use case with its events, features, training, tests and image.
 
-    NAME is that of its package and its topics. Without --from it is an example that is trained on a
-    made-up log; with it, nothing is trained and every column is a field of the event. The project's
+    NAME is that of its package and its topics. Without --from it is an example, whether an order will be
+    returned, that is trained on a made-up log and to be changed into your own; with it, nothing is trained and every column is a field of the event. The project's
     README has the commands from there to a served prediction.
 
     \b

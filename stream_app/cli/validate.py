@@ -18,7 +18,7 @@ from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError
 from stream_app.features.events import LogRecord
 from stream_app.records.failure import Failure
-from stream_app.training.log import Log, open_log
+from stream_app.training.log import Log, lines_of
 
 __all__ = ["command"]
 
@@ -109,17 +109,16 @@ def command(
 
 
 def _values(path: Path, topic: str, *, is_base64: bool) -> Iterator[LogRecord]:
-    with open_log(path) as file:
-        for number, line in enumerate(file, start=1):
-            value = line.rstrip(b"\r\n")
-            if is_base64:
-                try:
-                    value = base64.b64decode(value, validate=True)
-                except binascii.Error as error:
-                    raise ConfigurationError(
-                        f"{path}, line {number}: it is not base64 ({error})"
-                    ) from None
-            yield LogRecord(value, None, (), None, topic)
+    for number, line in enumerate(lines_of(path), start=1):
+        value = line.rstrip(b"\r\n")
+        if is_base64:
+            try:
+                value = base64.b64decode(value, validate=True)
+            except binascii.Error as error:
+                raise ConfigurationError(
+                    f"{path}, line {number}: it is not base64 ({error})"
+                ) from None
+        yield LogRecord(value, None, (), None, topic)
 
 
 def _told(number: int, topic: str, failure: Failure, *, as_json: bool) -> str:

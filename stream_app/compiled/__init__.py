@@ -16,7 +16,7 @@ __all__ = ["PYTHON_ONLY", "compiled_module", "why_python"]
 #: The environment variable that, with any value but "" and "0", makes everything run in Python.
 PYTHON_ONLY = "STREAM_APP_PYTHON_ONLY"
 
-_MODULES = ("events", "moments", "states")
+_MODULES = ("events", "moments", "states", "turns")
 
 
 def compiled_module(name: str) -> Any:

@@ -552,7 +552,7 @@ cdef class Plan:
         cdef Kind kind
         cdef PyObject* found
         cdef Py_ssize_t at, place, key
-        cdef double event_time = arrival.event.event_time
+        cdef double event_time = arrival.event_time
         keys, updates = arrival.keys, arrival.updates
         source, rank, offset = arrival.source, arrival.rank, arrival.offset
         cdef uint64_t digest = PyLong_AsUnsignedLongLongMask(arrival.digest)

@@ -392,11 +392,14 @@ class Settings(BaseSettings):
         """Most bytes in librdkafka's queue: its part of `held_bytes_total`."""
         return self.held_bytes_total // 8
 
-    def consumer_properties(self, group: str) -> dict[str, Any]:
-        """Return the consumer's librdkafka properties, secrets in the clear. Never log them."""
+    def consumer_properties(self, group: str, worker: str | None = None) -> dict[str, Any]:
+        """Return the consumer's librdkafka properties, secrets in the clear. Never log them.
+
+        `worker`: by what name a worker is known, which the brokers tell of the partitions' holders.
+        """
         queue_bytes = self.queue_bytes
         properties: dict[str, Any] = {
-            **self._client_properties(group),
+            **self._client_properties(group if worker is None else f"{group}@{worker}"),
             # New partitions are found within this time: by default it is five minutes.
             "topic.metadata.refresh.interval.ms": 30_000,
             # By default librdkafka waits a second before it fetches again after a full queue.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-
 from stream_app.config.settings import Settings, SettingsError
+from stream_app.config.strangers_module import ImportFailedError, import_strangers_module
 from stream_app.features.usecase import UseCase
 
 __all__ = ["chosen_usecase", "load_usecase"]
@@ -22,25 +19,10 @@ def load_usecase(spec: str) -> UseCase:
         raise SettingsError(
             f"usecase: {spec} is not MODULE:OBJECT. Example: features.flights:usecase"
         )
-    directory = os.getcwd()  # noqa: PTH109  sys.path holds strings
-    if directory not in sys.path:
-        sys.path.insert(0, directory)
-    found: object = None
     try:
-        found = importlib.import_module(module_name)
-        problem = ""
-    except ModuleNotFoundError as error:
-        # The module itself, or one that it needs?
-        itself = error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
-        missing = f"there is no module {error.name}"
-        problem = missing if itself else f"{module_name} cannot be imported: {missing}"
-    except Exception as error:  # noqa: BLE001  whatever a stranger's module does on import
-        problem = (
-            f"{module_name} cannot be imported: {type(error).__name__}: {error} "
-            f'(python -c "import {module_name}" says where)'
-        )
-    if problem:
-        raise SettingsError(f"usecase: {problem}. Asked for: {spec}")
+        found: object = import_strangers_module(module_name)
+    except ImportFailedError as failed:
+        raise SettingsError(f"usecase: {failed}. Asked for: {spec}") from failed
     for name in path.split("."):
         if not hasattr(found, name):
             raise SettingsError(f"usecase: {module_name} has no {path}. Asked for: {spec}")

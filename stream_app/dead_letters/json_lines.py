@@ -70,19 +70,40 @@ def read_lines(lines: Iterable[str | bytes]) -> dict[RecordId, Mended]:
         if not line.strip():
             continue
         try:
-            read = json.loads(line)
-            letter = record_id_of(read["letter"])
-            mended = Mended(_bytes(read), str(read.get("redacted") or ""))
-            Redaction(mended.redacted)
-        except (ValueError, TypeError, KeyError) as error:
-            what = (
-                f"{error} is missing" if isinstance(error, KeyError) else "it is no exported letter"
-            )
-            raise ConfigurationError(f"line {number}: {what}") from error
+            letter, mended = _read(line)
+        except _LineError as error:
+            raise ConfigurationError(f"line {number}: {error}") from error
         if letter in found:
             raise ConfigurationError(f"line {number}: the letter {letter} comes twice")
         found[letter] = mended
     return found
+
+
+class _LineError(Exception):
+    """What is wrong with a line; it quotes nothing of a payload."""
+
+
+def _read(line: str | bytes) -> tuple[RecordId, Mended]:
+    try:
+        read = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _LineError("it is no JSON") from None
+    if not isinstance(read, dict):
+        raise _LineError("it is no exported letter: it is no JSON object")
+    named, redacted = read.get("letter"), read.get("redacted") or ""
+    if named is None:
+        raise _LineError("'letter' is missing")
+    try:
+        letter = record_id_of(str(named))
+    except ValueError:
+        raise _LineError("'letter' is not the name of a letter, as an export writes it") from None
+    try:
+        Redaction(redacted)
+    except (ValueError, TypeError, AttributeError):
+        raise _LineError(
+            "'redacted' is not what an export writes there: leave it as it was"
+        ) from None
+    return letter, Mended(_bytes(read), redacted)
 
 
 def _content(name: str, content: bytes | None) -> dict[str, str | None]:
@@ -93,15 +114,26 @@ def _content(name: str, content: bytes | None) -> dict[str, str | None]:
 
 
 def _bytes(read: dict[str, Any]) -> bytes | None:
-    encoded = read.get("value_base64")
+    encoded, value = read.get("value_base64"), read.get("value")
     if encoded is not None:
-        return b64decode(encoded, validate=True)
-    value = read["value"]
+        if value is not None:
+            raise _LineError("it has value and value_base64: leave the one that you mended")
+        try:
+            return b64decode(encoded, validate=True)
+        except (ValueError, TypeError):
+            raise _LineError("value_base64 is not base64") from None
+    if "value" not in read:
+        raise _LineError("'value' is missing")
     if value is None:
         return None
     if not isinstance(value, str):
-        raise TypeError("value is the payload as text")
-    return value.encode()
+        raise _LineError(
+            "value is not a text: write the payload as one JSON text, quoted as it was"
+        )
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise _LineError("value holds half of a surrogate pair, which is no UTF-8") from None
 
 
 def _raw(value: str | bytes | None) -> bytes | None:

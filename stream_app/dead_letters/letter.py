@@ -5,18 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from stream_app.dead_letters.mending import Change
 from stream_app.records.headers import Header, Headers, read_headers
 from stream_app.records.record_id import RecordId, record_id_of
 from stream_app.text.redaction import Redaction
-from stream_app.wire.dead_letter import DeadLetter, headers_that_came, omitted, redacted_bytes
+from stream_app.wire.dead_letter import (
+    DeadLetter,
+    headers_of_letter,
+    headers_that_came,
+    omitted,
+    redacted_bytes,
+)
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import REPLAY_HEADERS, REPLAY_OF, Replay, Replays
 
 __all__ = ["Letter", "letter_of"]
 
 _PARTS = ("headers", "key", "value")
+_MOST_HIDDEN = 1_000
+"""So many redacted texts are looked for in what a fix made of a value; else the change is not shown."""
 
 
 class Letter(NamedTuple):
@@ -62,6 +72,17 @@ class Letter(NamedTuple):
         return set()
 
     @property
+    def may_be_predicted_from(self) -> float:
+        """Before this its event has no prediction that a replay would repeat, in seconds since the epoch.
+
+        Not when the letter was written: a worker that had published the prediction may have died before
+        it committed, and the next one, with other code, have refused the record.
+        """
+        with suppress(ValueError):
+            return min(self.written_at, datetime.fromisoformat(self.said.timestamp).timestamp())
+        return self.written_at
+
+    @property
     def is_applied(self) -> bool:
         """Whether the record, or the one it was at first, has updated the state."""
         return self.said.state == "applied" or (self.replay is not None and self.replay.applied)
@@ -76,7 +97,7 @@ class Letter(NamedTuple):
         self, key: bytes | None, value: bytes | None, came: Sequence[Header], replays: Replays
     ) -> Letter:
         """The letter with what it had left out; `came`: the headers that its record came with."""
-        ours = [header for header in self.headers if header not in headers_that_came(self.headers)]
+        ours = headers_of_letter(self.headers)
         return self._replace(
             key=key,
             value=value,
@@ -118,6 +139,22 @@ class Letter(NamedTuple):
             value=redacted.value,
             said=self.said._replace(redacted=", ".join(redacted.paths)),
             cut=self.cut | {"value"},
+        )
+
+    def changed_to(self, value: bytes | None, redaction: Redaction) -> Change:
+        """What a fix made of its value, as people may see it: also where it moved what is redacted."""
+        before = self.shown(redaction)
+        after = self._replace(value=value).shown(redaction)
+        everything = redaction.and_also(self.said.redacted)
+        hidden = everything.texts(self.value) | everything.texts(value)
+        is_whole = (self.value is None) == (before.value is None)
+        is_whole = is_whole and (value is None) == (after.value is None)
+        return Change(
+            self.place,
+            before.value,
+            after.value,
+            hidden,
+            is_shown=is_whole and len(hidden) <= _MOST_HIDDEN,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.ensured_topic import ensure_topic
@@ -22,10 +23,13 @@ from stream_app.text.redaction import Redaction
 from stream_app.wire.assembly import redaction_of
 from stream_app.wire.replays import Replays
 
-__all__ = ["Office", "Progress", "open_office"]
+__all__ = ["Office", "Order", "Progress", "open_office"]
 
 #: Told what is being read, how much of it, and of how much.
 Progress = Callable[[str, int, int], None]
+
+#: In which order letters are read.
+Order = Literal["newest", "oldest", "any"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Office:
 
     def ranges(self, selection: Selection) -> Ranges:
         """Where the selected letters are."""
-        if not selection.places:
+        if selection.places is None:
             return self.log.ranges(selection.since, selection.until)
         found = {}
         for partition, bounds in self.log.ranges().items():
@@ -94,13 +98,16 @@ class Office:
         selection: Selection,
         ranges: Ranges,
         *,
-        newest_first: bool = False,
+        order: Order = "any",
         of: Resolutions | None = None,
         what: str = "letters",
+        seen: set[tuple[int, int]] | None = None,
     ) -> Iterator[Letter]:
         """The selected letters of ranges; with `of` only those that are open by these.
 
-        Raises `ConfigurationError` where all that lie there are another application's.
+        `order`: "newest" or "oldest" first by their times; "any": as they come, which is faster, and
+        not the same each time. `seen` is given partition and offset of each that is selected, open or
+        not. Raises `ConfigurationError` where all that lie there are another application's.
         """
         total, done, found = sum(end - first for first, end in ranges.values()), 0, 0
 
@@ -109,10 +116,17 @@ class Office:
             done += offsets
             self.progress(what, done, total)
 
-        order = self.log.newest_first if newest_first else self.log.oldest_first
-        for letter in order(ranges, read):
+        log = self.log
+        letters = {
+            "newest": log.newest_first, "oldest": log.oldest_first, "any": log.as_they_come
+        }[order]  # fmt: skip
+        for letter in letters(ranges, read):
             found += 1
-            if selection(letter) and (of is None or of.of(letter) is None):
+            if not selection(letter):
+                continue
+            if seen is not None:
+                seen.add((letter.id.partition, letter.id.offset))
+            if of is None or of.of(letter) is None:
                 yield letter
         if not found and self.log.of_others:
             raise ConfigurationError(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["shown_payload"]
+__all__ = ["payload_lines", "shown_payload"]
 
 #: A line and the path of the value that begins there; a closing bracket has none.
 _Line = tuple[tuple[str, ...] | None, str]
@@ -36,6 +36,21 @@ def shown_payload(value: bytes | None, field: str, mark: str) -> Iterator[str]:
     if value is None:
         yield "(no value)"
         return
+    lines = _read(value)
+    at = _marked(lines, tuple(field.split("."))) if field else None
+    for number, (_, line) in enumerate(lines[:_LINES]):
+        shown = bounded(line, _LINE)
+        yield f"{shown}   <-- {mark}" if number == at else shown
+    if len(lines) > _LINES:
+        yield f"... {len(lines) - _LINES:,} more lines"
+
+
+def payload_lines(value: bytes | None) -> list[str]:
+    """All lines of a payload, each as long as it is."""
+    return ["(no value)"] if value is None else [line for _, line in _read(value)]
+
+
+def _read(value: bytes) -> list[_Line]:
     try:
         parsed = json.loads(
             value,
@@ -44,15 +59,9 @@ def shown_payload(value: bytes | None, field: str, mark: str) -> Iterator[str]:
             parse_constant=_Literal,
             object_pairs_hook=_Object,
         )
-        lines = list(_lines(parsed, (), None, ""))
+        return list(_lines(parsed, (), None, ""))
     except (ValueError, RecursionError):
-        lines = [((), line) for line in bounded_lines(value)]
-    at = _marked(lines, tuple(field.split("."))) if field else None
-    for number, (_, line) in enumerate(lines[:_LINES]):
-        shown = bounded(line, _LINE)
-        yield f"{shown}   <-- {mark}" if number == at else shown
-    if len(lines) > _LINES:
-        yield f"... {len(lines) - _LINES:,} more lines"
+        return [((), line) for line in bounded_lines(value)]
 
 
 def bounded_lines(value: bytes) -> Iterator[str]:

@@ -12,6 +12,7 @@ from stream_app.dead_letters.mending import FixRaisedError, Mend
 from stream_app.dead_letters.origins import OriginGoneError, Origins
 from stream_app.dead_letters.outgoing_replay import OutgoingReplay, outgoing_replay
 from stream_app.dead_letters.resolutions import Resolutions
+from stream_app.dead_letters.selection import ABSENT
 from stream_app.dead_letters.trial import Trial
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
@@ -25,6 +26,8 @@ _BATCH_BYTES: Final = 8 * 2**20
 
 class Obstacle(StrEnum):
     """Why a letter is not replayed."""
+
+    ABSENT = ABSENT
 
     REPLAYED = "already replayed"
     RESOLVED = "marked as resolved"

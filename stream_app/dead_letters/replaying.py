@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 from stream_app.dead_letters.letter import Letter
 from stream_app.dead_letters.letter_log import Ranges
-from stream_app.dead_letters.mending import Mend
-from stream_app.dead_letters.office import Office
+from stream_app.dead_letters.mending import Change, Mend
+from stream_app.dead_letters.office import Office, Order
 from stream_app.dead_letters.origins import Origins
 from stream_app.dead_letters.outgoing_replay import resolution
 from stream_app.dead_letters.planning import Obstacle, Planned, Planner
@@ -24,7 +24,7 @@ from stream_app.dead_letters.predicted import predicted
 from stream_app.dead_letters.resolutions import Resolutions
 from stream_app.dead_letters.selection import Selection, first_of
 from stream_app.dead_letters.transactions import Marked, MarkedTransactions
-from stream_app.dead_letters.trial import Trial
+from stream_app.dead_letters.trial import Attempt, Trial
 from stream_app.errors import ConfigurationError
 from stream_app.records.places import PartitionId
 from stream_app.records.record_id import RecordId
@@ -56,6 +56,8 @@ class ReplayOptions:
     target: tuple[str, int | None] | None = None
     mend: Mend | None = None
     mended: Callable[[Letter], bytes | None] | None = None
+    attempt: Attempt | None = None
+    """Tries a record that ended a worker, in another process; see `Trial`."""
     by: str = ""
     note: str = ""
 
@@ -72,8 +74,8 @@ class ReplayReport:
     obstacles: Counter[Obstacle] = field(default_factory=Counter)
     examples: dict[Obstacle, list[tuple[str, str]]] = field(default_factory=dict)
     """Some letters of each, as PARTITION:OFFSET, with more about the obstacle."""
-    mended: list[tuple[str, bytes | None, bytes | None]] = field(default_factory=list)
-    """Some letters whose payload was changed: as it came, and mended, both as people may see them."""
+    mended: list[Change] = field(default_factory=list)
+    """Some letters whose payload was changed."""
     only_decoded: str = ""
     """Why letters were only decoded, where they were to be tried."""
     redaction: Redaction = field(default_factory=lambda: Redaction(""))
@@ -88,26 +90,30 @@ class ReplayReport:
         """Take in what is decided about a letter."""
         self.selected += 1
         if planned.obstacle is not None:
-            self._leave(planned.letter, planned.obstacle, planned.detail)
+            self._leave(planned.letter.place, planned.obstacle, planned.detail)
         elif planned.replay is not None:
             self.replayed += 1
             self.targets[planned.replay.target] += 1
             value, letter = planned.replay.value, planned.letter
             if value != letter.value and len(self.mended) < _EXAMPLES:
-                after = letter._replace(value=value).shown(self.redaction).value
-                self.mended.append((letter.place, letter.shown(self.redaction).value, after))
+                self.mended.append(letter.changed_to(value, self.redaction))
+
+    def miss(self, place: tuple[int, int]) -> None:
+        """Note that something that was asked for by its number is no letter."""
+        self.selected += 1
+        self._leave(f"{place[0]}:{place[1]}", Obstacle.ABSENT, "")
 
     def refuse(self, letter: Letter, target: PartitionId, why: str) -> None:
         """Note that a letter's record was not taken after all."""
         self.replayed -= 1
         self.targets[target] -= 1
-        self._leave(letter, Obstacle.REFUSED, why)
+        self._leave(letter.place, Obstacle.REFUSED, why)
 
-    def _leave(self, letter: Letter, obstacle: Obstacle, detail: str) -> None:
+    def _leave(self, place: str, obstacle: Obstacle, detail: str) -> None:
         self.obstacles[obstacle] += 1
         examples = self.examples.setdefault(obstacle, [])
         if len(examples) < _EXAMPLES:
-            examples.append((letter.place, detail))
+            examples.append((place, detail))
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -140,19 +146,22 @@ def replay(office: Office, selection: Selection, options: ReplayOptions) -> Repl
     _check_target(options.target, partitions)
     transactions = office.take_over() if options.does_it else None
     resolutions = office.resolutions(is_ensured=options.does_it)
-    ranges = office.ranges(selection)
     only = resolutions if options.open_only else None
-    wanted, since = _first_origins(office, selection, ranges, only, options.limit)
+    wanted = _wanted(office, selection, only, options.limit)
     known = predicted(
         office.brokers,
         office.usecase.predictions_topic,
-        wanted,
-        since - _APART_SECONDS,
+        wanted.first_origins,
+        wanted.since - _APART_SECONDS,
         lambda done, total: office.progress("predictions", done, total),
     )
     report = ReplayReport(options.does_it, redaction=office.redaction)
+    for place in wanted.absent:
+        report.miss(place)
     origins = Origins(office.brokers, office.usecase, office.replays)
-    trial = Trial(office.settings, office.usecase, office.application) if options.is_tried else None
+    trial = None
+    if options.is_tried:
+        trial = Trial(office.settings, office.usecase, office.application, options.attempt)
     planner = Planner(
         office.replays,
         resolutions,
@@ -165,9 +174,9 @@ def replay(office: Office, selection: Selection, options: ReplayOptions) -> Repl
         options.mended,
         trial,
     )
-    letters = office.select(selection, ranges, of=only, what="replay")
+    letters = office.select(wanted.selection, wanted.ranges, of=only, what="replay")
     try:
-        for batch in _batches(planner(first_of(letters, options.limit)), options.rate):
+        for batch in _batches(planner(letters), options.rate):
             for planned in batch:
                 report.add(planned)
             if transactions is not None:
@@ -200,21 +209,42 @@ def _check_target(target: tuple[str, int | None] | None, partitions: dict[str, i
         )
 
 
-def _first_origins(
-    office: Office,
-    selection: Selection,
-    ranges: Ranges,
-    only: Resolutions | None,
-    limit: int | None,
-) -> tuple[set[RecordId], float]:
-    """The events that the selected letters are of, and when the first letter was written."""
+class _Wanted(NamedTuple):
+    """The letters that a replay is about, as they are found before anything is decided."""
+
+    selection: Selection
+    """Selects them and no others, however the topic is read."""
+    ranges: Ranges
+    first_origins: set[RecordId]
+    """The events that they are of."""
+    since: float
+    """Before this none of these events can have a prediction."""
+    absent: list[tuple[int, int]]
+    """Partitions and offsets that were asked for by their numbers, and are no letters of ours."""
+
+
+def _wanted(
+    office: Office, selection: Selection, only: Resolutions | None, limit: int | None
+) -> _Wanted:
+    ranges = office.ranges(selection)
     found: set[RecordId] = set()
     since = time.time()
-    for letter in first_of(office.select(selection, ranges, of=only), limit):
+    chosen: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int]] | None = None if selection.places is None else set()
+    order: Order = "any" if limit is None else "oldest"
+    letters = office.select(selection, ranges, order=order, of=only, seen=seen)
+    for letter in first_of(letters, limit):
         found.add(letter.first_origin)
         found.update(letter.claimed_first_origin)
-        since = min(since, letter.written_at)
-    return found, since
+        since = min(since, letter.may_be_predicted_from)
+        if limit is not None:
+            chosen.add((letter.id.partition, letter.id.offset))
+    absent = [] if seen is None or limit is not None else sorted((selection.places or set()) - seen)
+    if limit is not None:
+        # The letters that are decided about are those whose predictions were looked for.
+        selection = replace(selection, places=frozenset(chosen))
+        ranges = office.ranges(selection)
+    return _Wanted(selection, ranges, found, since, absent)
 
 
 def _batches(planned: Iterable[Planned], rate: float | None) -> Iterator[list[Planned]]:

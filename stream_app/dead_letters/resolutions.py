@@ -44,7 +44,7 @@ class Resolution(BaseModel):
     """Whether the record that failed had updated the state; empty where its letter does not say it."""
     attempt: Annotated[int, Field(ge=0)] = 0
     """How often the event had failed when it was replayed."""
-    at: float
+    at: Annotated[float, Field(allow_inf_nan=False)]
     """Seconds since the epoch."""
     by: str = ""
     note: str = ""

@@ -17,15 +17,19 @@ _TRANSACTION: Final = 1_000
 
 def resolve(
     office: Office, selection: Selection, *, does_it: bool, by: str, note: str, limit: int | None
-) -> int:
-    """Mark the selected open letters, the oldest first; return how many there are.
+) -> tuple[int, list[tuple[int, int]]]:
+    """Mark the selected open letters, the oldest first; return how many there are, and what is none.
 
-    Without `does_it` they are only counted. Raises `ConfigurationError` for a right that is missing,
-    `ShutOutError` where another takes over.
+    The latter are partitions and offsets that were asked for by their numbers. Without `does_it` letters
+    are only counted. Raises `ConfigurationError` for a right that is missing, `ShutOutError` where another
+    takes over.
     """
     transactions = office.take_over() if does_it else None
     open_ = office.resolutions(is_ensured=does_it)
-    letters = office.select(selection, office.ranges(selection), of=open_, what="resolve")
+    seen: set[tuple[int, int]] | None = None if selection.places is None else set()
+    letters = office.select(
+        selection, office.ranges(selection), order="oldest", of=open_, what="resolve", seen=seen
+    )
     count = 0
     batch: list[Marked] = []
     for letter in first_of(letters, limit):
@@ -38,4 +42,6 @@ def resolve(
             batch = []
     if transactions is not None and batch:
         transactions.send(batch)
-    return count
+    if seen is None or limit is not None:
+        return count, []
+    return count, sorted((selection.places or frozenset()) - seen)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from typing import Final
 
 from stream_app.dead_letters.letter import Letter
 
-__all__ = ["Selection", "first_of"]
+__all__ = ["ABSENT", "Selection", "first_of"]
+
+#: What is wrong with a letter that was asked for by its number, and is none.
+ABSENT: Final = "not in the dead-letter topic, or of another application"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Letters that all of this holds for; what is None or empty says nothing."""
+    """Letters that all of this holds for; what is None, or an empty set of words, says nothing."""
 
     reasons: frozenset[str] = frozenset()
     stages: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     """Topics of the events."""
     dispositions: frozenset[str] = frozenset()
-    places: frozenset[tuple[int, int]] = frozenset()
-    """Partitions and offsets of the dead-letter topic."""
+    places: frozenset[tuple[int, int]] | None = None
+    """Partitions and offsets of the dead-letter topic. None: any; an empty set selects no letter."""
     key: bytes | None = None
     contains: bytes | None = None
     """Bytes that the value or the message of the failure holds."""
@@ -42,7 +46,7 @@ class Selection:
             and (not self.stages or said.stage in self.stages)
             and (not self.topics or said.topic in self.topics)
             and (not self.dispositions or said.disposition in self.dispositions)
-            and (not self.places or letter.id[1:] in self.places)
+            and (self.places is None or letter.id[1:] in self.places)
             and (self.key is None or letter.key == self.key)
             and (self.since is None or letter.written_at >= self.since)
             and (self.until is None or letter.written_at < self.until)

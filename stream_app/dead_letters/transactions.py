@@ -97,7 +97,7 @@ class MarkedTransactions:
         self._call(_DOING, self._producer.begin_transaction)
         try:
             self._fill(batch, failed)
-        except KeyboardInterrupt:
+        except BaseException:  # whatever it is, Ctrl-C too
             # Workers wait behind a transaction that is open: not until the brokers end it.
             with suppress(*PRODUCER_FAILURES):
                 self._producer.abort_transaction(_ABORT_SECONDS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.outgoing_replay import OutgoingReplay
-from stream_app.errors import FatalError, StoppingError
+from stream_app.errors import FatalError, ServiceAwayError, StoppingError
 from stream_app.features.stores import (
     Source,
     Store,
@@ -22,14 +22,23 @@ from stream_app.observer.events import WaitingBegan
 from stream_app.observer.observer import Observer, on
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.records.failure import Failure
+from stream_app.records.headers import too_many
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 from stream_app.records.record import Record
 from stream_app.state.only_read import OnlyRead
 from stream_app.state.open_store import open_store
 from stream_app.waiting.retry import Retry
+from stream_app.wire.assembly import make_emitters
+from stream_app.wire.outgoing import OutgoingRecords
 
-__all__ = ["Trial"]
+__all__ = ["Attempt", "Trial"]
+
+#: From a record to why it ends a process, or None; raises `ServiceAwayError`.
+Attempt = Callable[[Record], Failure | None]
+
+_DEADLY: Final = frozenset({"process-crash", "process-hang"})
+"""Reasons of letters whose records ended a worker."""
 
 _BEHIND_ALL: Final = 2**62
 """No record lies so far behind, so no state holds it already."""
@@ -38,8 +47,18 @@ _BEHIND_ALL: Final = 2**62
 class Trial:
     """Tries records as the worker would take them; nothing is written."""
 
-    def __init__(self, settings: Settings, usecase: UseCase, application: str) -> None:
-        """Raises nothing where the models or the store are not to be had: see `only_decoded`."""
+    def __init__(
+        self,
+        settings: Settings,
+        usecase: UseCase,
+        application: str,
+        attempt: Attempt | None = None,
+    ) -> None:
+        """Raises nothing where the models or the store are not to be had: see `only_decoded`.
+
+        `attempt` tries what ended a worker in another process; without it such a letter fails again.
+        """
+        self._attempt = attempt
         self.only_decoded = ""
         """Why records were decoded only, and neither enriched nor scored; empty where they were."""
         self._names = [topic.name for topic in usecase.topics]
@@ -50,6 +69,8 @@ class Trial:
         retry.stop()  # nothing is waited for: what is away cannot be tried
         self._decode = decode_stage(settings, usecase, observer)
         self._predictor = None
+        emitters = make_emitters(settings, usecase, "")
+        self._outgoing = OutgoingRecords([emitters.predictions])
         try:
             models = load_models(usecase, settings.artifacts)
         except ModelRefusedError as error:
@@ -68,8 +89,29 @@ class Trial:
         Each is tried on the present state, and at the present time. Raises `ServiceAwayError` where
         a decoder's own service is away.
         """
+        records = self._records(replays)
+        deadly = {
+            number: failure
+            for number, (record, replay) in enumerate(zip(records, replays, strict=True))
+            if replay.letter.said.reason in _DEADLY
+            and (failure := self._isolated(record, replay.letter.said.reason)) is not None
+        }
+        tried = iter(self._tried([each for n, each in enumerate(records) if n not in deadly]))
+        return [deadly[n] if n in deadly else next(tried) for n in range(len(records))]
+
+    def _isolated(self, record: Record, reason: str) -> Failure | None:
+        """Why a record that ended a worker would do so again; it must not end this process."""
+        if self._attempt is None:
+            return Failure("decode", reason, "it ended a process, and is tried in none here")
+        try:
+            return self._attempt(record)
+        except ServiceAwayError as away:
+            told = f"it ended a process, and cannot be tried in another one: {away}"
+            return Failure("decode", reason, told)
+
+    def _records(self, replays: Sequence[OutgoingReplay]) -> list[Record]:
         now = time.time()
-        records = [
+        return [
             Record(
                 self._partition(replay.target),
                 _BEHIND_ALL + number,
@@ -77,13 +119,17 @@ class Trial:
                 replay.key,
                 replay.value,
                 replay.headers,
+                too_many(replay.headers),
             )
             for number, replay in enumerate(replays)
         ]
+
+    def _tried(self, records: Sequence[Record]) -> list[Failure | None]:
         if not self.only_decoded and self._predictor is not None:
             try:
                 batch = self._predictor(records)
                 self._predictor.state.forget_all()
+                self._outgoing(batch)  # an answer that is not JSON is found here
                 return [item.failure for item in batch.items]
             except (StoppingError, FatalError, StoreMismatchError, StoreRefusedError) as error:
                 self.only_decoded = self.only_decoded or str(error)

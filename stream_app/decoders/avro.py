@@ -18,6 +18,18 @@ class AvroDecoder(FramedDecoder):
 
     Logical types come as Python's: a `timestamp-millis` is a datetime, which a field declared `Moment`
     takes; a `decimal` is a Decimal, a `uuid` a UUID, a `date` a date. An enum is a text.
+
+    The registry is asked when a schema is met for the first time; while it is away, records wait.
+
+    >>> from stream_app import AvroDecoder, Event, InvalidEventError, LogRecord
+    >>> class Paid(Event):
+    ...     amount: float
+    >>> decode = AvroDecoder(Paid, {"url": "http://localhost:8081"})
+    >>> try:
+    ...     decode(LogRecord(b'{"amount": 12.5}'))  # plain JSON, without the framing
+    ... except InvalidEventError as error:
+    ...     error.reason
+    'not-framed'
     """
 
     extra = "avro"

@@ -20,6 +20,18 @@ class JsonSchemaDecoder(FramedDecoder):
     """Decodes JSON of a schema registry by a pydantic model; needs `stream-app[json-schema]`.
 
     The document is validated twice: by the schema that it names, and by the model, as `JsonDecoder` does.
+
+    The registry is asked when a schema is met for the first time; while it is away, records wait.
+
+    >>> from stream_app import Event, InvalidEventError, JsonSchemaDecoder, LogRecord
+    >>> class Paid(Event):
+    ...     amount: float
+    >>> decode = JsonSchemaDecoder(Paid, {"url": "http://localhost:8081"})
+    >>> try:
+    ...     decode(LogRecord(b'{"amount": 12.5}'))  # without the framing
+    ... except InvalidEventError as error:
+    ...     error.reason
+    'not-framed'
     """
 
     extra = "json-schema"

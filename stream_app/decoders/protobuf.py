@@ -25,6 +25,18 @@ class ProtobufDecoder(FramedDecoder):
     `Moment` takes; a `Duration` is a timedelta, an enum the name of its value, a wrapper its value.
     A field that can tell whether it was set (`optional`, a message, a member of a `oneof`) is None
     where it was not; any other has its default.
+
+    The class of the messages is made by `protoc`, or is one that a package brings; the registry is not
+    asked where none is given:
+
+    >>> from google.protobuf.wrappers_pb2 import DoubleValue
+    >>> from stream_app import Event, LogRecord, ProtobufDecoder, from_key, from_timestamp
+    >>> class Measured(Event, id_from=from_key(), time_from=from_timestamp()):
+    ...     value: float
+    >>> decode = ProtobufDecoder(Measured, DoubleValue)
+    >>> framed = bytes(5) + bytes(1) + DoubleValue(value=21.5).SerializeToString()
+    >>> decode(LogRecord(framed, key=b"m1", timestamp=1751371200.0)).value
+    21.5
     """
 
     extra = "protobuf"

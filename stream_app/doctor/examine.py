@@ -7,8 +7,9 @@ from contextlib import closing
 from functools import partial
 
 from stream_app.config.settings import Settings
+from stream_app.doctor.brokers import clocks, releases, transactions
 from stream_app.doctor.finding import Finding, error, ok, tried
-from stream_app.doctor.kafka import event_topics, floods, offsets, topics_out
+from stream_app.doctor.kafka import event_topics, floods, letters, offsets, topics_out
 from stream_app.doctor.redis import redis
 from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
@@ -59,8 +60,12 @@ def _looks(
     brokers: Brokers, settings: Settings, application: str, usecase: UseCase
 ) -> dict[str, partial[Iterator[Finding]]]:
     return {
+        "brokers": partial(releases, settings),
         "events": partial(event_topics, brokers, usecase),
+        "clocks": partial(clocks, brokers, settings, usecase),
         "topics out": partial(topics_out, brokers, settings, usecase),
+        "dead letters": partial(letters, brokers, settings, usecase, application),
+        "transactions": partial(transactions, settings, application),
         "group": partial(offsets, brokers, application, usecase),
         "flood": partial(floods, brokers, usecase),
     }

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stream_app.config.settings import Settings
-from stream_app.doctor.finding import Finding, error, ok, warning
+from stream_app.dead_letters.resolutions import resolutions_topic
+from stream_app.doctor.finding import Finding, Level, error, ok, warning
 from stream_app.features.usecase import UseCase
 from stream_app.flood.standing import find_standing
 from stream_app.kafka.brokers import Brokers
@@ -14,11 +15,12 @@ from stream_app.kafka.co_partitioning import apart
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.retention import retention_seconds
 from stream_app.kafka.topic_ids import TopicIds
+from stream_app.kafka.topic_records import not_readable_if_there
 from stream_app.text.moments import in_utc
 from stream_app.text.named import named
 from stream_app.wire.assembly import make_emitters
 
-__all__ = ["event_topics", "floods", "offsets", "topics_out", "weaknesses"]
+__all__ = ["event_topics", "floods", "letters", "offsets", "topics_out", "weaknesses"]
 
 _DAY: Final = 86_400.0
 
@@ -59,8 +61,24 @@ def topics_out(brokers: Brokers, settings: Settings, usecase: UseCase) -> Iterat
     yield from _copies(brokers, names, brokers.settings(names), "topics out")
 
 
+def letters(
+    brokers: Brokers, settings: Settings, usecase: UseCase, application: str
+) -> Iterator[Finding]:
+    """Whether a rebuild of the state may see which records failed, and which were replayed."""
+    if not usecase.features.views:
+        return
+    names = [usecase.dead_letters_topic, resolutions_topic(settings, application)]
+    if forbidden := not_readable_if_there(brokers, names):
+        yield warning(
+            "dead letters",
+            f"the worker may not read {', '.join(forbidden)}: a rebuild of the state may count a record "
+            "that failed, and its replay as well; grant it Read",
+        )
+
+
 def offsets(brokers: Brokers, application: str, usecase: UseCase) -> Iterator[Finding]:
-    """Where the group stands, and whether its offsets are still in the logs."""
+    """Where the group stands, whether it is ours to read, and its offsets are still in the logs."""
+    brokers.check_group_right(application)
     partitions = [
         each
         for topic in brokers.topics([topic.name for topic in usecase.topics]).values()
@@ -143,37 +161,69 @@ def _copies(
     about: str,
 ) -> Iterator[Finding]:
     """How many brokers may fail before records are lost, or none are taken."""
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[Level, str], list[str]] = {}
     for name in names:
         config = settings.get(name) or {}
-        for text in weaknesses(brokers.in_sync(name), int(config.get("min.insync.replicas", "1"))):
-            found.setdefault(text, []).append(name)
-    for text, weak in found.items():
-        yield warning(about, f"{', '.join(weak)}: {text}")
+        for weakness in weaknesses(
+            brokers.in_sync(name), int(config.get("min.insync.replicas", "1"))
+        ):
+            found.setdefault(weakness, []).append(name)
+    for (level, text), weak in found.items():
+        yield Finding(level, about, f"{', '.join(weak)}: {text}")
 
 
-def weaknesses(in_sync: Mapping[int, tuple[int, int]], least: int) -> Iterator[str]:
+def weaknesses(in_sync: Mapping[int, tuple[int, int]], least: int) -> Iterator[tuple[Level, str]]:
     """What of a topic's copies puts records at risk.
 
     `in_sync`: by partition, how many replicas are in sync and how many there are; `least`: of
     min.insync.replicas.
     """
     replicas = min((count for _, count in in_sync.values()), default=0)
-    behind = [number for number, (ours, count) in in_sync.items() if ours < count]
+    stopped = [number for number, (ours, _) in in_sync.items() if ours < least]
+    behind = [number for number, (ours, count) in in_sync.items() if least <= ours < count]
+    if least > replicas:
+        yield (
+            Level.ERROR,
+            (
+                f"{replicas} replicas and min.insync.replicas={least}, so nothing can be written: set "
+                "min.insync.replicas lower, or use more replicas"
+            ),
+        )
+        return
+    if stopped:
+        yield (
+            Level.ERROR,
+            (
+                f"of partitions {', '.join(map(str, stopped))} fewer replicas are in sync than "
+                f"min.insync.replicas={least}, so nothing is written to them: bring their brokers back"
+            ),
+        )
     if behind:
-        yield f"of partitions {', '.join(map(str, behind))} not all replicas are in sync"
+        yield (
+            Level.WARNING,
+            f"of partitions {', '.join(map(str, behind))} not all replicas are in sync",
+        )
     if replicas == 1:
         yield (
-            "kept by one broker; when that one is lost, so are the records: use three replicas and "
-            "min.insync.replicas=2"
+            Level.WARNING,
+            (
+                "kept by one broker; when that one is lost, so are the records: use three replicas and "
+                "min.insync.replicas=2"
+            ),
         )
     elif least == 1:
         yield (
-            "min.insync.replicas=1, so a record that one broker alone has taken counts as "
-            "acknowledged, and is lost with it: set it to 2"
+            Level.WARNING,
+            (
+                "min.insync.replicas=1, so a record that one broker alone has taken counts as "
+                "acknowledged, and is lost with it: set it to 2"
+            ),
         )
-    elif least >= replicas:
+    elif least == replicas:
         yield (
-            f"{replicas} replicas and min.insync.replicas={least}, so nothing is written while one "
-            "broker is away: use one replica more"
+            Level.WARNING,
+            (
+                f"{replicas} replicas and min.insync.replicas={least}, so nothing is written while one "
+                "broker is away: use one replica more"
+            ),
         )

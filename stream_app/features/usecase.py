@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from types import UnionType
@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from stream_app.features.answer import Answer, PerBatch
 from stream_app.features.events import Decoder, Event, EventDecoder, Moment
 from stream_app.features.events.topic_decoder import decoder_of
+from stream_app.features.field_checks import check_key, check_number, types_of
+from stream_app.features.fields import FieldOf, field_or_function
 from stream_app.features.views import FeatureSet
 
 __all__ = ["InputTopic", "Model", "Outcome", "Prediction", "TimeBounds", "UseCase", "own_fields"]
@@ -109,18 +111,52 @@ class TimeBounds:
         return low, high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Outcome:
     """The event that tells what really happened, and how it joins its prediction."""
 
     event: type[Event]
-    join_key: Callable[[Any], str]
-    """The same key for the outcome event and for the event that asked for the prediction."""
+    join_key: Callable[[Any], Any]
+    """The same text or number key for the outcome event and for the event that asked for the prediction."""
     label: Callable[[Any], float | None]
     """What happened, or None where the outcome gives no label."""
-    absent_after_seconds: float | None = None
+    absent_after_seconds: float | None
     """Where nothing happened within so long after the event that asked, the label is 0; event time.
     None: without an outcome there is no label."""
+
+    def __init__(
+        self,
+        event: type[Event],
+        join_key: str | Callable[[Any], str | int],
+        label: str | Callable[[Any], float | None],
+        absent_after_seconds: float | None = None,
+    ) -> None:
+        """`join_key` and `label`: the name of a field, or a function of the event.
+
+        Raises `ValueError` for a field that the event has not, or that is no key and no number.
+        """
+        object.__setattr__(self, "event", event)
+        object.__setattr__(self, "join_key", field_or_function(join_key))
+        object.__setattr__(self, "label", field_or_function(label))
+        object.__setattr__(self, "absent_after_seconds", absent_after_seconds)
+        check_key("outcome, join_key", event, self.join_key, may_be_none=False)
+        check_number("outcome, label", event, self.label)
+
+    def check_joins(self, triggers: Sequence[type[Event]]) -> None:
+        """Raise `ValueError` where a field that joins is not one of the events that ask, or another type."""
+        for trigger in triggers:
+            check_key("outcome, join_key", trigger, self.join_key, may_be_none=False)
+            if isinstance(self.join_key, FieldOf):
+                name = self.join_key.name
+                theirs, ours = (
+                    {issubclass(each, str) for each in types_of(kind, name) if each is not object}
+                    for kind in (trigger, self.event)
+                )
+                if theirs and ours and not theirs & ours:
+                    raise ValueError(
+                        f"outcome, join_key: the field {name} is text in one of {trigger.__name__} and "
+                        f"{self.event.__name__} and a number in the other, so they never join: write a function"
+                    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +191,8 @@ class UseCase:
     """How many partitions `stream-app local` and the demo give the topics out."""
 
     def __post_init__(self) -> None:
-        """Name the topics out; raises `ValueError` for an answer that cannot be called so."""
+        """Name the topics out; raises `ValueError` for an answer that cannot be called so, or an outcome
+        that never joins."""
         for topic, name in (
             ("predictions_topic", "predictions"),
             ("dead_letters_topic", "dead-letters"),
@@ -164,6 +201,8 @@ class UseCase:
                 object.__setattr__(self, topic, f"{self.name}.{name}")
         if self.answer is not None:
             _check_arguments(self.answer)
+        if self.outcome is not None:
+            self.outcome.check_joins(self.features.triggers)
         application = self.prediction.model_fields.get("application")
         if application is not None and (application.annotation is not str or application.metadata):
             raise ValueError(

@@ -19,7 +19,7 @@ from stream_app.flood.valve import PartitionValve
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import OffsetTracker
 from stream_app.models import Model
-from stream_app.observer.observer import Observer
+from stream_app.observer.observer import Listener, Observer
 from stream_app.predictor.assembly import decode_stage, make_predictor
 from stream_app.predictor.decode import Decode
 from stream_app.records.partition import Partition
@@ -51,15 +51,17 @@ def make_trial_thread(
     outgoing: OutgoingRecords,
     retry: Retry,
     guard: Callable[[Decode], Decode],
+    watchdog: Sequence[Listener],
 ) -> TrialThread:
     """What tries the records of stopped partitions.
 
-    `guard` keeps records that may end the process out of the stage that decodes.
+    `guard` keeps records that may end the process out of the stage that decodes. `watchdog` is told of
+    each stage of a trial: a record that never ends would else keep the thread, and no operator be heard.
     """
 
     def make() -> RecordTrials:
-        # What becomes of records is told when they are taken, so nobody listens here.
-        untold = Observer()
+        # What becomes of records is told when they are taken, so nobody else listens here.
+        untold = Observer(watchdog)
         decode = guard(decode_stage(settings, usecase, untold, retry=retry))
         only_read: Store = OnlyRead(store)  # type: ignore[assignment]
         return RecordTrials(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
@@ -13,6 +12,7 @@ from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.log_reader import LogReader, read_ranges
 from stream_app.predictor.predictor import Predictor
 from stream_app.records.failure import Failure
+from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.places import id_of
 from stream_app.records.record import Record
@@ -21,8 +21,12 @@ from stream_app.wire.outgoing import OutgoingRecords
 __all__ = ["NewestTried", "RecordTrials"]
 
 _WIDER: Final = 16
-"""The newest records are looked for in so many times as many offsets, and in as many times more again: a
-transaction takes an offset of its own."""
+"""So many offsets are read at once where one record is looked for: a transaction takes one of its own."""
+_MOST_OFFSETS: Final = 500
+"""So many at most are read at once where the newest records are looked for."""
+_SLICE_BYTES: Final = 16 * 2**20
+_PASSED_OVER: Final = 10_000
+"""Behind so many records that say nothing of a producer the newest are looked for no further."""
 
 
 class NewestTried(NamedTuple):
@@ -64,16 +68,29 @@ class RecordTrials:
         """
         end = self._brokers.ends([id_of(partition)], decided=True)[id_of(partition)]
         first = self._first(partition, offset, end)
-        return None if first is None else self._refusal(first)
+        return None if first is None else self._tried(first).failure
 
     def newest(self, partition: Partition, offset: int) -> NewestTried:
-        """Whether the newest records behind `offset` pass, all of them; raises as `head` does."""
+        """Whether the newest records behind `offset` pass, all of them; raises as `head` does.
+
+        Those count that the breaker counts: neither records that the decoder skips nor replays of dead
+        letters, which say nothing of whether the producer was mended.
+        """
         end = self._brokers.ends([id_of(partition)], decided=True)[id_of(partition)]
-        records = self._last(partition, offset + 1, end)
-        enough = len(records) >= self._newest_records
-        return NewestTried(
-            enough and all(self._refusal(record) is None for record in reversed(records)), end
-        )
+        passed = passed_over = 0
+        for record in self._newest_first(partition, offset + 1, end):
+            item = self._tried(record)
+            if item.is_skipped or item.first_origin is not None:
+                passed_over += 1
+                if passed_over == _PASSED_OVER:
+                    break
+            elif item.failure is not None:
+                break
+            else:
+                passed += 1
+                if passed == self._newest_records:
+                    return NewestTried(True, end)
+        return NewestTried(False, end)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -90,15 +107,18 @@ class RecordTrials:
             start = until
         return None
 
-    def _last(self, partition: Partition, offset: int, end: int) -> list[Record]:
+    def _newest_first(self, partition: Partition, offset: int, end: int) -> Iterator[Record]:
+        """The records from `offset` on, backwards, read as far as they are asked for."""
         offset = max(offset, self._brokers.starts([id_of(partition)])[id_of(partition)])
-        wanted, span = self._newest_records, self._newest_records
-        while True:
-            start = max(offset, end - span)
-            found: deque[Any] = deque(self._read(partition, start, end), maxlen=wanted)
-            if len(found) == wanted or start == offset or start >= end:
-                return [Record.of(partition, message) for message in found]
-            span *= _WIDER
+        size = self._newest_records
+        while offset < end:
+            start = max(offset, end - size)
+            records = [Record.of(partition, each) for each in self._read(partition, start, end)]
+            held = sum(record.size for record in records) + 1
+            size = min(2 * size, _MOST_OFFSETS, 1 + _SLICE_BYTES * (end - start) // held)
+            end = start
+            while records:
+                yield records.pop()
 
     def _read(self, partition: Partition, start: int, end: int) -> list[Any]:
         """The records between two offsets."""
@@ -120,8 +140,8 @@ class RecordTrials:
         if self._stopped():
             raise StoppingError("the worker is stopping")
 
-    def _refusal(self, record: Record) -> Failure | None:
-        """Why the worker would refuse a record; alone, for memory may be short."""
+    def _tried(self, record: Record) -> Item:
+        """What the worker would make of a record; alone, for memory may be short."""
         record.known_at = min(record.known_at, time.time())
         if record.partition not in self._registered:
             self._predictor.state.register({record.partition: 0})
@@ -131,4 +151,4 @@ class RecordTrials:
             self._outgoing(batch)
         finally:
             self._predictor.state.forget_all()
-        return batch.items[0].failure
+        return batch.items[0]

@@ -41,7 +41,7 @@ class ResumeOrder(BaseModel):
     """Where it is stopped."""
     until: Annotated[int, Field(ge=0)]
     """Where its log ended when the order was given: up to there it is taken at a limited rate."""
-    at: float
+    at: Annotated[float, Field(allow_inf_nan=False)]
     """Seconds since the epoch."""
     by: str = ""
     note: str = ""

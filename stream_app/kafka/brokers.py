@@ -43,6 +43,7 @@ from stream_app.kafka.queries import (
     idle_members,
     log_offsets,
     members,
+    newest_timestamps,
     renew_controller,
     waits_for_controller,
 )
@@ -72,6 +73,7 @@ _SMALL_ANSWERS: Final = {
 _REACH_SECONDS: Final = 10.0
 """Who gave a command waits for it, and a broker that starts is there in less."""
 _ATTEMPT_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.2
 
 _librdkafka = logging.getLogger("librdkafka")
 
@@ -231,10 +233,21 @@ class Brokers:
 
         `seconds` since the epoch. Records of transactions that are not decided are left out.
         """
-        spec = OffsetSpec.for_timestamp(math.ceil(seconds * 1_000))
+        # Before 1970 a number is no time for brokers: -1 asks for the end of the log.
+        spec = OffsetSpec.for_timestamp(max(0, math.ceil(seconds * 1_000)))
         doing = "asking for the offsets of a time"
         found = self._log_offsets(partitions, spec, doing, decided=True)
         return {each: None if offset < 0 else offset for each, offset in found.items()}
+
+    def newest_at(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, float]:
+        """The latest timestamp of a record in each log, in seconds since the epoch; empty logs left out.
+
+        Of records, not of when they came: a producer may stamp them with any time.
+        """
+        spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+        with _asking("asking for the newest records"):
+            found = newest_timestamps(self._admin, partitions, spec, self._seconds)
+        return {PartitionId(*place): ms / 1_000.0 for place, ms in found.items() if ms >= 0}
 
     def _log_offsets(
         self,
@@ -285,6 +298,37 @@ class Brokers:
         """The ids of a group's members, as the brokers know them."""
         with _asking("asking who consumes the topics"):
             return members(self._admin, group, self._seconds)
+
+    def check_group_right(self, group: str) -> None:
+        """Return where we may read a group, which joining it needs and committing its offsets.
+
+        To be asked before its offsets: librdkafka waits for a coordinator that it is not told. One that
+        is moving, or that brokers which have just started make, is waited for.
+        """
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                allowed = self._rights_on_group(group)
+            except RefusedError:
+                raise
+            except ServiceAwayError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                break
+        if allowed and not {AclOperation.READ, AclOperation.ALL} & set(allowed):
+            raise RefusedError(
+                "kafka",
+                f"the worker may not read group {group}: grant the worker Read on its group",
+            )
+
+    def _rights_on_group(self, group: str) -> set[AclOperation]:
+        with _asking(f"reading group {group}"):
+            answer = self._admin.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=self._seconds
+            )[group]
+            return set(answer.result().authorized_operations or ())
 
     def holders(self, group: str) -> dict[PartitionId, Member]:
         """Which member of a group holds which partition, as the brokers know it."""

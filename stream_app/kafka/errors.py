@@ -44,6 +44,7 @@ __all__ = [
     "is_fatal",
     "is_fenced",
     "is_for_size",
+    "is_for_transaction_timeout",
     "is_forbidden_topic",
     "is_no_broker_left",
     "is_of_client",
@@ -222,6 +223,11 @@ def has_stale_epoch(error: KafkaError) -> bool:
 def is_unknown_topic(error: KafkaError) -> bool:
     """Whether the brokers know no such topic."""
     return error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+def is_for_transaction_timeout(error: KafkaError) -> bool:
+    """Whether a transaction is refused for nothing but its timeout, so with every right that it needs."""
+    return error.code() == KafkaError.INVALID_TRANSACTION_TIMEOUT
 
 
 def is_forbidden_topic(error: KafkaError) -> bool:

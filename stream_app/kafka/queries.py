@@ -27,6 +27,7 @@ __all__ = [
     "idle_members",
     "log_offsets",
     "members",
+    "newest_timestamps",
     "renew_controller",
     "waits_for_controller",
 ]
@@ -68,6 +69,17 @@ def log_offsets(
     for topic in {place.topic for place in asked}:
         admin.list_topics(topic, timeout=seconds)
     return _log_offsets(admin, asked, seconds, isolation)
+
+
+def newest_timestamps(
+    admin: AdminClient, places: Iterable[tuple[str, int]], spec: OffsetSpec, seconds: float
+) -> dict[tuple[str, int], int]:
+    """The latest timestamp in each log, in milliseconds, by topic and partition; -1 where there is none."""
+    asked: Any = {TopicPartition(*place): spec for place in places}
+    if not asked:
+        return {}
+    answers = admin.list_offsets(asked, request_timeout=seconds)
+    return {(tp.topic, tp.partition): answer.result().timestamp for tp, answer in answers.items()}
 
 
 def _log_offsets(

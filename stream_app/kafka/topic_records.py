@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+from confluent_kafka import KafkaError
+
 from stream_app.errors import RefusedError
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.errors import error_of, is_unknown_topic
+from stream_app.kafka.errors import error_of, is_forbidden_topic, is_unknown_topic
 from stream_app.kafka.log_reader import STALLED_SECONDS, Step, read_ranges
 from stream_app.records.places import PartitionId
 
-__all__ = ["existing_partitions", "topic_records"]
+__all__ = ["existing_partitions", "not_readable_if_there", "topic_records"]
 
 
 def existing_partitions(brokers: Brokers, topic: str) -> list[PartitionId]:
@@ -24,10 +26,28 @@ def existing_partitions(brokers: Brokers, topic: str) -> list[PartitionId]:
     try:
         return brokers.topics([topic])[topic].partition_ids
     except RefusedError as refused:
-        error = None if refused.__cause__ is None else error_of(refused.__cause__)
-        if error is not None and is_unknown_topic(error):
+        if (error := _cause(refused)) is not None and is_unknown_topic(error):
             return []
         raise
+
+
+def not_readable_if_there(brokers: Brokers, topics: Sequence[str]) -> list[str]:
+    """Those of the topics that we may not read; where not even Describe is granted, nobody knows whether
+    they are there. Raises `ServiceAwayError`."""
+    found = []
+    for topic in topics:
+        try:
+            if existing_partitions(brokers, topic):
+                found += brokers.not_readable([topic])
+        except RefusedError as refused:
+            if (error := _cause(refused)) is None or not is_forbidden_topic(error):
+                raise
+            found.append(topic)
+    return found
+
+
+def _cause(refused: RefusedError) -> KafkaError | None:
+    return None if refused.__cause__ is None else error_of(refused.__cause__)
 
 
 def topic_records(

@@ -26,6 +26,10 @@ from stream_app.text.moments import rfc3339
 __all__ = ["check_answers"]
 
 _MEND = "mend the use case's function, or its contract of predictions."
+_GIVE_ONE = (
+    "the use case has no answer=, so an output of the model is the field of its name; give it one, or "
+    "name the outputs by package(..., outputs={...})."
+)
 
 
 def check_answers(model: Model, usecase: UseCase, version: VersionFolder) -> None:
@@ -45,7 +49,8 @@ def check_answers(model: Model, usecase: UseCase, version: VersionFolder) -> Non
         good = finite(outputs)
         chosen = [row for row, ok in zip(of, good.tolist(), strict=True) if ok]
         if chosen:
-            _check(model, answer, contract, chosen, _where(outputs, good), f"golden {what}")
+            mend = _MEND if usecase.answer is not None else _GIVE_ONE
+            _check(model, answer, contract, chosen, _where(outputs, good), f"golden {what}", mend)
 
 
 def _check(
@@ -55,6 +60,7 @@ def _check(
     asked: Sequence[Row],
     outputs: Outputs,
     what: str,
+    mend: str,
 ) -> None:
     events = [row.event for row in asked]
     try:
@@ -66,14 +72,14 @@ def _check(
             raise refusal(
                 model.manifest,
                 f"the use case's answer ({answer.name}) cannot be made for a {what} "
-                f"({_told(each)}): {_MEND}",
+                f"({_told(each)}): {mend}",
             ) from each
     common = [_common(model, row) for row in asked]
     for why in contract.broken(_answers(made), common).values():
         raise refusal(
             model.manifest,
             f"the use case's answer ({answer.name}) for a {what} breaks its contract ({why}): "
-            f"{_MEND}",
+            f"{mend}",
         )
 
 

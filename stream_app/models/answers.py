@@ -126,7 +126,10 @@ class AnswerContract:
             field = ".".join(map(str, path)) or "the answer"
             message, quoting = message_of(each)
             told = self._texts.quoting(message, quoting)
-            broken.setdefault(int(at), f"field {bounded(field)}: {bounded(told)}")
+            whose = ""
+            if path and path[0] in self._common:
+                whose = ", which the worker fills in (call one of your own otherwise)"
+            broken.setdefault(int(at), f"field {bounded(field)}{whose}: {bounded(told)}")
         return broken
 
     def _broken_alone(

@@ -19,15 +19,15 @@ from stream_app.models.checks import (
     check_features,
     check_golden,
     check_graph,
-    one_line,
     refusal,
 )
 from stream_app.models.columns import check_columns
+from stream_app.models.declaration_faults import check_declaration
 from stream_app.models.errors import ModelRefusedError
 from stream_app.models.model import Model
 from stream_app.models.replay_check import check_replay, replayed
 from stream_app.models.samples import golden_row, sample_rows
-from stream_app.models.session import open_session
+from stream_app.models.session import open_session, why_not_opened
 from stream_app.models.tensors import Rows
 
 __all__ = ["load_model", "load_models", "load_version", "start_rows"]
@@ -36,10 +36,11 @@ __all__ = ["load_model", "load_models", "load_version", "start_rows"]
 def load_models(usecase: UseCase, artifacts: Path) -> list[Model]:
     """Load every model that a use case serves by, the champion first; see `load_model`.
 
-    Raises `ConfigurationError` for a column that does not hold what it declares where nothing is
+    Raises `ConfigurationError` for a part of another kind than it is declared, and a column that does not hold what it declares where nothing is
     known. Refused as well is a version of whose golden events and outputs the use case makes no valid
     prediction.
     """
+    check_declaration(usecase)
     check_columns(usecase.features)
     return [load_version(artifacts / name, usecase) for name in usecase.models]
 
@@ -73,7 +74,7 @@ def load_model(
     except Exception as error:  # ONNX Runtime's exceptions have no common class
         raise refusal(
             manifest,
-            f"ONNX Runtime cannot open its graph ({one_line(error)}): "
+            f"ONNX Runtime cannot open its graph ({why_not_opened(error)}): "
             "export it for the release and the machine that serve.",
         ) from error
     check_graph(manifest, session)

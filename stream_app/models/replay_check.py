@@ -41,7 +41,9 @@ def replayed(
         return replay_rows(features, topics, events)
     except UnknownTopicError as error:
         raise refusal(
-            manifest, f"its golden events come from an unknown topic, {error}: {RETRAIN}"
+            manifest,
+            f"its golden events come from the topic {error}, which is none of the use case's "
+            f"({', '.join(topic.name for topic in topics)}): {RETRAIN}",
         ) from None
     except InvalidEventError as error:
         raise refusal(
@@ -49,7 +51,7 @@ def replayed(
         ) from None
     except FeatureError as error:
         raise refusal(
-            manifest, f"replaying its golden events fails in {error}: mend that function."
+            manifest, f"replaying its golden events fails in {error.told()}: mend that function."
         ) from error
     except ServiceAwayError:
         raise  # a decoder asks a service: that says nothing of the model

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+import re
+from typing import Any, Final, Protocol
 
 # The published wheels (seen: 1.32) send events to Microsoft, keep an identifier and a database in
 # the cache folder and leave `.ses` in the temporary one. Read once, on import.
@@ -11,7 +12,12 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "open_session", "why_not_opened"]
+
+#: Where ONNX Runtime raises, in its own source: its path, line and the signature of the function.
+_PLACE: Final = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
+_CODE: Final = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_TOO_NEW: Final = ("Unsupported model IR version", "Current official support for domain")
 
 
 class Session(Protocol):
@@ -47,3 +53,15 @@ def open_session(graph: bytes, threads: int = 1) -> Session:
         graph, options, providers=["CPUExecutionProvider"]
     )
     return session
+
+
+def why_not_opened(error: BaseException) -> str:
+    """What ONNX Runtime says of a graph that it does not open, on a line, and what to do if that is known."""
+    told = _PLACE.sub("", _CODE.sub("", " ".join(str(error).split()))).removesuffix(".")
+    if any(sign in told for sign in _TOO_NEW):
+        version = onnxruntime.__version__
+        told += (
+            f". It was exported for a newer ONNX than this ONNX Runtime ({version}) knows: export it for "
+            "an older opset, or install a newer onnxruntime"
+        )
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,7 @@ from stream_app.errors import ServiceAwayError
 from stream_app.features.events import Event, InvalidEventError, LogRecord
 from stream_app.features.usecase import InputTopic, UseCase
 from stream_app.models.columns import column_faults
+from stream_app.models.declaration_faults import declaration_faults
 from stream_app.text.causes import cause_of, unless_told_to_end
 
 __all__ = ["usecase_faults"]
@@ -16,9 +18,15 @@ __all__ = ["usecase_faults"]
 #: Values that anybody may send to a topic, and that no contract takes.
 _STRANGE: Final = (b"\xff\xfe", b"null", b"[]", b"{}", b'""', b"\x00\x00\x00\x00\x01")
 
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
 
 def usecase_faults(usecase: UseCase) -> Iterator[str]:
     """What is wrong with the declaration, its decoders and its columns, a sentence each."""
+    misshapen = [*declaration_faults(usecase)]
+    if misshapen:
+        yield from misshapen
+        return
     yield from _topics(usecase)
     yield from _types(usecase)
     for topic in usecase.topics:
@@ -32,6 +40,12 @@ def _topics(usecase: UseCase) -> Iterator[str]:
         yield f"The use case {usecase.name} has no topic to read: give it topics=(InputTopic(...),)."
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"The topic {name} is read twice: name it once, with one decoder."
+    for name in (*names, usecase.predictions_topic, usecase.dead_letters_topic):
+        if not _TOPIC.fullmatch(name):
+            yield (
+                f"The topic {name!r} has a name that Kafka does not take: letters, digits, dots, "
+                "underscores and hyphens, 249 at most."
+            )
     for name in (usecase.predictions_topic, usecase.dead_letters_topic):
         if name in names:
             yield f"The topic {name} is read and written: what is published would be read again."

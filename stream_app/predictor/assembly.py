@@ -16,6 +16,7 @@ from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.state.stage import StateStage
 from stream_app.text.exception_texts import ExceptionTexts
+from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
 from stream_app.wire.replays import Replays
 
@@ -75,5 +76,5 @@ def decode_stage(
         retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
         texts=_texts(settings),
-        is_redacting=bool(settings.redact_fields),
+        redaction=Redaction(settings.redact_fields),
     )

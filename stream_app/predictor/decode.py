@@ -17,6 +17,7 @@ from stream_app.records.record import Record
 from stream_app.text.causes import cause_of, is_ours, unless_told_to_end
 from stream_app.text.exception_texts import UNTOLD, ExceptionTexts
 from stream_app.text.foreign import bounded
+from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
 from stream_app.wire.reasons import REASONS
 from stream_app.wire.replays import Replays, says_replay
@@ -50,13 +51,13 @@ class DecodeStage:
         replays: Replays | None = None,
         retry: Retry | None = None,
         texts: ExceptionTexts = UNTOLD,
-        is_redacting: bool = False,
+        redaction: Redaction | None = None,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
-        service that a decoder asks; without it `ServiceAwayError` is raised. `texts`: whether
-        a failure tells texts that may quote the record; `is_redacting`: whether it withholds even what a
-        decoder of the use case's own says of a record that it refuses."""
-        self._is_redacting = is_redacting
+        service that a decoder asks; without it `ServiceAwayError` is raised. `texts`: whether a
+        failure tells texts that may quote the record; `redaction`: what must not be told, so that a
+        failure withholds even what a decoder of the use case's own says of a record that it refuses."""
+        self._redaction = redaction or None
         self._decoders = decoders
         self._texts = texts
         self._take_tombstones = {
@@ -87,13 +88,16 @@ class DecodeStage:
             value = record.value
             topic = record.partition.topic
             event: Any = _NOTHING
+            event_time: float | None = None
             failure = record.refusal
             if failure is None and value and len(value) <= limit:
                 try:
                     event = decoders[topic](record)
+                    if type(event) in known:
+                        event_time = event.event_time
                     if (
-                        type(event) not in known
-                        or not low <= event.event_time <= high
+                        event_time is None
+                        or not low <= event_time <= high
                         or not event.event_id.isascii()
                     ):
                         failure = self._doubt(event, record)
@@ -104,11 +108,12 @@ class DecodeStage:
                     event, failure = self._raised(error, event, record)
             elif failure is None:
                 event, failure = self._without_event_value(record)
-            item = Item(record, event)
-            items.append(item)
             if failure is not None:
-                item.event, item.failure = None, failure  # type: ignore[assignment]
-            elif record.headers and says_replay(record.headers):
+                event = None
+            item = Item(record, event, event_time)
+            item.failure = failure
+            items.append(item)
+            if record.headers and says_replay(record.headers):  # one that is refused is one, too
                 unbelieved += not self._note_replay(item)
         self._tell(unknown, unbelieved)
         return items
@@ -213,10 +218,14 @@ class DecodeStage:
             try:
                 field = None if error.field is None else bounded(str(error.field))
                 message = bounded(str(error), 500)
-                if self._is_redacting and not is_ours(error):
-                    message = f"the decoder refuses it: {cause_of(error)}"
-                told = self._texts.quoting(message, getattr(error, "quoting", ""))
-                return Failure("decode", bounded(str(error.reason)), told, field)
+                if self._redaction is not None:
+                    if not is_ours(error):
+                        message = f"the decoder refuses it: {cause_of(error)}"
+                    elif field is not None and (told := self._redaction.told(field)) != field:
+                        message = f"field {told}: {message.removeprefix(f'field {field}: ')}"
+                    field = field and self._redaction.told(field)
+                message = self._texts.quoting(message, getattr(error, "quoting", ""))
+                return Failure("decode", bounded(str(error.reason)), message, field)
             except BaseException:  # noqa: BLE001, S110 - told below; `suppress` takes as long as all else
                 pass
         told = self._texts.after(f"the decoder: {cause_of(error)}", error)
@@ -248,7 +257,7 @@ class DecodeStage:
     def _named(self, away: ServiceAwayError) -> ServiceAwayError:
         """An absence in bounded words; a class of the use case's own may be derived from it."""
         kind = RefusedError if isinstance(away, RefusedError) else ServiceAwayError
-        if self._is_redacting and not is_ours(away):
+        if self._redaction is not None and not is_ours(away):
             return kind("a decoder's service", f"the decoder raised {cause_of(away)}")
         try:
             return kind(bounded(str(away.service)), bounded(str(away), 500))

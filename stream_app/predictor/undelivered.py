@@ -11,6 +11,7 @@ from stream_app.features.events import LogRecord
 from stream_app.features.usecase import TimeBounds, UseCase
 from stream_app.observer.observer import Observer
 from stream_app.predictor.assembly import decode_stage
+from stream_app.records.headers import too_many
 from stream_app.records.item import Item
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
@@ -47,7 +48,7 @@ class UndeliveredRecords:
         for value, key, headers, timestamp, topic, number in records:
             partition = partitions.get((topic, number)) or self._partition(topic, number)
             at = now if timestamp is None else timestamp
-            made.append(Record(partition, 0, at, key, value, headers))
+            made.append(Record(partition, 0, at, key, value, headers, too_many(headers)))
         return self._decode(made)
 
     def _partition(self, topic: str, number: int) -> Partition:

@@ -19,6 +19,7 @@ __all__ = [
     "read_headers",
     "salvaged_headers",
     "size_of",
+    "too_many",
 ]
 
 #: The headers of a message. Not `message.headers()`: where a name is not UTF-8 the library leaves an
@@ -46,11 +47,18 @@ def size_of(headers: Sequence[Header]) -> int:
     )
 
 
-def first_headers(message: Any, headers: Sequence[Header]) -> tuple[Sequence[Header], Failure]:
+def too_many(headers: Sequence[Header]) -> Failure | None:
+    """Why a record with these headers is not taken; None: there are not too many of them."""
+    if len(headers) <= MOST_HEADERS:
+        return None
+    told = f"the record has {len(headers)} headers; the first {MOST_HEADERS} are kept here"
+    return Failure("decode", "too-many-headers", told)
+
+
+def first_headers(message: Any, headers: Sequence[Header]) -> Sequence[Header]:
     """The first of very many headers; the message lets go of the others."""
     message.set_headers(None)
-    told = f"the record has {len(headers)} headers; the first {MOST_HEADERS} are kept here"
-    return headers[:MOST_HEADERS], Failure("decode", "too-many-headers", told)
+    return headers[:MOST_HEADERS]
 
 
 def salvaged_headers(message: Any) -> tuple[Sequence[Header], Failure]:

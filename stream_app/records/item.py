@@ -43,11 +43,17 @@ class Item(Arrival):
         "traceparent",
     )
 
-    def __init__(self, record: Record, event: Event | None) -> None:
+    def __init__(
+        self, record: Record, event: Event | None, event_time: float | None = None
+    ) -> None:
+        """`event_time`: that of the event, from whoever knows it already."""
         # As `Arrival` sets them, without the call: one is made of every record.
         # A record that is no event carries None, and a failure unless it is skipped; no stage after
         # decode looks at it.
         self.event = event  # type: ignore[assignment]
+        if event_time is None:
+            event_time = NEVER if event is None else event.event_time
+        self.event_time = event_time
         self.source = 0  # until it is enriched
         self.rank = record.partition.rank
         self.offset = record.offset
@@ -70,7 +76,7 @@ class Item(Arrival):
 
     def anew(self) -> Item:
         """The record as it came from decode, for a batch that is made again."""
-        item = Item(self.record, self.event)
+        item = Item(self.record, self.event, self.event_time)
         if self.event is None:
             item.failure = self.failure
         item.first_origin, item.applied_before = self.first_origin, self.applied_before

@@ -8,12 +8,12 @@ from typing import Any
 
 from stream_app.records.failure import Failure
 from stream_app.records.headers import (
-    MOST_HEADERS,
     Header,
     first_headers,
     read_headers,
     salvaged_headers,
     size_of,
+    too_many,
 )
 from stream_app.records.partition import Partition
 
@@ -66,8 +66,8 @@ class Record:
         headers: Sequence[Header] | None
         try:
             headers, refusal = read_headers(message), None
-            if headers is not None and len(headers) > MOST_HEADERS:
-                headers, refusal = first_headers(message, headers)
+            if headers is not None and (refusal := too_many(headers)) is not None:
+                headers = first_headers(message, headers)
         except Exception:  # noqa: BLE001 - a SystemError where a header's name is not UTF-8
             headers, refusal = salvaged_headers(message)
         return cls(

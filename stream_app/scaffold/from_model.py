@@ -11,7 +11,7 @@ from typing import Any, Final
 from stream_app.features.events import Event
 from stream_app.features.usecase import Prediction
 from stream_app.features.views import Dtype
-from stream_app.models.session import open_session
+from stream_app.models.session import open_session, why_not_opened
 from stream_app.scaffold.errors import ScaffoldError
 from stream_app.training.graph_contract import dtype_of
 
@@ -39,8 +39,9 @@ def words_of(graph: bytes) -> dict[str, str]:
     try:
         session = open_session(graph)
     except Exception as error:  # ONNX Runtime's exceptions have no common class
-        why = " ".join(str(error).split())
-        raise ScaffoldError(f"ONNX Runtime cannot open the model: {why}") from error
+        raise ScaffoldError(
+            f"ONNX Runtime cannot open the model: {why_not_opened(error)}."
+        ) from error
     inputs = _inputs(session.get_inputs())
     columns = [column for taken in inputs.values() for column in taken]
     fields = _fields(session.get_outputs())
@@ -56,9 +57,9 @@ def words_of(graph: bytes) -> dict[str, str]:
         ),
         "EVENT_FIELDS": _lines(4, (f"{name}: {kind}" for name, (kind, _) in columns)),
         "ROW_FEATURES": _lines(
-            8,
+            4,
             (
-                f'RowFeature("{name}", lambda e: e.{name}, "1", "Column of the model.", "{dtype}"),'
+                f'RowFeature("{name}", "{name}", "1", "Column of the model.", "{dtype}"),'
                 for name, (_, dtype) in columns
             ),
         ),
@@ -104,10 +105,16 @@ def _inputs(nodes: Iterable[Any]) -> dict[str, _Columns]:
 def _width(node: Any) -> int:
     """How many columns an input takes."""
     shape = list(node.shape)
-    width = 1 if len(shape) == 1 else shape[-1]
+    if len(shape) > max(_TENSOR_RANKS):
+        raise ScaffoldError(
+            f"the model's input {node.name} has {len(shape)} axes, {shape}, as of an image or a sequence: "
+            "what is served here takes rows of columns. Let the graph begin from (rows, columns), for "
+            "example by a Reshape in front, where the number of columns is fixed."
+        )
+    width = (shape[-1] if len(shape) > 1 else 1) if shape else None
     if len(shape) not in _TENSOR_RANKS or not isinstance(width, int) or width < 1:
         raise ScaffoldError(
-            f"the model's input {node.name} has the shape {shape}: export it with the shape (rows,) "
+            f"the model's input {node.name} has {f'the shape {shape}' if shape else 'no shape'}: export it with the shape (rows,) "
             "or (rows, columns), where the number of columns is fixed."
         )
     return width

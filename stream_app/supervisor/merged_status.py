@@ -15,6 +15,8 @@ __all__ = ["merged_status"]
 
 _LATEST: Final = 20
 _HAPPENINGS: Final = 30
+_RECENT: Final = 5
+"""Steps of which a worker's rate is told."""
 
 _Document = Mapping[str, Any]
 _History = Sequence[float | None]
@@ -66,9 +68,14 @@ def merged_status(found: Mapping[int, _Document | None], now: float) -> dict[str
             "seconds": _highest(each["lag"]["seconds"] for each in documents),
         },
         "partitions": sorted(
-            (one for each in documents for one in each["partitions"]),
+            (
+                {**one, "worker": number}
+                for number, each in told.items()
+                for one in each["partitions"]
+            ),
             key=lambda one: (one["topic"], one["partition"]),
         ),
+        "workers": [_worker(number, each) for number, each in found.items()],
         "held_records": sum(each["held_records"] for each in documents),
         "serving": _serving(documents),
         "dead_letters": {
@@ -87,6 +94,26 @@ def merged_status(found: Mapping[int, _Document | None], now: float) -> dict[str
         ),
         "happenings": _newest([_of_each(told, "happenings", "what", "Worker {}: {}")], _HAPPENINGS),
     }  # fmt: skip
+
+
+def _worker(number: int, document: _Document | None) -> dict[str, Any]:
+    """A line about one worker; all is None of one that does not answer."""
+    if document is None:
+        nothing = ("name", "since", "records_per_second", "records", "seconds", "partitions")
+        return {"number": number, **dict.fromkeys(nothing), "problem": "does not answer"}
+    partitions = document["partitions"]
+    rates = _sums(document["throughput"].values())[-_RECENT:]
+    known = [rate for rate in rates if rate is not None]
+    return {
+        "number": number,
+        "name": document["worker"],
+        "since": document["since"],
+        "records_per_second": round(sum(known) / len(known), 1) if known else None,
+        "records": sum(one["records"] or 0 for one in partitions),
+        "seconds": max((one["seconds"] or 0.0 for one in partitions), default=0.0),
+        "partitions": len(partitions),
+        "problem": next((one["sentence"] for one in document["problems"]), None),
+    }
 
 
 def _silent(number: int) -> Problem:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from stream_app.text.foreign import bounded
 
-__all__ = ["FeatureError", "cause_of", "is_ours", "place_of", "unless_told_to_end"]
+__all__ = ["FeatureError", "cause_of", "is_ours", "place_of", "unless_told_to_end", "with_text"]
 
 _PARTS: Final = 3
 """So much of a path is told: enough to find the file, and nothing of the machine."""
@@ -67,6 +67,19 @@ def is_ours(error: BaseException) -> bool:
     return code is not None and code.co_filename.startswith(_OURS)
 
 
+def with_text(message: str, error: BaseException | None) -> str:
+    """A message with the text of an exception behind it, which may quote the payload.
+
+    Whether a stage tells it is decided in `exception_texts.py`.
+    """
+    try:
+        text = bounded(" ".join(str(error).split())) if error is not None else ""
+    except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
+        unless_told_to_end(silent)
+        text = ""
+    return f"{message}: {text}" if text else message
+
+
 def place_of(function: Any) -> str:
     """Where a function is written, ``late (shop/features/views.py:31)``; else its name."""
     code = getattr(function, "__code__", None)
@@ -104,3 +117,12 @@ class FeatureError(Exception):
         self.has_sentence = bool(why)
         """Whether it says what is wrong, and not what raised where."""
         self.__cause__ = error
+
+    def told(self) -> str:
+        """The text with that of the exception, which may quote the event."""
+        cause = self.__cause__
+        if self.has_sentence or (
+            isinstance(cause, AttributeError | NameError) and repr(cause.name) in str(self)
+        ):
+            return str(self)
+        return with_text(str(self), cause)

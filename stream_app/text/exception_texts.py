@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream_app.text.causes import unless_told_to_end
+from stream_app.text.causes import with_text
 from stream_app.text.foreign import bounded
 
 __all__ = ["UNTOLD", "ExceptionTexts"]
@@ -21,14 +21,7 @@ class ExceptionTexts:
 
     def after(self, message: str, error: BaseException | None) -> str:
         """A message, with the text of an exception behind it where texts are told."""
-        if not self._are_told or error is None:
-            return message
-        try:
-            text = " ".join(str(error).split())
-        except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing
-            unless_told_to_end(silent)
-            return message
-        return self.quoting(message, text)
+        return with_text(message, error) if self._are_told else message
 
     def quoting(self, message: str, text: str) -> str:
         """A message, with a text that may quote a record behind it where texts are told."""

@@ -9,8 +9,8 @@ A path is written as
     $                       the whole value
 
 and several are separated by commas. Where a value has another form than a path says, a text where an
-object should be, it is replaced as it is: what the path names may stand in there. `null` holds nothing
-and stays. Of a value that is no JSON nobody can say where a field is, so all of it goes.
+object should be, it is replaced as it is: what the path names may stand in there. So is `data_base64`, by
+which CloudEvents may have their `data`, for a path that leads there. `null` holds nothing and stays. Of a value that is no JSON nobody can say where a field is, so all of it goes.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ _Path = tuple[_Step, ...]
 
 _ROOT: Final = "$"
 _STEP: Final = re.compile(r'(?P<name>[\w-]+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<member>\*)|\[\*\]')
+_INDEX: Final = re.compile(r"\d{1,7}", re.ASCII)
+"""Of an element of a list that fits into a record; a number of a card is longer."""
+_OTHER_FORMS: Final = {"data_base64": "data"}
+"""Members that hold another one in another form: the data of a CloudEvent whose value is all of it."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SEPARATOR: Final = re.compile(r"\s*,\s*")
 
@@ -95,6 +99,31 @@ class Redaction:
             at = end
         said = tuple(t for t, path in zip(self.paths, self._read, strict=True) if path in met)
         return Redacted(frame + "".join((*kept, text[at:])).encode(), said)
+
+    def texts(self, value: bytes | None) -> set[str]:
+        """The texts and numbers of a value that are replaced in it; names, too.
+
+        So that they can be looked for where somebody moved them. Empty where none is, or all of it goes.
+        """
+        if self(value) is None or value is None:
+            return set()
+        found: set[str] = set()
+        try:
+            _, text = _framed(value)
+            for begin, end in self._look(text)[0]:
+                _collect(_LEAVES.decode(text[begin:end]), found)
+        except (ValueError, StopIteration, RecursionError):
+            return set()
+        return found
+
+    def told(self, field: str) -> str:
+        """A field's dotted path as it may be told: names below what is replaced are a producer's, too.
+
+        The keys of a mapping may be what is to be redacted, such as numbers of cards.
+        """
+        parts = field.split(".")
+        shown = min((_below(path, parts) for path in self._read), default=len(parts))
+        return ".".join(parts[: max(1, shown)])
 
     def and_also(self, paths: str) -> Redaction:
         """With more paths; raises `ValueError` where one is none."""
@@ -187,7 +216,8 @@ class _Walk:
                 if not text.startswith(":", at):
                     raise ValueError("no colon")
                 at = _after_space(text, at + 1)
-                inner = [each for each in active if each[0][each[1]] in (name, _EACH_MEMBER)]
+                names = (name, _OTHER_FORMS.get(name, name), _EACH_MEMBER)
+                inner = [each for each in active if each[0][each[1]] in names]
             at = self.value(at, [(path, taken + 1) for path, taken in inner])
             at = _after_space(text, at)
             if text.startswith(closing, at):
@@ -202,6 +232,9 @@ _SCAN: Final[Any] = json.JSONDecoder(
     parse_int=len, parse_float=len, parse_constant=len, object_pairs_hook=len
 ).scan_once  # type: ignore[attr-defined]
 
+# Numbers as they are written.
+_LEAVES: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
 _FRAME_BYTES: Final = 5
 
 
@@ -214,6 +247,29 @@ def _framed(value: bytes) -> tuple[bytes, str]:
     """The frame of a schema registry's serializer, where there is one, and the text behind it."""
     length = _FRAME_BYTES if value[:1] == b"\x00" else 0
     return value[:length], value[length:].decode()
+
+
+def _below(path: _Path, parts: Sequence[str]) -> int:
+    """How many parts of a field's path stand above what a path replaces; all where it replaces nothing."""
+    for number, (step, part) in enumerate(zip(path, parts, strict=False)):
+        if step == _EACH_ELEMENT:
+            if not _INDEX.fullmatch(part):
+                return number  # a name where an element should be: all of it is replaced
+        elif step not in (_EACH_MEMBER, part):
+            # A list where an object should be is replaced; any other member is not.
+            return number if _INDEX.fullmatch(part) else len(parts)
+    return min(len(path), len(parts))
+
+
+def _collect(value: Any, into: set[str]) -> None:
+    if isinstance(value, dict):
+        into.update(value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _collect(each, into)
+    elif isinstance(value, str):
+        into.add(value)
 
 
 def _after_space(text: str, at: int) -> int:

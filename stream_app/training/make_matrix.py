@@ -17,6 +17,7 @@ from stream_app.text.causes import FeatureError
 from stream_app.training.candidates import Candidates
 from stream_app.training.errors import MatrixError
 from stream_app.training.events import Decoded, Known, OutOfOrderError
+from stream_app.training.labelling import Labelling
 from stream_app.training.labels import Labels, called
 from stream_app.training.matrix import Matrix, column_array
 from stream_app.training.reach import Watch, branches
@@ -74,6 +75,9 @@ def make_matrix(
         ids=_objects(replayed.ids),
         golden=replayed.candidates.golden(replayed.watch.reached),
         report=_report(decoded, time.monotonic() - began, ordered),
+        labels_by=Labelling(
+            labels_of, len(replayed.times), max(replayed.times) - min(replayed.times)
+        ),
     )
 
 
@@ -126,8 +130,9 @@ class _Replayed:
         try:
             return list(replay((known.logged() for known in block), block=len(block)))
         except FeatureError as error:
+            # The log is its reader's own, so the exception's text may be told.
             raise MatrixError(
-                f"a function of the declaration fails in {error}, for one of the events "
+                f"a function of the declaration fails in {error.told()}, for one of the events "
                 f"{block[0].event.event_id} to {block[-1].event.event_id}: mend it, for serving "
                 "would dead-letter that event."
             ) from error

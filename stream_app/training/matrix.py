@@ -16,6 +16,7 @@ from stream_app.features.model_version.encodings import OneHot, Ordinal
 from stream_app.features.views import Dtype
 from stream_app.training.candidates import GoldenLog
 from stream_app.training.errors import MatrixError
+from stream_app.training.labelling import Labelling
 
 __all__ = ["Matrix"]
 
@@ -43,6 +44,8 @@ class Matrix:
     """Of columns of text, by column; `frame` holds their numbers."""
     report: str = ""
     """What was read, and how fast."""
+    labels_by: Labelling = field(default_factory=Labelling)
+    """What the labels are told by, for who has none."""
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -56,11 +59,24 @@ class Matrix:
         """Rows, labels, columns, and what was read."""
         labelled = int(self.is_labelled.sum())
         head = f"{len(self):,} rows of {len(self.columns)} columns, {labelled:,} with a label"
-        if labelled and self.labels.dtype.kind == "f":
-            head += f" (mean {np.nanmean(self.labels):.4g})"
+        if labelled:
+            head += self._about_labels()
         if len(self):
             head += f", {_utc(self.times.min())} to {_utc(self.times.max())}"
-        return f"{head}, {self.nbytes / 1e6:,.1f} MB\n{self.report}".rstrip()
+        lines = [f"{head}, {self.nbytes / 1e6:,.1f} MB", self.report]
+        if not labelled and len(self):
+            lines.append(self.why_no_label())
+        if never := self.never_known:
+            lines.append(
+                f"no row has a value in {', '.join(never)}: a model learns nothing from that"
+            )
+        return "\n".join(filter(None, lines))
+
+    def _about_labels(self) -> str:
+        known = self.labels[self.is_labelled]
+        if (known == known[0]).all():
+            return f" (all of them {known[0]})"
+        return f" (mean {known.mean():.4g})" if known.dtype.kind == "f" else ""
 
     @property
     def is_labelled(self) -> npt.NDArray[np.bool_]:
@@ -69,6 +85,17 @@ class Matrix:
             known: npt.NDArray[np.bool_] = ~np.isnan(self.labels)
             return known
         return np.array([label is not None for label in self.labels], dtype=np.bool_)
+
+    @property
+    def never_known(self) -> tuple[str, ...]:
+        """Columns that hold a value in no row: a number that is missing, or an empty text."""
+        if not len(self):
+            return ()
+        return tuple(name for name, column in self.columns.items() if _is_empty(column))
+
+    def why_no_label(self) -> str:
+        """Why no row has a label, and what to do, as a sentence."""
+        return self.labels_by.why_none()
 
     @property
     def nbytes(self) -> int:
@@ -120,6 +147,8 @@ class Matrix:
         out: their outcomes happened after it. Raises `MatrixError` where a side is empty.
         """
         rows = self.labelled()
+        if not len(rows):
+            raise MatrixError(f"split: {self.why_no_label()}")
         if (at is None) == (share is None):
             raise MatrixError("split by at= or by share=, one of them.")
         if isinstance(at, datetime):
@@ -128,8 +157,8 @@ class Matrix:
             at = at.timestamp()
         if at is None:
             assert share is not None
-            if not len(rows) or not 0.0 < share < 1.0:
-                raise MatrixError("split: share= is between 0 and 1, of rows that have a label.")
+            if not 0.0 < share < 1.0:
+                raise MatrixError(f"split: share= is {share}, and has to be between 0 and 1.")
             at = float(np.quantile(rows.times, share))
         before = rows.take(rows.times < at - gap_seconds)
         after = rows.take(rows.times >= at)
@@ -244,9 +273,25 @@ def column_array(name: str, dtype: Dtype, values: Iterable[Any]) -> npt.NDArray[
             f"the column {name} is declared {dtype} and reads NaN where nothing is known: declare it "
             "float32, which has a missing value."
         )
+    if dtype in ("int64", "bool") and (floats := [k for k in kinds if _is_float(k)]):
+        # numpy would cut 19.99 down to 19, which serving refuses.
+        raise MatrixError(
+            f"the column {name} is declared {dtype} and holds a {floats[0].__name__}: declare it "
+            f"float32, or let its function return {'an int' if dtype == 'int64' else 'a bool'}."
+        )
     if dtype == "int64":
         return np.array(listed, dtype=np.int64)
     return doubles.astype(_TENSOR_DTYPES[dtype])
+
+
+def _is_empty(column: npt.NDArray[Any]) -> bool:
+    if column.dtype == object:
+        return not any(column)
+    return column.dtype.kind == "f" and bool(np.isnan(column).all())
+
+
+def _is_float(kind: type) -> bool:
+    return issubclass(kind, float | np.floating)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from stream_app.features.model_version.manifest import ModelOutput
-from stream_app.models.session import open_session
+from stream_app.models.session import open_session, why_not_opened
 from stream_app.training.errors import PackageError
 from stream_app.training.graph_contract import dtype_of, inputs_of, make_feed
 from stream_app.training.matrix import Matrix
@@ -34,7 +34,9 @@ class OpenedGraph:
         try:
             self.session = open_session(graph)
         except Exception as error:  # ONNX Runtime's exceptions have no common class
-            raise PackageError(f"ONNX Runtime cannot open the graph: {_line(error)}") from error
+            raise PackageError(
+                f"ONNX Runtime cannot open the graph: {why_not_opened(error)}."
+            ) from error
         nodes = {node.name: node for node in self.session.get_outputs()}
         self._outputs = list(nodes if outputs is None else outputs)
         for name in self._outputs:

@@ -21,6 +21,8 @@ class Emitters(NamedTuple):
 
     in_order: tuple[Emitter, ...]
     """Predictions before dead letters: a prediction that cannot be written becomes a dead letter."""
+    predictions: Predictions
+    """One of them: it also finds answers that cannot be written."""
     dead_letters: DeadLetters
     """One of them: it also writes the letter of a prediction that the brokers refuse."""
 
@@ -41,13 +43,11 @@ def make_emitters(settings: Settings, usecase: UseCase, model_version: str) -> E
         keeps_value=settings.dead_letter_payload == "full",
         redaction=redaction_of(settings),
     )
-    in_order: list[Emitter] = [
-        Predictions(
-            usecase.predictions_topic, usecase.prediction, settings.application or usecase.name
-        ),
-        dead_letters,
-    ]
+    predictions = Predictions(
+        usecase.predictions_topic, usecase.prediction, settings.application or usecase.name
+    )
+    in_order: list[Emitter] = [predictions, dead_letters]
     if settings.feature_log_topic:
         columns = usecase.features.columns
         in_order.append(FeatureLog(settings.feature_log_topic, settings.feature_log_share, columns))
-    return Emitters(tuple(in_order), dead_letters)
+    return Emitters(tuple(in_order), predictions, dead_letters)

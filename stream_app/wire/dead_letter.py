@@ -26,6 +26,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Omitted",
+    "headers_of_letter",
     "headers_that_came",
     "is_cut",
     "is_dead_letter",
@@ -88,12 +89,14 @@ class DeadLetter(NamedTuple):
     def of(cls, headers: Named) -> DeadLetter:
         """Read them; raises `ValueError` where they do not say which record it is.
 
-        All else is empty where the letter, which somebody else may have written, does not say it.
+        All else is empty where the letter, which somebody else may have written, does not say it, and
+        bounded: people see it on their terminals.
         """
         said = {name: _shown(headers.get(header)) for name, header in _HEADERS.items()}
         return cls(
-            **said
+            **{name: bounded(each, _MESSAGE_CHARACTERS) for name, each in said.items()}
             | {  # type: ignore[arg-type]
+                "redacted": said["redacted"],  # to be read as paths, of which none may be cut off
                 "topic_id": text(headers, _HEADERS["topic_id"]),
                 "partition": number(headers, _HEADERS["partition"]),
                 "offset": number(headers, _OFFSET),
@@ -279,6 +282,11 @@ def headers_that_came(headers: Sequence[Header]) -> Headers:
     return [header for header in headers if not header[0].startswith(DEAD_LETTER)]
 
 
+def headers_of_letter(headers: Sequence[Header]) -> Headers:
+    """A dead letter's own headers: those that did not come with the record."""
+    return [header for header in headers if header[0].startswith(DEAD_LETTER)]
+
+
 def omitted(headers: Named, part: str) -> Omitted | None:
     """What a letter says of its "key", "value" or "headers", if it says that it left it out.
 
@@ -313,10 +321,8 @@ def _without(
     """The letter of a record without some parts, and with what is left of its value."""
     ours = [
         header
-        for header in letter.headers
-        if header[0].startswith(DEAD_LETTER)
-        and "-omitted-" not in header[0]
-        and header[0] != _REDACTED_BYTES
+        for header in headers_of_letter(letter.headers)
+        if "-omitted-" not in header[0] and header[0] != _REDACTED_BYTES
     ]
     came = headers_that_came(record.headers)
     content = {"headers": packed_headers(came), "key": record.key, "value": record.value}

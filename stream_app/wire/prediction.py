@@ -83,14 +83,14 @@ class Predictions:
         answer = {
             "prediction_id": named,
             "event_id": event.event_id,
-            "event_time": rfc3339(event.event_time),
+            "event_time": rfc3339(item.event_time),
             **self._application,
             **served.fields,
             "model": {"name": served.model, "version": served.version},
             "served_by": served.served_by,
             "degraded": served.degraded,
             "state_freshness_seconds": (
-                event.event_time - item.newest if item.newest > -math.inf else None
+                item.event_time - item.newest if item.newest > -math.inf else None
             ),
         }
         value = to_json(answer, inf_nan_mode="constants")

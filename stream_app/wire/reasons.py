@@ -99,7 +99,7 @@ _ALL: Final = (
         "the record has more headers than a worker holds",
         "Send at most 1,024 headers; look for what adds one at each hop.",
         "Tell the producer.",
-        "Only without some of the letter's headers: it has 1,024 of them, and a replay adds three.",
+        "Only without some of the letter's headers: it has 1,024 of them, and a replay adds four.",
     ),
     Reason(
         "tombstone", ("decode",), "poison",

@@ -10,8 +10,6 @@ exists, and nothing is started.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,10 +56,12 @@ from stream_app.status_page.worker_status import Identity, WorkerStatus
 from stream_app.telemetry.http_routes import worker_routes
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.lag import LagCollector
+from stream_app.telemetry.logs import worker_name
 from stream_app.waiting.retry import Retry
 from stream_app.wire.assembly import make_emitters
 from stream_app.wire.outgoing import OutgoingRecords
 from stream_app.worker.deliver_thread import DeliverThread
+from stream_app.worker.listeners import watchdog_listeners
 from stream_app.worker.monitoring import Monitoring
 from stream_app.worker.pipeline import Stages
 from stream_app.worker.preflight import Preflight
@@ -200,6 +200,7 @@ class _Assembly:
             outgoing,
             self._retry,
             self._guard(predictor),
+            watchdog_listeners(self._monitoring.watchdog),
         )
         stages = Stages(
             clock=make_record_clock(settings, usecase, self._brokers, self._retry, self._observer),
@@ -257,8 +258,7 @@ class _Assembly:
         return WorkerStatus(
             Identity(
                 self._application,
-                self._settings.group_instance_id
-                or f"{socket.gethostname()}, process {os.getpid()}",
+                worker_name(self._settings.group_instance_id),
                 __version__,
                 models[0].name,
                 models[0].version,
@@ -337,7 +337,11 @@ class _Assembly:
     ) -> ClientThread:
         settings = self._settings
         return ClientThread(
-            self._causes.watched(settings.consumer_properties(self._application)),
+            self._causes.watched(
+                settings.consumer_properties(
+                    self._application, worker_name(settings.group_instance_id)
+                )
+            ),
             self._topics,
             on_chunk=self._on_chunk,
             on_crash=self._on_crash,

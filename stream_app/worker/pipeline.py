@@ -72,8 +72,10 @@ class Pipeline:
         observer: Observer,
         *,
         depth: int,
+        more_waits: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`depth`: batches that may be under way at once."""
+        """`depth`: batches that may be under way at once; `more_waits`: see `AlignStage.batches`."""
+        self._more_waits = more_waits
         self._stages = stages
         self._deliver_thread = deliver_thread
         self._observer = observer
@@ -112,7 +114,9 @@ class Pipeline:
             stages.align.add(chunk)
         stages.flood.chunk(chunk)
         stages.flood.look()
-        for released in stages.align.batches(stages.predictor.decode, stages.isolation.batch_limit):
+        for released in stages.align.batches(
+            stages.predictor.decode, stages.isolation.batch_limit, self._more_waits
+        ):
             batch = self._compute_batch(released)
             if batch is not None:
                 yield batch

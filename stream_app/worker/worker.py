@@ -83,6 +83,7 @@ class Worker:
             parts.deliver_thread,
             parts.observer,
             depth=self.settings.pipeline_depth,
+            more_waits=parts.client.more_waits,
         )
 
     def chunk_taken(self) -> None:

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from stream_app.status_page.notes import Notes
 from stream_app.status_page.routes import status_routes
 from stream_app.status_page.series import STEPS
 from stream_app.status_page.worker_status import Identity, WorkerStatus
+from stream_app.supervisor.merged_status import merged_status
 from stream_app.telemetry.health import Health
 from stream_app.telemetry.http_server import HttpServer
 from stream_app.telemetry.metrics import Metrics
@@ -43,6 +45,7 @@ __all__ = [
     "lagging",
     "rebuilding",
     "served",
+    "several",
     "stopped",
 ]
 
@@ -60,7 +63,7 @@ HOSTILE = (
 TOPICS = ("flights.boarding", "flights.arrived")
 PARTITIONS = 4
 IDENTITY = Identity(
-    "flights", "worker-7c9f, process 12", "0.1.0", "flights-late", "champion-1",
+    "flights", "worker-7c9f:12", "0.1.0", "flights-late", "champion-1",
     ("flights-late champion-1", "flights-late static-1"),
 )  # fmt: skip
 
@@ -238,13 +241,38 @@ def fleet() -> Fleet:
     return Fleet()
 
 
+class Several:
+    """Four workers behind one supervisor, of which one is in trouble and one does not answer."""
+
+    def __init__(self) -> None:
+        self.status = self
+        self._found = {number: _one_of_three(number) for number in (1, 2, 3)}
+
+    def document(self) -> dict[str, Any]:
+        """What the supervisor's page tells."""
+        return merged_status({**self._found, 4: None}, time.time())
+
+
+def _one_of_three(number: int) -> dict[str, Any]:
+    scene = in_trouble() if number == 2 else healthy()
+    found = scene.status.document()
+    held = [each for each in found["partitions"] if each["partition"] % 3 == number - 1]
+    return {**found, "worker": f"ingest-host-03:{40 + number}", "partitions": held}
+
+
+def several() -> Several:
+    """The page of `stream-app run --workers 4`."""
+    return Several()
+
+
 SCENARIOS = {
-    each.__name__: each for each in (healthy, lagging, rebuilding, stopped, in_trouble, fleet)
+    each.__name__: each
+    for each in (healthy, lagging, rebuilding, stopped, in_trouble, fleet, several)
 }
 
 
 @contextmanager
-def served(scene: Scene | Fleet) -> Iterator[str]:
+def served(scene: Scene | Fleet | Several) -> Iterator[str]:
     """The address of its page; what stands goes on standing."""
     with HttpServer("127.0.0.1", 0, status_routes(scene.status.document)) as server:
         yield f"http://127.0.0.1:{server.port}/"

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from tests.containers.conftest import ROOT, Stack
+from tests.containers.conftest import Stack
+from tests.dashboard import queries
 from tests.integration.worker import eventually
-
-DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "stream-app.json"
-
-
-def queries() -> Iterator[tuple[str, str]]:
-    """Return each panel's title with what it asks Prometheus."""
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        for target in panel["targets"]:
-            yield panel["title"], target["expr"].replace("$__rate_interval", "30s")
 
 
 def test_all_of_it_is_healthy(stack: Stack) -> None:
@@ -29,7 +20,7 @@ def test_all_of_it_is_healthy(stack: Stack) -> None:
     assert sum(each["Service"] == "worker" for each in states) == 2
 
 
-@pytest.mark.parametrize(("title", "expression"), [*queries()])
+@pytest.mark.parametrize(("title", "expression"), [*queries("30s")])
 def test_every_panel_of_the_dashboard_has_data(stack: Stack, title: str, expression: str) -> None:
     """Of real workers that predict real flights, malformed ones among them."""
     eventually(f"{title}: {expression}", lambda: stack.query(expression), 60.0)
@@ -41,7 +32,11 @@ def test_the_rules_pass_their_test_and_are_loaded(stack: Stack) -> None:
         "exec", "prometheus", "promtool", "test", "rules", "/etc/prometheus/alerts.test.yml"
     )
     groups = stack.get("prometheus", 9090, "/api/v1/rules")["data"]["groups"]
-    assert {each["name"] for each in groups} == {"stream-app", "stream-app-group"}
+    assert {each["name"] for each in groups} == {
+        "stream-app-latency",
+        "stream-app",
+        "stream-app-group",
+    }
     rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # not evaluated yet
 

@@ -17,9 +17,11 @@ from stream_app.cli import main
 from stream_app.text.moments import rfc3339
 from stream_app.wire.headers import by_name
 from stream_app.wire.replays import REPLAY_OF
+from tests.integration.conftest import NO_REDIS
 from tests.integration.hand import Hand, run
 from tests.integration.testbed import Testbed
-from tests.integration.worker import Sent, Worker
+from tests.integration.worker import Cluster, Sent, Worker
+from tests.usecases import hostile, mistaken
 
 PAGE = (Path(__file__).parents[2] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
 
@@ -335,3 +337,166 @@ def test_redacted_fields_are_seen_nowhere_and_replayed_whole(
     assert report.exit_status == 0
     assert report.faults.counts.total() == 0
     assert report.open_letters == 1
+
+
+def spread(hand: Hand, count: int, *, older: int, seconds: float) -> list[Sent]:
+    """So many letters of both event partitions, those of one of them older by so many seconds."""
+    now, made = time.time() - 2 * seconds, []
+    for partition in (0, 1):
+        hand.send(count, partition)
+        at = now - seconds * (partition == older)
+        for offset in range(count):
+            letter = hand.dead_letter(offset, partition)
+            made.append(replace(letter, partition=partition, timestamp=at + offset / 1_000))
+    return made
+
+
+def test_a_limit_takes_the_oldest_of_all_partitions_and_looks_for_their_predictions(
+    hand: Hand, desk: Desk
+) -> None:
+    """The letters that are replayed are those whose predictions were looked for, however they are read."""
+    count = 400
+    hand.testbed.cluster.produce(spread(hand, count, older=1, seconds=600))
+    hand.predict(range(0, count, 2), 0)
+    hand.predict(range(0, count, 2), 1)
+    report = desk.json("replay", "--everything", "--untried", "--limit", "300", "--yes", status=1)
+    assert report["obstacles"]["its event has a prediction by now"]["count"] == 150
+    oldest = Counter({hand.origin(offset, 1): 1 for offset in range(1, 300, 2)})
+    assert replays(hand) == oldest
+    resolved = desk.json("resolve", "--reason", "", "--limit", "3", "--yes")
+    assert resolved["resolved"] == 3
+    left = {each["first_origin"] for each in desk.letters()}
+    assert not left & {hand.origin(offset, 1) for offset in (0, 2, 4)}
+
+
+def test_an_event_that_was_predicted_long_before_its_letter_is_not_replayed(
+    hand: Hand, desk: Desk
+) -> None:
+    """A worker published it and died before it committed; an hour later another one refused the record."""
+    hand.send(1)
+    now = time.time()
+    said = rfc3339(now - 3_600).encode()
+    hand.testbed.cluster.produce(
+        [replace(hand.prediction(0), timestamp=now - 3_500), hand.dead_letter(0, timestamp=said)]
+    )
+    report = desk.json("replay", "--everything", "--yes", status=1)
+    assert list(report["obstacles"]) == ["its event has a prediction by now"]
+    assert replays(hand) == {}
+
+
+def test_what_was_asked_for_and_is_no_letter_is_told(
+    hand: Hand, desk: Desk, tmp_path: Path
+) -> None:
+    """By its number or in a file, of which an empty one is a mistake and not every letter."""
+    fill(hand, 2)
+    absent = "not in the dead-letter topic, or of another application"
+    (place, other) = [each["letter"] for each in desk.letters()]
+    chosen = ("--letter", place, "--letter", "0:99")
+    report = desk.json("replay", *chosen, status=1)
+    assert report["obstacles"][absent]["examples"] == [{"letter": "0:99", "detail": ""}]
+    assert (report["selected"], report["would_be_replayed"]) == (2, 1)
+    assert f"0:99 is {absent}" in desk("resolve", *chosen, "--yes", status=1).output
+    file = tmp_path / "letters.jsonl"
+    file.write_text("")
+    assert "there is no letter in it" in desk("import", str(file), status=2).output
+    desk("export", "--output", str(file))
+    line = json.loads(file.read_text())
+    line["letter"] = re.sub(r"\d+$", "99", line["letter"])
+    file.write_text(f"{file.read_text()}{json.dumps(line)}\n")
+    report = desk.json("import", str(file), "--yes", status=1)
+    assert report["replayed"] == 1
+    assert report["obstacles"][absent]["count"] == 1
+    assert desk.letters() == []
+    assert other
+
+
+def test_times_before_1970_are_times(hand: Hand, desk: Desk) -> None:
+    """A broker has other uses for numbers below zero, such as the end of the log."""
+    fill(hand, 1)
+    for time_ in ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.997Z"):
+        assert len(desk.letters("--since", time_)) == 1
+    assert len(desk.letters("--newer-than", "999999999d")) == 1
+    assert desk.letters("--until", "0001-01-02T00:00:00Z") == []
+    assert desk.letters("--since", "9999-12-31T00:00:00Z") == []
+
+
+def test_a_letter_that_somebody_forged_writes_to_no_terminal(hand: Hand, desk: Desk) -> None:
+    """Whoever may write the topic may write anything into its headers."""
+    hand.send(1)
+    evil = b"\x1b[31m\x07\nforged"
+    names = ("stage", "reason", "message", "field", "disposition", "timestamp", "code_version",
+             "model_version", "producer", "failed_at", "state")  # fmt: skip
+    forged = hand.dead_letter(0, **dict.fromkeys(names, evil))
+    cut = hand.dead_letter(0, topic=evil)
+    cut.headers += [
+        ("dead-letter.value-omitted-bytes", b"9"),
+        ("dead-letter.value-omitted-sha256", b"00" * 32),
+    ]
+    hand.testbed.cluster.produce(replace(each, partition=0) for each in (forged, cut))
+    told = [desk("ls").output, desk("stats").output, desk("export", status=1).output]
+    for place in ("0:0", "0:1"):
+        told += [desk("show", place).output, desk("show", place, "--json").output]
+    told += [desk("replay", "--everything", status=1).output]
+    assert not [text for text in told if re.search(r"[\x00-\x09\x0b-\x1f]", text)]
+    assert not [text for text in told if re.search(r"(?m)^forged", text)]
+
+
+def test_a_record_with_too_many_headers_would_fail_again(hand: Hand, desk: Desk) -> None:
+    """A replay adds four, and the dry run knows it."""
+    hand.send(1, headers=[(f"h{number}", b"") for number in range(1_021)])
+    hand.bury([0])
+    report = desk.json("replay", "--everything", "--yes", status=1)
+    (example,) = report["obstacles"]["would fail again"]["examples"]
+    assert example["detail"].startswith("decode too-many-headers: the record has 1025 headers")
+    assert replays(hand) == {}
+
+
+def test_an_answer_that_cannot_be_written_would_fail_again(
+    cluster: Cluster, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dry run takes the last step, too: of the answer's bytes."""
+    testbed = Testbed(mistaken, tmp_path, cluster, redis_url, {"replay_secret": SECRET})
+    made = [sent for sent in testbed.meters(100) if sent.topic == testbed.topics[1]][:2]
+    for sent, mistake in zip(made, ("answer-float32", "answer-surrogate"), strict=True):
+        event = json.loads(sent.value or b"")
+        sent.value = json.dumps(event | {"event_id": f"{mistake} 1"}).encode()
+    cluster.produce(made)
+    with testbed.worker() as worker:
+        worker.until("all is taken", testbed.drained)
+    desk = Desk(testbed, monkeypatch)
+    assert {each["reason"] for each in desk.letters()} == {"invalid-answer"}
+    report = desk.json("replay", "--everything", status=1)
+    assert report["only_decoded"] is None
+    assert report["obstacles"]["would fail again"]["count"] == 2
+
+
+def test_who_and_why_may_be_any_bytes_of_a_terminal(hand: Hand, desk: Desk) -> None:
+    """They are written as characters, so that the mark can be read."""
+    fill(hand, 2)
+    places = [each["letter"] for each in desk.letters()]
+    words = ("--by", "anna\udcff", "--note", "\x1b[31m" + "x" * 2_000_000, "--yes")
+    desk("resolve", "--letter", places[0], *words)
+    desk("replay", "--letter", places[1], *words)
+    assert desk.letters() == []
+    told = desk("show", places[0]).output
+    assert r"by anna\udcff: \x1b[31mxxx" in told
+
+
+@pytest.mark.parametrize("harm", ["decode abort", "decode hang"])
+def test_a_letter_whose_record_ended_a_worker_does_not_end_the_command(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """It is tried in a process of its own, and its neighbours are replayed."""
+    testbed = Testbed(hostile, tmp_path, cluster, NO_REDIS, {"work_deadline_seconds": 5})
+    hand = Hand(testbed)
+    hand.send(1, value=hostile.ticket(harm))
+    hand.send(1)
+    reason = b"process-crash" if "abort" in harm else b"process-hang"
+    hand.bury([0], stage=b"decode", reason=reason)
+    hand.bury([1], stage=b"decode", reason=b"process-crash")
+    monkeypatch.setenv("TEST_TOPIC_SUFFIX", testbed.suffix)
+    report = Desk(testbed, monkeypatch).json("replay", "--everything", "--yes", status=1)
+    assert report["replayed"] == 1
+    (example,) = report["obstacles"]["would fail again"]["examples"]
+    assert "tried alone in a child process, it" in example["detail"]
+    assert replays(hand) == {hand.origin(1): 1}

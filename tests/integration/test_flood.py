@@ -318,7 +318,9 @@ def test_an_operator_lets_it_go_on(
         assert "Nothing was written" in operator("--all")
         assert "is not stopped" in operator("--partition", f"{topic}:0", "--yes", status=1)
         operator("--yes", status=2)
-        said = operator("--partition", f"{topic}:1", "--by", "anna", "--yes")
+        said = operator(
+            "--partition", f"{topic}:1", "--by", "anna\udcff", "--note", "\x1b[0m", "--yes"
+        )
         assert said == (
             f"{topic}[1] goes on at offset {head}; what is refused before {end} becomes dead letters\n"
         )

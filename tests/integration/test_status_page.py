@@ -1,6 +1,8 @@
 """The status page of a real worker, in a browser, while services go away and come back."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from tests.usecases import hostile, regression
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from playwright.sync_api import Page
 
 
 def status(worker: Worker) -> Any:
@@ -160,3 +164,45 @@ def test_a_partition_that_was_stopped_is_the_first_line(
         assert f"{topic}[1] is stopped at offset {stop['offset']}" in page.inner_text("#rest")
         page.click("#advice a")
         page.wait_for_selector("#streamappfloodstop:target")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_workers_of_one_host_are_one_page_that_says_who_holds_what(
+    meters: Testbed, look: Look, size: str
+) -> None:
+    """Under the names that they have in the log, and to the brokers; one that is killed is missed and comes back."""
+    command = ("-m", "stream_app", "run", "--workers", "2")
+    with meters.worker(command=command) as worker:
+        worker.ready()
+        meters.cluster.produce(meters.meters(100))
+        worker.until("all is done", meters.drained)
+        page = look(f"http://127.0.0.1:{worker.port}/", size)
+        names = [each["name"] for each in status(worker)["workers"]]
+        assert len(set(names)) == 2
+        for name in names:
+            assert f"worker={name}" in worker.log
+            assert name in page.inner_text("[aria-label='Workers of this host']")
+        eventually("each holds a half", lambda: holders(page) == ["1", "2"], 30.0)
+        assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+        pid = int(names[0].rpartition(":")[2])
+        os.kill(pid, signal.SIGKILL)
+        eventually(
+            "it is missed", lambda: "Worker 1 does not answer" in page.inner_text("#verdict"), 30.0
+        )
+        eventually(
+            "another one is there",
+            lambda: status(worker)["workers"][0]["name"] not in {None, names[0]},
+            60.0,
+        )
+        eventually(
+            "it is not missed any more",
+            lambda: "does not answer" not in page.inner_text("#verdict"),
+            30.0,
+        )
+
+
+def holders(page: "Page") -> list[str]:
+    """Which workers hold partitions, as the page says."""
+    return sorted(
+        {each.strip() for each in page.locator("#partitions td.holder").all_inner_texts()}
+    )

@@ -68,14 +68,19 @@ Column("amount", ORDERS.mean("amount"), "EUR", "Mean.", "float16")  # type: igno
 Column("amount", ORDERS.mean("amount"), "EUR")  # type: ignore[call-arg]  # no documentation
 ORDERS.sum("amount")  # type: ignore[attr-defined]
 DecayedSums("1h")  # type: ignore[arg-type]  # seconds, not text
-RowFeature("amount", "amount", "EUR", "Price.")  # type: ignore[arg-type]  # a field's name
+RowFeature("amount", 7, "EUR", "Price.")  # type: ignore[arg-type]
 
-View(name="v", entity="shop", state=ORDERS, on={}, columns=())  # type: ignore[arg-type]
-View(name="v", entity=SHOP, state=DecayedSums, on={}, columns=())  # type: ignore[arg-type]
+View(name="v", entity=7, state=ORDERS, on={}, columns=())  # type: ignore[arg-type]
+View("v", "shop", ORDERS, "amount", ())  # type: ignore[arg-type]  # of which event?
+View("v", "shop", ORDERS, Risk, ())  # type: ignore[arg-type]  # a prediction is no event
+View("v", "shop", ORDERS, {Order: 7}, ())  # type: ignore[dict-item]
+View("v", "shop", ORDERS, Order, lambda s: s.mean("amount"))  # type: ignore[arg-type,return-value]
+View("v", "shop", ORDERS, Order, lambda s: Column("a", s.sum("amount"), "", ""))  # type: ignore[attr-defined]
+View(name="v", entity=SHOP, state=DecayedSums, on={}, columns=())  # type: ignore[type-var]
 View(name="v", entity=SHOP, state=ORDERS, on={"Order": None}, columns=())  # type: ignore[dict-item]
 View(name="v", entity=SHOP, state=ORDERS, on={Order: not_a_tuple}, columns=())  # type: ignore[dict-item]
 
-FeatureSet(triggers=Order)  # type: ignore[arg-type]  # one type, where a tuple is asked for
+FeatureSet(Column("amount", ORDERS.count(), "", ""))  # type: ignore[arg-type]  # it stands in a view
 FeatureSet(triggers=(Risk,))  # type: ignore[arg-type]  # a prediction is no event
 TimeBounds(ahead="1 day")  # type: ignore[call-arg]
 Outcome(event=Risk, join_key=lambda e: e.id, label=lambda _: 1.0)  # type: ignore[arg-type]

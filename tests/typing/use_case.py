@@ -162,7 +162,7 @@ COLUMNS = (
     Column("devices", DEVICES.count(), "devices", "Devices so far."),
 )
 CLIENT = Entity("client", lambda order: 7)
-SHOP = Entity("shop", lambda event: event.shop)
+SHOP = Entity("shop", doc="Its key is the field of that name.")
 
 FEATURES = FeatureSet(
     views=(
@@ -173,6 +173,30 @@ FEATURES = FeatureSet(
             on={Order: ordered},
             columns=(Column("mean_amount", ORDERS.mean("amount"), "EUR", "Mean amount."),),
             ttl_seconds=86_400.0,
+        ),
+        View(
+            "spent",
+            "shop",
+            SPEND,
+            Order,
+            lambda s: Column("spent", s.mean("amount"), "EUR", "Mean."),
+        ),
+        View(
+            "by_field",
+            SHOP,
+            EVER,
+            {Order: "amount"},
+            lambda s: (
+                Column("least", s.minimum("amount"), "EUR", "Least."),
+                Column("most", s.maximum("amount"), "EUR", "Most."),
+            ),
+        ),
+        View(
+            "pair",
+            SHOP,
+            FAILED,
+            {Order: ("amount", "amount")},
+            lambda s: tuple(Column(f"share{n}", s.share(), "1", "Share.") for n in range(2)),
         ),
         View(
             name="last",
@@ -189,7 +213,10 @@ FEATURES = FeatureSet(
             (Column("due", DUE.overdue(3600.0), "orders", "Due for an hour.", "float64"),),
         ),
     ),
-    row_features=(RowFeature("amount", lambda order: order.amount, "EUR", "Price."),),
+    row_features=(
+        RowFeature("amount", lambda order: order.amount, "EUR", "Price."),
+        RowFeature("price", "amount", "EUR", "Price."),
+    ),
     derived=(
         Derived(
             "z", lambda order, columns: order.amount / columns.mean_amount, "1", "To the mean."

@@ -46,7 +46,8 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny_usecase.py").write_text(USECASE)
     (tmp_path / "broken_usecase.py").write_text("import no_such_package")
     (tmp_path / "raising_usecase.py").write_text("1 / 0")
-    for name in ("tiny_usecase", "broken_usecase", "raising_usecase"):
+    (tmp_path / "leaving_usecase.py").write_text("import sys\nsys.exit(0)")
+    for name in ("tiny_usecase", "broken_usecase", "raising_usecase", "leaving_usecase"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -139,6 +140,7 @@ def test_the_module_is_the_command() -> None:
         (["run", "tiny_usecase:text"], "is a str, not a stream_app.UseCase"),
         (["run", "broken_usecase:usecase"], "broken_usecase cannot be imported: there is no mod"),
         (["run", "raising_usecase:usecase"], "ZeroDivisionError"),
+        (["check", "leaving_usecase:usecase"], "it calls sys.exit as it is imported"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(arguments: list[str], expected: str) -> None:
@@ -216,3 +218,17 @@ def test_local_creates_every_topic_that_the_worker_touches(monkeypatch: pytest.M
         "tiny.dead-letters": 2,
         "tiny.features": 2,
     }
+
+
+def test_an_output_that_cannot_be_written_whole_is_a_sentence() -> None:
+    """A full disk, say: status 2, and neither a traceback nor a status that means something else."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stream_app", "config"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "the output cannot be written whole: No space left on device" in done.stderr

@@ -45,7 +45,8 @@ _NOT_HERE = {
 
 def code(text: str) -> Iterator[str]:
     """What stands in backticks, and every line of a block that shows files or commands."""
-    blocks = re.findall(r"(?ms)^```(?:sh)?$\n(.*?)^```$", text)
+    fenced = re.findall(r"(?ms)^```(\w*)$\n(.*?)^```$", text)
+    blocks = [block for language, block in fenced if language in ("", "sh")]
     prose = re.sub(r"(?ms)^```.*?^```$", "", text)
     yield from blocks
     yield from re.findall(r"`([^`\n]+)`", prose)

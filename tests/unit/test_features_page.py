@@ -17,7 +17,7 @@ def test_every_example_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Each says by its assertions what it shows; a file, for functions are told apart by their source."""
     page = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", page)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     file = tmp_path / "features_page.py"
     file.write_text("".join(blocks))
     module = ModuleType("features_page")

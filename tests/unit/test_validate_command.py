@@ -178,3 +178,26 @@ def test_standard_input_is_read_as_well() -> None:
         )  # fmt: skip
         assert done.returncode == 1, done.stderr
         assert done.stdout.startswith("1: time-out-of-range event_time: ")
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("events.gz", b"{}\n"),
+    ("events.gz", gzip.compress(b"{}\n", mtime=0)[:-6]),
+    ("events.xz", b"{}\n"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_read_is_named(name: str, content: bytes) -> None:
+    """One that is not what its name says, or was cut: status 2, and no status of its own making."""
+    Path(name).write_bytes(content)
+    done = validate(name, USECASE, "--topic", READINGS)
+    assert done.exit_code == 2
+    assert f"{name}, after record" in done.stderr
+
+
+def test_a_record_with_too_many_headers_is_refused_as_by_the_worker() -> None:
+    """It is no matter of the value alone."""
+    (event,) = readings(1)
+    line = json.loads(line_at(event, 1_700_000_100.0))
+    line["headers"] = [[f"h{number}", ""] for number in range(1_025)]
+    done = validate("lines", USECASE, "--log", lines=json.dumps(line).encode())
+    assert done.exit_code == 1
+    assert "1: too-many-headers: the record has 1025 headers" in done.stdout

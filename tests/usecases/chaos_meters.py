@@ -19,25 +19,19 @@ class Reading(regression.Reading):
     magnitude: float | None = None
 
 
-_MAGNITUDE = LastValue(("magnitude",))
-
-_VIEWS = (
+FEATURES = FeatureSet(
     *(
         replace(view, on={Reading if e is regression.Reading else e: f for e, f in view.on.items()})
         for view in regression.FEATURES.views
     ),
     View(
-        name="meter_magnitude",
-        entity=regression.METER,
-        state=_MAGNITUDE,
-        on={Reading: lambda e: None if e.magnitude is None else (e.event_time, e.magnitude)},
-        columns=(Column("magnitude", _MAGNITUDE.value("magnitude"), "1", "Newest, of any size."),),
+        "meter_magnitude",
+        "meter",
+        LastValue(("magnitude",)),
+        {Reading: lambda e: None if e.magnitude is None else (e.event_time, e.magnitude)},
+        lambda state: Column("magnitude", state.value("magnitude"), "1", "Newest, of any size."),
     ),
-)
-
-FEATURES = FeatureSet(
-    views=_VIEWS,
-    row_features=regression.FEATURES.row_features,
+    *regression.FEATURES.row_features,
     triggers=regression.FEATURES.triggers,
 )
 

@@ -18,7 +18,6 @@ from stream_app import (
     DecayedShare,
     Derived,
     Distinct,
-    Entity,
     Event,
     FeatureSet,
     InputTopic,
@@ -80,43 +79,6 @@ class FraudScore(Prediction):
 
 
 # The use case: what is known, what is made of it, and what is answered.
-CARD, MERCHANT = Entity("card", lambda e: e.card), Entity("merchant", lambda e: e.merchant)
-SPEND = DecayedMoments(7 * DAY, ("amount",))
-RECENT = Windows(HOUR, slots=60, sums=("amount",))
-WHERE = LastText(("country",))
-MERCHANTS = Distinct(7 * DAY)
-FAILED = DecayedShare(DAY)
-AMOUNTS = {Payment: lambda e: (e.event_time, e.amount)}
-
-FEATURES = FeatureSet(
-    views=(
-        View("card_spend", CARD, SPEND, AMOUNTS, (
-            Column("mean_amount", SPEND.mean("amount"), "EUR", "Mean payment of the card."),
-            Column("deviation", SPEND.deviation("amount"), "EUR", "Spread.")), ttl_seconds=90 * DAY),
-        View("card_recent", CARD, RECENT, AMOUNTS, (
-            Column("payments_1h", RECENT.count(), "payments", "Payments of the last hour."),
-            Column("spent_1h", RECENT.sum("amount"), "EUR", "Spent in the last hour."))),
-        View("card_where", CARD, WHERE, {Payment: lambda e: (e.event_time, e.country)}, (
-            Column("last_country", WHERE.value("country"), "", "Where it paid last.", "string"),)),
-        View("card_merchants", CARD, MERCHANTS, {Payment: lambda e: (e.event_time, e.merchant)}, (
-            Column("merchants_7d", MERCHANTS.count(), "merchants", "Merchants of a week."),)),
-        View("card_logins", CARD, FAILED, {Login: lambda e: (e.event_time, not e.succeeded, 1)}, (
-            Column("failed", FAILED.share(), "1", "Share of its logins that failed."),)),
-        View("merchant_spend", MERCHANT, SPEND, AMOUNTS, (
-            Column("merchant_mean", SPEND.mean("amount"), "EUR", "Mean payment there."),)),
-    ),
-    row_features=(
-        RowFeature("amount", lambda e: e.amount, "EUR", "Amount of the payment."),
-        RowFeature("country", lambda e: e.country, "", "Where it is paid.", "string"),
-    ),
-    derived=(
-        Derived("z", lambda e, f: (e.amount - f.mean_amount) / f.deviation, "1", "How unusual."),
-        Derived("abroad", lambda e, f: f.last_country not in ("", e.country), "1", "It moved."),
-    ),
-    triggers=(Payment,),
-)  # fmt: skip
-
-
 def answer(event: Any, row: Any, outputs: Any, decision: Any) -> dict[str, Any]:
     """The prediction's fields."""
     p, why = outputs["probability"], ["abroad"] if row["abroad"] else []
@@ -125,11 +87,31 @@ def answer(event: Any, row: Any, outputs: Any, decision: Any) -> dict[str, Any]:
 
 
 usecase = UseCase(
-    name="fraud",
+    name="fraud", prediction=FraudScore, answer=answer, champion="fraud/1",
     topics=(InputTopic("payments", Payment), InputTopic("logins", Login),
             InputTopic("chargebacks", Chargeback)),
-    features=FEATURES, prediction=FraudScore, answer=answer, champion="fraud/1",
-    outcome=Outcome(Chargeback, lambda e: e.payment_id, lambda e: float(e.fraud), 20 * DAY),
+    outcome=Outcome(Chargeback, "payment_id", "fraud", absent_after_seconds=20 * DAY),
+    features=FeatureSet(
+        View("card_spend", "card", DecayedMoments(7 * DAY, ("amount",)), Payment, lambda s: (
+            Column("mean_amount", s.mean("amount"), "EUR", "Mean payment of the card."),
+            Column("deviation", s.deviation("amount"), "EUR", "Spread.")), ttl_seconds=90 * DAY),
+        View("card_recent", "card", Windows(HOUR, 60, sums=("amount",)), Payment, lambda s: (
+            Column("payments_1h", s.count(), "payments", "Payments of the last hour."),
+            Column("spent_1h", s.sum("amount"), "EUR", "Spent in the last hour."))),
+        View("card_where", "card", LastText(("country",)), Payment, lambda s:
+            Column("last_country", s.value("country"), "", "Where it paid last.")),
+        View("card_merchants", "card", Distinct(7 * DAY), {Payment: "merchant"}, lambda s:
+            Column("merchants_7d", s.count(), "merchants", "Merchants of a week.")),
+        View("card_logins", "card", DecayedShare(DAY), {Login: lambda e: (e.event_time, not e.succeeded, 1)},
+            lambda s: Column("failed", s.share(), "1", "Share of its logins that failed.")),
+        View("merchant_spend", "merchant", DecayedMoments(7 * DAY, ("amount",)), Payment, lambda s:
+            Column("merchant_mean", s.mean("amount"), "EUR", "Mean payment there.")),
+        RowFeature("amount", "amount", "EUR", "Amount of the payment."),
+        RowFeature("country", "country", "", "Where it is paid."),
+        Derived("z", lambda e, f: (e.amount - f.mean_amount) / f.deviation, "1", "How unusual."),
+        Derived("abroad", lambda e, f: f.last_country not in ("", e.country), "1", "It moved."),
+        triggers=Payment,
+    ),
 )  # fmt: skip
 
 

@@ -19,11 +19,9 @@ from pydantic import Field
 from stream_app import (
     Column,
     DecayedSums,
-    Entity,
     Event,
     FeatureSet,
     InputTopic,
-    JsonDecoder,
     LastValue,
     LogRecord,
     Matrix,
@@ -74,83 +72,33 @@ class Forecast(Prediction):
     peak: bool
 
 
-LOAD = DecayedSums(6 * 3600.0, ("kilowatts",))
-ASKED = DecayedSums(3600.0)
-SHOWN = LastValue(("kilowatts", "volts"))
-AREA_LOAD = DecayedSums(3600.0, ("kilowatts", "squared"))
-DUE = OpenItems(6 * 3600.0, slot_seconds=360.0)
-
-METER = Entity("meter", lambda event: event.meter)
-AREA = Entity("area", lambda event: event.area)
+HOUR, DAY = 3_600.0, 86_400.0
 
 FEATURES = FeatureSet(
-    views=(
-        View(
-            name="meter_load",
-            entity=METER,
-            state=LOAD,
-            on={Reading: lambda e: (e.event_time, e.kilowatts)},
-            columns=(
-                Column("meter_mean", LOAD.mean("kilowatts"), "kW", "Decayed mean of a meter."),
-                Column("meter_readings", LOAD.count(), "readings", "Decayed number of readings."),
-            ),
-        ),
-        View(
-            name="meter_shown",
-            entity=METER,
-            state=SHOWN,
-            on={Reading: lambda e: (e.event_time, e.kilowatts, e.volts)},
-            columns=(
-                Column("meter_last", SHOWN.value("kilowatts"), "kW", "Newest reading."),
-                Column("meter_age", SHOWN.age(), "s", "Age of the newest reading."),
-            ),
-            ttl_seconds=7 * 86_400.0,
-        ),
-        View(
-            name="area_load",
-            entity=AREA,
-            state=AREA_LOAD,
-            on={
-                Reading: lambda e: (e.event_time, e.kilowatts, e.kilowatts**2),
-                # A request is no load, but reading and updating one state is the harder case.
-                Request: lambda e: (e.event_time, 0.0, 0.0) if e.area is not None else None,
-            },
-            columns=(
-                Column("area_mean", AREA_LOAD.mean("kilowatts"), "kW", "Decayed mean of an area."),
-            ),
-        ),
-        View(
-            name="meter_asked",
-            entity=METER,
-            state=ASKED,
-            on={Request: lambda e: (e.event_time,)},
-            columns=(Column("requests", ASKED.count(), "requests", "Decayed requests before."),),
-        ),
-        View(
-            name="area_due",
-            entity=AREA,
-            state=DUE,
-            # A reading is taken for an answer to whoever asked for its time.
-            on={
-                Request: lambda e: (e.event_time + 60.0 * e.minutes_ahead, 1),
-                Reading: lambda e: (e.event_time, -1),
-            },
-            columns=(Column("due", DUE.overdue(3600.0), "requests", "Asked for an hour before."),),
-        ),
-    ),
-    row_features=(
-        RowFeature("celsius", lambda e: e.celsius, "degC", "Temperature outside."),
-        RowFeature("minutes_ahead", lambda e: e.minutes_ahead, "min", "How far ahead.", "int64"),
-        RowFeature(
-            "hour",
-            lambda e: datetime.fromtimestamp(e.event_time, UTC).hour,
-            "h",
-            "Hour of the day in UTC.",
-            "int64",
-        ),
-    ),
-    triggers=(Request,),
-)
+    View("meter_load", "meter", DecayedSums(6 * HOUR, ("kilowatts",)), Reading, lambda s: (
+        Column("meter_mean", s.mean("kilowatts"), "kW", "Decayed mean of a meter."),
+        Column("meter_readings", s.count(), "readings", "Decayed number of readings."))),
+    View("meter_shown", "meter", LastValue(("kilowatts", "volts")), Reading, lambda s: (
+        Column("meter_last", s.value("kilowatts"), "kW", "Newest reading."),
+        Column("meter_age", s.age(), "s", "Age of the newest reading.")), ttl_seconds=7 * DAY),
+    View("area_load", "area", DecayedSums(HOUR, ("kilowatts", "squared")), {
+        Reading: lambda e: (e.event_time, e.kilowatts, e.kilowatts**2),
+        # A request is no load, but reading and updating one state is the harder case.
+        Request: lambda e: (e.event_time, 0.0, 0.0) if e.area is not None else None},
+        lambda s: Column("area_mean", s.mean("kilowatts"), "kW", "Decayed mean of an area.")),
+    View("meter_asked", "meter", DecayedSums(HOUR), Request,
+        lambda s: Column("requests", s.count(), "requests", "Decayed requests before.")),
+    View("area_due", "area", OpenItems(6 * HOUR, slot_seconds=360.0), {
+        # A reading is taken for an answer to whoever asked for its time.
+        Request: lambda e: (e.event_time + 60.0 * e.minutes_ahead, 1),
+        Reading: lambda e: (e.event_time, -1)},
+        lambda s: Column("due", s.overdue(HOUR), "requests", "Asked for an hour before.")),
+    RowFeature("celsius", "celsius", "degC", "Temperature outside."),
+    RowFeature("minutes_ahead", "minutes_ahead", "min", "How far ahead.", "int64"),
+    RowFeature("hour", lambda e: datetime.fromtimestamp(e.event_time, UTC).hour, "h", "In UTC.",
+        "int64"),
+    triggers=Request,
+)  # fmt: skip
 
 START = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 """When the log that it is trained on begins."""
@@ -172,8 +120,8 @@ def make_usecase(suffix: str = "") -> UseCase:
     return UseCase(
         name=suffixed("meters", suffix),
         topics=(
-            InputTopic(suffixed("meters.readings", suffix), JsonDecoder(Reading), 3),
-            InputTopic(suffixed("meters.requests", suffix), JsonDecoder(Request), 2),
+            InputTopic(suffixed("meters.readings", suffix), Reading, 3),
+            InputTopic(suffixed("meters.requests", suffix), Request, 2),
         ),
         predictions_topic=suffixed("meters.forecasts", suffix),
         dead_letters_topic=suffixed("meters.dead-letters", suffix),

@@ -20,7 +20,6 @@ from stream_app import (
     Event,
     FeatureSet,
     InputTopic,
-    JsonDecoder,
     LogRecord,
     Outputs,
     Prediction,
@@ -59,14 +58,10 @@ class Routing(Prediction):
     probabilities: dict[str, float]
 
 
-def _lower(ticket: Ticket) -> str:
-    # Here and not in the graph: lowercasing there needs a locale that a slim image does not have.
-    return ticket.text.lower()
-
-
 FEATURES = FeatureSet(
-    row_features=(RowFeature("text", _lower, "", "The message in lower case.", "string"),),
-    triggers=(Ticket,),
+    # Here and not in the graph: lowercasing there needs a locale that a slim image does not have.
+    RowFeature("text", lambda e: e.text.lower(), "", "The message in lower case.", "string"),
+    triggers=Ticket,
 )
 
 
@@ -87,7 +82,7 @@ def make_usecase(suffix: str = "") -> UseCase:
     """The use case, on topics whose names end in `suffix`."""
     return UseCase(
         name=suffixed("tickets", suffix),
-        topics=(InputTopic(suffixed("tickets.written", suffix), JsonDecoder(Ticket), 2),),
+        topics=(InputTopic(suffixed("tickets.written", suffix), Ticket, 2),),
         predictions_topic=suffixed("tickets.routed", suffix),
         dead_letters_topic=suffixed("tickets.dead-letters", suffix),
         features=FEATURES,

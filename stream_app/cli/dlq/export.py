@@ -51,7 +51,10 @@ def export(
         origins = Origins(opened.brokers, opened.usecase, opened.replays)
         redaction = opened.redaction
         for letter in first_of(
-            opened.select(selection, opened.ranges(selection), of=of, what="export"), limit
+            opened.select(
+                selection, opened.ranges(selection), order="oldest", of=of, what="export"
+            ),
+            limit,
         ):
             whole = letter
             try:

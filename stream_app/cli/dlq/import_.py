@@ -45,10 +45,13 @@ def import_(
 
     Exit status: as that of `stream-app dlq replay`.
     """
+    from stream_app.cli.dlq.isolated import isolated_attempt
     from stream_app.dead_letters.replaying import ReplayOptions, replay
 
     mended = read_lines(file)
-    with office(usecase) as opened:
+    if not mended:
+        raise ConfigurationError(f"{file.name}: there is no letter in it")
+    with office(usecase) as opened, isolated_attempt(opened.settings) as attempt:
         check_secret(opened)
         strangers = [name for name in mended if name.topic_id != opened.log.topic.topic_id]
         if strangers:
@@ -65,6 +68,7 @@ def import_(
                 rate=rate,
                 max_attempts=max_attempts,
                 target=target,
+                attempt=attempt,
                 mended=lambda letter: mended[letter.id].whole(letter.value),
                 by=by,
                 note=note,

@@ -56,7 +56,7 @@ def ls(
         letters = opened.select(
             selection,
             opened.ranges(selection),
-            newest_first=True,
+            order="newest",
             of=None if everything else known,
         )
         for letter in first_of(letters, limit):

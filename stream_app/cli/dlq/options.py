@@ -109,7 +109,7 @@ def selection_of(chosen: dict[str, Any]) -> Selection:
         stages=frozenset(chosen["stages"]),
         topics=frozenset(chosen["topics"]),
         dispositions=frozenset(chosen["dispositions"]),
-        places=frozenset(chosen["places"]),
+        places=frozenset(chosen["places"]) or None,
         key=_bytes(chosen["key"]),
         contains=_bytes(chosen["contains"]),
         since=since,

@@ -20,7 +20,8 @@ from stream_app.cli.dlq.options import (
     selection_of,
     who,
 )
-from stream_app.dead_letters.mending import differences, load_mend
+from stream_app.cli.words import Words
+from stream_app.dead_letters.mending import load_mend
 from stream_app.errors import ConfigurationError
 from stream_app.text.foreign import bounded
 
@@ -58,8 +59,8 @@ _THE_REST = (
                  help="An event that has failed so often is not replayed."),
     click.option("--untried", is_flag=True,
                  help="Do not try letters first: also those are sent that would fail again."),
-    click.option("--by", default=who, metavar="NAME", help="Who replays. Default: the user."),
-    click.option("--note", default="", metavar="TEXT", help="Why, for whoever looks at it later."),
+    click.option("--by", type=Words(200), default=who, metavar="NAME", help="Who replays. Default: the user."),
+    click.option("--note", type=Words(500), default="", metavar="TEXT", help="Why, for whoever looks at it later."),
     click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is sent."),
 )  # fmt: skip
 
@@ -116,6 +117,7 @@ def replay(
     Exit status: 0 if every selected letter is replayed, or would be; 1 if some are left, for reasons
     that are told, or somebody else took over; 2 for wrong usage; 3 if Kafka does not answer.
     """
+    from stream_app.cli.dlq.isolated import isolated_attempt
     from stream_app.dead_letters.replaying import ReplayOptions
     from stream_app.dead_letters.replaying import replay as replay_letters
 
@@ -126,7 +128,7 @@ def replay(
             "meant."
         )
     mend = None if fix is None else load_mend(fix)
-    with office(usecase) as opened:
+    with office(usecase) as opened, isolated_attempt(opened.settings) as attempt:
         check_secret(opened)
         report = replay_letters(
             opened,
@@ -140,6 +142,7 @@ def replay(
                 max_attempts=max_attempts,
                 target=target,
                 mend=mend,
+                attempt=attempt,
                 by=by,
                 note=note,
             ),
@@ -168,9 +171,9 @@ def show_report(report: ReplayReport, *, as_json: bool) -> None:
 
 def lines(report: ReplayReport) -> Iterator[str]:
     """A report as a person reads it."""
-    for place, before, after in report.mended:
-        yield f"letter {place}"
-        yield from (f"  {line}" for line in differences(before, after))
+    for change in report.mended:
+        yield f"letter {change.place}"
+        yield from (f"  {line}" for line in change.lines())
         yield ""
     verb = "replayed" if report.is_done else "would be replayed"
     yield f"{letters(report.selected)} selected, {report.replayed:,} {verb}, {report.left:,} left"

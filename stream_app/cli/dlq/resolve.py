@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -17,9 +18,13 @@ from stream_app.cli.dlq.options import (
     selection_of,
     who,
 )
+from stream_app.cli.words import Words
 from stream_app.dead_letters.resolving import resolve as resolve_letters
+from stream_app.dead_letters.selection import ABSENT
 
 __all__ = ["resolve"]
+
+_LEFT = 1
 
 
 @click.command("resolve", short_help="Mark letters as dealt with: `ls` shows them no more.")
@@ -29,8 +34,16 @@ __all__ = ["resolve"]
     "--everything", is_flag=True, help="Every open letter; needed where no filter is given."
 )
 @limit_option
-@click.option("--by", default=who, metavar="NAME", help="Who says so. Default: the user.")
-@click.option("--note", default="", metavar="TEXT", help="Why, for whoever looks at it later.")
+@click.option(
+    "--by", type=Words(200), default=who, metavar="NAME", help="Who says so. Default: the user."
+)
+@click.option(
+    "--note",
+    type=Words(500),
+    default="",
+    metavar="TEXT",
+    help="Why, for whoever looks at it later.",
+)
 @click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is written.")
 @as_json_option
 def resolve(
@@ -49,8 +62,8 @@ def resolve(
     Example:
       stream-app dlq resolve --reason empty-value --note "the producer sent keep-alives" --yes
 
-    Exit status: 0 when done; 1 where somebody else took over; 2 for wrong usage; 3 if Kafka does not
-    answer.
+    Exit status: 0 when done; 1 where a --letter is none, or somebody else took over; 2 for wrong usage; 3
+    if Kafka does not answer.
     """
     selection = selection_of(chosen)
     if selection.is_everything and not everything:
@@ -59,12 +72,17 @@ def resolve(
             "meant."
         )
     with office(usecase) as opened:
-        count = resolve_letters(opened, selection, does_it=does_it, by=by, note=note, limit=limit)
-    if as_json:
-        click.echo(
-            json.dumps({"done": does_it, "resolved" if does_it else "would_be_resolved": count})
+        count, found_none = resolve_letters(
+            opened, selection, does_it=does_it, by=by, note=note, limit=limit
         )
-        return
-    click.echo(f"{letters(count)} {'' if does_it else 'would be '}marked as resolved")
-    if not does_it:
-        click.echo("Nothing was written. --yes does it.")
+    absent = [f"{partition}:{offset}" for partition, offset in found_none]
+    if as_json:
+        done = {"done": does_it, "resolved" if does_it else "would_be_resolved": count}
+        click.echo(json.dumps(done | {"absent": absent}))
+    else:
+        click.echo(f"{letters(count)} {'' if does_it else 'would be '}marked as resolved")
+        for place in absent:
+            click.echo(f"{place} is {ABSENT}")
+        if not does_it:
+            click.echo("Nothing was written. --yes does it.")
+    sys.exit(_LEFT if absent else 0)

@@ -109,7 +109,7 @@ def _lines(letter: Letter, told: History, cut: str, redacted: str) -> Iterator[s
 def _history(letter: Letter, told: History) -> Iterator[str]:
     yield f"event       {letter.first_origin}"
     for name, each in told.chain:
-        to = f" to {each.topic}[{each.partition}]" if each.topic else ""
+        to = f" to {bounded(each.topic)}[{each.partition}]" if each.topic else ""
         note = f": {bounded(each.note)}" if each.note else ""
         yield (
             f"{in_utc(each.at)[:19]}Z  {name.partition}:{name.offset} {each.action}{to} by "

@@ -62,10 +62,13 @@ def _chart(name: str, counter: Counter[str]) -> Iterator[str]:
     shown = sorted(counter.items())[-_SHOWN:] if name == "hour" else most[:_SHOWN]
     highest = max(count for _, count in shown)
     digits = len(f"{highest:,}")
-    room = max(10, min(60, shutil.get_terminal_size().columns - _NAME - digits - 6))
+    columns = shutil.get_terminal_size().columns
+    width = min(_NAME, max(12, columns // 2 - 4))
+    room = max(4, min(60, columns - width - digits - 6))
     for value, count in shown:
         bar = "#" * max(1, round(room * count / highest))
-        yield f"  {bounded(value or '(none)', _NAME):<{_NAME}} {count:>{digits},} {bar}"
+        name = bounded(value or "(none)", _NAME)[:width]
+        yield f"  {name:<{width}} {count:>{digits},} {bar}"
     if len(counter) > len(shown):
         left = counter.total() - sum(count for _, count in shown)
         yield f"  and {len(counter) - len(shown):,} more, {left:,} letters"

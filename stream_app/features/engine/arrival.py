@@ -20,12 +20,14 @@ class Arrival:
     """An event on its way through the engine."""
 
     __slots__ = (
-        "ahead", "digest", "error", "event", "keys", "newest", "offset", "rank", "redelivered",
-        "row", "source", "updates",
+        "ahead", "digest", "error", "event", "event_time", "keys", "newest", "offset", "rank",
+        "redelivered", "row", "source", "updates",
     )  # fmt: skip
 
     def __init__(self, event: Event, source: int, rank: int, offset: int) -> None:
         self.event = event
+        self.event_time = event.event_time
+        """In seconds. Asked for once: an attribute of a pydantic model costs several times another one."""
         self.source = source
         """Id of the (topic id, partition) it came from."""
         self.rank = rank

@@ -165,7 +165,7 @@ class FeatureEngine:
                 continue
             plan = plans[type(arrival.event)]
             if plan.trigger:
-                row, arrival.newest = plan.read(tables, arrival.keys, arrival.event.event_time)
+                row, arrival.newest = plan.read(tables, arrival.keys, arrival.event_time)
                 row += arrival.row  # type: ignore[arg-type]
                 arrival.row = row
                 if plan.derive is not None:

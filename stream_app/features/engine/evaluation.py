@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from stream_app.features.events import Event
+from stream_app.features.fields import Group, of_all, told
 from stream_app.features.kinds import InvalidUpdateError, Update, plain_updates
 from stream_app.text.causes import FeatureError, unless_told_to_end
 
 if TYPE_CHECKING:
     from stream_app.features.engine.arrival import Arrival
     from stream_app.features.engine.plans import Plan
-    from stream_app.features.events import Event
 
 __all__ = ["KEY_CHARACTERS", "evaluate", "evaluate_alone"]
 
@@ -28,15 +27,15 @@ KEY_CHARACTERS: Final = 4_096
 
 def evaluate(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]]:
     """Set keys, updates and row features of the arrivals; return the keys, one set an entity."""
-    events = [arrival.event for arrival in group]
-    keys_of_entities = [_keys(key, events) for key in plan.keys]
+    events = Group([arrival.event for arrival in group])
+    keys_of_entities = [_keys(of_all(key, events)) for key in plan.keys]
     updates = []
     evaluated: dict[Any, list[Update | None]] = {}
     for update, state in plan.updates:
         # Views that differ in their entity alone share the function of their updates.
         taken = evaluated.get((update, id(state)))
         if taken is None:
-            taken = evaluated[update, id(state)] = plain_updates(list(map(update, events)))
+            taken = evaluated[update, id(state)] = plain_updates(of_all(update, events))
             state.check(taken)
         updates.append(taken)
     rows = _row_features(plan, events)
@@ -79,24 +78,21 @@ def evaluate_alone(plan: Plan, group: Sequence[Arrival]) -> list[set[str | None]
     return distinct
 
 
-def _keys(
-    key: Callable[[Any], Any], events: Sequence[Event]
-) -> tuple[list[str | None], set[str | None]]:
-    """The key of each event, integers as text, and the different ones among them."""
-    column = list(map(key, events))
+def _keys(column: list[Any]) -> tuple[list[str | None], set[str | None]]:
+    """The keys of events, integers as text, and the different ones among them."""
     distinct = set(column)
     try:
         _check_keys(distinct)
     except TypeError:  # integers, or what is no key
-        column = list(map(_text_of, column))
+        column = [str(key) if type(key) is int else key for key in column]
         distinct = set(column)
         _check_keys(distinct)
     return column, distinct
 
 
-def _row_features(plan: Plan, events: Sequence[Event]) -> list[list[Any]]:
+def _row_features(plan: Plan, events: Group) -> list[list[Any]]:
     """The values of all events, a list a row feature."""
-    rows: list[list[Any]] = [list(map(compute, events)) for compute in plan.row]
+    rows: list[list[Any]] = [of_all(compute, events) for compute in plan.row]
     for number, missing in plan.missing:
         if None in rows[number]:
             rows[number] = [missing if value is None else value for value in rows[number]]
@@ -115,11 +111,6 @@ def _check_keys(keys: set[str | None]) -> None:
 _NO_KEY: Final = frozenset({None})
 
 
-def _text_of(key: Any) -> Any:
-    """The text of a key that is an integer; any other key as it is."""
-    return str(key) if type(key) is int else key
-
-
 def _key(name: str, key: Callable[[Any], Any], arrival: Arrival) -> str | None:
     where = f"the key of entity {name}"
     found = _feature(where, key, arrival)
@@ -127,7 +118,7 @@ def _key(name: str, key: Callable[[Any], Any], arrival: Arrival) -> str | None:
     if found is None:
         return None
     with suppress(ValueError):  # of more digits than Python writes out
-        found = _text_of(found)
+        found = str(found) if type(found) is int else found
     if not isinstance(found, str):
         why = f"it is of type {type(found).__name__}, and has to be a str, an int or None"
         if type(found) is int:
@@ -152,7 +143,9 @@ def _update(plan: Plan, number: int, arrival: Arrival) -> Update | None:
         (update,) = plain_updates([update])
         state.check([update])
     except InvalidUpdateError as error:
-        raise FeatureError("invalid-update", where, error, str(error)) from error
+        named = told(function)
+        why = f"{error}: it is {named} of {type(arrival.event).__name__}" if named else str(error)
+        raise FeatureError("invalid-update", where, error, why) from error
     except BaseException as error:
         unless_told_to_end(error)
         raise FeatureError("invalid-update", where, error) from error

@@ -9,8 +9,11 @@ offline replay both sort by the keys made here, which is why they agree.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-__all__ = ["OrderKey", "PartitionOrder", "rank"]
+from stream_app.compiled import compiled_module
+
+__all__ = ["OrderInPython", "OrderKey", "PartitionOrder", "rank"]
 
 #: (known at, event time, rank, offset): total, and rising within a partition.
 OrderKey = tuple[float, float, int, int]
@@ -23,8 +26,11 @@ def rank(topic_position: int, partition: int) -> int:
     return topic_position * _PARTITIONS_A_TOPIC + partition
 
 
-class PartitionOrder:
-    """Gives the records of one partition, in offset order, their order keys."""
+class OrderInPython:
+    """Gives the records of one partition, in offset order, their order keys.
+
+    `stream_app.compiled.turns` has its counterpart, with the same attributes.
+    """
 
     __slots__ = ("_event_time", "_known_at", "_next_offset", "rank")
 
@@ -51,3 +57,9 @@ class PartitionOrder:
             self._event_time = event_time
         self._next_offset = offset + 1
         return self._known_at, self._event_time, self.rank, offset
+
+
+if TYPE_CHECKING or (_compiled := compiled_module("turns")) is None:
+    PartitionOrder = OrderInPython
+else:
+    PartitionOrder = _compiled.PartitionOrder

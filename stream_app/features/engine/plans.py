@@ -239,7 +239,7 @@ def _update_source(
         return text + "\n    pass\n"
     for name in ("keys", "updates", "source", "rank", "offset", "digest"):
         text += f"\n    {name} = arrival.{name}"
-    text += "\n    event_time = float(arrival.event.event_time)"
+    text += "\n    event_time = float(arrival.event_time)"
     for number, ((view, key), state) in enumerate(zip(updated, states, strict=True)):
         lines: Sequence[str] = (f"apply_{view}(v, update, rank, offset)",)
         if isinstance(state.apply, Statements):

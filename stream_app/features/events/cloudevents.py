@@ -75,6 +75,21 @@ class CloudEventsDecoder(EventDecoder):
     Where the header `content-type` begins with `application/cloudevents`, the value is the whole event;
     where it does not, attributes stand in headers `ce_...` and the value is the data. A record with
     neither is read as a structured one.
+
+    >>> from stream_app import CloudEvent, CloudEventsDecoder, LogRecord
+    >>> class Paid(CloudEvent):
+    ...     amount: float
+    >>> decode = CloudEventsDecoder({"com.example.paid": Paid})
+    >>> binary = LogRecord(
+    ...     b'{"amount": 12.5}',
+    ...     headers=(
+    ...         ("ce_specversion", "1.0"), ("ce_id", "e1"), ("ce_source", "/shop"),
+    ...         ("ce_type", "com.example.paid"), ("ce_time", "2025-07-01T12:00:00Z"),
+    ...     ),
+    ... )
+    >>> event = decode(binary)
+    >>> event.event_id, event.event_time, event.amount
+    ('e1', 1751371200.0, 12.5)
     """
 
     def __init__(self, types: Mapping[str, type[Event]], *, skip_others: bool = False) -> None:

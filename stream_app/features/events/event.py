@@ -21,7 +21,7 @@ from stream_app.features.events.message import Message
 from stream_app.features.events.moments import Moment, is_moment
 from stream_app.features.events.record_fields import ID_CHARACTERS, RecordField
 
-__all__ = ["Event", "complete", "taken_of_record", "takes_of_record"]
+__all__ = ["Event", "complete", "taken_of_record", "takes_of_record", "where_held"]
 
 _TEXTS_OF_ID: Final = (str, int, UUID)
 
@@ -156,6 +156,16 @@ def taken_of_record(event_type: type[Event]) -> dict[str, RecordField]:
 def takes_of_record(event_type: type[Event]) -> bool:
     """Whether an event's id or time stands in the record and not in its value."""
     return bool(taken_of_record(event_type))
+
+
+def where_held(event_type: type[Event], name: str) -> str:
+    """The attribute that holds the same as this field, without a property between."""
+    source = event_type._taken.get(name)
+    if not isinstance(source, str):
+        return name
+    # Of an id that is an int or a UUID the text is asked for.
+    is_itself = name == "event_time" or event_type.model_fields[source].annotation is str
+    return source if is_itself else name
 
 
 def complete(event: Event, message: Message) -> None:

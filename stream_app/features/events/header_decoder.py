@@ -15,7 +15,20 @@ __all__ = ["HeaderDecoder"]
 
 
 class HeaderDecoder(EventDecoder):
-    """Decodes each record by what its header says that it is."""
+    """Decodes each record by what its header says that it is.
+
+    >>> from stream_app import Event, HeaderDecoder, LogRecord
+    >>> class Paid(Event):
+    ...     amount: float
+    >>> class Left(Event):
+    ...     page: str
+    >>> decode = HeaderDecoder("kind", {"paid": Paid, "left": Left}, skip_others=True)
+    >>> value = b'{"event_id": "e1", "event_time": "2025-07-01T12:00:00Z", "page": "/"}'
+    >>> decode(LogRecord(value, headers=(("kind", b"left"),))).page
+    '/'
+    >>> decode(LogRecord(value, headers=(("kind", b"seen"),))) is None  # skipped, and counted
+    True
+    """
 
     def __init__(
         self,

@@ -79,7 +79,25 @@ _UNDECIDED: Final = (
 
 
 class JsonDecoder(EventDecoder):
-    """Decodes a JSON value by a pydantic model, or by a union of models that a field tells apart."""
+    """Decodes a JSON value by a pydantic model, or by a union of models that a field tells apart.
+
+    >>> from stream_app import Event, InvalidEventError, JsonDecoder, LogRecord, Moment
+    >>> class Order(Event, id_from="order", time_from="placed"):
+    ...     order: str
+    ...     placed: Moment
+    ...     amount: float
+    >>> decode = JsonDecoder(Order)
+    >>> event = decode(
+    ...     LogRecord(b'{"order": "o1", "placed": "2025-07-01T12:00:00Z", "amount": 12.5}')
+    ... )
+    >>> event.event_id, event.event_time, event.amount
+    ('o1', 1751371200.0, 12.5)
+    >>> try:
+    ...     decode(LogRecord(b'{"order": "o1", "placed": "2025-07-01T12:00:00Z"}'))
+    ... except InvalidEventError as error:
+    ...     error.reason, error.field
+    ('missing-field', 'amount')
+    """
 
     def __init__(self, contract: Any, *, by: str | None = None, skip_others: bool = False) -> None:
         """`contract`: an `Event` class, or a union of them; `by`: the field that tells the type, where

@@ -73,8 +73,18 @@ def _column(where: str, old: Described, new: Described) -> Iterator[str]:
 
 
 def _function(where: str, old: str, new: str) -> Iterator[str]:
-    if old != new and NO_SOURCE not in (old, new):
+    if old == new or NO_SOURCE in (old, new):
+        return
+    if _is_hash(old) and _is_hash(new):
         yield f"{where} changed"
+    else:
+        before, now = ("a function" if _is_hash(each) else each for each in (old, new))
+        yield f"{where} was {before}, is {now}"
+
+
+def _is_hash(told: str) -> bool:
+    """Whether it stands for a function; a field, or an update of fields, is told by its name."""
+    return " " not in told and "(" not in told
 
 
 def _value(where: str, name: str, old: Any, new: Any) -> Iterator[str]:

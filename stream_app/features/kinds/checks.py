@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, SupportsFloat
 
 import numpy as np
@@ -50,8 +51,25 @@ def check_numbers(updates: Iterable[Update | None], width: int) -> None:
     """Raise `ValueError` unless each update is made of `width` finite numbers."""
     given = [update for update in updates if update is not None]
     numbers = list(chain.from_iterable(given))
-    if len(numbers) != width * len(given) or not _are_finite(numbers):
-        raise InvalidUpdateError(f"an update is not made of {width} finite numbers")
+    with suppress(TypeError):  # raised for what is no number, which is told below
+        if len(numbers) == width * len(given) and _are_finite(numbers):
+            return
+    raise InvalidUpdateError(
+        f"an update is not made of {width} finite numbers, the time first: {_not_numbers(given, width)}"
+    )
+
+
+def _not_numbers(given: Sequence[Update], width: int) -> str:
+    """What the first update that is none is instead; its values are not quoted."""
+    for update in given:
+        if len(update) != width:
+            return f"it has {len(update)}"
+        for at, value in enumerate(update, start=1):
+            if not isinstance(value, SupportsFloat):
+                return f"value {at} is {'None' if value is None else f'a {type(value).__name__}'}"
+            if not math.isfinite(value):
+                return f"value {at} is not finite"
+    return "their sum is not finite"
 
 
 def _are_finite(numbers: Sequence[Any]) -> bool:
@@ -87,7 +105,7 @@ def given_updates(updates: Iterable[Update | None], width: int) -> list[Update]:
 
 def check_times(given: Iterable[Update]) -> None:
     """Raise `ValueError` unless the time of each update is finite."""
-    if not all(math.isfinite(update[0]) for update in given):
+    if not all(map(math.isfinite, map(itemgetter(0), given))):
         raise InvalidUpdateError("the time of an update is not finite")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import exp2, floor, inf, nan
 from typing import Any, Final
 
+from stream_app.features.dtypes import Dtype
 from stream_app.features.kinds.contract import Apply, Read, Update, Values
 
 __all__ = ["AGE", "EXPRESSION_NAMES", "Formula", "Statements", "named"]
@@ -25,12 +26,19 @@ class Formula:
     It is a `Read` like any function.
     """
 
-    __slots__ = ("_read", "absent", "expression", "operation")
+    __slots__ = ("_read", "absent", "dtype", "expression", "operation")
 
     def __init__(
-        self, expression: str, *, absent: str, operation: tuple[str, Any] | None = None
+        self,
+        expression: str,
+        *,
+        absent: str,
+        operation: tuple[str, Any] | None = None,
+        dtype: Dtype = "float32",
     ) -> None:
         """`absent`: the value where nothing is known, as an expression as well.
+
+        `dtype`: what a column is that says nothing of it.
 
         `operation`: what of `stream_app.compiled.states` gives the same to the bit: its name and its
         parameter.
@@ -38,6 +46,7 @@ class Formula:
         self.expression = expression
         self.absent = absent
         self.operation = operation
+        self.dtype = dtype
         text = f"lambda v, at: {absent} if v is None else {expression}"
         self._read: Read = eval(text, dict(EXPRESSION_NAMES))  # noqa: S307  our own text
 

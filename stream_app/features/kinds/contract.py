@@ -72,6 +72,8 @@ class State(Protocol):
         """Takes one update in, in place; a method, or `Statements` to be compiled in."""
 
     # A kind may also have
+    # - `fields`: names of an update's values after its time. Then a view may name an event type alone,
+    #   whose fields of these names are taken.
     # - `sums_up = True`: its values are numbers, and all but the first are finite unless a sum has
     #   overflowed; a state with one that is not is never written.
     # - `agrees(left, right)`: whether two states hold the same updates, taken in different orders.

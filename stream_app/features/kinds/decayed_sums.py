@@ -48,6 +48,11 @@ class DecayedSums:
         check_fields(self, self.sums)
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of an update's values, in their order."""
+        return self.sums
+
+    @property
     def width(self) -> int:
         """Numbers in the state."""
         return 2 + len(self.sums)

@@ -102,7 +102,7 @@ class LastText:
     def value(self, name: str) -> Read:
         """The field's newest text; "" where nothing is known."""
         place = 3 + 3 * place_of(self, self.fields, name)
-        return Formula(f"v[{place}].decode()", absent="''")
+        return Formula(f"v[{place}].decode()", absent="''", dtype="string")
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""

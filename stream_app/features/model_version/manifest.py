@@ -58,6 +58,12 @@ class NotTrainedError(ModelVersionError):
         found = folder.parent.iterdir() if folder.parent.is_dir() else ()
         others = sorted(path.name for path in found if (path / MANIFEST).is_file())
         there = f" (of {folder.parent} there is {', '.join(others)})" if others else ""
+        if not found and folder.parts[-4:-3] == folder.parts[-3:-2]:
+            super().__init__(
+                f"there is no folder {folder}: a use case names a version as it lies in the folder of "
+                f"versions, {folder.parent.name}/{folder.name}."
+            )
+            return
         super().__init__(
             f"{folder} is not trained yet{there}: run what trains it and calls stream_app.package(); "
             "in a project of `stream-app new`, python -m NAME.training.train log.jsonl."

@@ -18,8 +18,9 @@ from typing import Final
 
 from stream_app.features.engine.compiled_plans import compiled_kind
 from stream_app.features.engine.engine import FENCE, EntityState
+from stream_app.features.fingerprint.description import state_description
 from stream_app.features.kinds import StateOverflowError
-from stream_app.features.views import View, state_description
+from stream_app.features.views import View
 
 __all__ = [
     "VERSION_BYTES",

@@ -152,6 +152,10 @@ class ClientThread(threading.Thread):
         """
         self._hand_over.done(holding=holding, crowded=crowded)
 
+    def more_waits(self) -> bool:
+        """Whether another chunk was handed over behind the one at work."""
+        return self._hand_over.more_waits
+
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these partitions."""
         self._requests.append(lambda consumer: self._assignment.pause(consumer, partitions))

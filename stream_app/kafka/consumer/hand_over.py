@@ -43,6 +43,11 @@ class HandOver:
             self._outstanding -= 1
             self._changed.notify_all()
 
+    @property
+    def more_waits(self) -> bool:
+        """Whether there are chunks behind the one at work."""
+        return self._outstanding > 1
+
     def wake(self) -> None:
         """End a wait for space early."""
         with self._changed:

@@ -435,7 +435,8 @@ function showPartitions(partitions) {
   const [records, lag] = ["records", "lag"].map((title) => ({ title, kind: "number" }));
   const columns = fleet
     ? [{ title: "partition" }, lag, { title: "verdict" }, records, line_, { title: "done in", kind: "number" }, { title: "held by", kind: "member" }]
-    : [{ title: "partition" }, records, lag, { title: "peak", kind: "number" }, line_];
+    : [{ title: "partition" }, ...(told.workers ? [{ title: "worker", kind: "holder" }] : []),
+      records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
     const title = each.group ? `${each.group} · ${each.topic}` : each.topic;
@@ -449,7 +450,7 @@ function showPartitions(partitions) {
       fleet
         ? [each.partition, behind, { text: each.verdict, bad: ["stall", "stop", "rewind"].includes(each.verdict) },
           waiting, drawn, duration(each.drain_seconds), each.member ?? "nobody"]
-        : [each.partition, waiting, behind, duration(peak), drawn],
+        : [each.partition, ...(told.workers ? [`${each.worker}`] : []), waiting, behind, duration(peak), drawn],
     );
   }
   const hidden = partitions.length - rows.length;
@@ -479,6 +480,7 @@ function showWorker() {
     ["served by the champion", share(champion, served)],
     ["dead letters, 10 min", count(lettersInAll)],
   ]);
+  if (told.workers) showWorkers(top);
   const grid = part(top, "grid", () => make("div", { class: "grid" }));
   plot(grid, "Throughput", {
     series: [
@@ -559,6 +561,20 @@ function lines(parent, title, items, look) {
       setText(node.firstElementChild, meta);
       setText(node.lastElementChild, text);
     });
+}
+
+/** Of several workers behind one supervisor: a line each. */
+function showWorkers(parent) {
+  const columns = ["lag", "records done", "that wait", "partitions", "runs for"];
+  const rows = told.workers.map((each) => [
+    `${each.number}`,
+    { text: each.name ?? "does not answer", bad: each.name === null },
+    { text: duration(each.seconds), bad: each.seconds > 60 },
+    rate(each.records_per_second), count(each.records), count(each.partitions),
+    each.since === null ? "–" : age(now() - each.since),
+  ]);
+  table(card(parent, "Workers"), "Workers of this host", "",
+    [{ title: "worker" }, { title: "name", kind: "text" }, ...columns.map((title) => ({ title, kind: "number" }))], [{ rows }]);
 }
 
 function showFleet() {

@@ -16,6 +16,9 @@ from stream_app.training.matrix import Matrix
 
 __all__ = ["Exported", "export"]
 
+#: The extras that an export needs beside `training`.
+_EXTRAS: Final = {"xgboost": ",xgboost", "torch": ",pytorch"}
+
 #: The package in which a model's class, or one it derives from, is defined, to the module that
 #: exports it. A LightGBM or XGBoost model derives from scikit-learn's too: they come first.
 _EXPORTERS: Final = {
@@ -49,17 +52,26 @@ def export(model: Any, matrix: Matrix, names: Mapping[str, str] | None = None) -
 def _export(model: Any, matrix: Matrix) -> Exported:
     if is_onnx(model):
         return read_onnx(model)
+    if isinstance(model, type):
+        raise PackageError(
+            f"{model.__qualname__} is a class: hand a model that was fitted to package()."
+        )
     packages = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
     for package, module in _EXPORTERS.items():
         if package not in packages:
             continue
         try:
             exporter = import_module(f"stream_app.training.export.{module}")
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise PackageError(
                 f"a model of {package} is exported by {error.name}, which is not installed: install "
-                "stream-app[training], or hand an ONNX file to package()."
+                f"stream-app[training{_EXTRAS.get(package, '')}], or hand an ONNX file to package()."
             ) from None
+        except ImportError as error:
+            raise PackageError(
+                f"what exports a model of {package} cannot be imported "
+                f"({' '.join(str(error).split())}): mend that, or hand an ONNX file to package()."
+            ) from error
         exported: Exported = exporter.export(model, matrix)
         return exported
     raise PackageError(

@@ -23,6 +23,12 @@ __all__ = ["export"]
 
 def export(model: Any, matrix: Matrix) -> Exported:
     """An estimator, or a pipeline that ends in one."""
+    if is_classifier(model) and len(getattr(model, "classes_", (0, 1))) == 1:
+        raise PackageError(
+            f"the {type(model).__name__} was fitted on labels that are all {model.classes_[0]}: it "
+            "cannot tell anything apart. Where no outcome means 0, give the use case's Outcome "
+            "absent_after_seconds=, or take a longer log."
+        )
     columns, types, is_one = _inputs(model, matrix)
     probabilities = is_classifier(model) and hasattr(model, "predict_proba")
     options = {"zipmap": False} if probabilities else None

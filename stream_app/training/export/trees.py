@@ -42,11 +42,17 @@ def columns_of(matrix: Matrix, names: Sequence[str], count: int) -> tuple[str, .
         )
     if len(column_of) != count or known:
         raise PackageError(
-            f"the model was fitted on {count} numbers a row, the matrix has {len(column_of)}: "
-            f"{', '.join(made)}. Hand the matrix that it was fitted on to package(): "
+            f"the model was fitted on {count} number{'s' * (count != 1)} a row, the matrix has "
+            f"{len(column_of)}: {', '.join(map(_with_width, made.items()))}. Hand the matrix that it was fitted on to package(): "
             "matrix.only(...) with the same columns and encodings, in the same order."
         )
     return tuple(made)
+
+
+def _with_width(made: tuple[str, Sequence[str]]) -> str:
+    """``amount``, or ``country (3)`` for one that is encoded as three numbers."""
+    column, names = made
+    return column if len(names) == 1 else f"{column} ({len(names)})"
 
 
 def answer_of_trees(proto: Any, *, two: bool, more: bool, classes: int) -> str:

@@ -37,6 +37,7 @@ class Aligned:
     def __init__(self, *partitions: Partition, **options: Any) -> None:
         self.now = 1_000.0
         self.wall = 1_000.0
+        self.more_waits = False
         self.paused: set[Partition] = set()
         self.calls: list[str] = []
         observer, self.gave_up = listening(AlignmentGaveUp)
@@ -70,7 +71,7 @@ class Aligned:
 
     def batches(self) -> Iterator[list[Item]]:
         """What may go on."""
-        return self.stage.batches(self._decode)
+        return self.stage.batches(self._decode, more_waits=lambda: self.more_waits)
 
     def take(self, *items: Item, **lists: Sequence[Partition]) -> list[Item]:
         """Take a chunk in; return what it released."""
@@ -423,7 +424,50 @@ def test_records_of_one_moment_make_no_batch_too_large() -> None:
     aligned = Aligned(p, q, batch_max_records=2)
     times = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0]
     aligned.hold(*(item(p, n, known_at=at) for n, at in enumerate(times)), ended=[p, q])
-    assert [len(each) for each in aligned.batches()] == [1, 2, 2, 1, 1]
+    assert [len(each) for each in aligned.batches()] == [1, 2, 2, 2]
+
+
+def test_records_of_one_moment_do_not_leave_a_batch_of_a_few_behind_each_full_one() -> None:
+    """Those that wait for others of their moment are part of the next full batch."""
+    p = partition()
+    aligned = Aligned(p, batch_max_records=4)
+    aligned.hold(*(item(p, n, known_at=float((n + 1) // 3)) for n in range(16)), ended=[p])
+    assert [len(each) for each in aligned.batches()] == [2, 3, 3, 3, 3, 2]
+
+
+def test_what_does_not_fill_a_batch_waits_where_the_next_chunk_is_at_hand() -> None:
+    """And goes in front of what that one brings; without such a chunk it goes at once."""
+    p = partition()
+    aligned = Aligned(p, batch_max_records=3)
+    aligned.more_waits = True
+    aligned.hold(*(item(p, n, known_at=float(n)) for n in range(5)), ended=[p])
+    assert [offsets(each) for each in aligned.batches()] == [[(0, 0), (0, 1), (0, 2)]]
+    assert aligned.stage.held_records == 2
+    aligned.more_waits = False
+    aligned.hold(item(p, 5, known_at=5.0), item(p, 6, known_at=6.0), ended=[p])
+    assert [offsets(each) for each in aligned.batches()] == [[(0, 3), (0, 4), (0, 5)], [(0, 6)]]
+
+
+def test_a_batch_that_its_bytes_fill_waits_for_nothing() -> None:
+    """However few records it has."""
+    p = partition()
+    aligned = Aligned(p, batch_max_bytes=100)
+    aligned.more_waits = True
+    aligned.hold(*(item(p, n, known_at=float(n), size=60) for n in range(3)), ended=[p])
+    assert [len(each) for each in aligned.batches()] == [1, 1]
+    assert aligned.stage.held_records == 1
+
+
+def test_what_waits_for_the_next_chunk_is_dropped_with_its_partition() -> None:
+    """Nothing is left of it in the account, and its neighbour's records go on."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q)
+    aligned.more_waits = True
+    assert aligned.take(item(p, 0, known_at=1.0), item(q, 0, known_at=2.0), ended=[p, q]) == []
+    assert aligned.stage.held_records == 2
+    aligned.more_waits = False
+    assert offsets(aligned.take(revoked=[p])) == [(1, 0)]
+    assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
 
 
 @st.composite
@@ -444,11 +488,14 @@ def backlogs(
 
 
 @examples
-@given(backlogs(), st.integers(1, 5))
+@given(backlogs(), st.integers(1, 5), st.lists(st.booleans(), max_size=30))
 def test_a_drained_backlog_is_released_in_the_order_of_the_comparator(
-    backlog: tuple[list[list[tuple[float, float]]], list[tuple[int, int]]], batch_max_records: int
+    backlog: tuple[list[list[tuple[float, float]]], list[tuple[int, int]]],
+    batch_max_records: int,
+    waiting: list[bool],
 ) -> None:
-    """However polls cut the partitions: the same sequence as sorting everything at once."""
+    """However polls cut the partitions, and wherever more waits: the same sequence as sorting everything
+    at once."""
     times, steps = backlog
     partitions = [partition(number) for number in range(len(times))]
     queues = [
@@ -470,7 +517,10 @@ def test_a_drained_backlog_is_released_in_the_order_of_the_comparator(
         if partitions:
             polled, queues[number] = queues[number][:count], queues[number][count:]
             ended = [] if queues[number] else [partitions[number]]
+            aligned.more_waits = waiting.pop() if waiting else False
             released += aligned.take(*polled, ended=ended)
+    aligned.more_waits = False
+    released += aligned.take()
     assert released == expected
     assert (aligned.stage.held_records, aligned.stage.held_bytes) == (0, 0)
 

@@ -219,8 +219,8 @@ def test_usual_states_stay_in_compiled_code() -> None:
     )  # fmt: skip
     plan = module.Plan([kind], [], [(0, 0)])
     arrival = SimpleNamespace(
-        event=SimpleNamespace(event_time=1.0), keys=("a",), updates=((1.0, 2),), source=1, rank=0,
-        offset=3, digest=2**64 - 1, ahead=False,
+        event_time=1.0, keys=("a",), updates=((1.0, 2),), source=1, rank=0, offset=3,
+        digest=2**64 - 1, ahead=False,
     )  # fmt: skip
     tables: list[dict[str, Any]] = [{}]
     plan.update(arrival, tables, 5, True)

@@ -1,6 +1,7 @@
 """Letters written as JSON Lines, and read back."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,11 @@ from stream_app.dead_letters.json_lines import Mended, as_line, read_lines
 from stream_app.errors import ConfigurationError
 from stream_app.text.redaction import Redaction
 from tests.unit.dead_letters.letters import letter
+
+
+def changed(**fields: Any) -> str:
+    """The line of a letter, with these fields instead of its own."""
+    return json.dumps(json.loads(as_line(letter(offset=3))) | fields)
 
 
 @given(st.none() | st.binary() | st.text().filter(lambda text: text.isprintable()).map(str.encode))
@@ -23,10 +29,19 @@ def test_every_payload_comes_back_to_the_very_bytes(value: bytes | None) -> None
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{", "line 2: it is no exported letter"),
+        ("{", "line 2: it is no JSON"),
+        ("[" * 200_000, "line 2: it is no JSON"),
+        ("[1]", "line 2: it is no exported letter"),
         ('{"value": "x"}', "line 2: 'letter' is missing"),
-        ('{"letter": "x", "value": "x"}', "line 2: it is no exported letter"),
-        (json.dumps({"letter": str(letter(offset=3).id), "value": {"a": 1}}), "line 2: it is no"),
+        ('{"letter": "x", "value": "x"}', "line 2: 'letter' is not the name of a letter"),
+        ('{"letter": 5, "value": "x"}', "line 2: 'letter' is not the name of a letter"),
+        (changed(value={"a": 1}), "line 2: value is not a text"),
+        (changed(value="\ud800"), "line 2: value holds half of a surrogate pair"),
+        (changed(value=None, value_base64="###"), "line 2: value_base64 is not base64"),
+        (changed(value=None, value_base64=5), "line 2: value_base64 is not base64"),
+        (changed(value_base64="e30="), "line 2: it has value and value_base64"),
+        (changed(redacted="a..b"), "line 2: 'redacted' is not what an export writes"),
+        (changed(redacted=["a"]), "line 2: 'redacted' is not what an export writes"),
         (as_line(letter()), "line 2: the letter .* comes twice"),
     ],
 )

@@ -138,3 +138,29 @@ def test_a_letter_that_does_not_say_what_it_redacted_is_no_dead_letter(redacted:
     """Nobody could tell what is to be taken from where."""
     with pytest.raises(ValueError, match=r"such as passenger|redacted-bytes"):
         letter(REST, redacted=redacted)
+
+
+def test_what_a_letter_says_is_bounded_and_on_one_line() -> None:
+    """Whoever may write the topic may write anything, and people see it on their terminals."""
+    evil = "\x1b[31m\x07\nforged" + "x" * 10_000
+    names = ("stage", "reason", "message", "field", "disposition", "timestamp", "code_version", "topic",
+             "model_version", "failed_at", "state", "producer", "group")  # fmt: skip
+    found = letter(**dict.fromkeys(names, evil))
+    for name in names:
+        told = getattr(found.said, name)
+        assert told.isprintable()
+        assert len(told) <= 500
+    assert letter(topic="t" * 249).said.topic == "t" * 249
+    paths = ", ".join(f"name{number}" for number in range(200))
+    assert (
+        letter(None, redacted=paths, came=[("dead-letter.redacted-bytes", b"9")]).said.redacted
+        == paths
+    )
+
+
+def test_a_letter_of_very_many_headers_is_completed_soon() -> None:
+    """Somebody may have written a megabyte of them."""
+    digest = hashlib.sha256(b"v").hexdigest().encode()
+    cut = [("dead-letter.value-omitted-bytes", b"1"), ("dead-letter.value-omitted-sha256", digest)]
+    found = letter(None, came=[*((f"h{number}", b"") for number in range(60_000)), *cut])
+    assert found.completed(b"k", b"v", [("a", b"1")], REPLAYS).came_with == [("a", b"1")]

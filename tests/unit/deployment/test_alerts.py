@@ -20,12 +20,13 @@ RULES = [
     rule
     for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
+    if "alert" in rule
 ]
 NAMES = [rule["alert"] for rule in RULES]
 CASES = [
     case
     for test in yaml.safe_load((FOLDER / "alerts.test.yml").read_text())["tests"]
-    for case in test["alert_rule_test"]
+    for case in test.get("alert_rule_test", ())
 ]
 
 

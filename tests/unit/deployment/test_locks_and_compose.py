@@ -10,7 +10,13 @@ import yaml
 ROOT = Path(__file__).parents[3]
 
 
-LOCKS = ["requirements.lock", "build.lock", "deploy/requirements.lock", "demo/requirements.lock"]
+LOCKS = [
+    "requirements.lock",
+    "build.lock",
+    "deploy/requirements.lock",
+    "demo/requirements.lock",
+    "benchmarks/profile/requirements.lock",
+]
 
 
 def locked(lock: str) -> dict[str, set[str]]:
@@ -48,6 +54,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     wanted = {
         "deploy/requirements.lock": runtime,
         "build.lock": project["dependency-groups"]["build"],
+        "benchmarks/profile/requirements.lock": project["dependency-groups"]["profile"],
         "demo/requirements.lock": [*runtime, *extras["local"], *extras["demo"]],
         "requirements.lock": [
             *runtime,

@@ -19,6 +19,8 @@ GOOD = Server("8.0", 100, 1_000, "noeviction", True, 0.0)
         ({0: (3, 3)}, 1, ["min.insync.replicas=1"]),
         ({0: (2, 2)}, 2, ["nothing is written while one broker is away"]),
         ({0: (3, 3), 1: (2, 3)}, 2, ["of partitions 1 not all replicas are in sync"]),
+        ({0: (3, 3), 1: (1, 3)}, 2, ["of partitions 1 fewer replicas are in sync than"]),
+        ({0: (1, 1)}, 2, ["so nothing can be written"]),
     ],
 )
 def test_how_many_brokers_may_fail_is_told(
@@ -27,7 +29,12 @@ def test_how_many_brokers_may_fail_is_told(
     """Three replicas of which two must have a record are what nothing is said of."""
     found = list(weaknesses(in_sync, least))
     assert len(found) == len(said)
-    assert all(part in text for part, text in zip(said, found, strict=True))
+    assert all(part in text for part, (_, text) in zip(said, found, strict=True))
+    levels = [level for level, _ in found]
+    assert levels == [
+        Level.ERROR if "can be written" in part or "fewer" in part else Level.WARNING
+        for part in said
+    ]
 
 
 @pytest.mark.parametrize(

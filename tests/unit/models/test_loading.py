@@ -363,7 +363,10 @@ def test_state_is_replayed(version: Version) -> None:
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        (GoldenEvent(topic="other", value={}, columns={}), "come from an unknown topic, other:"),
+        (
+            GoldenEvent(topic="other", value={}, columns={}),
+            "come from the topic other, which is none of the use case's (sales):",
+        ),
         (GoldenEvent(topic="sales", value={}, columns={}), "is no longer a valid event (field"),
         (GoldenEvent(topic="sales", value=sale(5, "north", 1.0)), "golden event 4 now asks"),
     ],

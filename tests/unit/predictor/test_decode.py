@@ -268,6 +268,10 @@ def test_a_replay_has_its_first_origin_and_a_forged_one_is_a_record_of_its_own()
         for number, headers in enumerate((genuine, forged, [], no_replay, forged))
     ]
     made = stage(records)
+    refused = stage([record(PAYMENTS, 5, b"{", headers=replays.headers(
+        Replay(origin, applied=False), b"key", b"{"))])  # fmt: skip
+    assert refused[0].failure is not None
+    assert refused[0].first_origin == origin  # the flood breaker counts no replay, refused or not
     assert [(each.first_origin, each.applied_before) for each in made] == [
         (origin, True),
         (None, False),

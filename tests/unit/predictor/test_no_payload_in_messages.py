@@ -21,6 +21,7 @@ from stream_app.predictor.decode import DecodeStage
 from stream_app.records.headers import Header
 from stream_app.telemetry.failure_log import FailureLog
 from stream_app.text.exception_texts import ExceptionTexts
+from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, partition, record, rfc3339
 from tests.unit.predictor.test_every_reason import DECODED, MAX_BYTES, SECRET
@@ -85,7 +86,7 @@ def chatty(**fields: Any) -> bytes:
     return json.dumps({"event_id": "c1", "event_time": rfc3339(NOW)} | fields).encode()
 
 
-def failed(decoder: Any, value: bytes | None, **how: bool) -> Any:
+def failed(decoder: Any, value: bytes | None, **how: Any) -> Any:
     """The item of a record that its decoder refuses."""
     stage = DecodeStage(
         {"payments": decoder},
@@ -152,12 +153,35 @@ def test_where_fields_are_redacted_a_decoder_of_ones_own_is_not_believed_to_quot
     """Its reason and field are told, and where it refused; the library's own words are told as ever."""
     value = chatty(card=SECRET)
     assert SECRET in failed(quoting, value).failure.message
-    item = failed(quoting, value, is_redacting=True)
+    item = failed(quoting, value, redaction=Redaction("card"))
     assert SECRET not in repr(said(item))
     assert (item.failure.reason, item.failure.field) == ("bad-card", "card")
     assert "InvalidEventError in quoting" in item.failure.message
-    plain = failed(JsonDecoder(Chatty), chatty(number=SECRET), is_redacting=True).failure.message
+    plain = failed(
+        JsonDecoder(Chatty), chatty(number=SECRET), redaction=Redaction("card")
+    ).failure.message
     assert plain == "field number: Input should be a valid integer; it is a string"
+
+
+class Cards(Event):
+    """A contract with free keys."""
+
+    cards: dict[str, dict[str, int]]
+
+
+def test_names_below_what_is_redacted_are_not_told() -> None:
+    """The keys of a mapping are the producer's, and the value has none of them either."""
+    value = json.dumps(
+        {"event_id": "a", "event_time": "2013-12-01T00:00:00Z", "cards": {SECRET: {"n": "x"}}}
+    ).encode()
+    assert f"cards.{SECRET}.n" in failed(JsonDecoder(Cards), value).failure.message
+    for paths in ("cards", "cards[*].n", "$"):
+        item = failed(JsonDecoder(Cards), value, redaction=Redaction(paths))
+        assert SECRET not in repr(said(item))
+        assert item.failure.field == "cards"
+        assert item.failure.message.startswith("field cards: Input should be a valid integer")
+    item = failed(JsonDecoder(Cards), value, redaction=Redaction("cards.*.n, other"))
+    assert item.failure.field == f"cards.{SECRET}.n"  # in the value its name stands as well
 
 
 def test_where_fields_are_redacted_an_absence_is_told_without_a_decoders_words() -> None:
@@ -169,7 +193,7 @@ def test_where_fields_are_redacted_an_absence_is_told_without_a_decoders_words()
     with pytest.raises(ServiceAwayError, match=SECRET):
         failed(asking, chatty(card=SECRET))
     with pytest.raises(ServiceAwayError, match=r"ServiceAwayError in asking \(") as raised:
-        failed(asking, chatty(card=SECRET), is_redacting=True)
+        failed(asking, chatty(card=SECRET), redaction=Redaction("card"))
     assert SECRET not in str(raised.value)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 from stream_app.scaffold.errors import ScaffoldError
@@ -46,9 +47,7 @@ def test_a_wide_input_gives_numbered_columns_and_narrow_ones_their_own_names(
     ]  # fmt: skip
     views = (package / "views.py").read_text()
     assert '"X": ("c0", "c1",),' in views
-    assert (
-        'RowFeature("amount", lambda e: e.amount, "1", "Column of the model.", "float64")' in views
-    )
+    assert 'RowFeature("amount", "amount", "1", "Column of the model.", "float64")' in views
     assert fields(package / "predictions.py") == [
         "X_out: list[float]", "amount_out: float", "count_out: int", "known_out: bool",
         "country_out: str",
@@ -93,6 +92,36 @@ def test_an_input_whose_columns_cannot_be_told_is_refused(
     with pytest.raises(ScaffoldError, match="where the number of columns is fixed"):
         begun(tmp_path, {"X": Given("float", shape)})
     assert not (tmp_path / "risk").exists()
+
+
+def test_an_input_without_a_shape_is_refused(tmp_path: Path) -> None:
+    """A converter may leave it out."""
+    value = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy"
+    ]
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    made = onnx.helper.make_graph([node], "small", value[:1], value[1:])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    path = tmp_path / "any.onnx"
+    onnx.save(onnx.helper.make_model(made, opset_imports=opsets, ir_version=8), str(path))
+    with pytest.raises(ScaffoldError, match="input x has no shape: export it with the shape"):
+        write_project("risk", tmp_path / "risk", path)
+
+
+@pytest.mark.parametrize("newer", ["opset", "ir"])
+def test_a_graph_for_a_newer_runtime_says_so(tmp_path: Path, newer: str) -> None:
+    """In a sentence that names no line of ONNX Runtime's own source."""
+    path = graph(tmp_path / "any.onnx", {"X": Given("float", (None, 2))})
+    made = onnx.load(str(path))
+    if newer == "opset":
+        made.opset_import[0].version = 99
+    else:
+        made.ir_version = 99
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ScaffoldError) as told:
+        write_project("risk", tmp_path / "risk", path)
+    assert "exported for a newer ONNX than this ONNX Runtime" in str(told.value)
+    assert not re.search(r"\.cc|\.h:|&|ONNXRuntimeError", str(told.value))
 
 
 def test_what_is_no_graph_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -156,6 +156,44 @@ def test_paths_are_read_back_as_they_are_written() -> None:
     assert not Redaction(" ")
 
 
+@pytest.mark.parametrize(
+    ("value", "redacted"),
+    [
+        ('{"data_base64":"eyJjYXJkIjoxfQ==","id":"a"}', '{"data_base64":"[redacted]","id":"a"}'),
+        (
+            '{"data":{"card":1},"data_base64":null}',
+            '{"data":{"card":"[redacted]"},"data_base64":null}',
+        ),
+        ('{"x":{"data_base64":"eyJj"}}', None),
+    ],
+)
+def test_a_cloud_events_data_in_base64_are_its_data(value: str, redacted: str | None) -> None:
+    """The field stands in them, where nobody sees it."""
+    found = Redaction("data.card")(value.encode())
+    assert (found and found.value) == (redacted and redacted.encode())
+
+
+@pytest.mark.parametrize(
+    ("paths", "field", "told"),
+    [
+        ("cards", "cards.4012", "cards"),
+        ("cards", "cards", "cards"),
+        ("cards", "cardsx.4012", "cardsx.4012"),
+        ("cards.*", "cards.4012.n", "cards.4012"),
+        ("cards[*]", "cards.4012888888881881", "cards"),
+        ("cards[*].n", "cards.3.m", "cards.3.m"),
+        ("cards[*].n", "cards.3.n.4012", "cards.3.n"),
+        ("buyer.card", "buyer.0.x", "buyer"),
+        ("a, a.b", "a.b.c", "a"),
+        ("$", "cards.4012", "cards"),
+        ("", "cards.4012", "cards.4012"),
+    ],
+)
+def test_a_field_is_told_as_far_as_the_value_shows_names(paths: str, field: str, told: str) -> None:
+    """What stands below is replaced, with its names."""
+    assert Redaction(paths).told(field) == told
+
+
 NAMES = st.sampled_from(["passenger", "name", "items", "card", "contacts", "full name", "x", ""])
 SECRETS = st.integers(10**11, 10**12).map(lambda number: f"secret-{number}")
 

@@ -175,21 +175,3 @@ class TestXGBoost:
         more = xgboost.XGBClassifier(n_estimators=5).fit(train.array(), classes)
         found = outputs(packaged(tmp_path / "more", more, encoded))
         assert found == {"probabilities": ("float32", (3,))}
-
-
-class TestPyTorch:
-    """Modules."""
-
-    def test_a_module_over_one_tensor(self, tmp_path: Path, encoded: Any) -> None:
-        """With any number of rows."""
-        torch = pytest.importorskip("torch")
-
-        class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
-            def __init__(self) -> None:
-                super().__init__()
-                self.layer = torch.nn.Linear(9, 1)
-
-            def forward(self, x: Any) -> Any:
-                return torch.sigmoid(self.layer(torch.nan_to_num(x) / 1000.0))[:, 0]
-
-        assert outputs(packaged(tmp_path, Net(), encoded)) == {"output": ("float32", ())}

@@ -61,6 +61,14 @@ def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:
         ({"topic": "t", "value": {}, "timestamp": 1704067200000}, "looks like milliseconds"),
         ({"topic": "t", "value": {}, "timestamp": "2024-01-01T00:00:00"}, "no offset from UTC"),
         ({"topic": "t", "value": {}, "timestamp": True}, "neither RFC 3339 nor seconds"),
+        ({"topic": "t", "value": {}, "timestamp": float("nan")}, "timestamp is not finite"),
+        ({"topic": "t", "value": {}, "headers": {"h": 5}}, "a header is a name and a text"),
+        ({"topic": "t", "value": {}, "headers": [["h"]]}, "a header is a name and a text"),
+        ({"topic": "t", "value": {}, "headers": [[5, "x"]]}, "a header is a name and a text"),
+        ({"topic": "t", "value": {}, "headers": 5}, "headers are an object, or a list of pairs"),
+        ({"topic": "t", "value": {}, "partition": "x"}, "partition is not a number"),
+        ({"topic": "t", "value": {}, "partition": [1]}, "partition is not a number"),
+        ({"topic": "t", "value": {}, "partition": -1}, "partition is not a number"),
         ([], "it is not an object"),
     ],
 )
@@ -90,6 +98,20 @@ def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
         list(read_log(cut))
     with pytest.raises(LogError, match=r"nowhere.jsonl: there is no such file"):
         read_log(tmp_path / "nowhere.jsonl")
+    path.write_bytes(lines(LINES[0]) + b"[" * 200_000)
+    with pytest.raises(LogError, match=r"log.jsonl, record 2: .*nested too deep"):
+        list(read_log(path))
+
+
+@pytest.mark.parametrize("name", ["log.jsonl.gz", "log.jsonl.xz", "log.parquet"])
+def test_a_file_that_is_not_what_its_name_says_is_named(tmp_path: Path, name: str) -> None:
+    """Somebody renamed it, or it was cut on its way."""
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+    path = tmp_path / name
+    path.write_bytes(lines(LINES[0]))
+    with pytest.raises(LogError, match=rf"{name}, after record 0: it cannot be read"):
+        list(read_log(path))
 
 
 def test_parquet_becomes_the_same_records(tmp_path: Path) -> None:

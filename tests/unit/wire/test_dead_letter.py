@@ -24,7 +24,9 @@ FAILURE = Failure("decode", "wrong-type", "field amount: not a number", "amount"
 
 def letter(consumed: Record, failure: Failure = FAILURE) -> Outgoing:
     """The dead letter of a record that failed."""
-    event = None if failure.stage == "decode" else Event.model_construct(event_id="e")
+    event = None
+    if failure.stage != "decode":
+        event = Event.model_construct(event_id="e", event_time=NOW)
     item = Item(consumed, event)
     item.failure = failure
     written = WRITE(item)

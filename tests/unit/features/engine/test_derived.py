@@ -100,14 +100,12 @@ def test_none_is_missing_in_row_features_and_in_columns_of_an_own_function() -> 
     (orders, *_) = FEATURES.views
     own = replace(orders.columns[0], name="own", read=lambda state, at: None)
     features = FeatureSet(
-        (replace(orders, columns=(own,)),),
-        (
-            RowFeature("nothing", lambda event: None, "", ""),
-            RowFeature("no_text", lambda event: None, "", "", "string"),
-            RowFeature("picky", lambda event: 1 / event.amount, "", ""),
-        ),
-        (Ordered,),
-        (Derived("sum", lambda event, f: f.own + f.nothing + len(f.no_text), "", ""),),
+        replace(orders, columns=(own,)),
+        RowFeature("nothing", lambda event: None, "", ""),
+        RowFeature("no_text", lambda event: None, "", "", "string"),
+        RowFeature("picky", lambda event: 1 / event.amount, "", ""),
+        Derived("sum", lambda event, f: f.own + f.nothing + len(f.no_text), "", ""),
+        triggers=Ordered,
     )
     alone = [logged(ordered(5.0, amount=2.0), 0, 0), logged(ordered(6.0, amount=0.0), 0, 1)]
     for log, picky in ((alone[:1], 0.5), (alone, 0.5)):
@@ -189,7 +187,7 @@ def test_an_int_key_is_its_digits() -> None:
     shops = {"north": 12, "south": "12"}
     entity = Entity("shop", lambda event: shops.get(event.shop))
     features = FeatureSet(
-        tuple(replace(view, entity=entity) for view in FEATURES.views), triggers=FEATURES.triggers
+        *(replace(view, entity=entity) for view in FEATURES.views), triggers=FEATURES.triggers
     )
     log = [logged(ordered(5.0, shop), 0, n) for n, shop in enumerate(("north", "south", None))]
     memory = InMemory(features)

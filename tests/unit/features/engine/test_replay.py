@@ -95,7 +95,7 @@ def test_a_column_that_raises_is_named() -> None:
 
     (orders, *_) = FEATURES.views
     column = Column("own", read, "", "Raises.")
-    broken = FeatureSet((replace(orders, columns=(column,)),), triggers=FEATURES.triggers)
+    broken = FeatureSet(replace(orders, columns=(column,)), triggers=FEATURES.triggers)
     with pytest.raises(FeatureError, match="column own: ZeroDivisionError in read"):
         list(replay(broken, [ordered(5.0), ordered(6.0)]))
 

@@ -23,7 +23,7 @@ VIEW = View(
 )
 ROW = RowFeature("amount", lambda event: event.amount, "EUR", "Amount.")
 Z = Derived("z", lambda event, columns: event.amount / columns.mean, "1", "Relative.")
-FEATURES = FeatureSet((VIEW,), (ROW,), (Ordered,), (Z,))
+FEATURES = FeatureSet(VIEW, ROW, Z, triggers=(Ordered,))
 
 
 def view(**changes: Any) -> FeatureSet:
@@ -66,7 +66,7 @@ CHANGES: dict[str, tuple[FeatureSet, list[str]]] = {
         ["derived column z: unit was 1, is EUR", "derived column z: its function changed"],
     ),
     "gone and new": (
-        FeatureSet((replace(VIEW, name="sales"),), triggers=(Ordered, Delivered)),
+        FeatureSet(replace(VIEW, name="sales"), triggers=(Ordered, Delivered)),
         [
             "view spend is gone",
             "view sales is new",

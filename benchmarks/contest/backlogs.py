@@ -1,0 +1,60 @@
+"""Backlogs: topics that are filled with flights before anybody reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.workload import load, publish
+from features.flights import usecase
+from features.flights.data.year import Record
+from features.flights.events import Boarding
+from stream_app.local import create_topics
+
+__all__ = ["ASKING", "OUTPUTS", "Backlog", "fill", "make_topics", "spoilt"]
+
+#: The topic whose events ask for a prediction.
+ASKING: Final = next(topic.name for topic in usecase.topics if topic.contract is Boarding)
+#: The topics of predictions and of dead letters.
+OUTPUTS: Final = usecase.predictions_topic, usecase.dead_letters_topic
+
+_OUTPUT_PARTITIONS: Final = 8
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Records that lie ready on a broker of their own, under the names that the model was trained with."""
+
+    bootstrap: str
+    events: int
+    """All records, malformed ones too."""
+    predictions: int
+    """How many of them ask for a prediction and can have one."""
+    malformed: int = 0
+
+
+def make_topics(bootstrap: str) -> None:
+    """Create the topics; the broker's clock stamps what comes out."""
+    create_topics(bootstrap, {topic.name: topic.partitions for topic in usecase.topics})
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    create_topics(bootstrap, dict.fromkeys(OUTPUTS, _OUTPUT_PARTITIONS), stamped)
+
+
+def fill(bootstrap: str, events: int, *, malformed: int = 0) -> Backlog:
+    """Create the topics and fill them with `events` flights, `malformed` of them spoilt."""
+    make_topics(bootstrap)
+    records = spoilt(load(events), malformed)
+    publish(bootstrap, [record for record, _ in records])
+    good = sum(record.topic == ASKING and not is_spoilt for record, is_spoilt in records)
+    return Backlog(bootstrap, events, good, malformed)
+
+
+def spoilt(workload: list[Record], count: int) -> list[tuple[Record, bool]]:
+    """The records, and whether each is malformed: `count` of them are cut in half, evenly spread."""
+    at = {len(workload) * number // (count + 1) for number in range(1, count + 1)}
+    return [
+        (record._replace(value=record.value[: len(record.value) // 2]), True)
+        if position in at
+        else (record, False)
+        for position, record in enumerate(workload)
+    ]

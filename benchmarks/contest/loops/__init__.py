@@ -1,0 +1,1 @@
+"""The opponents that need nothing but what this project installs."""

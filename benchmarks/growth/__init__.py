@@ -1,0 +1,1 @@
+"""How rate, cost and memory of a worker change with one variable at a time."""

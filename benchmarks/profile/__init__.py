@@ -1,0 +1,1 @@
+"""Where the time of a worker at full load goes."""
