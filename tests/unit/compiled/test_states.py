@@ -261,6 +261,7 @@ def test_a_state_of_another_make_is_refused() -> None:
         compiled.engine.advance(arrivals, compiled.tables)
 
 
+@slower
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, max_size=60))
 def test_fences_of_many_sources_are_kept_in_their_order(sources: list[int]) -> None:
     """Room is made for them as they come; `applied` looks them up."""

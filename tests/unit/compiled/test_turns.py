@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.alignment.lane import Held, Lane
@@ -16,12 +16,14 @@ from tests.unit.builders import item, partition
 
 module = compiled_module("turns")
 pytestmark = pytest.mark.skipif(module is None, reason="nothing is compiled here")
+slower = settings(deadline=None)
 
 # Few moments, so that many are the same; some a decoder gives as integers.
 _MOMENTS = st.one_of(st.integers(-2, 3), st.sampled_from([-math.inf, 0.5, 1.0, 2.0, 1e300]))
 _TIMES = st.lists(st.tuples(_MOMENTS, st.one_of(st.none(), _MOMENTS)), max_size=30)
 
 
+@slower
 @given(_TIMES, st.integers(0, 3))
 def test_a_partition_has_the_same_keys_and_bounds(
     times: list[tuple[float, float | None]], rank: int
@@ -35,6 +37,7 @@ def test_a_partition_has_the_same_keys_and_bounds(
     assert len({repr((each.bound, each.rank)) for each in orders}) == 1
 
 
+@slower
 @given(_TIMES, _MOMENTS)
 def test_the_same_is_held(times: list[tuple[float, float | None]], known_at: float) -> None:
     """Behind the same running maximum, and of the same size."""
@@ -71,6 +74,7 @@ def _keyed(
     return decoded, repr((names, [lane.order.bound for lane in lanes.values()]))
 
 
+@slower
 @given(_TIMES, st.integers(0, 40))
 def test_decoded_records_are_put_behind_the_same_keys(
     times: list[tuple[float, float | None]], room: int
