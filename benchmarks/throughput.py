@@ -74,12 +74,6 @@ COMPARISONS: Final[dict[str, dict[str, Contender]]] = {
         "one": Contender(),
         "one supervised": Contender(options=("--workers", "1")),
         "two supervised": Contender(options=("--workers", "2")),
-        "two, a batch in flight": Contender(
-            settings={"pipeline_depth": "1"}, options=("--workers", "2")
-        ),
-        # States are overwritten, so no worker ever finds that another one was faster; wrong, and the
-        # control of what conflicts cost.
-        "two, plain MSET": Contender(_UNFENCED, options=("--workers", "2")),
     },
     "fence": {
         "fenced": Contender(),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.workload import load, publish
+from demo.errors import DemoError
+from demo.topics import Offsets
 from features.flights import usecase
 from features.flights.data.year import Record
 from features.flights.events import Boarding
 from stream_app.local import create_topics
+from stream_app.records.places import PartitionId
 
 __all__ = ["ASKING", "OUTPUTS", "Backlog", "fill", "make_topics", "spoilt"]
 
@@ -19,6 +23,8 @@ ASKING: Final = next(topic.name for topic in usecase.topics if topic.contract is
 OUTPUTS: Final = usecase.predictions_topic, usecase.dead_letters_topic
 
 _OUTPUT_PARTITIONS: Final = 8
+_LEADER_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,24 @@ def make_topics(bootstrap: str) -> None:
     create_topics(bootstrap, {topic.name: topic.partitions for topic in usecase.topics})
     stamped = {"message.timestamp.type": "LogAppendTime"}
     create_topics(bootstrap, dict.fromkeys(OUTPUTS, _OUTPUT_PARTITIONS), stamped)
+    _wait_for_leaders(bootstrap)
+
+
+def _wait_for_leaders(bootstrap: str) -> None:
+    """A topic that has just been made may have no leader yet: then nobody is told where it ends."""
+    offsets = Offsets(bootstrap, "contest-observer")
+    ids = [PartitionId(topic.name, n) for topic in usecase.topics for n in range(topic.partitions)]
+    ids += [PartitionId(name, n) for name in OUTPUTS for n in range(_OUTPUT_PARTITIONS)]
+    deadline = time.monotonic() + _LEADER_SECONDS
+    while True:
+        try:
+            offsets.ends(ids)
+        except DemoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def fill(bootstrap: str, events: int, *, malformed: int = 0) -> Backlog:

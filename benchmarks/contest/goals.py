@@ -11,7 +11,7 @@ from benchmarks.contest.contenders import ALONE, LOOP, WORKER
 
 __all__ = ["GOALS", "Goal", "Verdict", "judged"]
 
-Measure = Literal["rate", "cpu_us", "p99_ms"]
+Measure = Literal["rate", "cpu_us", "p99_ms", "idle_percent", "first_seconds"]
 
 _IN_PYTHON: Final = "loop, in Python"
 _EXACTLY_ONCE: Final = f"{WORKER}, exactly once"
@@ -20,12 +20,12 @@ _NOT_ALIGNED: Final = f"{WORKER}, not aligned"
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio of two contenders' figures, taken in each round, and the bound of its median."""
+    """A ratio of two contenders' figures, or one figure, taken in each round; and the bound of its median."""
 
     text: str
     contender: str
-    other: str
-    """A name, or `peers`: each peer that ran, the best of which counts."""
+    other: str | None
+    """A name, or `peers`: each peer that ran, the best of which counts. None: the figure itself is meant."""
     measure: Measure
     bound: float
     at_least: bool = True
@@ -62,6 +62,8 @@ GOALS: Final = (
     Goal("rate, of Faust per event", WORKER, "Faust, per event", "rate", 25.0),
     Goal("rate, of Faust with take", WORKER, "Faust, take", "rate", 8.0),
     Goal("rate, exactly once of at least once", _EXACTLY_ONCE, WORKER, "rate", 0.95),
+    Goal("seconds to the first records finished", WORKER, None, "first_seconds", 3.0, False),
+    Goal("percent of a core, idle", WORKER, None, "idle_percent", 2.0, False),
     *_of_latency(2_000),
     *_of_latency(10_000),
 )
@@ -73,7 +75,7 @@ class Verdict:
 
     goal: Goal
     ratio: float | None
-    """None where one of the two was not measured."""
+    """Or the figure; None where it was not measured, or one of the two was not."""
 
     @property
     def text(self) -> str:
@@ -92,6 +94,8 @@ def judged(lines: Sequence[Mapping[str, Any]], peers: Iterable[str]) -> list[Ver
 
 def _ratio(goal: Goal, lines: Sequence[Mapping[str, Any]], peers: Sequence[str]) -> float | None:
     ours = _figures(goal, goal.contender, lines)
+    if goal.other is None:
+        return statistics.median(ours.values()) if ours else None
     others = peers if goal.other == "peers" else (goal.other,)
     ratios = []
     for other in others:

@@ -48,6 +48,7 @@ _LEFT_OUT_SECONDS: Final = 1.0
 _BEHIND_SECONDS: Final = 5.0
 """Who is further behind when the sender has ended does not keep up."""
 _READY_SECONDS: Final = 60.0
+_IDLE_SECONDS: Final = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 loads.append(round(_SHARE_OF_MOST * most[contender.name], -2))
             try:
                 for found in measured(contender, loads, options.seconds, f"{run}-{number}"):
-                    results.add("latency", contender.name, round=number, **found)
+                    kind = "idle" if "idle_percent" in found else "latency"
+                    results.add(kind, contender.name, round=number, **found)
                     print(_told(contender.name, found), flush=True)
             except DidNotRunError as error:
                 results.add("latency", contender.name, round=number, error=str(error))
@@ -100,6 +102,8 @@ def _most(lines: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _told(name: str, found: dict[str, Any]) -> str:
+    if "idle_percent" in found:
+        return f"{name}, idle: {found['idle_percent']:.1f} % of a core"
     if not found["keeps_up"]:
         return f"{name} at {found['load']:,}/s: does not keep up"
     return (
@@ -112,7 +116,10 @@ def _told(name: str, found: dict[str, Any]) -> str:
 def measured(
     contender: Contender, loads: Sequence[int], seconds: float, run: str
 ) -> Iterator[dict[str, Any]]:
-    """What each load gave, lowest first, on brokers of its own; ends where it does not keep up."""
+    """What each load gave, lowest first, on brokers of its own, and what it takes while nothing comes.
+
+    Ends where it does not keep up.
+    """
     group = f"latency-{run}-{file_name(contender.name)}"
     counts = [_WARM_UP, *(int(load * seconds) for load in sorted(loads))]
     names = _asking_ids(sum(counts))
@@ -139,10 +146,18 @@ def measured(
                 if is_warm_up:
                     if not found["keeps_up"]:
                         raise DidNotRunError(process.told("no prediction in time"))
+                    yield {"idle_percent": _idle_percent(process)}
                     continue
                 yield {"load": load, **found}
                 if not found["keeps_up"]:
                     return
+
+
+def _idle_percent(process: Running) -> float:
+    time.sleep(1.0)  # what came before has an end
+    before = usage(process.pid).cpu_seconds
+    time.sleep(_IDLE_SECONDS)
+    return (usage(process.pid).cpu_seconds - before) / _IDLE_SECONDS * 100
 
 
 def _asking_ids(count: int) -> dict[str, int]:

@@ -53,7 +53,7 @@ def report(found: list[dict[str, Any]]) -> str:
     if latencies:
         parts.append(latency_table(latencies))
     names = [peer.name for peer in peers()]
-    verdicts = judged([*drains, *latencies], names)
+    verdicts = judged([*drains, *latencies, *last_run(found, "idle")], names)
     parts.append("\n".join(f"- {verdict.goal.text}: {verdict.text}" for verdict in verdicts))
     return "\n\n".join(parts)
 

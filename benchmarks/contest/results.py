@@ -1,6 +1,6 @@
 """Results in a file: a JSON object a line, appended as they come and never changed.
 
-A line says its `kind` ("drain", "trial" or "latency"), the `run` that it belongs to, the `contender`, and
+A line says its `kind` ("drain", "trial", "latency" or "idle"), the `run` that it belongs to, the `contender`, and
 under what circumstances it was measured.
 """
 

@@ -11,7 +11,7 @@ __all__ = ["Bar", "bars", "lines"]
 
 _LEFT, _RIGHT, _ROW, _TOP = 240, 120, 22, 48
 _WIDTH = 820
-_COLOURS = ("#1b6ca8", "#d1495b", "#4f772d", "#8d5a97", "#e09f3e", "#2a9d8f", "#6c757d", "#bc4b51")
+_COLOURS = ("#1b6ca8", "#d1495b", "#4f772d", "#8d5a97", "#e09f3e", "#2a9d8f", "#6c757d", "#222222")
 
 
 class Bar(NamedTuple):
@@ -37,7 +37,7 @@ def bars(title: str, unit: str, found: Sequence[Bar]) -> str:
             _text(_LEFT - 8, middle + 4, bar.name, anchor="end"),
             _rectangle(_LEFT, top, bar.value * scale, _ROW - 6, colour),
             _line(_LEFT + bar.low * scale, middle, _LEFT + bar.high * scale, middle, "#222"),
-            _text(_LEFT + bar.high * scale + 6, middle + 4, f"{bar.value:,.4g}"),
+            _text(_LEFT + bar.high * scale + 6, middle + 4, _figure(bar.value)),
         ]
     return _svg(parts, _TOP + len(found) * _ROW + 16)
 
@@ -105,6 +105,10 @@ class _Axis:
 
     def __call__(self, value: float) -> float:
         return (math.log10(value) - self._low) / self._span
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> str:

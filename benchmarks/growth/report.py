@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from benchmarks.growth.judging import judged
 from benchmarks.growth.plots import memory_plot, plot
@@ -12,10 +11,7 @@ from benchmarks.growth.points import VARIABLES
 from benchmarks.growth.results import Known
 from benchmarks.growth.shape import MLP
 
-__all__ = ["put_into", "section", "write_plots"]
-
-_BEGIN: Final = "<!-- Written by `python -m benchmarks.growth report`. -->"
-_END: Final = "<!-- End of what is written. -->"
+__all__ = ["section", "write_plots"]
 
 
 def section(known: Mapping[str, Sequence[Known]]) -> str:
@@ -88,11 +84,3 @@ def write_plots(folder: Path, known: Mapping[str, Sequence[Known]]) -> list[Path
             written.append(folder / f"growth-{file}.svg")
             written[-1].write_text(text)
     return written
-
-
-def put_into(page: str, text: str) -> str:
-    """The page with `text` between its two marks; raises `ValueError` where they are not there."""
-    begin, end = page.find(_BEGIN), page.find(_END)
-    if not 0 <= begin < end:
-        raise ValueError(f"the page has no place for the results: {_BEGIN} ... {_END}")
-    return f"{page[: begin + len(_BEGIN)]}\n\n{text}\n{page[end:]}"

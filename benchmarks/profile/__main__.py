@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from benchmarks.page_section import measured_at, put_into
 from benchmarks.profile.stages import stacks
 from benchmarks.profile.table import by_stage, table, waits
 from benchmarks.profile.threads import ThreadTime, cpu_of_threads, spent
@@ -28,6 +29,10 @@ from stream_app.local import LocalServices
 
 _DEADLINE_SECONDS: Final = 120.0
 _WARM_EVENTS: Final = 30_000
+_STACKS: Final = "worker.stacks"
+_GRAPH: Final = "worker.svg"
+_PAGE: Final = ROOT / "docs" / "where-a-microsecond-goes.md"
+_COMMAND: Final = "make profile ARGS=--page"
 _ALONE_SECONDS: Final = 5.0
 _SHOWN: Final = ("compute", "deliver", "kafka-client")
 
@@ -39,9 +44,10 @@ def main() -> None:
     )
     arguments.add_argument("--events", type=int, default=1_000_000)
     arguments.add_argument("--seconds", type=int, default=12, help="of each of the two recordings")
-    arguments.add_argument("--rate", type=int, default=25, help="looks a second")
+    arguments.add_argument("--rate", type=int, default=50, help="looks a second")
     arguments.add_argument("--py-spy", default="py-spy", metavar="PATH")
     arguments.add_argument("--folder", type=Path, default=ROOT / ".cache" / "profile")
+    arguments.add_argument("--page", action="store_true", help=f"write the table into {_PAGE.name}")
     options = arguments.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     topics = {topic.name: topic.partitions for topic in usecase.topics}
@@ -56,18 +62,22 @@ def main() -> None:
         ) as worker:
             worker.start()
             _wait(worker, lambda found: found.records > _WARM_EVENTS)
-            print(_recorded(worker, options))
+            found = _recorded(worker, options)
             worker.stop()
+    print(found)
+    print(f"\nflame graph: {options.folder / _GRAPH}\nstacks: {options.folder / _STACKS}")
+    if options.page:
+        _PAGE.write_text(put_into(_PAGE.read_text(), _COMMAND, found))
 
 
 def _recorded(worker: Worker, options: argparse.Namespace) -> str:
     pid = worker.pid
     alone = _unobserved(worker)
-    raw = options.folder / "worker.stacks"
+    raw = options.folder / _STACKS
     begun, started = _now(worker), time.perf_counter()
     _spy(options, pid, raw, "--format", "raw", "--threads", "--idle")
     slowed = (_now(worker).records - begun.records) / (time.perf_counter() - started)
-    graph = options.folder / "worker.svg"
+    graph = options.folder / _GRAPH
     _spy(options, pid, graph, "--format", "flamegraph", "--threads")
     if _now(worker).records >= options.events:
         raise SystemExit("the backlog was drained before the recordings ended: more --events")
@@ -75,8 +85,7 @@ def _recorded(worker: Worker, options: argparse.Namespace) -> str:
     return (
         f"{table(by_stage(found, alone.times, alone.events), {n: waits(found, n) for n in _SHOWN})}"
         f"\n\n{alone.events / alone.seconds:,.0f} events/s while nobody looked, "
-        f"{slowed:,.0f} while py-spy looked {options.rate} times a second\n"
-        f"flame graph: {graph}\nstacks: {raw}"
+        f"{slowed:,.0f} while py-spy looked {options.rate} times a second; {measured_at()}."
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from stream_app.config.settings import Settings
-from stream_app.dead_letters.ensured_topic import is_there
 from stream_app.dead_letters.resolutions import Resolutions, read_resolutions, resolutions_topic
 from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.topic_records import existing_partitions
 from stream_app.records.record_id import RecordId
 
 __all__ = ["LetterAccount", "letter_account"]
@@ -55,6 +55,6 @@ def letter_account(
 ) -> LetterAccount | None:
     """The account of an application's letters; None where nobody has ever dealt with one."""
     topic = resolutions_topic(settings, application)
-    if not is_there(brokers, topic):
+    if not existing_partitions(brokers, topic):
         return None
     return LetterAccount(topic_id, read_resolutions(brokers, topic))

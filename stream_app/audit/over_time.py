@@ -42,6 +42,10 @@ class Slice:
     """Of the dead letters that were read: the version of the worker's code."""
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def as_json(self) -> dict[str, Any]:
+        """Its fields, of values that JSON has."""
+        return dict(vars(self))
+
 
 @dataclass(frozen=True)
 class Change:

@@ -6,7 +6,6 @@ import json
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import asdict
 
 import click
 
@@ -55,7 +54,7 @@ def command(usecase: str | None, newer_than: float, slices: int, as_json: bool) 
         found = over_time(brokers, chosen.predictions_topic, chosen.dead_letters_topic, times)
     if as_json:
         for each in found:
-            click.echo(json.dumps(asdict(each)))
+            click.echo(json.dumps(each.as_json()))
         return
     click.echo(f"{'from':<9}{'predictions':>12}  {'served by':<{_NAME}}{'letters':>9}  of code, most of them for")  # fmt: skip
     for each in found:

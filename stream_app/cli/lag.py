@@ -65,7 +65,8 @@ def command(
     the group has committed nothing of counts from where its log begins.
 
     The verdict is Burrow's: ok, warning (gets on and falls behind), stall (a member holds it and does
-    not get on), stop (nobody holds it), rewind (set back); undecided before ten looks.
+    not get on), stop (nobody holds it), rewind (set back); undecided before ten looks; and flood: the flood
+    breaker has stopped it, and `stream-app resume` says what can be done.
 
     \b
     Example:
@@ -217,10 +218,15 @@ def _table(group: str, lags: Sequence[PartitionLag], now: float, *, everything: 
     oldest = max((lag.seconds(now) or 0.0 for lag in lags), default=0.0)
     members = len({lag.standing.member for lag in lags} - {None})
     hidden = len(lags) - len(shown)
+    stopped = [lag for lag in lags if lag.verdict.value == "flood"]
     return "\n".join(
         [
             f"group {group}: {records:,} records, {oldest:,.1f} s behind; members: {members}",
             *lines,
+            *(
+                f"{lag.partition} was stopped by the flood breaker: see stream-app resume"
+                for lag in stopped
+            ),
             *([f"{hidden} partitions with nothing waiting (--all)"] if hidden else []),
         ]
     )

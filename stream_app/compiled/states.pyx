@@ -34,8 +34,8 @@ cdef enum:
     MOST = 64  # numbers of an update that is taken in here
 
 cdef enum:  # operations; 0: the kind's own function in Python
-    DECAYED_SUMS = 1, NEWEST_WINS, OPEN_ITEMS
-    DECAYED_COUNT = 11, RATIO, AGE, VALUE, OVERDUE
+    DECAYED_SUMS = 1, DECAYED_SHARE, NEWEST_WINS, EXTREMES, OPEN_ITEMS
+    DECAYED = 11, RATIO, AGE, VALUE, FINITE, OVERDUE
 
 cdef int64_t FAR = <int64_t>1 << 60  # slots and offsets beyond it are left to Python
 cdef double EXACT = 9007199254740992.0  # up to 2**53 a double holds every whole number
@@ -43,8 +43,9 @@ cdef double EXACT = 9007199254740992.0  # up to 2**53 a double holds every whole
 PACKED_FENCE = Struct("<Iq")
 
 OPERATIONS = {
-    "decayed-sums": DECAYED_SUMS, "newest-wins": NEWEST_WINS, "open-items": OPEN_ITEMS,
-    "decayed-count": DECAYED_COUNT, "ratio": RATIO, "age": AGE, "value": VALUE, "overdue": OVERDUE,
+    "decayed-sums": DECAYED_SUMS, "decayed-share": DECAYED_SHARE, "newest-wins": NEWEST_WINS,
+    "extremes": EXTREMES, "open-items": OPEN_ITEMS,
+    "decayed": DECAYED, "ratio": RATIO, "age": AGE, "value": VALUE, "finite": FINITE, "overdue": OVERDUE,
 }
 
 
@@ -301,10 +302,12 @@ cdef int take(Kind kind, EntityState state, object update, object rank, object o
     """Take an update in, here where it can be done, else by the kind's own function."""
     cdef bint done = False
     if kind.operation and state.list_of_values is None and type(update) is tuple:
-        if kind.operation == DECAYED_SUMS:
+        if kind.operation == DECAYED_SUMS or kind.operation == DECAYED_SHARE:
             done = take_decayed(kind, <double*>state.data, <tuple>update)
         elif kind.operation == NEWEST_WINS:
             done = take_newest(kind, <double*>state.data, <tuple>update, rank, offset)
+        elif kind.operation == EXTREMES:
+            done = take_extremes(kind, <double*>state.data, <tuple>update)
         else:
             done = take_open(kind, state, <tuple>update)
     if not done:
@@ -317,15 +320,16 @@ cdef bint take_decayed(Kind kind, double* v, tuple update):
     cdef double[MOST] addends
     cdef double time, half_lives, weight
     cdef int at
-    if PyTuple_GET_SIZE(update) != kind.doubles - 1:
+    cdef int given = 2 if kind.operation == DECAYED_SUMS else 1  # before it, an addend that is always 1
+    if PyTuple_GET_SIZE(update) != kind.doubles + 1 - given:
         return False
     first = <object>PyTuple_GET_ITEM(update, 0)
     if not PyFloat_CheckExact(first):
         return False  # kept as it is: an integer remains one
     time = PyFloat_AS_DOUBLE(first)
     addends[1] = 1.0
-    for at in range(2, kind.doubles):
-        if not number(<object>PyTuple_GET_ITEM(update, at - 1), &addends[at]):
+    for at in range(given, kind.doubles):
+        if not number(<object>PyTuple_GET_ITEM(update, at + 1 - given), &addends[at]):
             return False
     half_lives = (time - v[0]) / kind.parameter
     if half_lives >= 0.0:
@@ -337,6 +341,31 @@ cdef bint take_decayed(Kind kind, double* v, tuple update):
         weight = exp2(half_lives)
         for at in range(1, kind.doubles):
             v[at] += addends[at] * weight
+    return True
+
+
+cdef bint take_extremes(Kind kind, double* v, tuple update):
+    """See `stream_app.features.kinds.extremes`."""
+    cdef double[MOST] values
+    cdef int at
+    if PyTuple_GET_SIZE(update) != (kind.doubles + 1) // 2:
+        return False
+    first = <object>PyTuple_GET_ITEM(update, 0)
+    if not PyFloat_CheckExact(first):
+        return False  # kept as it is: an integer remains one
+    for at in range(1, kind.doubles, 2):
+        value = <object>PyTuple_GET_ITEM(update, (at + 1) // 2)
+        if value is None:
+            values[at] = NAN  # neither less nor greater than anything
+        elif not number(value, &values[at]):
+            return False
+    if PyFloat_AS_DOUBLE(first) > v[0]:
+        v[0] = PyFloat_AS_DOUBLE(first)
+    for at in range(1, kind.doubles, 2):
+        if values[at] < v[at]:
+            v[at] = values[at]
+        if values[at] > v[at + 1]:
+            v[at + 1] = values[at]
     return True
 
 
@@ -414,7 +443,7 @@ cdef class Column:
 
     cdef object read, absent, missing
     cdef int operation
-    cdef Py_ssize_t index
+    cdef Py_ssize_t index, divisor
     cdef double parameter
 
     def __init__(self, Kind kind, read, operation, absent, missing):
@@ -429,9 +458,12 @@ cdef class Column:
         if self.operation == OVERDUE:
             self.parameter, of_slot, slots = parameter
             fits = kind.slots == slots and kind.parameter == of_slot and self.parameter < FAR
-        elif self.operation == DECAYED_COUNT:
-            self.parameter = parameter
-            fits = kind.doubles > 1
+        elif self.operation == DECAYED:
+            self.parameter, self.index = parameter
+            fits = kind.doubles > self.index
+        elif self.operation == RATIO:
+            self.index, self.divisor = parameter
+            fits = kind.doubles > max(self.index, self.divisor)
         else:
             self.index = parameter
             fits = kind.doubles > max(self.index, 1)
@@ -451,13 +483,17 @@ cdef class Column:
         if not self.operation or state.list_of_values is not None:
             return self.in_python(state.listed(), moment)
         if self.operation == RATIO:
-            return v[self.index] / v[1] if v[1] > 0.0 else NAN
+            return v[self.index] / v[self.divisor] if v[self.divisor] > 0.0 else NAN
         if self.operation == VALUE:
             return v[self.index]
+        if self.operation == FINITE:
+            return v[self.index] if isfinite(v[self.index]) else NAN
         if self.operation == AGE:
             return at - v[0] if at > v[0] else 0.0
-        if self.operation == DECAYED_COUNT:
-            return v[1] * exp2(-(at - v[0]) / self.parameter) if at > v[0] else v[1]
+        if self.operation == DECAYED:
+            if at > v[0]:
+                return v[self.index] * exp2(-(at - v[0]) / self.parameter)
+            return v[self.index]
         found = floor(at / kind.parameter)
         if not -FAR < found < FAR:
             return self.in_python(state.listed(), moment)

@@ -243,7 +243,7 @@ class Settings(BaseSettings):
 
     flood_breaker: bool = True
     """Whether a topic-partition is stopped when too many of its records are refused in decode, enrich or
-    score: nothing of it is taken until it may go on, and nothing is lost. docs/dead-letters.md says how
+    score: nothing of it is taken until it may go on, and nothing is lost. docs/flood-breaker.md says how
     it goes on."""
     flood_poison_in_a_row: _Records = 100
     """So many records refused as `poison`, with none that passes between them, stop their partition."""

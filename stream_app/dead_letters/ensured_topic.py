@@ -14,8 +14,9 @@ from stream_app.config.settings import Settings
 from stream_app.errors import ConfigurationError, RefusedError
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.errors import is_existing_topic
+from stream_app.kafka.topic_records import existing_partitions
 
-__all__ = ["ensure_topic", "is_there"]
+__all__ = ["ensure_topic"]
 
 _SECONDS: Final = 30.0
 _KNOWN_SECONDS: Final = 10.0
@@ -27,21 +28,13 @@ T = TypeVar("T")
 _librdkafka = logging.getLogger("librdkafka")
 
 
-def is_there(brokers: Brokers, topic: str) -> bool:
-    """Whether the topic of resolutions exists."""
-    try:
-        return bool(brokers.topics([topic]))
-    except RefusedError:
-        return False
-
-
 def ensure_topic(settings: Settings, brokers: Brokers, topic: str, dead_letters_topic: str) -> None:
     """See that the topic of resolutions exists, is compacted and may be written.
 
     Created with one partition, kept as often as the dead-letter topic. Raises `ConfigurationError`
     that names the right that is missing.
     """
-    if not is_there(brokers, topic):
+    if not existing_partitions(brokers, topic):
         replicas = max(count for _, count in brokers.in_sync(dead_letters_topic).values())
         _create(settings, topic, replicas)
     told = _once_known(lambda: brokers.settings([topic])[topic])

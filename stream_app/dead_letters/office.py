@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream_app.config.settings import Settings
-from stream_app.dead_letters.ensured_topic import ensure_topic, is_there
+from stream_app.dead_letters.ensured_topic import ensure_topic
 from stream_app.dead_letters.letter import Letter
 from stream_app.dead_letters.letter_log import LetterLog, Ranges
 from stream_app.dead_letters.resolutions import Resolutions, read_resolutions, resolutions_topic
@@ -18,6 +18,7 @@ from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers, open_brokers
 from stream_app.kafka.errors import asked_by_command
+from stream_app.kafka.topic_records import existing_partitions
 from stream_app.text.redaction import Redaction
 from stream_app.wire.assembly import redaction_of
 from stream_app.wire.replays import Replays
@@ -64,7 +65,7 @@ class Office:
         `is_ensured`: the topic exists for certain. A broker that does not know it for a moment must not
         pass for one that has no marks: letters would be replayed twice.
         """
-        if not is_ensured and not is_there(self.brokers, self.resolutions_topic):
+        if not is_ensured and not existing_partitions(self.brokers, self.resolutions_topic):
             return Resolutions()
         return read_resolutions(self.brokers, self.resolutions_topic)
 

@@ -9,7 +9,7 @@ from functools import partial
 from stream_app.config.settings import Settings
 from stream_app.doctor.brokers import clocks, releases, transactions
 from stream_app.doctor.finding import Finding, error, ok, tried
-from stream_app.doctor.kafka import event_topics, letters, offsets, topics_out
+from stream_app.doctor.kafka import event_topics, floods, letters, offsets, topics_out
 from stream_app.doctor.redis import redis
 from stream_app.errors import ConfigurationError
 from stream_app.features.usecase import UseCase
@@ -67,6 +67,7 @@ def _looks(
         "dead letters": partial(letters, brokers, settings, usecase, application),
         "transactions": partial(transactions, settings, application),
         "group": partial(offsets, brokers, application, usecase),
+        "flood": partial(floods, brokers, usecase),
     }
 
 

@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stream_app.config.settings import Settings
-from stream_app.dead_letters.ensured_topic import is_there
 from stream_app.dead_letters.resolutions import resolutions_topic
 from stream_app.doctor.finding import Finding, Level, error, ok, warning
 from stream_app.features.usecase import UseCase
+from stream_app.flood.standing import find_standing
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.co_partitioning import apart
 from stream_app.kafka.output_topics import OutputTopics
 from stream_app.kafka.retention import retention_seconds
 from stream_app.kafka.topic_ids import TopicIds
+from stream_app.kafka.topic_records import not_readable_if_there
+from stream_app.text.moments import in_utc
 from stream_app.text.named import named
 from stream_app.wire.assembly import make_emitters
 
-__all__ = ["event_topics", "letters", "offsets", "topics_out", "weaknesses"]
+__all__ = ["event_topics", "floods", "letters", "offsets", "topics_out", "weaknesses"]
 
 _DAY: Final = 86_400.0
 
@@ -65,11 +67,8 @@ def letters(
     """Whether a rebuild of the state may see which records failed, and which were replayed."""
     if not usecase.features.views:
         return
-    resolutions = resolutions_topic(settings, application)
-    names = [usecase.dead_letters_topic]
-    if is_there(brokers, resolutions):
-        names.append(resolutions)
-    if forbidden := brokers.not_readable(names):
+    names = [usecase.dead_letters_topic, resolutions_topic(settings, application)]
+    if forbidden := not_readable_if_there(brokers, names):
         yield warning(
             "dead letters",
             f"the worker may not read {', '.join(forbidden)}: a rebuild of the state may count a record "
@@ -104,6 +103,26 @@ def offsets(brokers: Brokers, application: str, usecase: UseCase) -> Iterator[Fi
     if not lost and not beyond:
         done = f"offsets of {len(committed)} of {len(partitions)} partitions"
         yield ok("group", f"{application}: {done}; members: {len(brokers.members(application))}")
+
+
+def floods(brokers: Brokers, usecase: UseCase) -> Iterator[Finding]:
+    """The partitions that the flood breaker has stopped, or lets through slowly.
+
+    A worker starts all the same, and the one that is to mend it must not be kept from that.
+    """
+    found = find_standing(brokers, usecase)
+    for each in found:
+        if each.is_stopped:
+            yield warning(
+                "flood",
+                f"{each.partition} is stopped at offset {each.note.offset} since "
+                f"{in_utc(each.note.since)}, for too many records were refused; {each.waiting:,} wait, and "
+                "nothing is lost: `stream-app resume` says what can be done",
+            )
+        else:
+            yield ok("flood", f"{each.partition} goes on slowly, up to offset {each.note.offset}")
+    if not found:
+        yield ok("flood", "no partition is stopped")
 
 
 def _kept(name: str, config: Mapping[str, str] | None, usecase: UseCase) -> Iterator[Finding]:

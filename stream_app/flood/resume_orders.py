@@ -8,18 +8,15 @@ a worker that starts later, too, and not for another bad run.
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_app.config.settings import Settings
-from stream_app.errors import RefusedError
 from stream_app.features.events import LogRecord
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.errors import error_of, is_unknown_topic
-from stream_app.kafka.log_reader import LogReader
 from stream_app.kafka.log_writer import write_log
+from stream_app.kafka.topic_records import existing_partitions, topic_records
 from stream_app.records.partition import Partition
 from stream_app.records.places import PartitionId
 
@@ -27,8 +24,8 @@ __all__ = ["ResumeOrder", "ResumeOrders", "give_order"]
 
 _KEY: Final = b"resume "
 """No letter's name begins so."""
-_RECORDS: Final = 1_000
-_READ_SECONDS: Final = 0.5
+_STALLED_SECONDS: Final = 10.0
+"""Partitions are not tried while orders are read."""
 
 
 class ResumeOrder(BaseModel):
@@ -69,8 +66,7 @@ class ResumeOrders:
     def __init__(self, brokers: Brokers, topic: str) -> None:
         self._brokers = brokers
         self._topic = topic
-        self._reader: LogReader | None = None
-        self._next: dict[int, int] = {}
+        self._read_to: dict[PartitionId, int] = {}
         self._orders: dict[tuple[str, int], ResumeOrder] = {}
 
     def __call__(self, partition: Partition, offset: int) -> ResumeOrder | None:
@@ -85,39 +81,16 @@ class ResumeOrders:
 
         Raises `ServiceAwayError`, of which one is a right that is missing.
         """
-        partitions = self._partitions()
-        if not partitions:
+        if not existing_partitions(self._brokers, self._topic):
             return
-        ends = self._brokers.ends(partitions, decided=True)
-        firsts = self._brokers.starts(partitions)
-        ranges = {
-            each: (max(firsts[each], self._next.get(each.number, 0)), ends[each])
-            for each in partitions
-        }
-        if all(first >= end for first, end in ranges.values()):
-            return
-        with closing(self._brokers.log_reader()) as reader:
-            reader.assign(ranges)
-            silent = 0
-            while not reader.is_done and silent < 20:
-                before = reader.left
-                for step in reader.read(min(_RECORDS, reader.left), _READ_SECONDS):
-                    if step.message is not None:
-                        self._add(step.message)
-                silent = silent + 1 if reader.left == before else 0
-            for each, (first, end) in ranges.items():
-                if first < end:
-                    self._next[each.number] = reader.next_offset(each)
-
-    def _partitions(self) -> list[PartitionId]:
-        """Those of the topic; none while it does not exist."""
-        try:
-            return self._brokers.topics([self._topic])[self._topic].partition_ids
-        except RefusedError as refused:
-            error = None if refused.__cause__ is None else error_of(refused.__cause__)
-            if error is not None and is_unknown_topic(error):
-                return []
-            raise
+        for message in topic_records(
+            self._brokers,
+            self._topic,
+            decided=True,
+            read_to=self._read_to,
+            stalled_seconds=_STALLED_SECONDS,
+        ):
+            self._add(message)
 
     def _add(self, message: object) -> None:
         key, value = message.key() or b"", message.value() or b""  # type: ignore[attr-defined]

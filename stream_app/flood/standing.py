@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,11 @@ from stream_app.errors import ServiceAwayError
 from stream_app.features.usecase import UseCase
 from stream_app.flood.resume_orders import ResumeOrder, give_order
 from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.group_offsets import Committed
 from stream_app.records.flood_note import FloodNote, flood_note
 from stream_app.records.places import PartitionId
 
-__all__ = ["Standing", "find_standing", "resume", "wait_until_heard"]
+__all__ = ["Standing", "find_standing", "flood_notes", "resume", "wait_until_heard"]
 
 _LOOK_SECONDS: Final = 0.5
 
@@ -51,19 +52,34 @@ def find_standing(brokers: Brokers, usecase: UseCase) -> list[Standing]:
     """
     topics = brokers.topics([topic.name for topic in usecase.topics])
     partitions = [each for topic in topics.values() for each in topic.partition_ids]
-    committed = brokers.committed(partitions)
-    notes = {
-        each: note
-        for each, found in committed.items()
-        if found.is_of(topics[each.topic].topic_id)
-        and (note := flood_note(found.metadata)) is not None
-        and (note.kind == "draining" or note.offset >= found.offset)
-    }
+    notes = flood_notes(brokers, brokers.committed(partitions))
     ends = brokers.ends(notes) if notes else {}
     return [
         Standing(each, topics[each.topic].topic_id, notes[each], ends[each])
         for each in sorted(notes)
     ]
+
+
+def flood_notes(
+    brokers: Brokers, committed: Mapping[PartitionId, Committed]
+) -> dict[PartitionId, FloodNote]:
+    """What is noted beside committed offsets of partitions that do not stand as usual.
+
+    A note of another topic of the same name is none, nor is that of a stop which was passed. Raises as
+    `Brokers.topics` does.
+    """
+    noted = {
+        each: note
+        for each, found in committed.items()
+        if (note := flood_note(found.metadata)) is not None
+        and (note.kind == "draining" or note.offset >= found.offset)
+    }
+    topics = brokers.topics({each.topic for each in noted}) if noted else {}
+    return {
+        each: note
+        for each, note in noted.items()
+        if committed[each].is_of(topics[each.topic].topic_id)
+    }
 
 
 def resume(

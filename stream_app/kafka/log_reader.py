@@ -22,6 +22,7 @@ from stream_app.records.places import PartitionId
 
 __all__ = [
     "NO_END",
+    "STALLED_SECONDS",
     "LogReader",
     "NoRecord",
     "OnError",
@@ -38,7 +39,7 @@ _RECORDS: Final = 16
 """Records given at once: the headers of all are unpacked, and of one they may be 60,000 tiny ones."""
 _POLL_SECONDS: Final = 0.5
 _REQUEST_SECONDS: Final = 10.0
-_STALLED_SECONDS: Final = 60.0
+STALLED_SECONDS: Final = 60.0
 """Longer than brokers let a transaction stand that nobody goes on with, as the worker sets it."""
 
 
@@ -198,11 +199,12 @@ def read_ranges(
     reader: LogReader,
     ranges: Mapping[PartitionId, tuple[int, int]],
     on_step: Callable[[Step], None] = lambda _: None,
+    stalled_seconds: float = STALLED_SECONDS,
 ) -> Iterator[list[Any]]:
     """Yield the records of ranges, some at a time; an empty list after a while without.
 
     A range whose end lies in a transaction that is not decided yet is waited for. `on_step` is told
-    every step. Raises `ServiceAwayError` when nothing comes any more.
+    every step. Raises `ServiceAwayError` when nothing has come for `stalled_seconds`.
     """
     reader.assign(ranges)
     moved_at = time.monotonic()
@@ -215,13 +217,13 @@ def read_ranges(
             if step.message is not None:
                 taken.append(step.message)
             on_step(step)
-        if not reader.is_done and time.monotonic() - moved_at > _STALLED_SECONDS:
+        if not reader.is_done and time.monotonic() - moved_at > stalled_seconds:
             open_ = {p: end for p, (_, end) in ranges.items() if reader.next_offset(p) < end}
             partition = min(open_)
             raise ServiceAwayError(
                 "kafka",
                 f"{partition} delivers nothing after offset {reader.next_offset(partition) - 1} "
-                f"for {_STALLED_SECONDS:g} s, and its end is {open_[partition]}: its leader is "
+                f"for {stalled_seconds:g} s, and its end is {open_[partition]}: its leader is "
                 "away, or a transaction is open there.",
             )
         yield taken

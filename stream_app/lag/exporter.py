@@ -26,7 +26,7 @@ METRICS: Final = {
     "stream_app_group_committed_offset": "The next offset that the group would read.",
     "stream_app_group_held": "1 where a member of the group holds the partition.",
     "stream_app_group_verdict": "1 for the verdict that holds: ok, warning, stall, stop, rewind, "
-    "undecided.",
+    "flood, undecided.",
     "stream_app_group_members": "Members of the group that hold a partition.",
     "stream_app_group_looked_seconds": "Seconds since the brokers last told how the group stands.",
 }

@@ -30,6 +30,10 @@ _SAYS: Final = {
         "StreamAppGroupStands", "trouble", "has records that wait, and nobody holds {}",
         "Start a worker, or find out what keeps the group from settling.",
     ),
+    Verdict.FLOOD: (
+        "StreamAppFloodStop", "trouble", "has stopped, for too many records were refused: {}",
+        "`stream-app resume` says what can be done.",
+    ),
     Verdict.REWIND: (
         "StreamAppGroupRewound", "notice", "was set back to records that it had done: {}",
         "Find out who reset its offsets. Predictions come again, with the ids of the first.",

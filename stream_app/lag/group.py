@@ -6,8 +6,10 @@ import time
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from stream_app.flood.standing import flood_notes
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.queries import Member
+from stream_app.records.flood_note import FloodNote
 from stream_app.records.places import PartitionId
 
 __all__ = ["Group", "Standing"]
@@ -27,6 +29,13 @@ class Standing(NamedTuple):
     """Behind the last record that no open transaction hides."""
     member: Member | None
     """Who holds the partition; None where nobody does."""
+    flood: FloodNote | None = None
+    """Whether the flood breaker has stopped it, or lets it through slowly."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the flood breaker has stopped it."""
+        return self.flood is not None and self.flood.kind == "stopped"
 
     @property
     def next_offset(self) -> int:
@@ -57,6 +66,7 @@ class Group:
         asked = [each for each in partitions if each.topic in topics]
         # In this order: what is committed later than the end was read would be a lag below zero.
         committed = self._brokers.committed(asked)
+        notes = flood_notes(self._brokers, committed)
         starts = self._brokers.starts(asked)
         ends = self._brokers.ends(asked, decided=True)
         return {
@@ -65,6 +75,7 @@ class Group:
                 starts[each],
                 ends[each],
                 members.get(each),
+                notes.get(each),
             )
             for each in asked
         }

@@ -1,9 +1,9 @@
 """What is to be thought of a partition, from the last few looks at it: no threshold has to be tuned.
 
-The verdicts and their rules are Burrow's (https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules),
+Most of the verdicts and their rules are Burrow's (https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules),
 but for what tells a stop from a stall. Burrow reads when offsets were committed; asked from outside, the
 brokers tell who holds the partition, which says the same and more: nobody (stop), or somebody who does not
-get on (stall).
+get on (stall). That the flood breaker has stopped a partition stands beside its committed offset.
 """
 
 from __future__ import annotations
@@ -36,10 +36,13 @@ class Verdict(Enum):
     REWIND = "rewind"
     """The group was set back to records that it had done."""
 
+    FLOOD = "flood"
+    """The flood breaker has stopped the partition: a worker takes nothing of it, on purpose."""
+
     @property
     def is_bad(self) -> bool:
         """Whether somebody should look."""
-        return self in (Verdict.WARNING, Verdict.STALL, Verdict.STOP, Verdict.REWIND)
+        return self not in (Verdict.OK, Verdict.UNDECIDED)
 
 
 class Look(NamedTuple):
@@ -53,6 +56,8 @@ class Look(NamedTuple):
     """How many wait."""
     is_held: bool
     """Whether a member holds the partition."""
+    is_stopped: bool = False
+    """Whether the flood breaker has stopped it."""
 
 
 class Window:
@@ -70,6 +75,8 @@ class Window:
         """What is to be thought of the partition now."""
         looks = self._looks
         last = looks[-1]
+        if last.is_stopped:
+            return Verdict.FLOOD
         if any(b.next_offset < a.next_offset for a, b in pairwise(looks)):
             return Verdict.REWIND
         if last.records == 0:

@@ -45,6 +45,7 @@ class PartitionLag(NamedTuple):
         """What the command prints, of values that JSON has."""
         member = self.standing.member
         seconds = self.seconds(now)
+        flood = self.standing.flood
         return {
             "topic": self.partition.topic,
             "partition": self.partition.number,
@@ -56,6 +57,7 @@ class PartitionLag(NamedTuple):
             "offsets_per_second": None if self.rate is None else round(self.rate, _DIGITS),
             "drain_seconds": self.drain_seconds and round(self.drain_seconds, _DIGITS),
             "verdict": self.verdict.value,
+            "flood": None if flood is None else flood._asdict(),
             "member": None if member is None else member._asdict(),
         }
 
@@ -93,7 +95,10 @@ class Watch:
         for partition, standing in sorted(standings.items()):
             found, window = waiting[partition], self._windows[partition]
             held = standing.member is not None
-            window.add(Look(at, standing.next_offset, standing.end, found.records, held))
+            look = Look(
+                at, standing.next_offset, standing.end, found.records, held, standing.is_stopped
+            )
+            window.add(look)
             lags.append(
                 PartitionLag(
                     partition, standing, found, window.rate, window.drain_seconds, window.verdict

@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 
 from stream_app.features.events.explain import message_of
 from stream_app.features.usecase import Prediction, own_fields
-from stream_app.text.causes import with_text
+from stream_app.text.exception_texts import UNTOLD, ExceptionTexts
 from stream_app.text.foreign import bounded
 
 __all__ = ["AnswerContract", "AnswerError", "as_answer", "as_answers"]
@@ -83,9 +83,9 @@ def _make_plain(answer: dict[str, Any]) -> None:
 class AnswerContract:
     """The contract of a use case's predictions."""
 
-    def __init__(self, prediction: type[Prediction], *, tells_texts: bool = False) -> None:
-        """`tells_texts`: whether `broken` tells texts of validators, which may quote the answer."""
-        self._tells_texts = tells_texts
+    def __init__(self, prediction: type[Prediction], *, texts: ExceptionTexts = UNTOLD) -> None:
+        """`texts`: whether `broken` tells texts of validators, which may quote the answer."""
+        self._texts = texts
         self._common = frozenset(prediction.model_fields) - own_fields(prediction)
         self.whole = _is_whole(prediction)
         """Whether `broken` needs the fields that the worker adds."""
@@ -115,7 +115,7 @@ class AnswerContract:
         except Exception as error:  # noqa: BLE001 - one answer holds what JSON has no form for: find it
             if len(rows) == 1:
                 told = f"it cannot be encoded as JSON ({type(error).__qualname__})"
-                return {0: with_text(told, error) if self._tells_texts else told}
+                return {0: self._texts.after(told, error)}
             return self._broken_alone(answers, common)
         return {}
 
@@ -125,7 +125,7 @@ class AnswerContract:
             at, *path = each["loc"]
             field = ".".join(map(str, path)) or "the answer"
             message, quoting = message_of(each)
-            told = f"{message}: {quoting}" if quoting and self._tells_texts else message
+            told = self._texts.quoting(message, quoting)
             whose = ""
             if path and path[0] in self._common:
                 whose = ", which the worker fills in (call one of your own otherwise)"

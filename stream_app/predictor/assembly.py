@@ -15,6 +15,7 @@ from stream_app.predictor.enrich import EnrichStage
 from stream_app.predictor.predictor import Predictor
 from stream_app.predictor.score import ScoreStage
 from stream_app.state.stage import StateStage
+from stream_app.text.exception_texts import ExceptionTexts
 from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
 from stream_app.wire.replays import Replays
@@ -40,13 +41,18 @@ def make_predictor(
     """
     engine = FeatureEngine(usecase.features)
     state = StateStage(engine, store, retry, observer)
+    texts = _texts(settings)
     return Predictor(
         decode or decode_stage(settings, usecase, observer, retry=retry),
-        EnrichStage(engine, state, usecase.times, tells_texts=settings.exception_texts),
-        ScoreStage(models, usecase, tells_texts=settings.exception_texts),
+        EnrichStage(engine, state, usecase.times, texts=texts),
+        ScoreStage(models, usecase, texts=texts),
         state,
         observer,
     )
+
+
+def _texts(settings: Settings) -> ExceptionTexts:
+    return ExceptionTexts(are_told=settings.exception_texts)
 
 
 def decode_stage(
@@ -69,6 +75,6 @@ def decode_stage(
         observer=observer,
         retry=retry,
         replays=Replays(settings.application or usecase.name, settings.replay_secret),
-        tells_texts=settings.exception_texts,
+        texts=_texts(settings),
         redaction=Redaction(settings.redact_fields),
     )

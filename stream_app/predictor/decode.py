@@ -14,7 +14,8 @@ from stream_app.predictor.lateness import believed_of_all, out_of_range
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.records.record import Record
-from stream_app.text.causes import cause_of, is_ours, unless_told_to_end, with_text
+from stream_app.text.causes import cause_of, is_ours, unless_told_to_end
+from stream_app.text.exception_texts import UNTOLD, ExceptionTexts
 from stream_app.text.foreign import bounded
 from stream_app.text.redaction import Redaction
 from stream_app.waiting.retry import Retry
@@ -49,16 +50,16 @@ class DecodeStage:
         observer: Observer,
         replays: Replays | None = None,
         retry: Retry | None = None,
-        tells_texts: bool = False,
+        texts: ExceptionTexts = UNTOLD,
         redaction: Redaction | None = None,
     ) -> None:
         """`replays`: which records are believed to be replays; without it none is. `retry` waits for a
-        service that a decoder asks; without it `ServiceAwayError` is raised. `tells_texts`: whether a
+        service that a decoder asks; without it `ServiceAwayError` is raised. `texts`: whether a
         failure tells texts that may quote the record; `redaction`: what must not be told, so that a
         failure withholds even what a decoder of the use case's own says of a record that it refuses."""
         self._redaction = redaction or None
         self._decoders = decoders
-        self._tells_texts = tells_texts
+        self._texts = texts
         self._take_tombstones = {
             topic
             for topic, decoder in decoders.items()
@@ -223,12 +224,11 @@ class DecodeStage:
                     elif field is not None and (told := self._redaction.told(field)) != field:
                         message = f"field {told}: {message.removeprefix(f'field {field}: ')}"
                     field = field and self._redaction.told(field)
-                if self._tells_texts and error.quoting:
-                    message = f"{message}: {bounded(error.quoting)}"
+                message = self._texts.quoting(message, getattr(error, "quoting", ""))
                 return Failure("decode", bounded(str(error.reason)), message, field)
             except BaseException:  # noqa: BLE001, S110 - told below; `suppress` takes as long as all else
                 pass
-        told = self._told(f"the decoder: {cause_of(error)}", error)
+        told = self._texts.after(f"the decoder: {cause_of(error)}", error)
         return Failure("decode", "decoder-error", told, disposition="bug")
 
     def _unusable(self, event: object, error: BaseException) -> Failure:
@@ -250,11 +250,9 @@ class DecodeStage:
             message = "the decoder gave an event whose event_id holds a lone surrogate"
             return Failure("decode", "invalid-event", message, "event_id", disposition="bug")
         message = f"the decoder gave an event that cannot be used: {cause_of(error)}"
-        return Failure("decode", "invalid-event", self._told(message, error), disposition="bug")
-
-    def _told(self, message: str, error: BaseException) -> str:
-        """A message, with the text of what raised where that is told."""
-        return with_text(message, error) if self._tells_texts else message
+        return Failure(
+            "decode", "invalid-event", self._texts.after(message, error), disposition="bug"
+        )
 
     def _named(self, away: ServiceAwayError) -> ServiceAwayError:
         """An absence in bounded words; a class of the use case's own may be derived from it."""

@@ -14,7 +14,8 @@ from stream_app.records.batch import Batch
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item
 from stream_app.state.stage import StateStage
-from stream_app.text.causes import unless_told_to_end, with_text
+from stream_app.text.causes import unless_told_to_end
+from stream_app.text.exception_texts import UNTOLD, ExceptionTexts
 
 __all__ = ["REBUILDING", "EnrichStage", "HalfAppliedError"]
 
@@ -43,11 +44,11 @@ class EnrichStage:
         state: StateStage,
         times: TimeBounds,
         *,
-        tells_texts: bool = False,
+        texts: ExceptionTexts = UNTOLD,
     ) -> None:
-        """`tells_texts`: whether a failure tells the text of the exception, which may quote the record."""
+        """`texts`: whether a failure tells the text of the exception."""
         self._engine = engine
-        self._tells_texts = tells_texts
+        self._texts = texts
         self._state = state
         self._times = times
         self._careful = 0
@@ -160,8 +161,8 @@ class EnrichStage:
             error = item.error
             if error is not None and item.failure is None:
                 told = str(error)
-                if self._tells_texts and not error.has_sentence:
-                    told = with_text(told, error.__cause__)
+                if not error.has_sentence:
+                    told = self._texts.after(told, error.__cause__)
                 item.failure = Failure("enrich", error.reason, told, disposition="bug")
                 # The error's traceback refers to the whole batch, in a reference cycle that the garbage
                 # collector would find late.

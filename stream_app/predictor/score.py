@@ -26,7 +26,8 @@ from stream_app.models.columns import places_of_columns
 from stream_app.records.batch import Batch, Scored
 from stream_app.records.failure import Failure
 from stream_app.records.item import Item, Served
-from stream_app.text.causes import cause_of, unless_told_to_end, with_text
+from stream_app.text.causes import cause_of, unless_told_to_end
+from stream_app.text.exception_texts import UNTOLD, ExceptionTexts
 from stream_app.text.moments import rfc3339
 from stream_app.wire.prediction import prediction_id
 
@@ -51,19 +52,19 @@ class ScoreStage:
     """Sets `served` of each trigger."""
 
     def __init__(
-        self, models: Sequence[Model], usecase: UseCase, *, tells_texts: bool = False
+        self, models: Sequence[Model], usecase: UseCase, *, texts: ExceptionTexts = UNTOLD
     ) -> None:
         """`models`: the champion first, then the fallbacks in the order in which they are asked.
 
-        `tells_texts`: whether a failure tells the text of an exception, which may quote the record.
+        `texts`: whether a failure tells the text of an exception.
         """
         self._ladder = [
             (model.name if place else "champion", model) for place, model in enumerate(models)
         ]
         self._answer = AnswerFunction(usecase)
-        self._contract = AnswerContract(usecase.prediction, tells_texts=tells_texts)
+        self._contract = AnswerContract(usecase.prediction, texts=texts)
         self._features = usecase.features
-        self._tells_texts = tells_texts
+        self._texts = texts
 
     def __call__(self, batch: Batch) -> None:
         """Score the batch's triggers; a record no model can answer for gets a failure."""
@@ -174,7 +175,7 @@ class ScoreStage:
         return _Blame("model-error", self._cause(error.__cause__ or error))
 
     def _cause(self, error: BaseException) -> str:
-        return with_text(cause_of(error), error) if self._tells_texts else cause_of(error)
+        return self._texts.after(cause_of(error), error)
 
 
 def _common(item: Item, model: Model, served_by: str) -> Mapping[str, Any]:

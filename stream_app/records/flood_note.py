@@ -29,6 +29,15 @@ class FloodNote(NamedTuple):
         """What the metadata of a committed offset ends with."""
         return f" flood={self.kind}:{self.offset}:{self.since}"
 
+    def from_start(self, start: int) -> FloodNote | None:
+        """What holds of a log that begins at `start` by now: retention does not wait for a stopped partition.
+
+        It is stopped at what is left of the bad run; a run that is gone need not be drained.
+        """
+        if self.offset >= start:
+            return self
+        return self._replace(offset=start) if self.kind == "stopped" else None
+
 
 def flood_note(metadata: str | None) -> FloodNote | None:
     """The note in the metadata of a committed offset, if there is one."""

@@ -15,11 +15,10 @@ from contextlib import suppress
 from typing import Final
 
 from stream_app.config.settings import Settings
-from stream_app.dead_letters.ensured_topic import is_there
 from stream_app.dead_letters.resolutions import resolution_of, resolutions_topic
 from stream_app.features.usecase import UseCase
 from stream_app.kafka.brokers import Brokers
-from stream_app.kafka.topic_records import topic_records
+from stream_app.kafka.topic_records import existing_partitions, not_readable_if_there, topic_records
 from stream_app.predictor.decode import Decode
 from stream_app.records.headers import read_headers
 from stream_app.records.item import Item
@@ -99,14 +98,14 @@ class DeadLettered:
 
     def _read(self, topic: str, take: Callable[[object], None]) -> None:
         """Every committed record of a topic, if it is there and may be read."""
-        if not is_there(self._brokers, topic):
-            return
-        if self._brokers.not_readable([topic]):
+        if not_readable_if_there(self._brokers, [topic]):
             log.warning(
                 "topic %s may not be read: records that failed, and whose code was mended since, count "
                 "in the state that is rebuilt, and again if they are replayed; grant Read on it",
                 topic,
             )
+            return
+        if not existing_partitions(self._brokers, topic):
             return
         for message in topic_records(self._brokers, topic, decided=True):
             with suppress(ValueError):  # what is neither letter nor mark

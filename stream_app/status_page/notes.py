@@ -22,7 +22,6 @@ from stream_app.observer.events import (
     StoppedPartitions,
 )
 from stream_app.observer.observer import Listener, on
-from stream_app.status_page.problems import StoppedPartition
 from stream_app.text.foreign import bounded
 
 __all__ = ["Letter", "Notes"]
@@ -68,7 +67,7 @@ class Notes:
         self._letters: deque[Letter] = deque(maxlen=_LETTERS)
         self._happenings: deque[Happening] = deque(maxlen=_HAPPENINGS)
         self._gone: dict[str, float] = {}
-        self.stopped: Sequence[StoppedPartition] = ()
+        self.stopped: Sequence[PartitionStopped] = ()
         """Partitions that the flood breaker has stopped."""
         self._rebuilding = 0
         self._rebuilding_since: float | None = None
@@ -142,12 +141,7 @@ class Notes:
                 )  # fmt: skip
 
     def _note_stopped(self, told: StoppedPartitions) -> None:
-        self.stopped = [
-            StoppedPartition(
-                each.partition.topic, each.partition.number, each.offset, each.since, each.why
-            )
-            for each in told.stopped
-        ]
+        self.stopped = told.stopped
 
     def _note_rebuilding(self, told: PartitionsRebuilding) -> None:
         if bool(told.partitions) != bool(self._rebuilding):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from stream_app.observer.events import PartitionStopped
 from stream_app.text.named import named
 
 __all__ = [
     "Lag",
     "Level",
     "Problem",
-    "StoppedPartition",
     "Wait",
     "WorkInHand",
     "WorkerFacts",
@@ -93,18 +93,6 @@ class Lag(NamedTuple):
         return f"{self.topic}[{self.partition}]"
 
 
-class StoppedPartition(NamedTuple):
-    """A partition that the flood breaker has stopped."""
-
-    topic: str
-    partition: int
-    offset: int
-    """Nothing is taken from here on."""
-    since: float
-    """In seconds since the epoch."""
-    why: str
-
-
 class WorkerFacts(NamedTuple):
     """What `worker_problems` judges by; counts are those of the last five minutes."""
 
@@ -116,7 +104,7 @@ class WorkerFacts(NamedTuple):
     lags: Sequence[Lag] = ()
     grows: bool = False
     """Whether more records wait than a minute ago."""
-    stopped: Sequence[StoppedPartition] = ()
+    stopped: Sequence[PartitionStopped] = ()
     records: float = 0.0
     dead_letters: float = 0.0
     bugs: float = 0.0
@@ -193,7 +181,7 @@ def _standing_still(facts: WorkerFacts) -> Iterator[Problem]:
 
 def _stopped(facts: WorkerFacts) -> Iterator[Problem]:
     if facts.stopped:
-        names = [f"{each.topic}[{each.partition}]" for each in facts.stopped]
+        names = [str(each.partition) for each in facts.stopped]
         yield Problem(
             f"stopped {', '.join(names)}",
             "trouble",

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.kafka.end_offsets import PartitionLag
+from stream_app.observer.events import PartitionStopped
 from stream_app.status_page.notes import Notes
 from stream_app.status_page.partitions import PartitionHistory
 from stream_app.status_page.problems import (
@@ -185,7 +186,7 @@ class WorkerStatus:
                 "conflicts_last_minute": int(minute[("state_conflicts",)]),
                 "ahead_last_minute": int(minute[("state_ahead",)]),
             },
-            "stopped_partitions": [each._asdict() for each in self._notes.stopped],
+            "stopped_partitions": [_stopped(each) for each in self._notes.stopped],
             "waits": [each._asdict() for each in self._waiting.values()],
             "in_hand": in_hand and {
                 "stage": in_hand.stage,
@@ -277,6 +278,16 @@ class WorkerStatus:
 def as_json(values: Any, digits: int) -> list[float | None]:
     """Numbers rounded; what is not known is None."""
     return [None if math.isnan(each) else round(each, digits) for each in values.tolist()]
+
+
+def _stopped(told: PartitionStopped) -> dict[str, Any]:
+    return {
+        "topic": told.partition.topic,
+        "partition": told.partition.number,
+        "offset": told.offset,
+        "since": told.since,
+        "why": told.why,
+    }
 
 
 def _sum(series: Sequence[Any]) -> Any:

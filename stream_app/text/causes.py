@@ -68,7 +68,10 @@ def is_ours(error: BaseException) -> bool:
 
 
 def with_text(message: str, error: BaseException | None) -> str:
-    """A message with the text of an exception behind it, which may quote the payload."""
+    """A message with the text of an exception behind it, which may quote the payload.
+
+    Whether a stage tells it is decided in `exception_texts.py`.
+    """
     try:
         text = bounded(" ".join(str(error).split())) if error is not None else ""
     except BaseException as silent:  # noqa: BLE001 - a class of the use case's own may say nothing

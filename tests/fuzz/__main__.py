@@ -32,9 +32,18 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", action="store_true", help="through a real worker")
+    parser.add_argument(
+        "--delivery",
+        choices=("at_least_once", "exactly_once"),
+        default="at_least_once",
+        help="how that worker delivers",
+    )
     given = parser.parse_args()
     began = time.monotonic()
-    outcomes = (_through_worker if given.worker else _in_memory)(given.records, given.seed)
+    if given.worker:
+        outcomes = _through_worker(given.records, given.seed, given.delivery)
+    else:
+        outcomes = _in_memory(given.records, given.seed)
     took = time.monotonic() - began
     for outcome, count in outcomes.most_common():
         print(f"{count:>12,}  {outcome}")
@@ -43,14 +52,16 @@ def main() -> None:
     )
 
 
-def _through_worker(records: int, seed: int) -> Counter[str]:
+def _through_worker(records: int, seed: int, delivery: str) -> Counter[str]:
     with (
         LocalKafka() as kafka,
         LocalRedis() as redis,
         closing(Cluster(kafka.bootstrap)) as cluster,
         tempfile.TemporaryDirectory() as folder,
     ):
-        return through_worker(Testbed(regression, Path(folder), cluster, redis.url), records, seed)
+        settings: dict[str, object] = {"delivery": delivery}
+        testbed = Testbed(regression, Path(folder), cluster, redis.url, settings)
+        return through_worker(testbed, records, seed)
 
 
 def _in_memory(records: int, seed: int) -> Counter[str]:

@@ -32,6 +32,7 @@ def test_latency(tmp_path: Path) -> None:
     """The worker keeps up with a schedule, and each prediction is counted from when its record was due."""
     results = tmp_path / "results.jsonl"
     latency(["--only", WORKER, "--loads", "500", "--seconds", "4", "--results", str(results)])
-    (line,) = read(results)
+    idle, line = read(results)
+    assert 0 <= idle["idle_percent"] < 100
     assert line["keeps_up"], line
     assert 0 < line["p50_ms"] <= line["p99_ms"] <= line["p999_ms"]

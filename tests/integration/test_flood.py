@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from stream_app.cli import main
 from stream_app.records.places import PartitionId
+from tests.integration.test_positions import delete_records
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker, by_source
 from tests.usecases import mistaken
@@ -23,8 +24,9 @@ MODES = pytest.mark.parametrize(
     [
         {"delivery": "at_least_once", "assignment_strategy": "range"},
         {"delivery": "exactly_once", "assignment_strategy": "sticky"},
+        {"delivery": "at_least_once", "group_protocol": "consumer"},
     ],
-    ids=["at_least_once", "exactly_once"],
+    ids=["at_least_once", "exactly_once", "consumer_protocol"],
 )
 
 
@@ -57,6 +59,22 @@ def committed(meters: Testbed, number: int) -> int:
     return found[PartitionId(meters.topics[1], number)]
 
 
+def stands(meters: Testbed, worker: Worker) -> int:
+    """The offset at which partition 1 is stopped, once that and all before it is committed.
+
+    Letters of records before it may lie in a transaction that is still open when the stop is told, and a
+    worker that is killed before the stop is committed has not passed it on.
+    """
+    worker.until("the partition is stopped", lambda: stopped(worker))
+    (place,) = stopped(worker)
+    head = int(place.rpartition(" at ")[2])
+    partition = PartitionId(meters.topics[1], 1)
+    name, mark = meters.usecase.name, f" flood=stopped:{head}:"
+    worker.until("that is committed", lambda: mark in meters.cluster.beside(name, partition))
+    worker.until("all before it is committed", lambda: committed(meters, 1) == head)
+    return head
+
+
 def others_are_drained(meters: Testbed) -> bool:
     """Whether nothing waits but in partition 1 of the requests."""
     ends = meters.cluster.ends(*meters.topics)
@@ -86,9 +104,10 @@ def test_a_flood_stops_its_partition_and_nothing_else(
         worker.until("the beginning is taken", meters.drained)
         first = committed(meters, 1)
         meters.cluster.produce(bad(meters, BAD))
-        worker.until("the partition is stopped", lambda: stopped(worker))
         worker.until("it is told", lambda: worker.metric("stream_app_flood_stopped", topic=topic))
+        head = stands(meters, worker)
         letters = len(meters.dead_letters())
+        assert head == first + letters
         assert letters < IN_A_ROW
 
         more = meters.meters(200, seed=9)
@@ -100,10 +119,8 @@ def test_a_flood_stops_its_partition_and_nothing_else(
         worker.until("the neighbours go on", lambda: others_are_drained(meters))
         assert time.monotonic() - before < 4.0  # nobody waits for it (alignment_wait_seconds)
 
-        head = first + letters
         assert stopped(worker) == [f"{topic}[1] at {head}"]
         assert worker.get("/readyz")[0] == 200
-        worker.until("its offset stands before the run", lambda: committed(meters, 1) >= head)
         assert committed(meters, 1) == head
         lag = {"topic": topic, "partition": "1"}
         worker.until(
@@ -132,10 +149,10 @@ def test_a_worker_that_is_killed_while_it_stands_goes_on_where_the_consumer_is_m
         worker.until("the beginning is taken", meters.drained)
         first = committed(meters, 1)
         meters.cluster.produce(requests(meters, BAD, partition=1, padding=2_000))
-        worker.until("the partition is stopped", lambda: stopped(worker))
+        stands(meters, worker)
         letters = len(meters.dead_letters())
         assert letters < IN_A_ROW
-        worker.until("its offset is committed", lambda: committed(meters, 1) == first + letters)
+        assert committed(meters, 1) == first + letters
         for _ in range(3):
             worker.kill()
             worker.start()
@@ -164,7 +181,7 @@ def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
     with meters.worker(flood_letters_per_second=rate, **mode, **SOON) as worker:
         worker.until("the beginning is taken", meters.drained)
         meters.cluster.produce(bad(meters, BAD))
-        worker.until("the partition is stopped", lambda: stopped(worker))
+        stands(meters, worker)
         letters = len(meters.dead_letters())
         meters.cluster.produce(requests(meters, 9, partition=1))
         worker.until("its newest are tried", lambda: "is still stopped" in worker.log)
@@ -222,7 +239,7 @@ def test_a_bug_in_the_last_step_stops_its_partition_and_spoils_no_state(
     with testbed.worker(**settings) as worker:
         worker.until("the beginning is taken", testbed.drained)
         testbed.cluster.produce(run)
-        worker.until("the partition is stopped", lambda: stopped(worker))
+        stands(testbed, worker)
         letters = len(testbed.dead_letters())
         assert letters < 10
         testbed.cluster.produce(requests(testbed, 50, partition=0))
@@ -240,18 +257,18 @@ def test_a_bug_in_the_last_step_stops_its_partition_and_spoils_no_state(
 
 
 class Operator:
-    """`stream-app resume` of a testbed, in this process."""
+    """The commands that a person gives for a testbed, in this process; `stream-app resume` if none is named."""
 
     def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
         self._testbed = testbed
 
-    def __call__(self, *arguments: str, status: int = 0) -> str:
+    def __call__(self, *arguments: str, status: int = 0, command: str = "resume") -> str:
         """Run it, and see that it ends with this status."""
         given = {"usecase": self._testbed.spec, **self._testbed.settings}
         environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
         done = CliRunner().invoke(
-            main, ["resume", *arguments], env=environment, catch_exceptions=False
+            main, [command, *arguments], env=environment, catch_exceptions=False
         )
         assert done.exit_code == status, done.output
         return done.stdout
@@ -261,6 +278,20 @@ class Operator:
 def operator(meters: Testbed, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """Somebody who may write the topic of resolutions."""
     return Operator(meters, monkeypatch)
+
+
+def check_told_from_outside(meters: Testbed, operator: Operator, head: int) -> None:
+    """`lag` and `doctor` name the stopped partition, and no other."""
+    topic = meters.topics[1]
+    lags = json.loads(operator("--json", "--looks", "1", command="lag"))["partitions"]
+    (found,) = [each for each in lags if each["verdict"] == "flood"]
+    assert (found["topic"], found["partition"], found["flood"]["offset"]) == (topic, 1, head)
+    table = operator("--looks", "1", command="lag")
+    assert f"{topic}[1] was stopped by the flood breaker: see stream-app resume" in table
+    findings = [json.loads(line) for line in operator("--json", command="doctor").splitlines()]
+    (told,) = [each for each in findings if each["about"] == "flood"]
+    assert told["level"] == "warning"
+    assert f"{topic}[1] is stopped at offset {head} since " in told["text"]
 
 
 @MODES
@@ -275,13 +306,14 @@ def test_an_operator_lets_it_go_on(
         assert operator() == "No partition is stopped.\n"
         first = committed(meters, 1)
         meters.cluster.produce(bad(meters, BAD))
-        worker.until("the partition is stopped", lambda: stopped(worker))
-        head, end = first + len(meters.dead_letters()), first + BAD
+        head, end = stands(meters, worker), first + BAD
+        assert head == first + len(meters.dead_letters())
         told = worker.until("it is told", lambda: json.loads(operator("--json"))["partitions"])
         (found,) = told
         assert (found["topic"], found["partition"], found["state"]) == (topic, 1, "stopped")
         assert (found["offset"], found["end"]) == (head, end)
         assert f"{topic}[1]  stopped at offset {head} since " in operator()
+        check_told_from_outside(meters, operator, head)
 
         assert "Nothing was written" in operator("--all")
         assert "is not stopped" in operator("--partition", f"{topic}:0", "--yes", status=1)
@@ -299,8 +331,8 @@ def test_an_operator_lets_it_go_on(
         worker.until("it is as any other", lambda: operator() == "No partition is stopped.\n")
 
         meters.cluster.produce(bad(meters, BAD))
-        worker.until("the next flood stops it as well", lambda: stopped(worker))
-        worker.until("it is told", lambda: "stopped" in operator())
+        stands(meters, worker)  # the next flood stops it as well
+        assert "  stopped at offset " in operator()
         worker.kill()
         said = operator("--all", "--yes", "--wait", "0.5", status=1)
         assert "no worker has gone on yet" in said
@@ -310,16 +342,18 @@ def test_an_operator_lets_it_go_on(
     check_one_end(meters)
 
 
-def test_it_moves_with_the_partition(meters: Testbed) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_it_moves_with_the_partition(meters: Testbed, protocol: str) -> None:
     """Another worker that is given the partition finds it stopped, and takes nothing of it."""
+    settings = {"group_protocol": protocol, **SOON}
     meters.cluster.produce(meters.meters(100))
-    with meters.worker(**SOON) as worker:
+    with meters.worker(**settings) as worker:
         worker.until("the beginning is taken", meters.drained)
         meters.cluster.produce(bad(meters, BAD))
-        worker.until("the partition is stopped", lambda: stopped(worker))
+        stands(meters, worker)
         letters = len(meters.dead_letters())
         (place,) = stopped(worker)
-        with meters.worker(**SOON) as other:
+        with meters.worker(**settings) as other:
             other.ready()
             holders = [worker, other]
             worker.until(
@@ -334,3 +368,33 @@ def test_it_moves_with_the_partition(meters: Testbed) -> None:
             rest.until("it goes on", meters.drained)
     assert len(meters.dead_letters()) == BAD
     check_one_end(meters)
+
+
+@MODES
+@pytest.mark.parametrize("is_killed", [False, True], ids=["runs on", "killed"])
+def test_retention_goes_on_while_it_is_stopped(
+    meters: Testbed, mode: dict[str, str], *, is_killed: bool
+) -> None:
+    """What is deleted of the bad run is told, and the rest stays stopped, also for a worker that starts."""
+    topic, gone = meters.topics[1], 50
+    meters.cluster.produce(meters.meters(100))
+    with meters.worker(**mode, **SOON) as worker:
+        worker.until("the beginning is taken", meters.drained)
+        meters.cluster.produce(bad(meters, BAD))
+        head = stands(meters, worker)
+        letters = len(meters.dead_letters())
+        delete_records(meters, topic, 1, head + gone)
+        if is_killed:
+            worker.kill()
+            worker.start()
+            worker.until("it is found stopped", lambda: stopped(worker))
+            assert stopped(worker) == [f"{topic}[1] at {head + gone}"]
+            assert "the worker that held it before stopped it" in worker.log
+        meters.cluster.produce(requests(meters, 9, partition=1))
+        worker.until("its newest are tried", lambda: "is still stopped" in worker.log)
+        assert len(meters.dead_letters()) == letters
+        meters.cluster.produce(requests(meters, 3, partition=1))
+        worker.until("all is taken", meters.drained)
+        assert f"offsets {head} to {head + gone - 1} ({gone}) were deleted" in worker.log
+        assert stopped(worker) == []
+        assert len(meters.dead_letters()) == BAD - gone

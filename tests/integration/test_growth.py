@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.growth.alone import VARIED, alone
 from benchmarks.growth.measure import measure
-from benchmarks.growth.points import Point
+from benchmarks.growth.points import VARIABLES, Point
 from benchmarks.growth.results import append, latest, read
 from benchmarks.growth.shape import Shape
 from stream_app.local import LocalRedis
@@ -31,3 +32,13 @@ def test_a_point_is_measured_and_known_afterwards(
     append(results, point, found, {"began": "now"})
     assert latest(read(results))["trees"][0].cpu_us == found.cpu_us
     assert json.loads(results.read_text())["point"]["entities"] == 500
+
+
+def test_the_work_alone_is_measured_where_a_variable_needs_no_service() -> None:
+    """And other variables are passed over."""
+    pytest.importorskip("lightgbm", reason="the extra `training` is not installed")
+    assert set(VARIED) < set(VARIABLES)
+    small = Point("trees", 1, shape=Shape(columns=8, trees=1))
+    ((point, cpu_us),) = alone([small, Point("workers", 2, workers=2)])
+    assert point is small
+    assert 1 < cpu_us < 5_000

@@ -390,13 +390,21 @@ class Cluster:
 
     def committed(self, group: str, *topics: str) -> dict[PartitionId, int]:
         """The group's committed offset of each partition, 0 where it has none."""
+        partitions = list(self.ends(*topics))
+        found = self._of_group(group).committed(partitions, wait=True)
+        return {p: found[p].offset if p in found else 0 for p in partitions}
+
+    def beside(self, group: str, partition: PartitionId) -> str:
+        """What stands beside the group's committed offset of a partition; empty where nothing does."""
+        found = self._of_group(group).committed([partition], wait=True)
+        return (found[partition].metadata or "") if partition in found else ""
+
+    def _of_group(self, group: str) -> Brokers:
         known = self._groups.get(group)
         if known is None:
             properties = {**self._config, "group.id": group}
             known = self._groups[group] = Brokers(self._admin, properties, seconds=20.0)
-        partitions = list(self.ends(*topics))
-        found = known.committed(partitions, wait=True)
-        return {p: found[p].offset if p in found else 0 for p in partitions}
+        return known
 
     def set_committed(
         self, group: str, offsets: Mapping[tuple[str, int], int], metadata: str = ""

@@ -145,8 +145,11 @@ def retold(monkeypatch: pytest.MonkeyPatch, old: str, new: str, champion: str = 
 
 
 ANSWERED = 'decision["peak_kilowatts"]'
-MISTAKE = ("lambda e: e.celsius", "lambda e: e.celcius")
-TOLD = r"AttributeError 'celcius' in <lambda> \(\S*changed_meters.py:\d+\)"
+MISTAKE = (
+    "lambda e: datetime.fromtimestamp(e.event_time",
+    "lambda e: datetime.fromtimestamp(e.thyme",
+)
+TOLD = r"AttributeError 'thyme' in <lambda> \(\S*changed_meters.py:\d+\)"
 
 
 def test_a_mistake_in_a_function_is_told_as_one(
@@ -156,7 +159,7 @@ def test_a_mistake_in_a_function_is_told_as_one(
     regression.train(tmp_path / "artifacts")
     result = retold(monkeypatch, *MISTAKE)
     assert result.exit_code == 2
-    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr
+    assert re.search(f"fails in row feature hour: {TOLD}", result.stderr), result.stderr
     assert "has changed" not in result.stderr
 
 
@@ -169,7 +172,7 @@ def test_where_no_version_is_trained_its_functions_run_over_the_events_there_are
     assert result.exit_code == 2
     assert "artifacts/meters/2 is not trained yet (of artifacts/meters there is 1)" in result.stderr
     assert "Nothing was scored." in result.stderr
-    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr
+    assert re.search(f"fails in row feature hour: {TOLD}", result.stderr), result.stderr
 
 
 def test_a_log_runs_the_functions_before_anything_is_trained(
@@ -187,4 +190,25 @@ def test_a_log_runs_the_functions_before_anything_is_trained(
     assert "ok  log.jsonl: 20 rows" in good.stdout
     retold(monkeypatch, *MISTAKE)
     result = CliRunner().invoke(main, ["check", "changed_meters:usecase", "--log", "log.jsonl"])
-    assert re.search(f"fails in row feature celsius: {TOLD}", result.stderr), result.stderr
+    assert re.search(f"fails in row feature hour: {TOLD}", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"celsius", "celsius"', '"celsius", "celcius"',
+         "row feature celsius: Request has no field celcius: its fields are event_id, event_time, meter"),
+        ('View("meter_load", "meter"', 'View("meter_load", "metre"',
+         "view meter_load, entity metre: Reading has no field metre: its fields are"),
+        ("Request,\n        lambda s: Column(\"requests\"", '{Request: "meter"},\n        lambda s: Column("requests"',
+         "view meter_asked: (event_time, meter) is not what DecayedSums takes"),
+    ],
+)  # fmt: skip
+def test_a_field_that_an_event_has_not_is_told_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, sentence: str
+) -> None:
+    """In a line, with what it stands in and the fields that there are."""
+    result = retold(monkeypatch, old, new)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1

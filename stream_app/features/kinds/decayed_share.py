@@ -70,16 +70,25 @@ class DecayedShare:
     def apply(self) -> Apply:
         """Takes ``(time, part, whole)`` in; time in seconds."""
         lines = decayed_sum_lines(self.half_life_seconds, ["part", "whole"])
-        return Statements(["time, part, whole = update", *lines])
+        return Statements(
+            ["time, part, whole = update", *lines],
+            operation=("decayed-share", float(self.half_life_seconds)),
+        )
 
     def share(self) -> Read:
         """Part by whole; missing where there is no whole."""
-        return Formula("v[1] / v[2] if v[2] > 0.0 else nan", absent="nan")
+        return Formula(
+            "v[1] / v[2] if v[2] > 0.0 else nan", absent="nan", operation=("ratio", (1, 2))
+        )
 
     def whole(self) -> Read:
         """The decayed whole, what the share rests on; 0 where nothing is known."""
         decayed = f"v[2] * exp2(-(at - v[0]) / {float(self.half_life_seconds)!r})"
-        return Formula(f"{decayed} if at > v[0] else v[2]", absent="0.0")
+        return Formula(
+            f"{decayed} if at > v[0] else v[2]",
+            absent="0.0",
+            operation=("decayed", (float(self.half_life_seconds), 2)),
+        )
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""

@@ -99,14 +99,16 @@ class DecayedSums:
         return Formula(
             decayed_count(self.half_life_seconds),
             absent="0.0",
-            operation=("decayed-count", float(self.half_life_seconds)),
+            operation=("decayed", (float(self.half_life_seconds), 1)),
         )
 
     def mean(self, name: str) -> Read:
         """Decayed mean of a sum; missing where nothing is known. Decay cancels out."""
         index = 2 + place_of(self, self.sums, name)
         return Formula(
-            f"v[{index}] / v[1] if v[1] > 0.0 else nan", absent="nan", operation=("ratio", index)
+            f"v[{index}] / v[1] if v[1] > 0.0 else nan",
+            absent="nan",
+            operation=("ratio", (index, 1)),
         )
 
     def age(self) -> Read:

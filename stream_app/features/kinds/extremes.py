@@ -88,7 +88,7 @@ class Extremes:
                 f"    if value{at} > v[{at + 1}]:",
                 f"        v[{at + 1}] = float(value{at})",
             ]
-        return Statements(lines)
+        return Statements(lines, operation=("extremes", 0.0))
 
     def minimum(self, name: str) -> Read:
         """Least value of a field, in its unit; missing where nothing is known."""
@@ -104,4 +104,8 @@ class Extremes:
 
     @staticmethod
     def _read(place: int) -> Read:
-        return Formula(f"v[{place}] if -inf < v[{place}] < inf else nan", absent="nan")
+        return Formula(
+            f"v[{place}] if -inf < v[{place}] < inf else nan",
+            absent="nan",
+            operation=("finite", place),
+        )

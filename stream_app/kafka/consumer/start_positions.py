@@ -177,14 +177,17 @@ class StartPositions:
             "other" if committed.topic_id is None else "worker",
             log_start=extent.start,
         )
+        flood = flood_note(committed.metadata)
         if found.offset != committed.offset:
-            return found  # what stands beside the offset is of another one
+            # All else that stands beside the offset is of another one.
+            left = None if flood is None else flood.from_start(found.offset)
+            return replace(found, flood=left)
         return replace(
             found,
             control_records=markers_of(committed.metadata),
             leader_epoch=committed.leader_epoch,
             failed_starts=failed_starts(committed.metadata),
-            flood=flood_note(committed.metadata),
+            flood=flood,
         )
 
     def _start_at_end(

@@ -1,5 +1,6 @@
 """What changed is told from slices of time."""
 
+import json
 from collections import Counter
 
 from stream_app.audit.over_time import Slice, changes
@@ -35,3 +36,10 @@ def test_a_beginning_and_an_end_without_traffic_are_no_changes() -> None:
     empty = Slice(0.0, 60.0)
     assert list(changes([empty, one(60.0, "late 1"), Slice(120.0, 180.0)])) == []
     assert list(changes([empty, empty])) == []
+
+
+def test_a_slice_is_json_for_scripts() -> None:
+    """Counts by name."""
+    told = json.loads(json.dumps(one(0.0, "late 1", reasons="bad-time", code="0.1").as_json()))
+    assert told["served"] == {"late 1": 1}
+    assert (told["code"], told["reasons"], told["until"]) == ({"0.1": 1}, {"bad-time": 1}, 60.0)

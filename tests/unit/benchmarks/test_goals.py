@@ -56,6 +56,15 @@ def test_within_a_round() -> None:
     assert verdict("rate, of the work alone", lines).ratio == pytest.approx(0.9)
 
 
+def test_figure() -> None:
+    """A goal without an opponent is held against the median of the rounds."""
+    lines = [
+        {"run": "r", "round": n, "contender": WORKER, "idle_percent": p}
+        for n, p in enumerate((1.0, 1.5, 9.0))
+    ]
+    assert verdict("percent of a core, idle", lines).text == "met: 1.50 of 2"
+
+
 def test_best_peer() -> None:
     """The best of the peers counts."""
     lines = [drained(WORKER, 100.0), drained("a", 10.0), drained("b", 80.0)]
@@ -84,7 +93,7 @@ def test_names_of_goals(goal: Goal) -> None:
     """A goal names contenders that there are."""
     names = {each.name for each in [*contenders(), *peers()]}
     assert goal.contender in names
-    assert goal.other in {*names, "peers"}
+    assert goal.other in {*names, "peers", None}
 
 
 def test_names_differ() -> None:

@@ -12,9 +12,10 @@ from benchmarks.growth.feed import readings
 from benchmarks.growth.judging import judged
 from benchmarks.growth.measure import Look, Measured, measured_of
 from benchmarks.growth.points import VARIABLES, Point, points
-from benchmarks.growth.report import put_into, section, write_plots
+from benchmarks.growth.report import section, write_plots
 from benchmarks.growth.results import Known, append, latest, read
 from benchmarks.growth.shape import MLP, Reading, Shape, make_usecase, written_usecase
+from benchmarks.page_section import put_into
 from benchmarks.scrape import parsed
 
 RUN = {"began": "2026-01-01T00:00:00+00:00", "commit": "abc", "python": "3.11", "cores": 2}
@@ -174,12 +175,18 @@ def test_the_report_puts_everything_into_the_page_and_draws_it(tmp_path: Path) -
     }
     for path in written:
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
-    page = "a\n<!-- Written by `python -m benchmarks.growth report`. -->\nold\n<!-- End of what is written. -->\nz\n"
-    once = put_into(page, text)
+
+
+def test_a_command_writes_its_own_part_of_a_page_and_no_other() -> None:
+    """As often as it is run; a page without a place for it is refused."""
+    page = "a\n<!-- Written by `x`. -->\nold\n<!-- End of what `x` writes. -->\nz\n"
+    once = put_into(page, "x", "new")
     assert "old" not in once
-    assert put_into(once, text) == once
-    with pytest.raises(ValueError, match="no place for the results"):
-        put_into("a page", text)
+    assert once.startswith("a\n")
+    assert once.endswith("z\n")
+    assert put_into(once, "x", "new") == once
+    with pytest.raises(ValueError, match="no place for what is written"):
+        put_into(page, "y", "new")
 
 
 def test_what_a_worker_says_is_read_and_added_up() -> None:

@@ -14,7 +14,15 @@ from stream_app.features.engine.arrival import Arrival
 from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine, Tables
 from stream_app.features.events import Event
-from stream_app.features.kinds import DecayedSums, LastValue, OpenItems, State, StateOverflowError
+from stream_app.features.kinds import (
+    DecayedShare,
+    DecayedSums,
+    Extremes,
+    LastValue,
+    OpenItems,
+    State,
+    StateOverflowError,
+)
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.views import Column, Entity, FeatureSet, View
 from tests.unit.features.kinds.every import CASES
@@ -51,13 +59,18 @@ def feature_set(
 SUMS = DecayedSums(100.0, ("amount", "late"))
 LAST = LastValue(("left", "right"))
 RING = OpenItems(horizon_seconds=9.0, slot_seconds=0.7)
+SHARE = DecayedShare(30.0)
+ENDS = Extremes(("left", "right"))
 COMPILED = feature_set(
     [
         (SUMS, [SUMS.count(), SUMS.mean("amount"), SUMS.mean("late"), SUMS.age()]),
         (LAST, [LAST.value("left"), LAST.value("right"), LAST.age()]),
         (RING, [RING.overdue(5.0), RING.overdue(1e9), RING.overdue(1e30)]),
         # Columns of another view's kind: a mistake, and the same mistake on both ways.
-        (SUMS, [LAST.age(), RING.overdue(5.0), DecayedSums(3.0).count()]),
+        (SUMS, [LAST.age(), RING.overdue(5.0), DecayedSums(3.0).count(), ENDS.maximum("left")]),
+        (SHARE, [SHARE.share(), SHARE.whole(), SHARE.age()]),
+        (ENDS, [ENDS.minimum("left"), ENDS.maximum("left"), ENDS.maximum("right"), ENDS.age()]),
+        (ENDS, [SHARE.share(), SHARE.whole()]),
     ],
     ttl=50.0,
 )
@@ -155,6 +168,9 @@ COMPILED_UPDATES = st.tuples(
     st.none() | st.tuples(times, st.none() | numbers, st.none() | numbers),
     st.none() | st.tuples(times, counts),
     st.none() | st.lists(numbers, min_size=3, max_size=3),
+    st.none() | st.tuples(times, numbers, numbers),
+    st.none() | st.tuples(times, st.none() | numbers, st.none() | numbers),
+    st.none() | st.tuples(times, numbers | st.floats()),
 )
 EVERY_UPDATES = st.tuples(*(st.none() | case.updates for case in CASES))
 
@@ -237,7 +253,7 @@ def test_usual_states_stay_in_compiled_code() -> None:
 def test_a_state_of_another_make_is_refused() -> None:
     """A mistake in the code that puts states into tables, and no crash of the process."""
     python, compiled = Side(COMPILED, in_python=True), Side(COMPILED, in_python=False)
-    log = [(1.0, "8", ((1.0, 1.0, 1.0), None, None, None), 1, 0, 0, False)]
+    log = [(1.0, "8", ((1.0, 1.0, 1.0), *[None] * 6), 1, 0, 0, False)]
     python.take(log)
     compiled.tables = python.tables
     arrivals = compiled.arrivals(log)
@@ -250,7 +266,7 @@ def test_fences_of_many_sources_are_kept_in_their_order(sources: list[int]) -> N
     """Room is made for them as they come; `applied` looks them up."""
     sides = [Side(COMPILED, in_python=in_python) for in_python in (False, True)]
     log = [
-        (1.0, "8", ((1.0, 1.0, 1.0), None, None, None), source, 0, offset, False)
+        (1.0, "8", ((1.0, 1.0, 1.0), *[None] * 6), source, 0, offset, False)
         for offset, source in enumerate(sources)
     ]
     compiled, python = (side.take(log) for side in sides)

@@ -185,11 +185,11 @@ def test_few_records_are_asked_for_at_once() -> None:
     assert max(consumer.asked) <= 16
 
 
-def test_a_range_of_which_nothing_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_range_of_which_nothing_comes_is_given_up() -> None:
     """With the partition, the offset and what may be the cause."""
-    monkeypatch.setattr("stream_app.kafka.log_reader._STALLED_SECONDS", -1.0)
     steps: list[Step] = []
-    batches = read_ranges(reader_of(Consumer(Message(0)), {}), {P: (0, 2)}, steps.append)
+    reader = reader_of(Consumer(Message(0)), {})
+    batches = read_ranges(reader, {P: (0, 2)}, steps.append, stalled_seconds=-1.0)
     with pytest.raises(ServiceAwayError, match=r"orders\[0\] delivers nothing after offset 0"):
         list(batches)
     assert [(step.first, step.end) for step in steps] == [(0, 1)]

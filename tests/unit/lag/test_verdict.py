@@ -45,6 +45,16 @@ def test_a_verdict_follows_burrows_rules(name: str) -> None:
     assert window(*looks, held=held).verdict is expected
 
 
+def test_a_partition_that_the_flood_breaker_stopped_is_named_at_once() -> None:
+    """It stands on purpose: that is no stall, and needs no ten looks; and it is over when it goes on."""
+    made = Window()
+    made.add(Look(0.0, 10, 20, 10, True, is_stopped=True))
+    assert made.verdict is Verdict.FLOOD
+    assert made.verdict.is_bad
+    made.add(Look(1.0, 12, 20, 8, True))
+    assert made.verdict is Verdict.UNDECIDED
+
+
 def test_a_rewind_is_forgotten_with_its_window() -> None:
     """What happened longer ago says nothing of now."""
     back = window((15, 20), (5, 20))

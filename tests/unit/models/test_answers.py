@@ -12,6 +12,7 @@ from pydantic import Field, create_model, model_validator
 from stream_app.features.usecase import Prediction
 from stream_app.models.answers import AnswerContract, as_answers
 from stream_app.predictor.score import ScoreStage
+from stream_app.text.exception_texts import ExceptionTexts
 from tests.unit.builders import FakeModel, use_case
 from tests.unit.predictor.test_score import answer, triggers
 
@@ -81,7 +82,7 @@ def test_a_rule_of_the_contracts_own_is_kept() -> None:
     )
     assert list(broken) == [0]
     assert re.search(r"breaks a rule of the contract: ValueError in _agree \(\S+:\d+\)$", broken[0])
-    telling = AnswerContract(Checked, tells_texts=True)
+    telling = AnswerContract(Checked, texts=ExceptionTexts(are_told=True))
     told = telling.broken([{"score": 0.1, "label": True}], [COMMON])
     assert told[0].endswith(": Value error, label and score disagree")
 

@@ -20,6 +20,7 @@ from stream_app.observer.observer import Observer
 from stream_app.predictor.decode import DecodeStage
 from stream_app.records.headers import Header
 from stream_app.telemetry.failure_log import FailureLog
+from stream_app.text.exception_texts import ExceptionTexts
 from stream_app.text.redaction import Redaction
 from stream_app.wire.dead_letter import DeadLetters
 from tests.unit.builders import NOW, partition, record, rfc3339
@@ -136,11 +137,11 @@ def test_the_type_of_the_value_is_told_beside_what_was_expected() -> None:
 
 def test_texts_are_told_where_a_setting_says_so() -> None:
     """For a contract whose texts are known to be harmless."""
-    item = failed(JsonDecoder(Chatty), chatty(said=SECRET), tells_texts=True)
+    item = failed(JsonDecoder(Chatty), chatty(said=SECRET), texts=ExceptionTexts(are_told=True))
     assert item.failure.message.endswith(f": Value error, cannot be {SECRET}")
-    item = failed(JsonDecoder(Chatty), chatty(keyed=SECRET), tells_texts=True)
+    item = failed(JsonDecoder(Chatty), chatty(keyed=SECRET), texts=ExceptionTexts(are_told=True))
     assert item.failure.message.endswith(f": '{SECRET}'")
-    assert failed(JsonDecoder(Chatty), chatty(silent=SECRET), tells_texts=True)
+    assert failed(JsonDecoder(Chatty), chatty(silent=SECRET), texts=ExceptionTexts(are_told=True))
 
 
 def quoting(message: Message) -> Any:
@@ -207,7 +208,7 @@ def test_texts_and_redaction_contradict_each_other() -> None:
 def test_no_header_of_a_letter_quotes_the_value(reason: str, *, tells_texts: bool) -> None:
     """For no reason that decoding gives; the library's own words quote nothing either way."""
     decoder, value = DECODED[reason]
-    item = failed(decoder, value, tells_texts=tells_texts)
+    item = failed(decoder, value, texts=ExceptionTexts(are_told=tells_texts))
     assert SECRET not in repr(said(item)) or (tells_texts and reason == "wrong-event-type")
 
 

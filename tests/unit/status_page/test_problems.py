@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import pytest
 
+from stream_app.observer.events import PartitionStopped
 from stream_app.status_page.problems import (
     Lag,
     Problem,
-    StoppedPartition,
     Wait,
     WorkerFacts,
     since_when,
     worker_problems,
 )
+from tests.unit.builders import partition
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
 WELL = WorkerFacts(is_ready=True, why="", records=1_000, predictions=400)
@@ -34,7 +35,9 @@ TROUBLE = {
         is_ready=False, why="The worker is starting."
     ),
     "stuck enrich": WELL._replace(in_hand=Old()),
-    "stopped orders[1]": WELL._replace(stopped=[StoppedPartition("orders", 1, 17, 5.0, "a flood")]),
+    "stopped orders[1]": WELL._replace(
+        stopped=[PartitionStopped(partition(1), 17, "a flood", 5.0, is_new=True)]
+    ),
     "gone": WELL._replace(gone="orders[1]"),
     "bugs": WELL._replace(bugs=20, dead_letters=20, worst_bug="feature-error at stage enrich"),
     "dead letters": WELL._replace(dead_letters=60, worst_reason="out-of-range in orders"),
