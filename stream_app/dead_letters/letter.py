@@ -64,6 +64,17 @@ class Letter(NamedTuple):
         return self.replay.origin if self.replay is not None else self.origin
 
     @property
+    def is_identified(self) -> bool:
+        """Whether it names a record by which a replay could be known: a topic's id was not always known,
+        and somebody else may have written anything."""
+        try:
+            record_id_of(str(self.first_origin))
+            record_id_of(str(self.origin))
+        except ValueError:
+            return False
+        return True
+
+    @property
     def claimed_first_origin(self) -> set[RecordId]:
         """Of a cut letter, the first origin that it names: nobody can tell yet whether that holds."""
         named = by_name(self.headers).get(REPLAY_OF) if self.cut else None

@@ -122,7 +122,9 @@ class LetterLog:
             letters = list(self._read(reader, {partition: (begin, until)}, progress))
             held = sum(len(letter.value or b"") for letter in letters) + 1
             size = min(2 * size, _LARGEST_SLICE, 16 + _SLICE_BYTES * (until - begin) // held)
-            letters.sort(key=lambda letter: letter.written_at, reverse=not backwards)
+            letters.sort(key=lambda letter: letter.written_at)
+            if not backwards:
+                letters.reverse()  # those of the same moment, too
             while letters:
                 yield letters.pop()
 

@@ -47,8 +47,9 @@ def resolution(
     """The mark of a letter that is replayed, or dealt with otherwise."""
     return Resolution(
         action="resolved" if replayed_to is None else "replayed",
-        origin=str(letter.origin),
-        first_origin=str(letter.first_origin),
+        # The mark of one that names no record names the letter alone.
+        origin=str(letter.origin if letter.is_identified else letter.id),
+        first_origin=str(letter.first_origin if letter.is_identified else letter.id),
         topic=replayed_to and replayed_to.topic,
         partition=None if replayed_to is None else replayed_to.number,
         state=letter.said.state if letter.said.state in ("applied", "not-applied") else "",

@@ -34,6 +34,7 @@ class Obstacle(StrEnum):
     PREDICTED = "its event has a prediction by now"
     ATTEMPTS = "failed too often (--max-attempts)"
     TWICE = "another letter of the same record is replayed"
+    NO_RECORD = "it does not say which record it is of"
     NO_TOPIC = "its event topic is none of the use case's"
     CUT = "cut, and not to be completed"
     FIX = "the fix raised"
@@ -117,6 +118,8 @@ class Planner:
         if resolution is not None:
             is_replayed = resolution.action == "replayed"
             return Obstacle.REPLAYED if is_replayed else Obstacle.RESOLVED
+        if not letter.is_identified:
+            return Obstacle.NO_RECORD
         if letter.first_origin in self.predicted:
             return Obstacle.PREDICTED
         if letter.said.attempts >= self.max_attempts:

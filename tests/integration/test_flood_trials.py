@@ -77,9 +77,12 @@ def test_a_newest_record_that_never_ends_ends_the_process_until_it_is_tried_else
     with odd.worker(**settings) as worker:
         flood(odd, worker, bad(odd, BAD))
         odd.cluster.produce(of_meter(odd, "hang", 1))
-        assert worker.wait(60) == 1
+        ends = 0
+        while worker.wait(20) == 1:
+            ends += 1
+            worker.start()
+        assert 1 <= ends <= 3
         assert "stage decode has been at work on" in worker.log
-        worker.start()
         worker.until("it is found stopped", lambda: stopped(worker))
         worker.until("the record is tried in a child", lambda: "still stopped" in worker.tail(20))
         odd.cluster.produce(requests(odd, 5, partition=0))
@@ -130,6 +133,7 @@ def test_what_retention_removes_meanwhile_is_lost_and_told_and_the_rest_goes_on(
             operator("--all", "--yes")
             worker.until("all is taken", odd.drained)
             assert stopped(worker) == []
+            assert "retention" in worker.log
         else:
             worker.kill()
     if how != "resumed":
@@ -138,7 +142,7 @@ def test_what_retention_removes_meanwhile_is_lost_and_told_and_the_rest_goes_on(
             assert stopped(worker) == []
             odd.cluster.produce(requests(odd, 3, partition=1))
             worker.until("as is what comes", odd.drained)
-    assert "retention" in worker.log
+            assert "retention" in worker.log
 
 
 def test_where_everything_is_stopped_the_process_lives_and_says_so(odd: Testbed) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stream_app.dead_letters.letter import Letter
+from stream_app.dead_letters.letter import Letter, letter_of
 from stream_app.dead_letters.mending import FixRaisedError
 from stream_app.dead_letters.origins import OriginGoneError
 from stream_app.dead_letters.outgoing_replay import OutgoingReplay, resolution
@@ -10,7 +10,7 @@ from stream_app.dead_letters.planning import Obstacle, Planner
 from stream_app.dead_letters.resolutions import Resolutions
 from stream_app.records.failure import Failure
 from stream_app.records.places import PartitionId
-from tests.unit.dead_letters.letters import REPLAYS, letter
+from tests.unit.dead_letters.letters import LETTERS_ID, REPLAYS, Message, letter, said
 
 
 class Origins:
@@ -41,6 +41,12 @@ def obstacle(found: Letter, **how: Any) -> Obstacle | None:
     return planned.obstacle
 
 
+def told(**about: Any) -> Letter:
+    """A letter that says this of its record."""
+    message = Message(b"k", b"v", said(**about).headers(), 0, 0.0)
+    return letter_of(message, LETTERS_ID, REPLAYS)
+
+
 def known(found: Letter, target: PartitionId | None) -> Resolutions:
     """A mark of one letter."""
     made = Resolutions()
@@ -58,6 +64,10 @@ def test_a_letter_goes_to_where_its_record_came_from_or_is_left_for_a_reason() -
     assert obstacle(found, predicted={found.first_origin}) is Obstacle.PREDICTED
     assert obstacle(letter(attempts=3)) is Obstacle.ATTEMPTS
     assert obstacle(letter(topic="another")) is Obstacle.NO_TOPIC
+    for odd in ({"topic_id": ""}, {"topic_id": "short"}, {"partition": 2**31}, {"offset_": 2**63}):
+        about = {name.rstrip("_"): value for name, value in odd.items()}
+        assert obstacle(told(**about)) is Obstacle.NO_RECORD
+        assert known(told(**about), None).of(told(**about)) is not None  # it can be resolved
     cut = letter(None, came=[("dead-letter.value-omitted-bytes", b"9"),
                              ("dead-letter.value-omitted-sha256", b"00")])  # fmt: skip
     assert obstacle(cut) is Obstacle.CUT
