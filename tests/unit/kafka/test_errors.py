@@ -84,6 +84,7 @@ LOOKS_AT_CODES = {
     "stream_app/kafka/consumer/error_events.py": (
         "logs each code now and then, and knows librdkafka's names of all"
     ),
+    "benchmarks/contest/loops/alone.py": "a loop as people write it, without the rooms of the worker",
     "stream_app/local/topics.py": "lies below `kafka`: a topic that exists need not be created",
 }
 
