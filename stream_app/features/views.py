@@ -168,7 +168,7 @@ class RowFeature:
             return self
         where, name = f"row feature {self.name}", self.compute.name
         for trigger in triggers:
-            check_exists(where, trigger, name)
+            check_exists(f"{where}, asked for by triggers={trigger.__name__}", trigger, name)
         is_text = any(holds_text(trigger, name) for trigger in triggers)
         told = self if self._has_dtype or not is_text else replace(self, dtype="string")
         for trigger in triggers:

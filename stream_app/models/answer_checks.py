@@ -69,16 +69,17 @@ def _check(
         made = [error]
     for each in made:
         if isinstance(each, BaseException):
+            given = "" if isinstance(each, AnswerError) else f"{_given(model, outputs)} "
             raise refusal(
                 model.manifest,
-                f"the use case's answer ({answer.name}) cannot be made for a {what} "
-                f"({_told(each)}): {mend}",
+                f"the use case's answer, {answer.name}, cannot be made for a {what} "
+                f"({_told(each)}). {given}To do: {mend}",
             ) from each
     common = [_common(model, row) for row in asked]
     for why in contract.broken(_answers(made), common).values():
         raise refusal(
             model.manifest,
-            f"the use case's answer ({answer.name}) for a {what} breaks its contract ({why}): "
+            f"the use case's answer, {answer.name}, for a {what} breaks its contract ({why}): "
             f"{mend}",
         )
 
@@ -93,6 +94,12 @@ def _told(error: BaseException) -> str:
         return text
     cause = cause_of(error)
     return f"{cause}: {text}" if text and text not in cause else cause
+
+
+def _given(model: Model, outputs: Outputs) -> str:
+    """What the function was given: most mistakes are a name that is not among it."""
+    decision = ", ".join(model.manifest.decision) or "nothing (package(..., decision=...) fills it)"
+    return f"The model gives {', '.join(outputs)}; the decision holds {decision}."
 
 
 def _where(outputs: Outputs, good: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from stream_app.features.events import Event
 from stream_app.features.usecase import Outcome
 from stream_app.features.views import FeatureSet
-from stream_app.text.causes import cause_of
+from stream_app.text.causes import cause_of, with_text
 from stream_app.text.moments import in_utc
 from stream_app.training.errors import MatrixError
 
@@ -115,6 +115,6 @@ def called(name: str, function: Callable[[Any], Any], event: Event) -> Any:
         return function(event)
     except Exception as error:
         raise MatrixError(
-            f"{name} raised {cause_of(error)} for the {type(event).__name__} "
+            f"{name} raised {with_text(cause_of(error), error)} for the {type(event).__name__} "
             f"{event.event_id}: mend that function."
         ) from error

@@ -119,6 +119,8 @@ class Matrix:
 
     def only(self, *columns: str) -> Matrix:
         """The same rows with these columns, in the order given; raises `MatrixError`."""
+        if not all(isinstance(name, str) for name in columns):
+            raise MatrixError("columns are named one by one: matrix.only('amount', 'country').")
         missing = [name for name in columns if name not in self.columns]
         if missing:
             raise MatrixError(f"no column {missing[0]}, there are {', '.join(self.columns)}.")

@@ -33,14 +33,14 @@ class Branch(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """``line 31 of shop/features.py, in deviation``."""
+        """``line 31 of shop/features.py, in deviation``; behind it ``: never called``, if all of it is meant."""
         code = self.code
         where = "/".join(PurePath(code.co_filename).parts[-2:])
         line, column = _position(code, self.offset)
         place = f"line {line}" if column is None else f"line {line}, column {column + 1},"
         name = "a lambda" if code.co_name == "<lambda>" else code.co_name
-        told = "never called" if self.offset == ENTRY else "not reached"
-        return f"{place} of {where}, in {name}: {told}"
+        told = ": never called" if self.offset == ENTRY else ""
+        return f"{place} of {where}, in {name}{told}"
 
 
 def branches(features: FeatureSet) -> frozenset[Branch]:

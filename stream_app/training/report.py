@@ -69,6 +69,8 @@ class Packaged:
             lines.append(f"  no finite output for {', '.join(self.without_answer)}: {there}")
         lines.append(f"  {self.golden_events} golden events")
         lines += [f"    not reached: {what}" for what in self.unreached]
+        if self.unreached:
+            lines.append("    a change there would go unnoticed: train with a log that reaches it")
         before = self.served.metrics if self.served else {}
         names = {**manifest.metrics, **before}
         if names:

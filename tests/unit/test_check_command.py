@@ -91,7 +91,7 @@ def test_what_nothing_golden_reaches_is_named(
     result = retold(monkeypatch, ANSWERED, f"{ANSWERED} if events else 3.0")
     assert result.exit_code == 0, result.output
     assert re.search(
-        r"do not reach line \d+.* of .*changed_meters.py, in \w+: not r", result.stdout
+        r"do not reach line \d+.* of .*changed_meters.py, in \w+$", result.stdout, re.M
     )
 
 
@@ -197,7 +197,7 @@ def test_a_log_runs_the_functions_before_anything_is_trained(
     ("old", "new", "sentence"),
     [
         ('"celsius", "celsius"', '"celsius", "celcius"',
-         "row feature celsius: Request has no field celcius: its fields are event_id, event_time, meter"),
+         "row feature celsius, asked for by triggers=Request: Request has no field celcius: its fields are event_id, event_time, meter"),
         ('View("meter_load", "meter"', 'View("meter_load", "metre"',
          "view meter_load, entity metre: Reading has no field metre: its fields are"),
         ("Request,\n        lambda s: Column(\"requests\"", '{Request: "meter"},\n        lambda s: Column("requests"',

@@ -294,7 +294,7 @@ def test_what_is_declared_comes_one_by_one_or_by_kind() -> None:
         (lambda: FeatureSet(view(Paid, entity="merchant"), triggers=(LoggedIn,)),
          "view v, which LoggedIn reads, entity merchant: LoggedIn has no field merchant: its fields are"),
         (lambda: FeatureSet(RowFeature("a", "amont", "", ""), triggers=(Paid,)),
-         "row feature a: Paid has no field amont: its fields are"),
+         "row feature a, asked for by triggers=Paid: Paid has no field amont: its fields are"),
         (lambda: FeatureSet(RowFeature("c", "card", "", ""), triggers=(Paid, Strange)),
          "row feature c: the field card of Paid is of type int, which string does not hold"),
         (lambda: FeatureSet(RowFeature("c", "country", "", "", "float64"), triggers=(Paid,)),

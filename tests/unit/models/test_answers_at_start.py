@@ -46,10 +46,13 @@ def test_answers_that_keep_their_contract_are_served(version: Version) -> None:
 BAD: dict[str, tuple[Any, str]] = {
     "raises": (
         lambda event, row, outputs, decision: decision["no such"],
-        "cannot be made for a golden event (KeyError in <lambda> (unit/models/",
+        "The model gives score; the decision holds threshold.",
     ),
     "column": (
         lambda event, row, outputs, decision: {"score": row["no such"]}, "KeyError in <lambda>"
+    ),
+    "output": (
+        lambda event, row, outputs, decision: {"score": outputs["no such"]}, "The model gives score;"
     ),
     "event": (
         lambda event, row, outputs, decision: {"score": event.no_such}, "AttributeError 'no_such' in <lambda>"

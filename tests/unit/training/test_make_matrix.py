@@ -303,6 +303,10 @@ def test_a_function_of_the_outcome_that_raises_is_named() -> None:
             make_matrix(USECASE, log_of, outcome=wrong)
     with pytest.raises(MatrixError, match=r"label raised KeyError in <lambda> .* for the Payment "):
         make_matrix(USECASE, log_of, label=lambda e: {}[e.card])
+    with pytest.raises(
+        MatrixError, match=r"label raised TypeError .* missing 1 required positional"
+    ):
+        make_matrix(USECASE, log_of, label=lambda e, outcome: 1.0)  # type: ignore[arg-type,misc]
 
 
 def test_a_text_in_a_column_of_numbers_leads_to_the_declaration_of_texts() -> None:

@@ -68,6 +68,8 @@ def test_only_keeps_what_is_named_in_that_order(matrix: Matrix) -> None:
         matrix.without("nothing")
     with pytest.raises(MatrixError, match="no column nothing, there are mean_amount, payments"):
         matrix.only("nothing")
+    with pytest.raises(MatrixError, match="one by one"):
+        matrix.only(["amount", "hour"])  # type: ignore[arg-type]
 
 
 def test_an_ordinal_is_the_place_among_the_texts(matrix: Matrix) -> None:

@@ -49,8 +49,9 @@ def test_branches_of_the_answer_that_nothing_golden_reaches_are_named(
     line = judged.__code__.co_firstlineno + 3
     (told,) = done.unreached
     assert told.startswith(f"line {line}")
-    assert told.endswith("training/test_package.py, in judged: not reached")
-    assert f"not reached: {told}" in str(done)
+    assert told.endswith("training/test_package.py, in judged")
+    assert f"not reached: {told}\n" in str(done)
+    assert "train with a log that reaches it" in str(done)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -31,7 +31,7 @@ def test_a_lambda_has_a_branch_a_value() -> None:
     features = only(lambda x: 1 if x > 0 else 2)
     assert len(words(features)) == 3
     (missing,) = words(features, 1)
-    assert "test_reach.py, in a lambda: not reached" in missing
+    assert "test_reach.py, in a lambda" in missing
     assert words(features, 1, -1) == []
 
 
@@ -81,7 +81,7 @@ def test_golden_events_reach_what_the_log_reaches() -> None:
     assert "event type Login: no event of it" in told
     assert "view logins: no event updates it" in told
     assert "view spend: no prediction finds a state in it" in told
-    assert any("in clipped: not reached" in each for each in told)
+    assert any(each.endswith("in clipped") for each in told)
     assert any("in a lambda: never called" in each for each in told)
 
 
@@ -92,10 +92,10 @@ def test_a_branch_that_state_alone_reaches_is_told() -> None:
     features = replace(FEATURES, views=(replace(view, columns=(column,)), *FEATURES.views[1:]))
     usecase = make_usecase(features=features)
     told = golden_events(usecase, make_matrix(usecase, [payment(1, START)]).golden).unreached
-    assert any("in a lambda: not reached" in each for each in told)
+    assert any(each.endswith("in a lambda") for each in told)
     both = make_matrix(usecase, [payment(1, START), payment(2, START + 1, amount=2_000.0)])
     assert not any(
-        "lambda: not reached" in each and "test_reach" in each
+        each.endswith("in a lambda") and "test_reach" in each
         for each in golden_events(usecase, both.golden).unreached
     )
 
