@@ -91,7 +91,7 @@ def test_what_nothing_golden_reaches_is_named(
     result = retold(monkeypatch, ANSWERED, f"{ANSWERED} if events else 3.0")
     assert result.exit_code == 0, result.output
     assert re.search(
-        r"do not reach line \d+.* of .*changed_meters.py, in \w+$", result.stdout, re.M
+        r"do not reach line \d+.* of .*changed_meters.py, in \w+$", result.stdout, re.MULTILINE
     )
 
 
