@@ -51,8 +51,10 @@ def command(
     """
     settings = Settings.load(usecase=usecase)
     topics = topics_of(chosen_usecase(settings), settings)
-    # As Ctrl-C does: it interrupts a start as well, and every service is ended on the way out.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As Ctrl-C does: it interrupts a start as well, and every service is ended on the way out. Set for
+    # SIGINT too, which a shell has its background jobs ignore.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         click.echo("Kafka and Redis are starting ...", err=True)
         with LocalServices(topics, kafka_port=kafka_port, redis_port=redis_port) as services:
@@ -63,7 +65,8 @@ def command(
     except LocalServiceError as error:
         raise click.ClickException(str(error)) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _announce(services: LocalServices, as_json: bool) -> None:

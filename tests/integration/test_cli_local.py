@@ -34,6 +34,8 @@ def start(tmp_path: Path, environment: dict[str, str], *arguments: str) -> subpr
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
+        # As a shell starts a background job.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
 
 
