@@ -27,10 +27,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks.collector import collecting
 from benchmarks.in_process import Work, work_alone
+from benchmarks.steady import steady
 from benchmarks.workload import load, publish
 from demo.topics import Offsets
 from demo.worker import ROOT, Worker
@@ -102,6 +103,14 @@ class Drained:
     """Records of a batch, on average."""
     conflicts: float
     """States a record that another worker had changed, so that they were read and applied again."""
+
+
+class _Look(NamedTuple):
+    at: float
+    metrics: Mapping[str, float]
+    kafka_cpu: float
+    """CPU seconds of the broker until then; of Redis the next one."""
+    redis_cpu: float
 
 
 def main() -> None:
@@ -237,25 +246,30 @@ def drain(services: LocalServices, application: str, events: int, contender: Con
         worker.start()
         begun = _wait(worker, lambda m: m["records"] > 0, every_seconds=0.05)
         first_seconds = time.perf_counter() - launched
-        started, cpu, done = time.perf_counter(), begun["cpu"], begun["records"]
-        kafka, redis = _cpu_seconds_of(services)
-        # A look costs the worker some milliseconds: often enough to see the end, no oftener.
-        finished = _wait(worker, lambda m: m["records"] >= events, every_seconds=0.25)
-        wall = time.perf_counter() - started
-        kafka_then, redis_then = _cpu_seconds_of(services)
+        looks = [_Look(time.perf_counter(), begun, *_cpu_seconds_of(services))]
+        while looks[-1].metrics["records"] < events:
+            # A look costs the worker some milliseconds: often enough to see the end, no oftener.
+            time.sleep(0.25)
+            metrics = _wait(worker, lambda _: True, every_seconds=0.05)
+            looks.append(_Look(time.perf_counter(), metrics, *_cpu_seconds_of(services)))
+            if looks[-1].at - launched > _DEADLINE_SECONDS:
+                raise SystemExit("the worker did not finish in time")
         while any(offsets.committed(ends).get(p, 0) < end for p, end in ends.items()):
             worker.check()
             time.sleep(0.05)
         worker.stop()
-    count = finished["records"] - done
+    finished = looks[-1].metrics
+    one, other = steady([look.metrics["records"] for look in looks], events)
+    start, end = looks[one], looks[other]
+    count = end.metrics["records"] - start.metrics["records"]
     return Drained(
-        rate=count / wall,
-        cpu_us=(finished["cpu"] - cpu) / count * 1e6,
+        rate=count / (end.at - start.at),
+        cpu_us=(end.metrics["cpu"] - start.metrics["cpu"]) / count * 1e6,
         first_seconds=first_seconds,
         rss_begin_mib=begun["rss"] / 2**20,
         rss_mib=finished["rss"] / 2**20,
-        kafka_cpu_us=(kafka_then - kafka) / count * 1e6,
-        redis_cpu_us=(redis_then - redis) / count * 1e6,
+        kafka_cpu_us=(end.kafka_cpu - start.kafka_cpu) / count * 1e6,
+        redis_cpu_us=(end.redis_cpu - start.redis_cpu) / count * 1e6,
         batch_records=finished["batched"] / max(1.0, finished["batches"]),
         conflicts=finished["conflicts"] / finished["records"],
     )

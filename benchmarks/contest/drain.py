@@ -23,6 +23,7 @@ from benchmarks.contest.outputs import Outputs
 from benchmarks.contest.process_tree import usage
 from benchmarks.contest.progress import Progress
 from benchmarks.contest.surroundings import Surroundings
+from benchmarks.steady import steady
 from demo.topics import Offsets
 from features.flights import usecase
 from stream_app.records.places import PartitionId
@@ -51,7 +52,7 @@ class DidNotRunError(Exception):
 
 @dataclass(frozen=True)
 class Drained:
-    """What a contender took for a backlog, from the first records that it finished to the last."""
+    """What a contender took for a backlog, in the steady part of its drain."""
 
     rate: float
     """Events a second."""
@@ -199,19 +200,20 @@ def drain(contender: Contender, backlog: Backlog, redis_url: str, group: str) ->
     ):
         with running(contender, surroundings, log) as process:
             looks, peak = _looks(process, backlog.events)
-            first, last = looks[0], looks[-1]
+            # The launch is the first look: it is the beginning where too few events show a steady part.
+            looks.insert(0, _Look(process.launched, 0, 0.0))
+            one, other = steady([look.finished for look in looks], backlog.events)
+            first, last = looks[one], looks[other]
             count = last.finished - first.finished
             wall = last.at - first.at
-            if count <= 0:
-                raise DidNotRunError(process.told("all was finished at once: take more events"))
-            is_whole = last.finished >= backlog.events
+            is_whole = looks[-1].finished >= backlog.events
             note = "" if is_whole else process.told("not finished in time")
         seen = outputs.seen(backlog.predictions)
         return Drained(
             rate=count / wall,
             cpu_us=(last.cpu_seconds - first.cpu_seconds) / count * 1e6,
             peak_mib=peak / _MIB,
-            first_seconds=first.at - process.launched,
+            first_seconds=looks[1].at - process.launched,
             events=count,
             predictions=len(seen.predictions),
             expected=backlog.predictions,

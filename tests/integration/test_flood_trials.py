@@ -132,14 +132,14 @@ def test_what_retention_removes_meanwhile_is_lost_and_told_and_the_rest_goes_on(
         if how == "resumed":
             operator("--all", "--yes")
             worker.until("all is taken", odd.drained)
-            assert stopped(worker) == []
+            worker.until("it is stopped no more", lambda: stopped(worker) == [])
             assert "retention" in worker.log
         else:
             worker.kill()
     if how != "resumed":
         with odd.worker(**settings) as worker:
             worker.until("all is taken", odd.drained)
-            assert stopped(worker) == []
+            worker.until("it is stopped no more", lambda: stopped(worker) == [])
             odd.cluster.produce(requests(odd, 3, partition=1))
             worker.until("as is what comes", odd.drained)
             assert "retention" in worker.log

@@ -20,7 +20,7 @@ def test_a_point_is_measured_and_known_afterwards(
 ) -> None:
     """Every event was answered: with a rate, a cost and a size that a worker can have."""
     pytest.importorskip("lightgbm", reason="the extra `training` is not installed")
-    point = Point("trees", 1, 12_000, shape=Shape(partitions=2, columns=8, trees=1), entities=500)
+    point = Point("trees", 1, 60_000, shape=Shape(partitions=2, columns=8, trees=1), entities=500)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # LightGBM and scikit-learn, about names of columns
         found = measure(kafka.bootstrap, own_redis.url, point, 1, artifacts=tmp_path)
