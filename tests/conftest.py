@@ -1,5 +1,6 @@
 """What every test can use. Light on purpose: unit tests need no service and import none."""
 
+import os
 import signal
 
 import pytest
@@ -34,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let child processes mind the signals that tests send them, wherever the suite was started.
+    """Let child processes mind what tests tell them, wherever the suite was started.
 
     A shell without job control starts what runs in its background with SIGINT ignored, nohup with
     SIGHUP ignored, and children inherit that.
@@ -45,6 +46,9 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)
+    # Nor is a test's own `make` to take over what the one that runs the tests was told.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS", "JOBS"):
+        os.environ.pop(name, None)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
