@@ -170,9 +170,9 @@ class Settings(BaseSettings):
     """What becomes of records while the state is rebuilt from the log: served by a fallback with the
     reason `state-rebuilding`, or they wait. Without a fallback they wait."""
 
-    poll_max_records: _Records = 8_192
+    poll_max_records: _Records = 4_096
     """Most records taken from the brokers' queue at once."""
-    batch_max_records: _Records = 8_192
+    batch_max_records: _Records = 4_096
     """Most records in a batch."""
     batch_max_bytes: _Bytes = 4 * _MIB
     """Most bytes in a batch, those of keys and headers counted; a single larger record is a batch of its

@@ -15,7 +15,7 @@ _PAUSE_SECONDS = (0.2, 2.0)
 _BACKLOG = (1_500, 6_000)
 _RATE = (100.0, 500.0)
 #: batch_max_records and poll_max_records: small ones so that a fault hits many things at once.
-_SIZES = ((30, 200), (30, 200), (200, 1_000), (8_192, 8_192))
+_SIZES = ((30, 200), (30, 200), (200, 1_000), (4_096, 4_096))
 #: How many entities the events are about: with few of them, workers meet at every one.
 _ENTITIES = (2, 4, 20, 20)
 _WITH_CONDITION = 0.35

@@ -69,7 +69,7 @@ def test_construction_looks_at_nothing_but_its_arguments(monkeypatch: pytest.Mon
     Path("stream_app.toml").write_text("batch_max_records = 7\n")
     monkeypatch.setenv("STREAM_APP_LINGER_SECONDS", "1")
     settings = Settings(http_port=0)
-    assert (settings.batch_max_records, settings.linger_seconds) == (8_192, 0.0)
+    assert (settings.batch_max_records, settings.linger_seconds) == (4_096, 0.0)
     assert sources(settings)["http_port"] == ("0", "code")
 
 
@@ -134,7 +134,7 @@ def test_properties_of_file_and_environment_are_united_one_by_one(
             "many",
             "poll_max_records (environment variable STREAM_APP",
         ),
-        ("STREAM_APP_POLL_MAX_RECORDS", "0", "STREAM_APP_POLL_MAX_RECORDS=8192"),
+        ("STREAM_APP_POLL_MAX_RECORDS", "0", "STREAM_APP_POLL_MAX_RECORDS=4096"),
         ("STREAM_APP_LINGER_SECONDS", "nan", "linger_seconds"),
         ("STREAM_APP_ALIGNMENT", "perhaps", "STREAM_APP_ALIGNMENT=true"),
         ("STREAM_APP_STARTS_AT", "middle", "'beginning' or 'end'"),
@@ -187,7 +187,7 @@ def test_a_wrong_variable_is_one_line_that_names_it(
         ("batch_max_record = 1", "there is no such setting; did you mean batch_max_records?"),
         ("BATCH_MAX_RECORDS = 1", "there is no such setting"),
         ("batch_max_records = 'x'", "batch_max_records (file stream_app.toml): "),
-        ("batch_max_records = 'x'", "Example: batch_max_records = 8192"),
+        ("batch_max_records = 'x'", "Example: batch_max_records = 4096"),
         ("redis_url = 'x'", 'Example: redis_url = "redis://localhost:6379/0"'),
         ("kafka = 1", 'Example: kafka = { "security.protocol" = "SASL_SSL" }'),
         ("= 1", "is not TOML"),
