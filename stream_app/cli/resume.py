@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
-from stream_app.cli.dlq.options import as_json_option, who
-from stream_app.cli.words import Words
+from stream_app.cli.dlq.options import as_json_option, by_option, note_option
 from stream_app.config.settings import Settings
 from stream_app.flood.standing import Standing, find_standing, resume, wait_until_heard
 from stream_app.kafka.brokers import open_brokers
@@ -50,16 +49,8 @@ class _Partition(click.ParamType):
     help="Let this one go on; may be given several times.",
 )  # fmt: skip
 @click.option("--all", "all_of_them", is_flag=True, help="Let all that are stopped go on.")
-@click.option(
-    "--by", type=Words(200), default=who, metavar="NAME", help="Who says so. Default: the user."
-)
-@click.option(
-    "--note",
-    type=Words(500),
-    default="",
-    metavar="TEXT",
-    help="Why, for whoever looks at it later.",
-)
+@by_option("Who says so")
+@note_option
 @click.option(
     "--wait", "seconds", type=click.FloatRange(0.0, 3_600.0), default=30.0, show_default=True,
     help="Seconds to wait until workers go on.",

@@ -31,7 +31,7 @@ from stream_app.records.record import Record
 from stream_app.state.open_store import open_store
 from stream_app.telemetry.logs import configure_logging, name_application
 from stream_app.text.foreign import bounded
-from stream_app.waiting.retry import Retry
+from stream_app.waiting.ask_once import AskOnce
 
 __all__ = ["main"]
 
@@ -47,20 +47,17 @@ class _ServiceFailedError(Exception):
     """Whatever came out of a call to a service: no record is to blame for it."""
 
 
-class _AskOnce(Retry):
-    """Asks once; an absence is waited for by the worker."""
-
-    def __init__(self) -> None:
-        super().__init__(initial_seconds=0.0, max_seconds=0.0, observer=Observer())
+class _AskOnce(AskOnce):
+    """An absence is waited for by the worker, which is told of it."""
 
     def __call__(
         self,
-        service: str,  # noqa: ARG002
+        service: str,
         call: Callable[[], _T],
-        before_waiting: Callable[[], None] | None = None,  # noqa: ARG002
+        before_waiting: Callable[[], None] | None = None,
     ) -> _T:
         try:
-            return call()
+            return super().__call__(service, call, before_waiting)
         except Exception as error:
             raise _ServiceFailedError from error
 

@@ -6,7 +6,7 @@ import getpass
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import click
 from stream_app.cli.bar import Bar
 from stream_app.cli.common import chosen_usecase
 from stream_app.cli.times import Time
+from stream_app.cli.words import Words
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.office import Office, open_office
 from stream_app.dead_letters.selection import Selection
@@ -24,12 +25,13 @@ from stream_app.telemetry.logs import configure_logging, name_application
 __all__ = [
     "Place",
     "as_json_option",
+    "by_option",
     "filters",
     "letters",
     "limit_option",
+    "note_option",
     "office",
     "selection_of",
-    "who",
 ]
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -137,7 +139,23 @@ def letters(count: int) -> str:
     return f"{count:,} letter{'' if count == 1 else 's'}"
 
 
-def who() -> str:
+def by_option(does: str) -> Callable[[Any], Any]:
+    """--by; `does`: what that person does, as the help begins: "Who says so"."""
+    return click.option(
+        "--by", type=Words(200), default=_who, metavar="NAME", help=f"{does}. Default: the user."
+    )
+
+
+note_option = click.option(
+    "--note",
+    type=Words(500),
+    default="",
+    metavar="TEXT",
+    help="Why, for whoever looks at it later.",
+)
+
+
+def _who() -> str:
     """Who gives the command, as a resolution says it."""
     try:
         return os.environ.get("STREAM_APP_OPERATOR") or getpass.getuser()

@@ -13,14 +13,14 @@ import click
 from stream_app.cli.common import usecase_argument
 from stream_app.cli.dlq.options import (
     as_json_option,
+    by_option,
     filters,
     letters,
     limit_option,
+    note_option,
     office,
     selection_of,
-    who,
 )
-from stream_app.cli.words import Words
 from stream_app.dead_letters.mending import load_mend
 from stream_app.errors import ConfigurationError
 from stream_app.text.foreign import bounded
@@ -59,8 +59,8 @@ _THE_REST = (
                  help="An event that has failed so often is not replayed."),
     click.option("--untried", is_flag=True,
                  help="Do not try letters first: also those are sent that would fail again."),
-    click.option("--by", type=Words(200), default=who, metavar="NAME", help="Who replays. Default: the user."),
-    click.option("--note", type=Words(500), default="", metavar="TEXT", help="Why, for whoever looks at it later."),
+    by_option("Who replays"),
+    note_option,
     click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is sent."),
 )  # fmt: skip
 

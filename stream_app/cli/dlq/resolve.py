@@ -11,14 +11,14 @@ import click
 from stream_app.cli.common import usecase_argument
 from stream_app.cli.dlq.options import (
     as_json_option,
+    by_option,
     filters,
     letters,
     limit_option,
+    note_option,
     office,
     selection_of,
-    who,
 )
-from stream_app.cli.words import Words
 from stream_app.dead_letters.resolving import resolve as resolve_letters
 from stream_app.dead_letters.selection import ABSENT
 
@@ -34,16 +34,8 @@ _LEFT = 1
     "--everything", is_flag=True, help="Every open letter; needed where no filter is given."
 )
 @limit_option
-@click.option(
-    "--by", type=Words(200), default=who, metavar="NAME", help="Who says so. Default: the user."
-)
-@click.option(
-    "--note",
-    type=Words(500),
-    default="",
-    metavar="TEXT",
-    help="Why, for whoever looks at it later.",
-)
+@by_option("Who says so")
+@note_option
 @click.option("--yes", "does_it", is_flag=True, help="Do it. Without it nothing is written.")
 @as_json_option
 def resolve(
