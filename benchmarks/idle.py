@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import urllib.request
 
+from benchmarks.scrape import Scraped, metrics_text, scrape
 from benchmarks.throughput import circumstances
 from benchmarks.workload import load, publish
 from demo.worker import Worker
@@ -38,7 +38,7 @@ def main() -> None:
             redis_url=services.redis,
         ) as worker:
             worker.start()
-            while not worker.is_ready or _records(worker) < options.events:
+            while not worker.is_ready or _scraped(worker).records < options.events:
                 worker.check()
                 time.sleep(0.25)
             time.sleep(3.0)  # the last commits, and the first seconds of quiet
@@ -47,7 +47,7 @@ def main() -> None:
             idle = (_cpu(worker) - before) / (time.monotonic() - began)
             before, began = _cpu(worker), time.monotonic()
             for _ in range(options.scrapes):
-                size = len(_scrape(worker))
+                size = len(metrics_text(worker.address) or "")
             wall = time.monotonic() - began
             scrape = (_cpu(worker) - before - idle * wall) / (options.scrapes + 1)
             worker.stop()
@@ -64,25 +64,15 @@ def main() -> None:
     )
 
 
-def _scrape(worker: Worker) -> str:
-    with urllib.request.urlopen(f"http://{worker.address}/metrics", timeout=10.0) as answer:
-        return str(answer.read().decode())
-
-
-def _records(worker: Worker) -> float:
-    return _metric(_scrape(worker), "stream_app_records_total")
+def _scraped(worker: Worker) -> Scraped:
+    found = scrape(worker.address)
+    if found is None:
+        raise SystemExit("the worker does not answer")
+    return found
 
 
 def _cpu(worker: Worker) -> float:
-    return _metric(_scrape(worker), "process_cpu_seconds_total")
-
-
-def _metric(text: str, name: str) -> float:
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in text.splitlines()
-        if line.partition("{")[0].partition(" ")[0] == name
-    )
+    return _scraped(worker).cpu_seconds
 
 
 if __name__ == "__main__":

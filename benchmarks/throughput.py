@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.collector import collecting
 from benchmarks.in_process import Work, work_alone
+from benchmarks.scrape import figures, metrics_text
 from benchmarks.steady import steady
 from benchmarks.workload import load, publish
 from demo.topics import Offsets
@@ -302,10 +302,8 @@ def _wait(
 
 
 def _metrics(address: str) -> dict[str, float] | None:
-    try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5.0) as answer:
-            text = answer.read().decode()
-    except OSError:
+    text = metrics_text(address)
+    if text is None:
         return None
     names = {
         "stream_app_records_total": "records",
@@ -315,13 +313,7 @@ def _metrics(address: str) -> dict[str, float] | None:
         "stream_app_batch_records_count": "batches",
         "stream_app_state_conflicts_total": "conflicts",
     }
-    found = dict.fromkeys(names.values(), 0.0)
-    for line in text.splitlines():
-        name, _, value = line.rpartition(" ")
-        # Behind a supervisor there is one of each worker.
-        if key := names.get(name.partition("{")[0]):
-            found[key] += float(value)
-    return found
+    return {names[name]: sum(each) for name, each in figures(text, names).items()}
 
 
 def told(drained: Drained) -> str:

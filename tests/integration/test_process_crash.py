@@ -11,7 +11,7 @@ from redis import Redis
 from tests.integration.conftest import NO_REDIS
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker, by_source
-from tests.usecases import hostile, hostile_meters
+from tests.usecases import hostile, odd_meters
 
 #: What a worker may be started, until it is past one record that kills: see crash_isolation_starts.
 STARTS = 3
@@ -172,7 +172,7 @@ def test_a_state_is_rebuilt_past_such_a_record(
 ) -> None:
     """Its letter says that it changed no state, so it is left out when the state is lost. Where retention
     took the letter it is read again, and must not end the worker for ever."""
-    testbed = Testbed(hostile_meters, tmp_path, cluster, redis_url)
+    testbed = Testbed(odd_meters, tmp_path, cluster, redis_url)
     sent = testbed.meters(300)
     sent[100].value = (sent[100].value or b"").replace(b'"meter": "m', b'"meter": "abort", "x": "m')
     cluster.produce(sent)
