@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.page_section import measured_at, put_into
 from benchmarks.scrape import Scraped, scrape
-from benchmarks.workload import load, publish
+from benchmarks.workload import all_topics, load, publish
 from demo.topics import Offsets
 from demo.worker import ROOT, Worker
 from features.flights import usecase
@@ -47,10 +47,8 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--page", action="store_true", help=f"write it into {_PAGE.name}")
     options = arguments.parse_args()
-    topics = {topic.name: topic.partitions for topic in usecase.topics}
-    outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
     found: dict[str, list[float]] = {}
-    with LocalServices(topics=topics | outputs) as services:
+    with LocalServices(topics=all_topics()) as services:
         asking = next(r for r in load(1_000) if r.topic == "flights.boarding")
         publish(services.kafka, [asking])
         # A broker that has just started makes its topic of offsets when a group is first asked for: that

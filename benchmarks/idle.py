@@ -12,9 +12,8 @@ import time
 
 from benchmarks.scrape import Scraped, metrics_text, scrape
 from benchmarks.throughput import circumstances
-from benchmarks.workload import load, publish
+from benchmarks.workload import all_topics, load, publish
 from demo.worker import Worker
-from features.flights import usecase
 from stream_app.local import LocalServices
 
 __all__ = ["main"]
@@ -27,9 +26,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--scrapes", type=int, default=100)
     options = parser.parse_args()
-    topics = {topic.name: topic.partitions for topic in usecase.topics}
-    topics |= dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=topics) as services:
+    with LocalServices(topics=all_topics()) as services:
         publish(services.kafka, load(options.events))
         with Worker(
             "features.flights:usecase",

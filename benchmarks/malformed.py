@@ -20,8 +20,7 @@ from random import Random
 from typing import Final
 
 from benchmarks.throughput import Contender, Drained, circumstances, drain, told
-from benchmarks.workload import load, publish
-from features.flights import usecase
+from benchmarks.workload import all_topics, load, publish
 from features.flights.data.year import Record
 from stream_app.local import LocalServices
 
@@ -99,9 +98,7 @@ def _spoil(record: Record, rng: Random) -> Record:
 def _drained(
     number: int, workload: list[Record], workers: Mapping[str, Contender]
 ) -> dict[str, Drained]:
-    event_topics = {topic.name: topic.partitions for topic in usecase.topics}
-    outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=event_topics | outputs) as services:
+    with LocalServices(topics=all_topics()) as services:
         publish(services.kafka, workload)
         return {
             whose: drain(services, f"malformed-{number}-{place}", len(workload), workers[whose])

@@ -32,7 +32,7 @@ from benchmarks.collector import collecting
 from benchmarks.in_process import Work, work_alone
 from benchmarks.scrape import figures, metrics_text
 from benchmarks.steady import steady
-from benchmarks.workload import load, publish
+from benchmarks.workload import all_topics, load, publish
 from demo.topics import Offsets
 from demo.worker import ROOT, Worker
 from features.flights import usecase
@@ -141,9 +141,7 @@ def main() -> None:
     options = arguments.parse_args()
     sampled = options.sampled if options.compare == "opentelemetry" else 0.0
     workload = load(options.events)
-    event_topics = {topic.name: topic.partitions for topic in usecase.topics}
-    outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=event_topics | outputs) as services, collecting() as collector:
+    with LocalServices(topics=all_topics()) as services, collecting() as collector:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
         publish(services.kafka, workload, sampled=sampled)
         del workload

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from confluent_kafka import Producer
 
+from features.flights import usecase
 from features.flights.data.year import Record, records
 
-__all__ = ["load", "publish"]
+__all__ = ["all_topics", "load", "publish"]
+
+_OUTPUT_PARTITIONS: Final = 8
+
+
+def all_topics() -> dict[str, int]:
+    """Every topic that a worker of the flights reads or writes, with its number of partitions."""
+    outputs = (usecase.predictions_topic, usecase.dead_letters_topic)
+    events = {topic.name: topic.partitions for topic in usecase.topics}
+    return events | dict.fromkeys(outputs, _OUTPUT_PARTITIONS)
 
 
 def load(count: int) -> list[Record]:

@@ -22,9 +22,8 @@ from benchmarks.profile.stages import stacks
 from benchmarks.profile.table import by_stage, table, waits
 from benchmarks.profile.threads import ThreadTime, cpu_of_threads, spent
 from benchmarks.scrape import Scraped, scrape
-from benchmarks.workload import load, publish
+from benchmarks.workload import all_topics, load, publish
 from demo.worker import ROOT, Worker
-from features.flights import usecase
 from stream_app.local import LocalServices
 
 _DEADLINE_SECONDS: Final = 120.0
@@ -50,9 +49,7 @@ def main() -> None:
     arguments.add_argument("--page", action="store_true", help=f"write the table into {_PAGE.name}")
     options = arguments.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    topics = {topic.name: topic.partitions for topic in usecase.topics}
-    outputs = dict.fromkeys((usecase.predictions_topic, usecase.dead_letters_topic), 8)
-    with LocalServices(topics=topics | outputs) as services:
+    with LocalServices(topics=all_topics()) as services:
         publish(services.kafka, load(options.events))
         with Worker(
             "features.flights:usecase",
