@@ -10,8 +10,8 @@ from typing import Any, Final
 from benchmarks.contest.contender import ROOT
 from benchmarks.contest.contenders import LOOP, WORKER, peers
 from benchmarks.contest.goals import judged
+from benchmarks.contest.plots import Bar, bars, lines
 from benchmarks.contest.results import RESULTS, last_run, read
-from benchmarks.contest.svg import Bar, bars, lines
 from benchmarks.contest.table import Row, rows, table
 from benchmarks.contest.trials import told_by_contender
 

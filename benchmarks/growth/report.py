@@ -75,11 +75,7 @@ def write_plots(folder: Path, known: Mapping[str, Sequence[Known]]) -> list[Path
         for file, _ in _images(name, of_it):
             variable = VARIABLES[name]
             is_over_time = file != name
-            text = (
-                memory_plot(variable, of_it[-1])
-                if is_over_time
-                else plot(variable, _on_axis(name, of_it))
-            )
+            text = memory_plot(of_it[-1]) if is_over_time else plot(variable, _on_axis(name, of_it))
             folder.mkdir(parents=True, exist_ok=True)
             written.append(folder / f"growth-{file}.svg")
             written[-1].write_text(text)
