@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     most = _most(list(read(options.results)))
     results = Results(options.results, run, circumstances())
     taking_part = chosen(options.only)
-    if options.linger:
+    if options.linger is not None:
         taking_part.append(
             Worker(
                 f"worker, linger {options.linger * 1e3:g} ms",

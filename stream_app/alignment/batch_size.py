@@ -7,9 +7,9 @@ larger record is a batch of its own. After starts of the process that got nowher
 `crash_isolation` halves `batch_max_records` for each of them, and in the end batches of one record
 (`CrashIsolation.batch_limit`).
 
-How many records are polled at once is another matter (`poll_max_records`, `linger_seconds`: see
-`kafka/consumer/client_thread.py`), and so is how many a rebuilding takes at a time
-(`recovery/log_replay.py`).
+How many records are polled at once is another matter (`poll_max_records`: see
+`kafka/consumer/client_thread.py`; `linger_seconds`: see `kafka/consumer/linger.py`), and so is how many a
+rebuilding takes at a time (`recovery/log_replay.py`).
 """
 
 from __future__ import annotations

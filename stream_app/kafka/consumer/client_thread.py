@@ -24,6 +24,7 @@ from stream_app.kafka.consumer.callbacks import Callbacks
 from stream_app.kafka.consumer.error_events import ConsumerErrors
 from stream_app.kafka.consumer.hand_over import HandOver
 from stream_app.kafka.consumer.incoming import Incoming
+from stream_app.kafka.consumer.linger import Linger
 from stream_app.kafka.consumer.membership import Membership
 from stream_app.kafka.consumer.rebalancing import rebalancing
 from stream_app.kafka.consumer.start_positions import StartPositions
@@ -101,7 +102,7 @@ class ClientThread(threading.Thread):
         self._before_joining = before_joining
         self._tracker = tracker
         self._poll_max_records = poll_max_records
-        self._linger = linger_seconds
+        self._linger = Linger(linger_seconds)
         self._commit_interval = commit_interval_seconds
         # No longer, or rebalances wait as well; no shorter, or the thread spins.
         self._turn_seconds = min(_IDLE_SECONDS, max(_TURN_SECONDS, commit_interval_seconds))
@@ -264,6 +265,7 @@ class ClientThread(threading.Thread):
         if self._hand_over.has_space(self._turn_seconds):
             self._full_since = None
             self._assignment.resume_all(consumer)
+            self._stopping.wait(self._linger.seconds_left(time.monotonic()))  # a stop ends it
             self._poll(consumer)
             self._hand_over_chunk()
         elif self._full_since is None:
@@ -278,13 +280,13 @@ class ClientThread(threading.Thread):
         self._check()
         seen_at = time.time()
         if first is not None:
-            if self._linger:
-                time.sleep(self._linger)
-            seen_at = time.time()
             most = self._hand_over.most_records(self._poll_max_records)
             rest = messages(consumer, most - 1, 0.0, self._check)
-            if self._incoming.take(consumer, chain([first], rest)) == most:
-                seen_at = self._incoming.chunk.seen_at  # there may be more
+            more_waits = self._incoming.take(consumer, chain([first], rest)) == most
+            if more_waits:
+                seen_at = self._incoming.chunk.seen_at
+            if self._incoming.chunk.records:
+                self._linger.polled(time.monotonic(), more_waits=more_waits)
         self._incoming.chunk.seen_at = seen_at
 
     def _check(self) -> None:

@@ -69,7 +69,7 @@ def test_construction_looks_at_nothing_but_its_arguments(monkeypatch: pytest.Mon
     Path("stream_app.toml").write_text("batch_max_records = 7\n")
     monkeypatch.setenv("STREAM_APP_LINGER_SECONDS", "1")
     settings = Settings(http_port=0)
-    assert (settings.batch_max_records, settings.linger_seconds) == (4_096, 0.0)
+    assert (settings.batch_max_records, settings.linger_seconds) == (4_096, 0.003)
     assert sources(settings)["http_port"] == ("0", "code")
 
 
