@@ -106,7 +106,8 @@ class Worker:
             **self.settings,
         }
         variables = {f"STREAM_APP_{name.upper()}": value for name, value in settings.items()}
-        return {"PYTHONPATH": str(self.root), **variables}
+        # `-m` would look into the working directory first, which is this checkout.
+        return {"PYTHONPATH": str(self.root), "PYTHONSAFEPATH": "1", **variables}
 
     def missing(self) -> str | None:
         """It needs what this process needs."""
