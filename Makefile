@@ -65,7 +65,7 @@ help: ## this list
 	@touch $@
 
 # Where a C compiler is, this compiles stream_app/compiled; where none is, the worker runs in Python.
-.venv/.project: .venv/.python pyproject.toml build_extension.py $(wildcard stream_app/compiled/*.pyx)
+.venv/.project: .venv/.python pyproject.toml build_extension.py $(wildcard stream_app/compiled/*.pyx stream_app/compiled/*.pxd)
 	@$(INSTALL) --no-deps --no-index --editable .
 	@touch $@
 

@@ -1,9 +1,11 @@
-"""What each kind of state costs: an update, each read, and a trip to the store and back.
+"""What each kind of state costs: an event, an update, each read, and a trip to the store and back.
 
     python -m benchmarks.kinds
 
-Updates and reads are timed as the engine does them where they are text: as statements of one
-function, without a call. Numbers are the best of five rounds, in nanoseconds of one thread.
+An event is what the engine does for it: a state is unpacked, all reads of the row read, the update
+applied, the state packed; once compiled and once in Python, in turn. Updates and reads are timed as the
+engine does them in Python where they are text: as statements of one function, without a call. Numbers
+are the best of five rounds, in nanoseconds of one thread.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from stream_app.features.engine.engine import EntityState
+from stream_app.features.engine.arrival import Arrival
+from stream_app.features.engine.engine import EntityState, FeatureEngine
 from stream_app.features.events import Event
 from stream_app.features.kinds import (
     EXPRESSION_NAMES,
@@ -37,9 +40,10 @@ from stream_app.features.kinds import (
     Windows,
 )
 from stream_app.features.stores.codec import StateCodec
-from stream_app.features.views import Entity, View
+from stream_app.features.views import Column, Entity, FeatureSet, View
 
 _UPDATES = 20_000
+_ENTITIES = 1_000
 _ROUNDS = 5
 _HOUR = 3_600.0
 _MERCHANTS = 300
@@ -47,7 +51,8 @@ _MERCHANTS = 300
 
 def main() -> None:
     """Print the table."""
-    print(f"{'kind':<34}{'bytes':>6}{'update':>8}{'pack':>7}{'unpack':>8}  reads")
+    title = f"{'kind':<34}{'bytes':>6}{'event':>8}{'in Python':>11}"
+    print(f"{title}{'update':>8}{'pack':>7}{'unpack':>8}  reads")
     for kind, make, reads in _kinds():
         random = Random(1)
         times = sorted(random.uniform(0.0, 48 * _HOUR) for _ in range(_UPDATES))
@@ -60,7 +65,63 @@ def main() -> None:
             for name, read in reads.items()
         ]
         label = f"{type(kind).__name__} {_short(kind)}"
-        print(f"{label:<34}{size:>6}{update:>8.0f}{pack:>7.0f}{unpack:>8.0f}  {', '.join(costs)}")
+        compiled, in_python = _events(kind, updates, reads)
+        title = f"{label:<34}{size:>6}{compiled:>8.0f}{in_python:>11.0f}"
+        print(f"{title}{update:>8.0f}{pack:>7.0f}{unpack:>8.0f}  {', '.join(costs)}")
+
+
+class _Happened(Event):
+    update: Any
+    entity: Any
+
+
+def _events(kind: State, updates: list[Update], reads: dict[str, Read]) -> tuple[float, float]:
+    """CPU time of an event in nanoseconds, compiled and in Python.
+
+    All updates but the last of each of many entities are taken in before.
+    """
+    columns = tuple(Column(f"c{at}", read, "", "") for at, read in enumerate(reads.values()))
+    view = View(
+        name="v",
+        entity=Entity("e", lambda event: event.entity),
+        state=kind,
+        on={_Happened: lambda event: event.update},
+        columns=columns,
+    )
+    features = FeatureSet(views=(view,), triggers=(_Happened,))
+    before, last = updates[:-_ENTITIES], updates[-_ENTITIES:]
+    sides = []
+    for in_python in (False, True):
+        engine = FeatureEngine(features, in_python=in_python)
+        tables = engine.tables()
+        engine.advance(_arrivals(engine, before, 0), tables)
+        codec = StateCodec(view, in_python=in_python)
+        sides.append((engine, codec, {e: codec.pack(s) for e, s in tables[0].items()}))
+    best = [float("inf")] * 2
+    for _ in range(_ROUNDS):
+        for side, (engine, codec, packed) in enumerate(sides):
+            arrivals = _arrivals(engine, last, len(before))
+            started = time.thread_time_ns()
+            states = codec.unpack(list(packed.values()))
+            engine.advance(arrivals, [dict(zip(packed, states, strict=True))], 1)
+            for state in states:
+                codec.pack(state)
+            best[side] = min(best[side], (time.thread_time_ns() - started) / len(last))
+    return best[0], best[1]
+
+
+def _arrivals(engine: FeatureEngine, updates: list[Update], first: int) -> list[Arrival]:
+    arrivals = [
+        Arrival(
+            _Happened.model_construct(
+                event_id="", event_time=update[0], update=update, entity=str(at % _ENTITIES)
+            ),
+            1, 0, first + at,
+        )
+        for at, update in enumerate(updates)
+    ]  # fmt: skip
+    engine.gather(arrivals)
+    return arrivals
 
 
 def _kinds() -> list[tuple[State, Callable[[float, Random], Update], dict[str, Read]]]:

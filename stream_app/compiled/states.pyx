@@ -11,41 +11,53 @@ until it is packed and loaded again. Its fences may likewise become a dictionary
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.float cimport PyFloat_CheckExact
 from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_AsUnsignedLongLongMask, PyLong_CheckExact
+from cpython.long cimport PyLong_AsUnsignedLongLongMask, PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from libc.math cimport INFINITY, NAN, exp2, floor, isfinite
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.math cimport INFINITY, NAN, exp2, isfinite, pow
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from struct import Struct
 
-cdef extern from "Python.h":
-    double PyLong_AsDouble(object number) except? -1.0
-    bint PyLong_Check(object value)
+from stream_app.compiled.arithmetic cimport FAR, MOST, double_at
+from stream_app.compiled.cells cimport later_than, take_distinct
+from stream_app.compiled.decay cimport take_decayed, take_moments
+from stream_app.compiled.newest cimport (
+    kept_age, kept_count, kept_extreme, kept_mean, take_extremes, take_last_n, take_newest,
+)
+from stream_app.compiled.rings cimport (
+    Rows, Span, counted, extreme, overdue, span_of, summed_up, take_open, take_windows,
+)
 
 cdef enum:
     HEAD = 32  # version, updates, account, newest event time
     FENCE = 12  # source, offset
-    MOST = 64  # numbers of an update that is taken in here
 
 cdef enum:  # operations; 0: the kind's own function in Python
-    DECAYED_SUMS = 1, DECAYED_SHARE, NEWEST_WINS, EXTREMES, OPEN_ITEMS
-    DECAYED = 11, RATIO, AGE, VALUE, FINITE, OVERDUE
-
-cdef int64_t FAR = <int64_t>1 << 60  # slots and offsets beyond it are left to Python
-cdef double EXACT = 9007199254740992.0  # up to 2**53 a double holds every whole number
+    DECAYED_SUMS = 1, DECAYED_SHARE, DECAYED_MOMENTS, NEWEST_WINS, EXTREMES, LAST_N, DISTINCT
+    OPEN_ITEMS, WINDOWS
+    DECAYED = 21, RATIO, ROOT, KNOWN, AGE, VALUE, FINITE
+    KEPT_MEAN = 31, KEPT_LEAST, KEPT_GREATEST, KEPT_COUNT, KEPT_AGE
+    OVERDUE = 41, CELLS
+    COUNT = 51, TOTAL, MEAN, LEAST, GREATEST
 
 PACKED_FENCE = Struct("<Iq")
 
 OPERATIONS = {
-    "decayed-sums": DECAYED_SUMS, "decayed-share": DECAYED_SHARE, "newest-wins": NEWEST_WINS,
-    "extremes": EXTREMES, "open-items": OPEN_ITEMS,
-    "decayed": DECAYED, "ratio": RATIO, "age": AGE, "value": VALUE, "finite": FINITE, "overdue": OVERDUE,
+    "decayed-sums": DECAYED_SUMS, "decayed-share": DECAYED_SHARE, "decayed-moments": DECAYED_MOMENTS,
+    "newest-wins": NEWEST_WINS, "extremes": EXTREMES, "last-n": LAST_N, "distinct": DISTINCT,
+    "open-items": OPEN_ITEMS, "windows": WINDOWS,
+    "decayed": DECAYED, "ratio": RATIO, "root": ROOT, "known": KNOWN, "age": AGE, "value": VALUE,
+    "finite": FINITE,
+    "kept-mean": KEPT_MEAN, "kept-least": KEPT_LEAST, "kept-greatest": KEPT_GREATEST,
+    "kept-count": KEPT_COUNT, "kept-age": KEPT_AGE,
+    "overdue": OVERDUE, "cells": CELLS,
+    "window-count": COUNT, "window-sum": TOTAL, "window-mean": MEAN, "window-minimum": LEAST,
+    "window-maximum": GREATEST,
 }
 
 
@@ -53,20 +65,21 @@ cdef class Kind:
     """A kind of state: how states of it begin, are packed and take updates in."""
 
     cdef readonly object struct
-    cdef object apply, empty
+    cdef object apply, empty, hash64
     cdef bytes begin  # the packed values of a new state, where there is an operation
     cdef int width  # bytes of the packed numbers
     cdef int doubles  # how many of them there are, where all are doubles
-    cdef int slots
+    cdef int sums_at  # bytes before those of them that have to be finite
     cdef int operation
-    cdef double parameter
+    cdef double parameter  # seconds of a half-life or of a slot, or doubles of an update
+    cdef Rows rows  # where it is a ring
     cdef bint sums_up
 
     def __init__(self, struct, empty, apply, operation, bint sums_up):
         """`struct` packs the values of a state, `empty` gives those of a new one.
 
         `apply` takes an update in, in Python; `operation` is None, or what does the same here: a name
-        and a number.
+        and what it is about.
         """
         name, parameter = operation or (None, 0.0)
         self.struct = struct
@@ -74,18 +87,49 @@ cdef class Kind:
         self.empty = empty
         self.width = struct.size
         self.operation = OPERATIONS[name] if name is not None else 0
-        self.parameter = parameter
         self.sums_up = sums_up
-        self.doubles = self.width // 8 if struct.format == f"<{self.width // 8}d" else 0
-        self.slots = (self.width - 8) // 4 if self.operation == OPEN_ITEMS else 0
-        if self.operation == OPEN_ITEMS:
-            fits = struct.format == f"<q{self.slots}i"
+        self.sums_at = 8
+        packed = f"<{self.width // 8}d"
+        if self.operation == DISTINCT:
+            self.hash64 = parameter
+            packed = f"<{self.width}s"
+        elif self.operation == OPEN_ITEMS:
+            self.rows.seconds = parameter
+            self.rows.slots = (self.width - 8) // 4
+            packed = f"<q{self.rows.slots}i"
+        elif self.operation == WINDOWS:
+            packed = self.windows(parameter)
         else:
-            fits = 0 < self.doubles <= MOST
-        if not fits:
+            self.parameter = parameter
+        if struct.format == f"<{self.width // 8}d" or self.operation == DISTINCT:
+            self.doubles = self.width // 8
+        if struct.format != packed or self.takes_more_than(MOST):
             self.operation = 0
         if self.operation:
             self.begin = struct.pack(*empty())
+
+    cdef str windows(self, parameter):
+        """Set the rows, and return how they are packed; the last two say which of an update's values
+        they are of."""
+        seconds, slots, summed, ranged = parameter
+        self.rows.seconds, self.rows.slots = seconds, slots
+        self.rows.sums, self.rows.extremes = len(summed), len(ranged)
+        self.rows.values = len({*summed, *ranged})
+        self.sums_at = 8 + 4 * slots
+        if self.rows.values <= MOST:
+            for at, value in enumerate(summed):
+                self.rows.summed[at] = value
+            for at, value in enumerate(ranged):
+                self.rows.ranged[at] = value
+        return f"<q{slots}I{(len(summed) + 2 * len(ranged)) * slots}d"
+
+    cdef bint takes_more_than(self, int most):
+        """Whether an update has more numbers."""
+        if self.operation == WINDOWS:
+            return self.rows.values > most
+        if self.operation == LAST_N:
+            return self.parameter > most
+        return self.operation not in (OPEN_ITEMS, DISTINCT) and self.doubles > most
 
     cdef EntityState new(self):
         cdef EntityState state = EntityState.__new__(EntityState)
@@ -206,10 +250,9 @@ cdef class EntityState:
         return value
 
     cdef bint sums_are_finite(self):
-        cdef const double* v = <const double*>self.data
         cdef int at
-        for at in range(1, self.kind.doubles):
-            if not isfinite(v[at]):
+        for at in range(self.kind.sums_at, self.kind.width, 8):
+            if not isfinite(double_at(self.data + at)):
                 return False
         return True
 
@@ -278,172 +321,43 @@ cdef int copied(char* to, bytes value, int width) except -1:
     return 0
 
 
-cdef inline bint number(object value, double* found):
-    """Set `found` to a float or an integer and return True; False for all else."""
-    if PyFloat_CheckExact(value):
-        found[0] = PyFloat_AS_DOUBLE(value)
-        return True
-    if not PyLong_Check(value):
-        return False
-    try:
-        found[0] = PyLong_AsDouble(value)
-    except OverflowError:
-        return False
-    return True
-
-
-cdef inline int64_t modulo(int64_t number, int64_t by) noexcept:
-    """As Python's: never below 0."""
-    cdef int64_t left = number % by
-    return left + by if left < 0 else left
-
-
 cdef int take(Kind kind, EntityState state, object update, object rank, object offset) except -1:
     """Take an update in, here where it can be done, else by the kind's own function."""
     cdef bint done = False
+    cdef double* v = <double*>state.data
+    cdef int doubles = kind.doubles
     if kind.operation and state.list_of_values is None and type(update) is tuple:
-        if kind.operation == DECAYED_SUMS or kind.operation == DECAYED_SHARE:
-            done = take_decayed(kind, <double*>state.data, <tuple>update)
+        if kind.operation == DECAYED_SUMS:
+            done = take_decayed(v, doubles, 2, kind.parameter, <tuple>update)
+        elif kind.operation == DECAYED_SHARE:
+            done = take_decayed(v, doubles, 1, kind.parameter, <tuple>update)
+        elif kind.operation == DECAYED_MOMENTS:
+            done = take_moments(v, doubles, kind.parameter, <tuple>update)
         elif kind.operation == NEWEST_WINS:
-            done = take_newest(kind, <double*>state.data, <tuple>update, rank, offset)
+            done = take_newest(v, doubles, <tuple>update, rank, offset)
         elif kind.operation == EXTREMES:
-            done = take_extremes(kind, <double*>state.data, <tuple>update)
+            done = take_extremes(v, doubles, <tuple>update)
+        elif kind.operation == LAST_N:
+            done = take_last_n(v, doubles, <int>kind.parameter, <tuple>update, rank, offset)
+        elif kind.operation == DISTINCT:
+            done = take_distinct(v, doubles, kind.hash64, <tuple>update)
+        elif kind.operation == OPEN_ITEMS:
+            done = take_open(state.data, kind.rows.seconds, kind.rows.slots, <tuple>update)
         else:
-            done = take_open(kind, state, <tuple>update)
+            done = take_windows(state.data, &kind.rows, <tuple>update)
     if not done:
         kind.apply(state.listed(), update, rank, offset)
     return 0
-
-
-cdef bint take_decayed(Kind kind, double* v, tuple update):
-    """See `stream_app.features.kinds.decay`; the parameter is the half-life."""
-    cdef double[MOST] addends
-    cdef double time, half_lives, weight
-    cdef int at
-    cdef int given = 2 if kind.operation == DECAYED_SUMS else 1  # before it, an addend that is always 1
-    if PyTuple_GET_SIZE(update) != kind.doubles + 1 - given:
-        return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first):
-        return False  # kept as it is: an integer remains one
-    time = PyFloat_AS_DOUBLE(first)
-    addends[1] = 1.0
-    for at in range(given, kind.doubles):
-        if not number(<object>PyTuple_GET_ITEM(update, at + 1 - given), &addends[at]):
-            return False
-    half_lives = (time - v[0]) / kind.parameter
-    if half_lives >= 0.0:
-        weight = exp2(-half_lives)
-        v[0] = time
-        for at in range(1, kind.doubles):
-            v[at] = v[at] * weight + addends[at]
-    else:
-        weight = exp2(half_lives)
-        for at in range(1, kind.doubles):
-            v[at] += addends[at] * weight
-    return True
-
-
-cdef bint take_extremes(Kind kind, double* v, tuple update):
-    """See `stream_app.features.kinds.extremes`."""
-    cdef double[MOST] values
-    cdef int at
-    if PyTuple_GET_SIZE(update) != (kind.doubles + 1) // 2:
-        return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first):
-        return False  # kept as it is: an integer remains one
-    for at in range(1, kind.doubles, 2):
-        value = <object>PyTuple_GET_ITEM(update, (at + 1) // 2)
-        if value is None:
-            values[at] = NAN  # neither less nor greater than anything
-        elif not number(value, &values[at]):
-            return False
-    if PyFloat_AS_DOUBLE(first) > v[0]:
-        v[0] = PyFloat_AS_DOUBLE(first)
-    for at in range(1, kind.doubles, 2):
-        if values[at] < v[at]:
-            v[at] = values[at]
-        if values[at] > v[at + 1]:
-            v[at + 1] = values[at]
-    return True
-
-
-cdef bint take_newest(Kind kind, double* v, tuple update, object rank, object offset):
-    """See `stream_app.features.kinds.newest_wins`: a rank, an offset and a value a field."""
-    cdef double[MOST] values
-    cdef double time, of_rank, of_offset
-    cdef int at
-    cdef PyObject* value
-    if PyTuple_GET_SIZE(update) != (kind.doubles + 2) // 3:
-        return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first) or not number(rank, &of_rank) or not number(offset, &of_offset):
-        return False
-    if not (-EXACT < of_rank < EXACT and -EXACT < of_offset < EXACT):
-        return False
-    for at in range(1, kind.doubles, 3):
-        value = <PyObject*>PyTuple_GET_ITEM(update, (at + 2) // 3)
-        if <object>value is not None and not number(<object>value, &values[at]):
-            return False
-    time = PyFloat_AS_DOUBLE(first)
-    if time > v[0]:
-        v[0] = time
-        for at in range(1, kind.doubles, 3):
-            if <object>PyTuple_GET_ITEM(update, (at + 2) // 3) is None:
-                v[at], v[at + 1], v[at + 2] = -1.0, -1.0, NAN
-            else:
-                v[at], v[at + 1], v[at + 2] = of_rank, of_offset, values[at]
-    elif time == v[0]:
-        for at in range(1, kind.doubles, 3):
-            if <object>PyTuple_GET_ITEM(update, (at + 2) // 3) is not None and (
-                of_rank > v[at] or (of_rank == v[at] and of_offset > v[at + 1])
-            ):
-                v[at], v[at + 1], v[at + 2] = of_rank, of_offset, values[at]
-    return True
-
-
-cdef bint take_open(Kind kind, EntityState state, tuple update):
-    """See `stream_app.features.kinds.open_items`; the parameter is the seconds of a slot."""
-    cdef int64_t* newest = <int64_t*>state.data
-    cdef int32_t* counters = <int32_t*>(state.data + 8)
-    cdef int64_t slot, passed, count, counted
-    cdef int overflow = 0
-    cdef double due
-    if PyTuple_GET_SIZE(update) != 2 or not number(<object>PyTuple_GET_ITEM(update, 0), &due):
-        return False
-    change = <object>PyTuple_GET_ITEM(update, 1)
-    due = floor(due / kind.parameter)
-    if not -FAR < due < FAR or not PyLong_CheckExact(change):
-        return False
-    count = PyLong_AsLongLongAndOverflow(change, &overflow)
-    if overflow or not -FAR < count < FAR:
-        return False
-    slot = <int64_t>due
-    counted = count
-    if slot <= newest[0]:
-        if newest[0] - slot >= kind.slots:
-            return True  # its slot has expired: whoever came first, it is not counted
-        counted += counters[modulo(slot, kind.slots)]
-    if counted != <int32_t>counted:
-        return False
-    if slot > newest[0]:
-        if slot - newest[0] >= kind.slots:
-            memset(counters, 0, 4 * kind.slots)
-        else:
-            for passed in range(newest[0] + 1, slot + 1):
-                counters[modulo(passed, kind.slots)] = 0
-        newest[0] = slot
-    counters[modulo(slot, kind.slots)] = <int32_t>counted
-    return True
 
 
 cdef class Column:
     """A column of a view: how it is read."""
 
     cdef object read, absent, missing
+    cdef list counts
     cdef int operation
-    cdef Py_ssize_t index, divisor
+    cdef int index, divisor, stride  # numbers of a state
+    cdef int row, slots, back  # of a ring
     cdef double parameter
 
     def __init__(self, Kind kind, read, operation, absent, missing):
@@ -455,21 +369,38 @@ cdef class Column:
         name, parameter = operation or (None, 0)
         self.read, self.absent, self.missing = read, absent, missing
         self.operation = OPERATIONS[name] if name is not None else 0
+        # A column may have been made of another kind than its view's; Python says what comes of it.
+        if not self.fits(kind, parameter):
+            self.operation = 0
+
+    cdef bint fits(self, Kind kind, parameter) except -1:
+        cdef int doubles = 0 if kind.operation == DISTINCT else kind.doubles
         if self.operation == OVERDUE:
             self.parameter, of_slot, slots = parameter
-            fits = kind.slots == slots and kind.parameter == of_slot and self.parameter < FAR
-        elif self.operation == DECAYED:
+            return (
+                kind.operation == OPEN_ITEMS and kind.rows.slots == slots
+                and kind.rows.seconds == of_slot and self.parameter < FAR
+            )
+        if self.operation == CELLS:
+            self.parameter, self.counts = parameter
+            return kind.operation == DISTINCT and kind.doubles == len(self.counts) - 1
+        if self.operation >= COUNT:
+            of_slot, slots, self.row, self.slots, self.back = parameter
+            return (
+                kind.operation == WINDOWS and kind.rows.slots == slots
+                and kind.rows.seconds == of_slot
+                and self.row <= kind.rows.sums + 2 * kind.rows.extremes
+            )
+        if self.operation in (KEPT_MEAN, KEPT_LEAST, KEPT_GREATEST, KEPT_COUNT):
+            self.index, self.stride = parameter
+            return kind.operation == LAST_N and kind.parameter == self.stride
+        if self.operation == DECAYED:
             self.parameter, self.index = parameter
-            fits = kind.doubles > self.index
-        elif self.operation == RATIO:
+        elif self.operation in (RATIO, ROOT):
             self.index, self.divisor = parameter
-            fits = kind.doubles > max(self.index, self.divisor)
         else:
             self.index = parameter
-            fits = kind.doubles > max(self.index, 1)
-        # A column may have been made of another kind than its view's; Python says what comes of it.
-        if not fits:
-            self.operation = 0
+        return doubles > max(self.index, self.divisor, 1)
 
     cdef object in_python(self, list values, object at):
         value = self.read(values, at)
@@ -478,7 +409,6 @@ cdef class Column:
     cdef object of(self, EntityState state, double at, object moment):
         cdef Kind kind = state.kind
         cdef const double* v = <const double*>state.data
-        cdef int64_t slot, first, last, total
         cdef double found
         if not self.operation or state.list_of_values is not None:
             return self.in_python(state.listed(), moment)
@@ -488,23 +418,57 @@ cdef class Column:
             return v[self.index]
         if self.operation == FINITE:
             return v[self.index] if isfinite(v[self.index]) else NAN
+        if self.operation == KNOWN:
+            return v[self.index] if v[1] > 0.0 else NAN
         if self.operation == AGE:
             return at - v[0] if at > v[0] else 0.0
         if self.operation == DECAYED:
             if at > v[0]:
                 return v[self.index] * exp2(-(at - v[0]) / self.parameter)
             return v[self.index]
-        found = floor(at / kind.parameter)
-        if not -FAR < found < FAR:
-            return self.in_python(state.listed(), moment)
-        slot = (<const int64_t*>state.data)[0]
-        last = min(<int64_t>found, slot)
-        first = max(<int64_t>found - <int64_t>self.parameter, slot - kind.slots) + 1
-        total = 0
-        while first <= last:
-            total += (<const int32_t*>(state.data + 8))[modulo(first, kind.slots)]
-            first += 1
-        return <double>total
+        if self.operation == ROOT:
+            if not v[self.divisor] > 0.0:
+                return NAN
+            found = v[self.index] / v[self.divisor]
+            if found >= 0.0:
+                return pow(found, 0.5)
+        elif self.operation == KEPT_AGE:
+            return kept_age(v[self.index], at)
+        elif self.operation == KEPT_MEAN:
+            return kept_mean(v, kind.doubles, self.index, self.stride)
+        elif self.operation == KEPT_COUNT:
+            return kept_count(v, kind.doubles, self.stride)
+        elif self.operation == KEPT_LEAST or self.operation == KEPT_GREATEST:
+            return kept_extreme(
+                v, kind.doubles, self.index, self.stride, self.operation == KEPT_GREATEST
+            )
+        elif self.operation == CELLS:
+            if PyFloat_CheckExact(moment):
+                return self.counts[later_than(v, kind.doubles, at - self.parameter)]
+        elif self.operation == OVERDUE:
+            if overdue(
+                state.data, kind.rows.seconds, kind.rows.slots, self.parameter, at, &found
+            ):
+                return found
+        elif self.of_window(state.data, &kind.rows, at, &found):
+            return found
+        return self.in_python(state.listed(), moment)
+
+    cdef bint of_window(self, char* data, const Rows* rows, double at, double* found) noexcept:
+        """Set `found`, unless that is left to Python."""
+        cdef Span span
+        if not span_of(data, rows, self.slots, self.back, at, &span):
+            return False
+        if self.operation == COUNT:
+            found[0] = counted(data, rows, &span)
+        elif self.operation == TOTAL:
+            found[0] = summed_up(data, rows, self.row, &span)
+        elif self.operation == MEAN:
+            found[0] = counted(data, rows, &span)
+            found[0] = summed_up(data, rows, self.row, &span) / found[0] if found[0] else NAN
+        else:
+            found[0] = extreme(data, rows, self.row, &span, self.operation == GREATEST)
+        return True
 
 
 cdef class View:

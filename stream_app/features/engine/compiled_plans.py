@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from stream_app.compiled import compiled_module
 from stream_app.features.dtypes import MISSING
-from stream_app.features.kinds import Formula, State, Statements
+from stream_app.features.kinds import Formula, State
 from stream_app.features.views import Column, View
 
 __all__ = ["compiled_kind", "compiled_plan", "compiled_staging"]
@@ -31,7 +31,7 @@ def compiled_kind(state: State) -> Any | None:
         Struct(f"<{state.format}"),
         state.empty,
         apply,
-        apply.operation if isinstance(apply, Statements) else None,
+        getattr(apply, "operation", None),
         getattr(state, "sums_up", False),
     )
 
@@ -57,10 +57,10 @@ def compiled_plan(
 def _column(kind: Any, column: Column) -> Any:
     assert _states is not None
     read = column.read
-    is_formula = isinstance(read, Formula)
-    absent = read(None, 0.0) if is_formula else None
+    is_formula, operation = isinstance(read, Formula), getattr(read, "operation", None)
+    absent = read(None, 0.0) if is_formula or operation is not None else None
     missing = None if is_formula else MISSING.get(column.dtype)
-    return _states.Column(kind, read, getattr(read, "operation", None), absent, missing)
+    return _states.Column(kind, read, operation, absent, missing)
 
 
 def compiled_staging() -> Callable[..., Any] | None:

@@ -5,14 +5,16 @@ There, a call a column and a call an update would cost more than the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import exp2, floor, inf, nan
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from stream_app.features.dtypes import Dtype
 from stream_app.features.kinds.contract import Apply, Read, Update, Values
 
-__all__ = ["AGE", "EXPRESSION_NAMES", "Formula", "Statements", "named"]
+__all__ = ["AGE", "EXPRESSION_NAMES", "Formula", "Statements", "compiled_as", "named"]
+
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 #: What the text of `Formula` and `Statements` may name besides what they are about.
 EXPRESSION_NAMES: Final[dict[str, Any]] = {
@@ -64,7 +66,7 @@ class Statements:
 
     __slots__ = ("_apply", "lines", "operation")
 
-    def __init__(self, lines: Iterable[str], *, operation: tuple[str, float] | None = None) -> None:
+    def __init__(self, lines: Iterable[str], *, operation: tuple[str, Any] | None = None) -> None:
         """`operation`: see `Formula`."""
         self.lines = tuple(lines)
         self.operation = operation
@@ -78,9 +80,23 @@ class Statements:
         self._apply(state, update, rank, offset)
 
 
-def named(name: str, read: Read) -> Read:
-    """Name a read that is a function by all that it depends on: a fingerprint may cover the name."""
+def compiled_as(operation: tuple[str, Any]) -> Callable[[_Function], _Function]:
+    """For an `apply` that is a method: see `Formula` for the operation that does the same."""
+
+    def marked(function: _Function) -> _Function:
+        function.operation = operation  # type: ignore[attr-defined]
+        return function
+
+    return marked
+
+
+def named(name: str, read: Read, *, operation: tuple[str, Any] | None = None) -> Read:
+    """Name a read that is a function by all that it depends on: a fingerprint may cover the name.
+
+    `operation`: see `Formula`. With one, what is read where nothing is known depends on no moment.
+    """
     read.__qualname__ = name
+    read.operation = operation  # type: ignore[attr-defined]
     return read
 
 

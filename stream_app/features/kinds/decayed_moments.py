@@ -117,31 +117,38 @@ class DecayedMoments:
                 f"v[{at + 1}] = rest - (v[{at}] - mean)",
                 f"v[{at + 2}] += gap * gap * (before / total * weight)",
             ]
-        return Statements(lines)
+        return Statements(lines, operation=("decayed-moments", float(self.half_life_seconds)))
 
     def count(self) -> Read:
         """Decayed number of updates; 0 where nothing is known."""
-        return Formula(decayed_count(self.half_life_seconds), absent="0.0")
+        return Formula(
+            decayed_count(self.half_life_seconds),
+            absent="0.0",
+            operation=("decayed", (float(self.half_life_seconds), 1)),
+        )
 
     def mean(self, name: str) -> Read:
         """Decayed mean of a field, in its unit; missing where nothing is known."""
-        return self._known(f"v[{self._mean_of(name)}]")
+        mean = self._mean_of(name)
+        return self._known(f"v[{mean}]", ("known", mean))
 
     def variance(self, name: str) -> Read:
         """Decayed variance of a field, in its unit squared; missing where nothing is known."""
-        return self._known(f"v[{self._mean_of(name) + 2}] / v[1]")
+        squares = self._mean_of(name) + 2
+        return self._known(f"v[{squares}] / v[1]", ("ratio", (squares, 1)))
 
     def deviation(self, name: str) -> Read:
         """Decayed standard deviation of a field, in its unit; missing where nothing is known."""
-        return self._known(f"(v[{self._mean_of(name) + 2}] / v[1]) ** 0.5")
+        squares = self._mean_of(name) + 2
+        return self._known(f"(v[{squares}] / v[1]) ** 0.5", ("root", (squares, 1)))
 
     def age(self) -> Read:
         """Seconds since the newest update; missing where nothing is known, never below 0."""
         return AGE
 
     @staticmethod
-    def _known(expression: str) -> Read:
-        return Formula(f"{expression} if v[1] > 0.0 else nan", absent="nan")
+    def _known(expression: str, operation: tuple[str, Any]) -> Read:
+        return Formula(f"{expression} if v[1] > 0.0 else nan", absent="nan", operation=operation)
 
     def _mean_of(self, name: str) -> int:
         return 2 + 3 * place_of(self, self.fields, name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream_app.features.kinds.agreement import agree
 from stream_app.features.kinds.checks import check_seconds
-from stream_app.features.kinds.compiled import named
+from stream_app.features.kinds.compiled import compiled_as, named
 from stream_app.features.kinds.contract import Read, Update, Values
 from stream_app.features.kinds.hashing import check_hashable, hash64
 
@@ -80,6 +80,7 @@ class Distinct:
         """Whether two states hold the same updates: they are equal."""
         return agree(left, right)
 
+    @compiled_as(("distinct", hash64))
     def apply(self, state: Values, update: Update, rank: int, offset: int) -> None:  # noqa: ARG002
         """Take ``(time, value)`` in; time in seconds."""
         time, value = update
@@ -102,7 +103,11 @@ class Distinct:
             times = np.frombuffer(state[0], "<f8")
             return counts[np.count_nonzero(times > at - window)]
 
-        return named(f"Distinct.count({float(window)!r})", read)
+        return named(
+            f"Distinct.count({float(window)!r})",
+            read,
+            operation=("cells", (float(window), counts)),
+        )
 
 
 def _counts(cells: int) -> list[float]:

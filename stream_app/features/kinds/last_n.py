@@ -92,12 +92,14 @@ class LastN:
                 f"if index < {self.width}:",
                 f"    v[index:index] = (float(time), float(rank), float(offset), {values})",
                 f"    del v[{self.width}:]",
-            ]
+            ],
+            operation=("last-n", self._stride),
         )
 
     def nth(self, name: str, n: int) -> Read:
         """The value of the `n`-th newest update, the newest is 0; missing where there is none."""
-        return Formula(f"v[{self._update(n) + 3 + self._place(name)}]", absent="nan")
+        place = self._update(n) + 3 + self._place(name)
+        return Formula(f"v[{place}]", absent="nan", operation=("value", place))
 
     def value(self, name: str) -> Read:
         """The newest value; missing where nothing is known."""
@@ -109,29 +111,36 @@ class LastN:
 
     def mean(self, name: str) -> Read:
         """Mean of the values kept; missing where there are none."""
-        return self._over(name, _mean)
+        return self._over(name, _mean, "kept-mean")
 
     def minimum(self, name: str) -> Read:
         """Least of the values kept; missing where there are none."""
-        return self._over(name, min)
+        return self._over(name, min, "kept-least")
 
     def maximum(self, name: str) -> Read:
         """Greatest of the values kept; missing where there are none."""
-        return self._over(name, max)
+        return self._over(name, max, "kept-greatest")
 
     def count(self) -> Read:
         """How many updates are kept, `n` at most; 0 where nothing is known."""
         last, stride = self.width - self._stride, self._stride
         full = f"{float(self.n)} if v[{last}] > -inf else "
-        return Formula(f"{full}float({self.n} - v[::{stride}].count(-inf))", absent="0.0")
+        return Formula(
+            f"{full}float({self.n} - v[::{stride}].count(-inf))",
+            absent="0.0",
+            operation=("kept-count", (0, stride)),
+        )
 
     def age(self, n: int = 0) -> Read:
         """Seconds since the `n`-th newest update, the newest is 0; missing where there is none."""
-        time = f"v[{self._update(n)}]"
+        place = self._update(n)
+        time = f"v[{place}]"
         age = f"float(at - {time}) if at > {time} else 0.0"
-        return Formula(f"({age}) if {time} > -inf else nan", absent="nan")
+        return Formula(
+            f"({age}) if {time} > -inf else nan", absent="nan", operation=("kept-age", place)
+        )
 
-    def _over(self, name: str, fold: Callable[[list[float]], float]) -> Read:
+    def _over(self, name: str, fold: Callable[[list[float]], float], operation: str) -> Read:
         first, stride = 3 + self._place(name), self._stride
 
         def read(state: Values | None, at: float) -> float:  # noqa: ARG001
@@ -140,7 +149,7 @@ class LastN:
             values = [value for value in state[first::stride] if value == value]
             return fold(values) if values else math.nan
 
-        return named(f"LastN.{fold.__name__}({name})", read)
+        return named(f"LastN.{fold.__name__}({name})", read, operation=(operation, (first, stride)))
 
     def _place(self, name: str) -> int:
         return place_of(self, self.fields, name)

@@ -112,5 +112,8 @@ class OpenItems:
                 return float(sum(state[low : high + 1]))
             return float(sum(state[low:]) + sum(state[1 : high + 1]))
 
-        read.operation = ("overdue", (span, float(slot_seconds), slots))  # type: ignore[attr-defined]
-        return named(f"OpenItems.overdue({float(within_seconds)!r})", read)
+        return named(
+            f"OpenItems.overdue({float(within_seconds)!r})",
+            read,
+            operation=("overdue", (span, float(slot_seconds), slots)),
+        )

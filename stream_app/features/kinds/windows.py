@@ -134,7 +134,13 @@ class Windows:
                 take += [f"if {value} {is_beyond} {place}:", f"    {place} = float({value})"]
                 blanks.append(blank)
         values = "".join(f"{value}, " for value in value_of.values())
-        return Statements([f"time, {values}= update", *self._ring.lines(blanks, take)])
+        places = [
+            [self.fields.index(name) for name in names] for names in (self.sums, self.extremes)
+        ]
+        return Statements(
+            [f"time, {values}= update", *self._ring.lines(blanks, take)],
+            operation=("windows", (float(self._ring.slot_seconds), kept, *places)),
+        )
 
     def count(self, seconds: float | None = None, *, ago: float = 0.0) -> Read:
         """Number of updates; 0 where nothing is known.
@@ -157,7 +163,12 @@ class Windows:
             updates = count(state, at)
             return total(state, at) / updates if updates else math.nan
 
-        return named(f"{total.__qualname__} / {count.__qualname__}", read)
+        row = 1 + place_of(self, self.sums, name)
+        return named(
+            f"{total.__qualname__} / {count.__qualname__}",
+            read,
+            operation=("window-mean", self._compiled(row, *self._slots_of(seconds, ago))),
+        )
 
     def minimum(self, name: str, seconds: float | None = None, *, ago: float = 0.0) -> Read:
         """Least value of a field of `extremes`; missing where the window is empty."""
@@ -180,7 +191,15 @@ class Windows:
             found = values(state, at, row)
             return fold(found) if found else nothing
 
-        return named(f"Windows.{name}(row {row}, {length} slots, {back} back)", read)
+        return named(
+            f"Windows.{name}(row {row}, {length} slots, {back} back)",
+            read,
+            operation=(f"window-{name}", self._compiled(row, length, back)),
+        )
+
+    def _compiled(self, row: int, length: int, back: int) -> tuple[float, int, int, int, int]:
+        """What `stream_app.compiled` is told of a read."""
+        return float(self._ring.slot_seconds), self._ring.slots, row, length, back
 
     def _slots_of(self, seconds: float | None, ago: float) -> tuple[int, int]:
         length = self._whole_slots(self.window_seconds if seconds is None else seconds)

@@ -15,13 +15,17 @@ from stream_app.features.engine.careful import advance_carefully
 from stream_app.features.engine.engine import FeatureEngine, Tables
 from stream_app.features.events import Event
 from stream_app.features.kinds import (
+    DecayedMoments,
     DecayedShare,
     DecayedSums,
+    Distinct,
     Extremes,
+    LastN,
     LastValue,
     OpenItems,
     State,
     StateOverflowError,
+    Windows,
 )
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.views import Column, Entity, FeatureSet, View
@@ -61,6 +65,12 @@ LAST = LastValue(("left", "right"))
 RING = OpenItems(horizon_seconds=9.0, slot_seconds=0.7)
 SHARE = DecayedShare(30.0)
 ENDS = Extremes(("left", "right"))
+MOMENTS = DecayedMoments(30.0, ("amount", "late"))
+NEWEST = LastN(3, ("left", "right"))
+# Doubles behind an odd number of counters; values in another order than that of the rows.
+WINDOWS = Windows(4.2, slots=6, sums=("late", "amount"), extremes=("left", "late"))
+COUNTS = Windows(4.2, slots=6)
+CELLS = Distinct(9.0, cells=5)
 COMPILED = feature_set(
     [
         (SUMS, [SUMS.count(), SUMS.mean("amount"), SUMS.mean("late"), SUMS.age()]),
@@ -71,9 +81,53 @@ COMPILED = feature_set(
         (SHARE, [SHARE.share(), SHARE.whole(), SHARE.age()]),
         (ENDS, [ENDS.minimum("left"), ENDS.maximum("left"), ENDS.maximum("right"), ENDS.age()]),
         (ENDS, [SHARE.share(), SHARE.whole()]),
+        (
+            MOMENTS,
+            [
+                MOMENTS.count(),
+                MOMENTS.mean("amount"),
+                MOMENTS.mean("late"),
+                MOMENTS.age(),
+                MOMENTS.variance("amount"),
+                MOMENTS.deviation("amount"),
+                MOMENTS.deviation("late"),
+                NEWEST.mean("left"),
+            ],
+        ),
+        (
+            NEWEST,
+            [
+                NEWEST.value("left"),
+                NEWEST.nth("right", 2),
+                NEWEST.mean("left"),
+                NEWEST.minimum("left"),
+                NEWEST.maximum("right"),
+                NEWEST.count(),
+                NEWEST.age(1),
+                LastN(3, ("left",)).count(),
+                MOMENTS.deviation("amount"),
+            ],
+        ),
+        (
+            WINDOWS,
+            [
+                WINDOWS.count(),
+                WINDOWS.count(0.7, ago=1.4),
+                WINDOWS.sum("late"),
+                WINDOWS.sum("amount", 2.1),
+                WINDOWS.mean("amount"),
+                WINDOWS.mean("late", 1.4, ago=0.7),
+                WINDOWS.minimum("left"),
+                WINDOWS.maximum("late"),
+                WINDOWS.maximum("left", 1.4),
+            ],
+        ),
+        (COUNTS, [COUNTS.count(), WINDOWS.sum("late"), WINDOWS.maximum("late"), RING.overdue(5.0)]),
+        (CELLS, [CELLS.count(), CELLS.count(2.0), CELLS.count(1e300)]),
     ],
     ttl=50.0,
 )
+OTHERS = len(COMPILED.views) - 1
 EVERY = feature_set([(case.kind, case.reads) for case in CASES])
 
 
@@ -171,6 +225,11 @@ COMPILED_UPDATES = st.tuples(
     st.none() | st.tuples(times, numbers, numbers),
     st.none() | st.tuples(times, st.none() | numbers, st.none() | numbers),
     st.none() | st.tuples(times, numbers | st.floats()),
+    st.none() | st.tuples(times, numbers, numbers),
+    st.none() | st.tuples(times, st.none() | numbers, st.none() | numbers),
+    st.none() | st.tuples(times, numbers, numbers | st.floats(), numbers),
+    st.none() | st.tuples(times),
+    st.none() | st.tuples(times, st.integers() | st.text(max_size=2)),
 )
 EVERY_UPDATES = st.tuples(*(st.none() | case.updates for case in CASES))
 
@@ -253,7 +312,7 @@ def test_usual_states_stay_in_compiled_code() -> None:
 def test_a_state_of_another_make_is_refused() -> None:
     """A mistake in the code that puts states into tables, and no crash of the process."""
     python, compiled = Side(COMPILED, in_python=True), Side(COMPILED, in_python=False)
-    log = [(1.0, "8", ((1.0, 1.0, 1.0), *[None] * 6), 1, 0, 0, False)]
+    log = [(1.0, "8", ((1.0, 1.0, 1.0), *[None] * OTHERS), 1, 0, 0, False)]
     python.take(log)
     compiled.tables = python.tables
     arrivals = compiled.arrivals(log)
@@ -267,7 +326,7 @@ def test_fences_of_many_sources_are_kept_in_their_order(sources: list[int]) -> N
     """Room is made for them as they come; `applied` looks them up."""
     sides = [Side(COMPILED, in_python=in_python) for in_python in (False, True)]
     log = [
-        (1.0, "8", ((1.0, 1.0, 1.0), *[None] * 6), source, 0, offset, False)
+        (1.0, "8", ((1.0, 1.0, 1.0), *[None] * OTHERS), source, 0, offset, False)
         for offset, source in enumerate(sources)
     ]
     compiled, python = (side.take(log) for side in sides)
@@ -278,3 +337,39 @@ def test_fences_of_many_sources_are_kept_in_their_order(sources: list[int]) -> N
         assert state.applied(-1) == state.applied(2**40) == -1
         assert list(state.fences) == sources
         assert state.applied(sources[-1]) == len(sources) - 1
+
+
+def test_a_full_counter_of_a_window_is_refused_when_it_is_packed() -> None:
+    """As in Python, where a list holds what four bytes do not."""
+    python, compiled = Side(COMPILED, in_python=True), Side(COMPILED, in_python=False)
+    view = [each.state for each in COMPILED.views].index(COUNTS)
+    nothing: list[Any] = [None] * len(COMPILED.views)
+    log = [(1.0, "8", (*nothing[:view], (1.0,), *nothing[view + 1 :]), 1, 0, 0, False)]
+    for side in (python, compiled):
+        state = side.engine.absent(view)
+        state.values = [1, 0, 2**32 - 1, *state.values[3:]]
+        side.tables[view]["8"] = state
+        side.by_way_of_a_store()
+    found = compiled.take(log)
+    assert found == python.take(log)
+    assert "does not fit" in found[1][view]["8"][0]
+
+
+@pytest.mark.parametrize("slot", [2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("kind", [RING, COUNTS], ids=["open items", "windows"])
+def test_a_newest_slot_that_is_far_away_is_taken_by_python(kind: Any, slot: int) -> None:
+    """Where eight bytes do not hold how far away an update is."""
+    python, compiled = Side(COMPILED, in_python=True), Side(COMPILED, in_python=False)
+    view = [each.state for each in COMPILED.views].index(kind)
+    nothing: list[Any] = [None] * len(COMPILED.views)
+    log = [
+        (1.0, "8", (*nothing[:view], (time, *([1] if kind is RING else [])), *nothing[view + 1 :]),
+         1, 0, offset, False)
+        for offset, time in enumerate((-8e17, 8e17, 5.0))
+    ]  # fmt: skip
+    for side in (python, compiled):
+        state = side.engine.absent(view)
+        state.values = [slot, *state.values[1:]]
+        side.tables[view]["8"] = state
+        side.by_way_of_a_store()
+    assert compiled.take(log) == python.take(log)
