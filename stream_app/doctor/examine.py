@@ -8,6 +8,7 @@ from functools import partial
 
 from stream_app.config.settings import Settings
 from stream_app.doctor.brokers import clocks, releases, transactions
+from stream_app.doctor.coordinator_clock import coordinator_clock
 from stream_app.doctor.finding import Finding, error, ok, tried
 from stream_app.doctor.kafka import event_topics, floods, letters, offsets, topics_out
 from stream_app.doctor.redis import redis
@@ -66,6 +67,7 @@ def _looks(
         "topics out": partial(topics_out, brokers, settings, usecase),
         "dead letters": partial(letters, brokers, settings, usecase, application),
         "transactions": partial(transactions, settings, application),
+        "the brokers' clock": partial(coordinator_clock, brokers, application),
         "group": partial(offsets, brokers, application, usecase),
         "flood": partial(floods, brokers, usecase),
     }

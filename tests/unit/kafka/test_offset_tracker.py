@@ -387,7 +387,9 @@ def test_a_note_waits_for_a_transaction_with_offsets_further_on() -> None:
     assert committing.stage.take_due() == {p: 5}
 
 
-def test_a_note_is_committed_though_an_earlier_offset_waits_while_a_transaction_is_under_way() -> None:
+def test_a_note_is_committed_though_an_earlier_offset_waits_while_a_transaction_is_under_way() -> (
+    None
+):
     """What waits is behind the transaction when that is over, and would be committed by nobody."""
     p = partition()
     committing = Committing()

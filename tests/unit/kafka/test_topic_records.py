@@ -33,7 +33,7 @@ class Asked(Brokers):
         self,
         partitions: Iterable[PartitionId],
         *,
-        decided: bool = False,  # noqa: ARG002 - nothing is open
+        decided: bool = False,
     ) -> dict[PartitionId, int]:
         """Where the log ends."""
         return dict.fromkeys(partitions, self._end)
