@@ -208,37 +208,38 @@ def test_alerts_ring_for_mistakes_in_code_and_for_state_that_is_lost(
 ) -> None:
     """A function that raises, one that raises for the champion alone, and a store that forgets everything."""
     meters = Testbed(falling_back, tmp_path, cluster, own_redis.url)
-    meters.cluster.produce(meters.meters(3_000))
+    meters.cluster.produce(meters.meters(300))
     with (
         meters.worker(flood_breaker="false") as worker,
         Redis.from_url(own_redis.url) as redis,
-        watched(meters, worker, tmp_path) as found,
     ):
         worker.until("all is done", meters.drained)
-        eventually("all is quiet", lambda: found.ringing() <= SLOW, 60.0)
+        with watched(meters, worker, tmp_path) as found:
+            eventually("all is quiet", lambda: found.ringing() <= SLOW, 60.0)
 
-        def rings(name: str, fault: Callable[[], object]) -> None:
-            def seen() -> bool:
-                fault()
-                return name in found.ringing()
+            def rings(name: str, fault: Callable[[], object]) -> None:
+                def seen() -> bool:
+                    fault()
+                    return name in found.ringing()
 
-            eventually(f"{name} rings", seen, 60.0)
+                eventually(f"{name} rings", seen, 60.0)
 
-        rings("StreamAppBugs", lambda: meters.cluster.produce(_mistaken(meters, "raises")))
-        assert "LookupError" in worker.log
-        assert "falling_back.py" in worker.log  # as the runbook says: where it is, is told
-        rings(
-            "StreamAppFallbackServes", lambda: meters.cluster.produce(_mistaken(meters, "champion"))
-        )
-        reasons = found.series(
-            'sum by (degraded) (rate(stream_app_predictions_total{served_by!="champion"}[5m]))'
-        )
-        assert [each["metric"] for each in reasons] == [{"degraded": "answer-error"}]
-        rings(
-            "StreamAppStateRebuilding",
-            lambda: (redis.flushall(), meters.cluster.produce(meters.meters(30))),
-        )
-        worker.until("it is rebuilt", lambda: "the state is rebuilt" in worker.log)
+            rings("StreamAppBugs", lambda: meters.cluster.produce(_mistaken(meters, "raises")))
+            assert "LookupError" in worker.log
+            assert "falling_back.py" in worker.log  # as the runbook says: where it is, is told
+            rings(
+                "StreamAppFallbackServes",
+                lambda: meters.cluster.produce(_mistaken(meters, "champion")),
+            )
+            reasons = found.series(
+                'sum by (degraded) (rate(stream_app_predictions_total{served_by!="champion"}[5m]))'
+            )
+            assert [each["metric"] for each in reasons] == [{"degraded": "answer-error"}]
+            rings(
+                "StreamAppStateRebuilding",
+                lambda: (redis.flushall(), meters.cluster.produce(meters.meters(30))),
+            )
+            worker.until("it is rebuilt", lambda: "the state is rebuilt" in worker.log)
 
 
 def _mistaken(meters: Testbed, mistake: str) -> list[Sent]:

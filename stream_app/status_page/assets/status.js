@@ -36,8 +36,8 @@ function duration(seconds) {
   if (seconds < 119.5) return `${Math.round(seconds)} s`;
   const [one, of, two, units] =
     seconds < 7_200 ? [60, "min", 1, "s"] : seconds < 172_800 ? [3_600, "h", 60, "min"] : [86_400, "d", 3_600, "h"];
-  const large = Math.floor(seconds / one);
-  return `${large} ${of} ${Math.floor((seconds - large * one) / two)} ${units}`;
+  const small = Math.round(seconds / two);
+  return `${Math.floor((small * two) / one)} ${of} ${small % (one / two)} ${units}`;
 }
 
 /** How long something has lasted, in whole seconds. */
@@ -439,7 +439,7 @@ function showPartitions(partitions) {
       records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
-    const title = each.group ? `${each.group} · ${each.topic}` : each.topic;
+    const title = told.groups?.length > 1 ? `${each.group} · ${each.topic}` : each.topic;
     if (!groups.has(title)) groups.set(title, { title, rows: [] });
     const history = each.history?.seconds ?? [];
     const peak = history.length ? Math.max(...history, each.seconds ?? 0) : each.seconds;
@@ -454,7 +454,7 @@ function showPartitions(partitions) {
     );
   }
   const hidden = partitions.length - rows.length;
-  const scale = `${minutes()} minutes: the line is the lag in seconds, up to ${duration(top)}; the area are records, up to ${count(most)}.`;
+  const scale = `${minutes()} minutes: the line is the lag in seconds, up to ${duration(top)}; the area is the records that wait, up to ${count(most)}.`;
   table(parent, "Lag by partition", hidden ? `${scale} ${count(hidden)} more with less lag are in status.json.` : scale, columns, [...groups.values()]);
   if (!partitions.length) setText(part(parent, "none", () => make("p", { class: "none" })), "No partition is held.");
   else parent.parts.get("none")?.replaceChildren();
@@ -538,7 +538,7 @@ function showState(parent, state) {
     ["work in hand for long", told.in_hand ? `${told.in_hand.stage}, ${age(told.in_hand.seconds)}: ${told.in_hand.records}` : "none"],
     ["waits for", told.waits.map((each) => `${each.service}, for ${age(now() - each.since)}`).join("; ") || "nobody"],
     ["stopped partitions", told.stopped_partitions.map((each) =>
-      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
+      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}`).join("; ") || "none"],
   ];
   const list = part(parent, "pairs", () => make("dl", { class: "pairs" }));
   children(list, pairs, () => make("div", {}, make("dt"), make("dd")), (node, [name, value]) => {
