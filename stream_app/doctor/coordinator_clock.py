@@ -72,4 +72,6 @@ def offsets_partition(group: str, partitions: int) -> PartitionId:
     value = 0
     for high, low in zip(units[::2], units[1::2], strict=True):
         value = (31 * value + (high << 8 | low)) & 0xFFFFFFFF
-    return PartitionId(_OFFSETS, (value & 0x7FFFFFFF) % partitions)
+    # As a signed number: its absolute value, and 0 for the one number that has none.
+    magnitude = min(value, 2**32 - value) % 2**31
+    return PartitionId(_OFFSETS, magnitude % partitions)

@@ -67,8 +67,8 @@ def _looks(
         "topics out": partial(topics_out, brokers, settings, usecase),
         "dead letters": partial(letters, brokers, settings, usecase, application),
         "transactions": partial(transactions, settings, application),
-        "the brokers' clock": partial(coordinator_clock, brokers, application),
         "group": partial(offsets, brokers, application, usecase),
+        "the coordinator's clock": partial(coordinator_clock, brokers, application),
         "flood": partial(floods, brokers, usecase),
     }
 

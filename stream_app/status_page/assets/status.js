@@ -449,7 +449,7 @@ function showPartitions(partitions) {
     groups.get(title).rows.push(
       fleet
         ? [each.partition, behind, { text: each.verdict, bad: ["stall", "stop", "rewind"].includes(each.verdict) },
-          waiting, drawn, duration(each.drain_seconds), each.member ?? "nobody"]
+          waiting, drawn, duration(each.drain_seconds), holder(each)]
         : [each.partition, ...(told.workers ? [`${each.worker}`] : []), waiting, behind, duration(peak), drawn],
     );
   }
@@ -458,6 +458,12 @@ function showPartitions(partitions) {
   table(parent, "Lag by partition", hidden ? `${scale} ${count(hidden)} more with less lag are in status.json.` : scale, columns, [...groups.values()]);
   if (!partitions.length) setText(part(parent, "none", () => make("p", { class: "none" })), "No partition is held.");
   else parent.parts.get("none")?.replaceChildren();
+}
+
+/** Who holds a partition: workers put the name of their group before their own. */
+function holder(each) {
+  const [member, prefix] = [each.member ?? "nobody", `${each.group}@`];
+  return member.startsWith(prefix) ? member.slice(prefix.length) : member;
 }
 
 function showWorker() {
