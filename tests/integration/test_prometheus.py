@@ -1,6 +1,7 @@
 """A real Prometheus that scrapes a real worker and a real `lag --serve`: what is asked of it has an answer."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -225,8 +226,8 @@ def test_alerts_ring_for_mistakes_in_code_and_for_state_that_is_lost(
                 eventually(f"{name} rings", seen, 60.0)
 
             rings("StreamAppBugs", lambda: meters.cluster.produce(_mistaken(meters, "raises")))
-            assert "LookupError" in worker.log
-            assert "falling_back.py" in worker.log  # as the runbook says: where it is, is told
+            # Where it is to be mended, as the runbook says.
+            assert re.search(r"dead letter: .*LookupError.*_celsius.*falling_back\.py:\d+", worker.log)
             rings(
                 "StreamAppFallbackServes",
                 lambda: meters.cluster.produce(_mistaken(meters, "champion")),
@@ -240,6 +241,8 @@ def test_alerts_ring_for_mistakes_in_code_and_for_state_that_is_lost(
                 lambda: (redis.flushall(), meters.cluster.produce(meters.meters(30))),
             )
             worker.until("it is rebuilt", lambda: "the state is rebuilt" in worker.log)
+            assert "the state is not what it was: " in worker.log
+            assert "offsets of their logs; meanwhile " in worker.log
 
 
 def _mistaken(meters: Testbed, mistake: str) -> list[Sent]:
