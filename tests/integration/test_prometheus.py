@@ -227,7 +227,9 @@ def test_alerts_ring_for_mistakes_in_code_and_for_state_that_is_lost(
 
             rings("StreamAppBugs", lambda: meters.cluster.produce(_mistaken(meters, "raises")))
             # Where it is to be mended, as the runbook says.
-            assert re.search(r"dead letter: .*LookupError.*_celsius.*falling_back\.py:\d+", worker.log)
+            assert re.search(
+                r"dead letter: .*LookupError.*_celsius.*falling_back\.py:\d+", worker.log
+            )
             rings(
                 "StreamAppFallbackServes",
                 lambda: meters.cluster.produce(_mistaken(meters, "champion")),
