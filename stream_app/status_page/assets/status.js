@@ -85,6 +85,11 @@ function make(name, attributes = {}, ...children) {
   return node;
 }
 
+/** A sentence whose commands stand between backticks, as nodes. */
+function withCommands(text) {
+  return text.split("`").map((each, at) => (at % 2 ? make("code", {}, each) : each));
+}
+
 function draw(name, attributes = {}) {
   const node = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -373,7 +378,7 @@ function showVerdict() {
   const key = first ? `${first.do} ${first.runbook}` : "";
   if (advice.key !== key) {
     advice.key = key;
-    advice.replaceChildren(...(first ? [first.do, ...runbook(first)] : []));
+    advice.replaceChildren(...(first ? [...withCommands(first.do), ...runbook(first)] : []));
   }
   const list = byId("others");
   list.hidden = !others.length;
