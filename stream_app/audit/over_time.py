@@ -107,7 +107,8 @@ def changes(slices: Sequence[Slice]) -> Iterator[Change]:
     first = min((n for n, each in enumerate(slices) if each.served or each.reasons), default=0)
     for text, numbers in whats.items():
         if numbers[0] > first:
-            found.append(Change(slices[numbers[0]].since, f"{text}, and did not before"))
+            before = "and none before" if text.startswith("dead letters") else "and did not before"
+            found.append(Change(slices[numbers[0]].since, f"{text}, {before}"))
         if numbers[-1] < last and "letters for" not in text:
             found.append(Change(slices[numbers[-1]].until, f"no more {text}"))
     yield from sorted(found, key=lambda each: each.at)

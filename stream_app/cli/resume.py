@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -23,6 +23,8 @@ from stream_app.text.moments import rfc3339
 __all__ = ["command"]
 
 _LEFT = 1
+_LOOK_SECONDS: Final = 5.0
+"""A look that is not answered must not take the whole wait."""
 
 
 class _Partition(click.ParamType):
@@ -104,6 +106,7 @@ def command(
         unheard: Sequence[Standing] = []
         if does_it and wanted:
             resume(settings, chosen, application, brokers, wanted, by=by, note=note)
+            look = partial(find_standing, brokers.within(_LOOK_SECONDS), chosen)
             unheard = wait_until_heard(look, wanted, seconds)
     if as_json:
         click.echo(json.dumps(_as_json(standing, wanted, absent, unheard, does_it=does_it)))

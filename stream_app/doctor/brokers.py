@@ -48,7 +48,7 @@ def transactions(settings: Settings, application: str) -> Iterator[Finding]:
 def clocks(brokers: Brokers, settings: Settings, usecase: UseCase) -> Iterator[Finding]:
     """Whether records were stamped by a clock that is ahead of the one here.
 
-    One that is behind cannot be told from a record that came earlier, and brokers do not tell the time.
+    One that is behind cannot be told from a record that came earlier; see `coordinator_clock` for brokers.
     """
     names = [topic.name for topic in usecase.topics]
     partitions = [p for topic in brokers.topics(names).values() for p in topic.partition_ids]

@@ -8,6 +8,7 @@ from functools import partial
 
 from stream_app.config.settings import Settings
 from stream_app.doctor.brokers import clocks, releases, transactions
+from stream_app.doctor.coordinator_clock import coordinator_clock
 from stream_app.doctor.finding import Finding, error, ok, tried
 from stream_app.doctor.kafka import event_topics, floods, letters, offsets, topics_out
 from stream_app.doctor.redis import redis
@@ -67,6 +68,7 @@ def _looks(
         "dead letters": partial(letters, brokers, settings, usecase, application),
         "transactions": partial(transactions, settings, application),
         "group": partial(offsets, brokers, application, usecase),
+        "the coordinator's clock": partial(coordinator_clock, brokers, application),
         "flood": partial(floods, brokers, usecase),
     }
 

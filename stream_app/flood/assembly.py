@@ -14,7 +14,7 @@ from stream_app.flood.breaker import FloodBreaker
 from stream_app.flood.record_trials import RecordTrials
 from stream_app.flood.refusal_counts import Limit, Limits
 from stream_app.flood.resume_orders import ResumeOrders
-from stream_app.flood.trial_thread import TrialThread
+from stream_app.flood.trial_threads import TrialThreads
 from stream_app.flood.valve import PartitionValve
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.offset_tracker import OffsetTracker
@@ -27,7 +27,7 @@ from stream_app.state.only_read import OnlyRead
 from stream_app.waiting.retry import Retry
 from stream_app.wire.outgoing import OutgoingRecords
 
-__all__ = ["limits_of", "make_flood_breaker", "make_trial_thread"]
+__all__ = ["limits_of", "make_flood_breaker", "make_trial_threads"]
 
 
 def limits_of(settings: Settings) -> Limits | None:
@@ -41,7 +41,7 @@ def limits_of(settings: Settings) -> Limits | None:
     )
 
 
-def make_trial_thread(
+def make_trial_threads(
     settings: Settings,
     usecase: UseCase,
     application: str,
@@ -52,7 +52,7 @@ def make_trial_thread(
     retry: Retry,
     guard: Callable[[Decode], Decode],
     watchdog: Sequence[Listener],
-) -> TrialThread:
+) -> TrialThreads:
     """What tries the records of stopped partitions.
 
     `guard` keeps records that may end the process out of the stage that decodes. `watchdog` is told of
@@ -72,7 +72,7 @@ def make_trial_thread(
             stopped=retry.stopped,
         )
 
-    return TrialThread(
+    return TrialThreads(
         make,
         ResumeOrders(brokers, resolutions_topic(settings, application)),
         interval_seconds=settings.flood_retry_seconds,
@@ -81,7 +81,7 @@ def make_trial_thread(
 
 def make_flood_breaker(
     settings: Settings,
-    trials: TrialThread,
+    trials: TrialThreads,
     tracker: OffsetTracker,
     align: AlignStage,
     isolation: CrashIsolation,

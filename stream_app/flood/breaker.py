@@ -191,7 +191,7 @@ class FloodBreaker:
         drained = self._drained.get(partition)
         if drained is not None and end + 1 >= drained.until:
             del self._drained[partition]
-            self._take(partition, end + 1)
+            self._take(partition, drained.until)
 
     def _refuses(self, partition: Partition, items: Sequence[Item]) -> bool:
         """Count the records of a partition, of which some fail; return whether it is stopped by them."""
@@ -236,7 +236,7 @@ class FloodBreaker:
     def _begin(self, start: StartPosition) -> None:
         partition, note = start.partition, start.flood
         self._held.add(partition)
-        if self._limits is None or note is None or note.offset < start.offset:
+        if self._limits is None or note is None or not note.holds_at(start.offset):
             self._take(partition, start.offset, is_noted=note is not None)
         elif note.kind == "draining":
             self._drain(partition, note.offset)

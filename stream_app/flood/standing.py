@@ -65,14 +65,13 @@ def flood_notes(
 ) -> dict[PartitionId, FloodNote]:
     """What is noted beside committed offsets of partitions that do not stand as usual.
 
-    A note of another topic of the same name is none, nor is that of a stop which was passed. Raises as
-    `Brokers.topics` does.
+    A note of another topic of the same name is none, nor is that of a stop or a bad run which was
+    passed. Raises as `Brokers.topics` does.
     """
     noted = {
         each: note
         for each, found in committed.items()
-        if (note := flood_note(found.metadata)) is not None
-        and (note.kind == "draining" or note.offset >= found.offset)
+        if (note := flood_note(found.metadata)) is not None and note.holds_at(found.offset)
     }
     topics = brokers.topics({each.topic for each in noted}) if noted else {}
     return {

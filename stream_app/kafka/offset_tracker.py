@@ -147,14 +147,10 @@ class OffsetTracker:
         Not while a commit further on is under way: it would be taken back. It may have been made
         before the note was.
         """
-        if partition not in self._to_note:
-            return
-        present = self._committed.get(partition)
-        if partition not in self._committable:
-            if present is None or present < self._tried.get(partition, -1):
-                return
-            self._committable[partition] = present
-        self._to_note.discard(partition)
+        newest = max(self._committable.get(partition, -1), self._committed.get(partition, -1))
+        if partition in self._to_note and newest >= max(0, self._tried.get(partition, -1)):
+            self._committable[partition] = newest
+            self._to_note.discard(partition)
 
     def held_back(self, partition: Partition, offset: int, timestamp: float) -> None:
         """The record at `offset`, of `timestamp` (seconds), and those behind it are consumed again later."""
@@ -273,6 +269,8 @@ class OffsetTracker:
         """The broker keeps `offset` as the next one to read."""
         with self._changed:
             self._committed[partition] = offset
+            if self._committable.get(partition, offset) < offset:
+                del self._committable[partition]
             self._note(partition)
             self._changed.notify_all()
 
@@ -287,15 +285,19 @@ class OffsetTracker:
         return bool(self._committable)
 
     def take_due(self) -> dict[Partition, int]:
-        """What may be committed since the last call: next offset by partition."""
+        """What may be committed since the last call: next offset by partition.
+
+        One that is behind a commit under way waits for its end: brokers keep what is said last.
+        """
         with self._changed:
-            taken, self._committable = self._committable, {}
             self.urgent = False
             due = {
                 partition: offset
-                for partition, offset in taken.items()
-                if offset >= self._committed.get(partition, -1)
+                for partition, offset in self._committable.items()
+                if offset >= self._tried.get(partition, -1)
             }
+            for partition in due:
+                del self._committable[partition]
             self._tried |= due
             return due
 

@@ -75,9 +75,10 @@ def topic_records(
     if not ranges:
         return
 
-    def note(step: Step) -> None:
-        before[step.partition] = step.end
-
+    steps: list[Step] = []
     with closing(brokers.log_reader()) as reader:
-        for messages in read_ranges(reader, ranges, note, stalled_seconds):
+        for messages in read_ranges(reader, ranges, steps.append, stalled_seconds):
             yield from messages
+            # Not before they are given: what comes together with an error is read again.
+            before |= {step.partition: step.end for step in steps}
+            steps.clear()

@@ -29,6 +29,13 @@ class FloodNote(NamedTuple):
         """What the metadata of a committed offset ends with."""
         return f" flood={self.kind}:{self.offset}:{self.since}"
 
+    def holds_at(self, offset: int) -> bool:
+        """Whether it says anything still of a group that goes on from `offset`.
+
+        A bad run is over where the group is at its end: what is left there may be markers of transactions.
+        """
+        return self.offset >= offset if self.kind == "stopped" else self.offset > offset
+
     def from_start(self, start: int) -> FloodNote | None:
         """What holds of a log that begins at `start` by now: retention does not wait for a stopped partition.
 

@@ -25,8 +25,8 @@ from stream_app.crash_isolation.assembly import make_guarded_predictor, make_reb
 from stream_app.delivery.assembly import make_publishing
 from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
-from stream_app.flood.assembly import make_flood_breaker, make_trial_thread
-from stream_app.flood.trial_thread import TrialThread
+from stream_app.flood.assembly import make_flood_breaker, make_trial_threads
+from stream_app.flood.trial_threads import TrialThreads
 from stream_app.kafka.brokers import Brokers
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.consumer.client_thread import ClientThread
@@ -91,7 +91,7 @@ class Parts:
     client: ClientThread
     end_offsets: EndOffsets
     status: Sampler
-    flood_trials: TrialThread
+    flood_trials: TrialThreads
 
 
 def assemble(
@@ -190,7 +190,7 @@ class _Assembly:
         client = self._client(predictor, deliver_thread, preflight)
         align = make_align_stage(settings, self._observer, pause=client.pause, resume=client.resume)
         outgoing = OutgoingRecords(emitters.in_order)
-        flood_trials = make_trial_thread(
+        flood_trials = make_trial_threads(
             settings,
             usecase,
             self._application,

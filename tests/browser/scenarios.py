@@ -222,12 +222,12 @@ class Fleet:
             self.step += 1
 
     def _look(self, place: int, figures: list[tuple[int, float, Verdict]]) -> None:
-        now = time.time()
+        now, group = time.time(), self.watches[place].group
         self.watches[place].known = Known(
             [
                 GroupLag(
                     PartitionId(f"topic-{place}", number),
-                    Standing(10, 0, 10 + records, Member(f"m{number % 3}", f"worker-{number % 3}", "/10.0.0.7", None)),
+                    Standing(10, 0, 10 + records, Member(f"m{number % 3}", f"{group}@worker-{number % 3}", "/10.0.0.7", None)),
                     Waiting(records, True, now - seconds), 40.0, None if seconds > 30 else 0.5, verdict,
                 )
                 for number, (records, seconds, verdict) in enumerate(figures)

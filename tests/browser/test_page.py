@@ -88,6 +88,7 @@ def test_the_first_line_answers_and_nothing_is_wider_than_the_screen(
         if level != "ok" and name != "several":  # since when it does not answer is not known
             assert re.match(r"since \d\d:\d\d:\d\d \(\d+ s\)", text(page, "#facts"))
         if level != "ok":
+            assert "`" not in text(page, "#advice")  # commands are set apart
             page.click("#advice a")
             page.wait_for_selector("h2:target")
 
@@ -113,6 +114,17 @@ def test_hostile_text_is_shown_as_it_is_and_does_nothing(look: Look, size: str) 
         page = look(address, size)
         assert HOSTILE[1] in text(page, "#name")
         assert page.locator("main img, header img").count() == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_who_holds_a_partition_is_seen(look: Look, size: str) -> None:
+    """By the worker's own name, without the group's before it, whatever the size of the screen."""
+    with served(fleet()) as address:
+        holder = look(address, size).locator("#partitions td.member").first
+        assert holder.inner_text() == "worker-0 10.0.0.7"
+        box = holder.bounding_box()
+        assert box is not None
+        assert box["x"] < SIZES[size][0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from stream_app.doctor.finding import Level
 from stream_app.local import Acl, LocalKafka, LocalRedis, SaslSsl
 from tests.chaos import clock
 from tests.integration.test_doctor import errors, found
+from tests.integration.test_rebalance import flowing
 from tests.integration.test_refused_records import alter
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent
@@ -158,6 +160,20 @@ def test_a_clock_that_is_off_is_told_against_brokers_producers_and_redis(meters:
     for topic, whose in zip(meters.topics, ("the brokers stamp them", "a producer's clock"), strict=False):  # fmt: skip
         assert any(f"topic {topic} is stamped" in text and whose in text for text in said)
     assert "no event is stamped ahead" in "".join(each.text for each in found(meters))
+
+
+@pytest.mark.skipif(bool(clock.lacks()), reason=clock.lacks())
+def test_a_clock_that_is_behind_is_told_while_workers_commit(meters: Testbed) -> None:
+    """Five minutes, against the one here: the group's coordinator stamps the offsets that it keeps."""
+    name = meters.usecase.name
+    with meters.worker() as worker, flowing(meters):
+        worker.until("it works", meters.predictions)
+        told = "\n".join(each.text for each in found(meters))
+        assert f"the broker that coordinates group {name} has the time of the clock here" in told
+        command = ("-m", "stream_app", "doctor", "--json")
+        with meters.worker(command=command).environment(**clock.shifted(300)) as doctor:
+            doctor.wait()
+            assert re.search(r"stamps offsets (299|30\d) s behind the clock here", doctor.log)
 
 
 # Redis.

@@ -88,5 +88,5 @@ def test_a_release_shows_by_what_serves_and_what_is_refused(meters: Testbed) -> 
     assert {reason for each in slices for reason in each["reasons"]} == {"missing-field"}
     with meters.worker(command=(*command[:-1],)) as asked:
         assert asked.wait() == 0, asked.log
-        assert "dead letters for missing-field, and did not before" in asked.log
+        assert "dead letters for missing-field, and none before" in asked.log
         assert " serves, and did not before" not in asked.log

@@ -1,19 +1,22 @@
 """A real Prometheus that scrapes a real worker and a real `lag --serve`: what is asked of it has an answer."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from redis import Redis
 
 from stream_app.local import LocalRedis
 from stream_app.local.ports import free_ports
@@ -22,10 +25,14 @@ from tests.integration.test_positions import delete_records
 from tests.integration.testbed import Testbed
 from tests.integration.worker import Cluster, Sent, Worker, eventually
 from tests.services import missing
-from tests.usecases import regression
+from tests.usecases import falling_back, regression
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = _DEPLOY / "prometheus" / "alerts.yml"
+SLOW = {
+    "StreamAppGroupLag", "StreamAppLag", "StreamAppLatencyBurnsFast", "StreamAppLatencyBurnsSlowly",
+}  # fmt: skip
+"""What records tell that were sent some minutes ago, as their timestamps say."""
 SCALED = _DEPLOY / "kubernetes" / "components" / "scaling" / "scaled-object.yaml"
 
 
@@ -195,6 +202,59 @@ def test_alerts_ring_for_faults_that_are_made(meters: Testbed, tmp_path: Path) -
             worker.resume()
             worker.kill()
             rings("StreamAppNoWorker")
+
+
+def test_alerts_ring_for_mistakes_in_code_and_for_state_that_is_lost(
+    cluster: Cluster, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    """A function that raises, one that raises for the champion alone, and a store that forgets everything."""
+    meters = Testbed(falling_back, tmp_path, cluster, own_redis.url)
+    meters.cluster.produce(meters.meters(300))
+    with (
+        meters.worker(flood_breaker="false") as worker,
+        Redis.from_url(own_redis.url) as redis,
+    ):
+        worker.until("all is done", meters.drained)
+        with watched(meters, worker, tmp_path) as found:
+            eventually("all is quiet", lambda: found.ringing() <= SLOW, 60.0)
+
+            def rings(name: str, fault: Callable[[], object]) -> None:
+                def seen() -> bool:
+                    fault()
+                    return name in found.ringing()
+
+                eventually(f"{name} rings", seen, 60.0)
+
+            rings("StreamAppBugs", lambda: meters.cluster.produce(_mistaken(meters, "raises")))
+            # Where it is to be mended, as the runbook says.
+            assert re.search(
+                r"dead letter: .*LookupError.*_celsius.*falling_back\.py:\d+", worker.log
+            )
+            rings(
+                "StreamAppFallbackServes",
+                lambda: meters.cluster.produce(_mistaken(meters, "champion")),
+            )
+            reasons = found.series(
+                'sum by (degraded) (rate(stream_app_predictions_total{served_by!="champion"}[5m]))'
+            )
+            assert [each["metric"] for each in reasons] == [{"degraded": "answer-error"}]
+            rings(
+                "StreamAppStateRebuilding",
+                lambda: (redis.flushall(), meters.cluster.produce(meters.meters(30))),
+            )
+            worker.until("it is rebuilt", lambda: "the state is rebuilt" in worker.log)
+            assert "the state is not what it was: " in worker.log
+            assert "offsets of their logs; meanwhile " in worker.log
+
+
+def _mistaken(meters: Testbed, mistake: str) -> list[Sent]:
+    """Some records, of which the requests make that mistake."""
+    made = []
+    for sent in meters.meters(30):
+        event = json.loads(sent.value or b"")
+        event["event_id"] = f"{mistake} {event['event_id']}"
+        made.append(replace(sent, value=json.dumps(event).encode()))
+    return made
 
 
 def test_alerts_ring_for_a_service_that_is_away_and_a_group_that_is_set_back(

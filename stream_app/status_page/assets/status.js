@@ -36,8 +36,8 @@ function duration(seconds) {
   if (seconds < 119.5) return `${Math.round(seconds)} s`;
   const [one, of, two, units] =
     seconds < 7_200 ? [60, "min", 1, "s"] : seconds < 172_800 ? [3_600, "h", 60, "min"] : [86_400, "d", 3_600, "h"];
-  const large = Math.floor(seconds / one);
-  return `${large} ${of} ${Math.floor((seconds - large * one) / two)} ${units}`;
+  const small = Math.round(seconds / two);
+  return `${Math.floor((small * two) / one)} ${of} ${small % (one / two)} ${units}`;
 }
 
 /** How long something has lasted, in whole seconds. */
@@ -83,6 +83,11 @@ function make(name, attributes = {}, ...children) {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   node.append(...children);
   return node;
+}
+
+/** A sentence whose commands stand between backticks, as nodes. */
+function withCommands(text) {
+  return text.split("`").map((each, at) => (at % 2 ? make("code", {}, each) : each));
 }
 
 function draw(name, attributes = {}) {
@@ -373,7 +378,7 @@ function showVerdict() {
   const key = first ? `${first.do} ${first.runbook}` : "";
   if (advice.key !== key) {
     advice.key = key;
-    advice.replaceChildren(...(first ? [first.do, ...runbook(first)] : []));
+    advice.replaceChildren(...(first ? [...withCommands(first.do), ...runbook(first)] : []));
   }
   const list = byId("others");
   list.hidden = !others.length;
@@ -439,7 +444,7 @@ function showPartitions(partitions) {
       records, lag, { title: "peak", kind: "number" }, line_];
   const groups = new Map();
   for (const each of rows) {
-    const title = each.group ? `${each.group} · ${each.topic}` : each.topic;
+    const title = told.groups?.length > 1 ? `${each.group} · ${each.topic}` : each.topic;
     if (!groups.has(title)) groups.set(title, { title, rows: [] });
     const history = each.history?.seconds ?? [];
     const peak = history.length ? Math.max(...history, each.seconds ?? 0) : each.seconds;
@@ -449,15 +454,21 @@ function showPartitions(partitions) {
     groups.get(title).rows.push(
       fleet
         ? [each.partition, behind, { text: each.verdict, bad: ["stall", "stop", "rewind"].includes(each.verdict) },
-          waiting, drawn, duration(each.drain_seconds), each.member ?? "nobody"]
+          waiting, drawn, duration(each.drain_seconds), holder(each)]
         : [each.partition, ...(told.workers ? [`${each.worker}`] : []), waiting, behind, duration(peak), drawn],
     );
   }
   const hidden = partitions.length - rows.length;
-  const scale = `${minutes()} minutes: the line is the lag in seconds, up to ${duration(top)}; the area are records, up to ${count(most)}.`;
+  const scale = `${minutes()} minutes: the line is the lag in seconds, up to ${duration(top)}; the area is the records that wait, up to ${count(most)}.`;
   table(parent, "Lag by partition", hidden ? `${scale} ${count(hidden)} more with less lag are in status.json.` : scale, columns, [...groups.values()]);
   if (!partitions.length) setText(part(parent, "none", () => make("p", { class: "none" })), "No partition is held.");
   else parent.parts.get("none")?.replaceChildren();
+}
+
+/** Who holds a partition: workers put the name of their group before their own. */
+function holder(each) {
+  const [member, prefix] = [each.member ?? "nobody", `${each.group}@`];
+  return member.startsWith(prefix) ? member.slice(prefix.length) : member;
 }
 
 function showWorker() {
@@ -538,7 +549,7 @@ function showState(parent, state) {
     ["work in hand for long", told.in_hand ? `${told.in_hand.stage}, ${age(told.in_hand.seconds)}: ${told.in_hand.records}` : "none"],
     ["waits for", told.waits.map((each) => `${each.service}, for ${age(now() - each.since)}`).join("; ") || "nobody"],
     ["stopped partitions", told.stopped_partitions.map((each) =>
-      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}: ${each.why}`).join("; ") || "none"],
+      `${each.topic}[${each.partition}] at ${each.offset}, for ${age(now() - each.since)}`).join("; ") || "none"],
   ];
   const list = part(parent, "pairs", () => make("dl", { class: "pairs" }));
   children(list, pairs, () => make("div", {}, make("dt"), make("dd")), (node, [name, value]) => {

@@ -24,8 +24,8 @@ def test_what_is_new_and_what_is_gone_is_told_with_its_time() -> None:
     )
     assert {(each.at, each.what) for each in found} == {
         (120.0, "late 2 serves, and did not before"),
-        (120.0, "dead letters of code 0.2, and did not before"),
-        (120.0, "dead letters for wrong-type, and did not before"),
+        (120.0, "dead letters of code 0.2, and none before"),
+        (120.0, "dead letters for wrong-type, and none before"),
         (120.0, "no more late 1 serves"),
         (120.0, "no more dead letters of code 0.1"),
     }

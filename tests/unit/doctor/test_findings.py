@@ -2,6 +2,7 @@
 
 import pytest
 
+from stream_app.doctor.coordinator_clock import offsets_partition
 from stream_app.doctor.finding import Finding, Level, ok, tried
 from stream_app.doctor.kafka import weaknesses
 from stream_app.doctor.redis import look
@@ -73,3 +74,10 @@ def test_one_look_that_fails_is_a_finding_and_ends_no_other() -> None:
         Finding(Level.OK, "kafka", "reached"),
         Finding(Level.ERROR, "kafka", "the worker may not read"),
     ]
+
+
+def test_the_log_of_a_group_is_found_as_brokers_find_it() -> None:
+    """By the hash that Java has of its name: negative, of a character of two units, and the one without a
+    positive counterpart."""
+    groups = ("flights", "orders-eu", "Ströme 🛫", "polygenelubricants")
+    assert [offsets_partition(group, 50).number for group in groups] == [9, 16, 25, 0]

@@ -298,6 +298,14 @@ def test_a_bad_run_is_drained_at_the_rate_and_then_counted_anew() -> None:
     assert bench.take(records(at, "xxx", 6)) == []
 
 
+def test_what_lies_behind_a_bad_run_is_counted_also_in_the_batch_that_ends_it() -> None:
+    """Where nothing came for a while, that batch may hold all of the next bad run."""
+    bench, at = Bench(), partition()
+    bench.assign(at, 5, FloodNote("draining", 7, 900))
+    assert len(bench.take(records(at, "xxxxx", 5))) == 2
+    assert bench.stopped == {at: 7}
+
+
 def test_a_run_that_is_being_drained_is_drained_on_by_the_next_worker() -> None:
     """It stands beside the offset."""
     bench, at = Bench(), partition()
@@ -305,6 +313,15 @@ def test_a_run_that_is_being_drained_is_drained_on_by_the_next_worker() -> None:
     assert bench.valve.limits[at] is not None
     assert len(bench.take(records(at, "x" * 50, 5))) == 50
     assert bench.stopped == {}
+
+
+def test_a_run_whose_end_was_reached_is_not_drained_by_the_next_worker() -> None:
+    """Where the log ended in markers of a transaction, no record told the worker before that it is over."""
+    bench, at = Bench(), partition()
+    bench.assign(at, 100, FloodNote("draining", 100, 900))
+    assert bench.valve.limits == {at: None}
+    assert bench.valve.notes == {at: None}
+    assert bench.take(records(at, "xxx", 100)) == []
 
 
 def test_a_partition_that_is_given_away_is_forgotten() -> None:

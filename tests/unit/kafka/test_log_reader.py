@@ -77,6 +77,9 @@ class Consumer:
         for place in places:
             del self.assigned[PartitionId(place.topic, place.partition)]
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def get_watermark_offsets(self, _place: TopicPartition, timeout: float) -> tuple[int, int]:
         """Where the log begins."""
         if isinstance(self._log_start, KafkaException):

@@ -387,6 +387,39 @@ def test_a_note_waits_for_a_transaction_with_offsets_further_on() -> None:
     assert committing.stage.take_due() == {p: 5}
 
 
+def test_a_note_is_committed_though_an_earlier_offset_waits_while_a_transaction_is_under_way() -> (
+    None
+):
+    """What waits is behind the transaction when that is over, and would be committed by nobody."""
+    p = partition()
+    committing = Committing()
+    batch = committing.admit(*committing.consume(p, 3, 4))
+    committing.stage.committed(p, 3)
+    committing.stage.note_flood(p, NOTE)
+    assert committing.stage.still_ours([batch]) == {p: 5}
+    # The offsets of the transaction are on their way, with the note of a moment ago.
+    later = FloodNote("draining", 90, 1_700_000_000)
+    committing.stage.note_flood(p, later)
+    committing.stage.committed(p, 5)
+    committing.stage.finished(batch, committed=True)
+    assert committing.stage.take_due() == {p: 5}
+    assert flood_note(as_committed({p: 5}, committing.stage.notes)[0].metadata) == later
+
+
+def test_an_offset_waits_for_a_transaction_further_on_whose_end_is_not_known() -> None:
+    """Committed before the transaction is, it would count as the later one, and take that back."""
+    p = partition()
+    committing = Committing()
+    batch = committing.admit(*committing.consume(p, 3, 4))
+    committing.stage.committed(p, 3)
+    committing.stage.note_flood(p, NOTE)
+    assert committing.stage.still_ours([batch]) == {p: 5}
+    assert committing.stage.take_due() == {}
+    committing.stage.committed(p, 5)
+    committing.stage.finished(batch, committed=True)
+    assert committing.stage.take_due() == {}
+
+
 def test_the_lag_of_a_stopped_partition_is_that_of_the_record_it_is_stopped_at() -> None:
     """Whatever was consumed behind it; it ends when the record is finished."""
     p = partition()

@@ -1,4 +1,4 @@
-"""What the thread beside the work finds out about stopped partitions."""
+"""What the threads beside the work find out about stopped partitions."""
 
 import threading
 from collections.abc import Callable
@@ -8,10 +8,11 @@ import pytest
 from stream_app.errors import ServiceAwayError
 from stream_app.flood.record_trials import NewestTried
 from stream_app.flood.resume_orders import ResumeOrder
-from stream_app.flood.trial_thread import TrialThread
+from stream_app.flood.trial_threads import TrialThreads
 from stream_app.flood.verdict import Verdict
 from stream_app.records.failure import Failure
 from stream_app.records.partition import Partition
+from tests.integration.worker import eventually
 from tests.unit.builders import partition
 
 REFUSED = Failure("decode", "invalid-json", "no")
@@ -61,16 +62,16 @@ class Orders:
 
 
 class Bench:
-    """A thread that is stepped by hand."""
+    """Threads that are stepped by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.records, self.orders = Records(), Orders()
         self.made = 0
-        self.thread = TrialThread(
+        self.thread = TrialThreads(
             self._make, self.orders, interval_seconds=30.0, monotonic=lambda: self.now
         )
-        self.thread._thread = threading.Thread()  # it is not to run by itself
+        self.thread._threads.append(threading.Thread())  # they are not to run by themselves
 
     def _make(self) -> Records:
         self.made += 1
@@ -79,7 +80,8 @@ class Bench:
     def after(self, seconds: float) -> list[Verdict]:
         """What was found once so much time has passed."""
         self.now += seconds
-        self.thread.step()
+        self.thread.hear()
+        self.thread.try_due()
         return list(self.thread.verdicts())
 
 
@@ -151,13 +153,50 @@ def test_what_was_forgotten_is_not_told() -> None:
     assert bench.after(0.0) == []
 
 
-def test_the_thread_begins_with_the_first_stop_and_ends_when_it_is_told() -> None:
-    """It lets go of its connections."""
+def test_a_verdict_on_an_earlier_stop_is_none_on_this_one() -> None:
+    """An operator let the partition go on while its record was tried, and it was stopped further on."""
+    bench, at = Bench(), partition()
+    bench.thread.begin(at, 7, at_once=True)
+
+    def stopped_elsewhere(_at: Partition, _offset: int) -> NewestTried:
+        bench.thread.begin(at, 60, at_once=False)
+        return NewestTried(True, 50)
+
+    bench.records.newest = stopped_elsewhere  # type: ignore[method-assign]
+    assert bench.after(0.0) == []
+    bench.records.refuses = None
+    assert bench.after(30.0) == [Verdict(at, 60, "head", None)]
+
+
+def test_an_operator_is_heard_while_a_record_is_tried() -> None:
+    """A trial waits for services that are away, and an operator need not."""
+    records, orders, at = Records(), Orders(), partition()
+    begun, over = threading.Event(), threading.Event()
+
+    def waits(_at: Partition, _offset: int) -> Failure | None:
+        begun.set()
+        over.wait(20.0)
+        return REFUSED
+
+    records.head = waits  # type: ignore[method-assign]
+    threads = TrialThreads(lambda: records, orders, interval_seconds=30.0)
+    threads.begin(at, 7, at_once=True)
+    assert begun.wait(20.0)
+    orders.order = ResumeOrder(topic="t", topic_id="id", partition=0, offset=7, until=90, at=0.0)
+    assert eventually("it is heard", threads.verdicts, 15.0) == [Verdict(at, 7, "resumed", 90)]
+    threads.stop()
+    over.set()
+    threads.join(5.0)
+    assert records.closed.is_set()
+
+
+def test_the_threads_begin_with_the_first_stop_and_end_when_they_are_told() -> None:
+    """They let go of their connections."""
     records = Records()
     records.refuses = None
-    thread = TrialThread(lambda: records, Orders(), interval_seconds=0.01)
+    thread = TrialThreads(lambda: records, Orders(), interval_seconds=0.01)
     names: Callable[[], set[str]] = lambda: {each.name for each in threading.enumerate()}  # noqa: E731
-    assert "flood-trials" not in names()
+    assert not {"flood-trials", "flood-orders"} & names()
     at = partition()
     thread.begin(at, 7, at_once=True)
     found: list[Verdict] = []
@@ -171,4 +210,4 @@ def test_the_thread_begins_with_the_first_stop_and_ends_when_it_is_told() -> Non
     thread.join(5.0)
     assert records.closed.is_set()
     thread.begin(at, 7, at_once=True)  # of no effect any more
-    assert "flood-trials" not in names()
+    assert not {"flood-trials", "flood-orders"} & names()

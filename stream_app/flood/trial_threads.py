@@ -1,4 +1,8 @@
-"""The thread that finds out whether stopped partitions may go on, beside the work."""
+"""The threads that find out whether stopped partitions may go on, beside the work.
+
+One tries records, the other hears what operators say: a trial waits for services that are away, and for as
+long as a leader is, and whoever lets a partition go on must not wait for that.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -18,12 +23,12 @@ from stream_app.records.log_fields import about
 from stream_app.records.partition import Partition
 from stream_app.text.rate_limited import RateLimited
 
-__all__ = ["Orders", "RecordTrying", "TrialThread"]
+__all__ = ["Orders", "RecordTrying", "TrialThreads"]
 
 log = logging.getLogger(__name__)
 
-_ORDERS_SECONDS: Final = 1.0
-"""How often it is asked whether an operator has spoken."""
+_LOOK_SECONDS: Final = 1.0
+"""How often it is asked whether an operator has spoken, and whether a trial is due."""
 _WARNING_SECONDS: Final = 300.0
 
 
@@ -57,10 +62,10 @@ class _Stop(NamedTuple):
     """When its records are tried next."""
 
 
-class TrialThread:
+class TrialThreads:
     """`begin`, `forget` and `verdicts` belong to the compute thread; its shape is `Trials`.
 
-    The thread runs while a partition is stopped. Whatever goes wrong on it is told in the log and tried
+    The threads run while a partition is stopped. Whatever goes wrong on them is told in the log and tried
     again: nobody's record is to blame, and the partitions that are taken must not suffer.
     """
 
@@ -72,7 +77,7 @@ class TrialThread:
         interval_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make_trying` is called on the thread, once."""
+        """`make_trying` is called on the thread that tries, once."""
         self._make_trying = make_trying
         self._trying: RecordTrying | None = None
         self._orders = orders
@@ -82,7 +87,7 @@ class TrialThread:
         self._stops: dict[Partition, _Stop] = {}
         self._verdicts: list[Verdict] = []
         self._is_ending = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._warn = RateLimited(log.warning, _WARNING_SECONDS)
 
     def begin(self, partition: Partition, offset: int, *, at_once: bool) -> None:
@@ -90,9 +95,13 @@ class TrialThread:
         with self._changed:
             due = self._monotonic() + (0.0 if at_once else self._interval)
             self._stops[partition] = _Stop(partition, offset, due)
-            if self._thread is None and not self._is_ending:
-                self._thread = threading.Thread(target=self._run, name="flood-trials", daemon=True)
-                self._thread.start()
+            if not self._threads and not self._is_ending:
+                for name, run in (
+                    ("flood-trials", self._try_records),
+                    ("flood-orders", self._hear),
+                ):
+                    self._threads.append(threading.Thread(target=run, name=name, daemon=True))
+                    self._threads[-1].start()
             self._changed.notify_all()
 
     def forget(self, partition: Partition) -> None:
@@ -113,37 +122,44 @@ class TrialThread:
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
-        """Wait until the thread has ended, not longer than so many seconds."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait until the threads have ended, not longer than so many seconds."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def is_ending(self) -> bool:
         """Whether it was told to end."""
         return self._is_ending
 
-    def _run(self) -> None:
+    def _hear(self) -> None:
+        with suppress(StoppingError):
+            while self._wait(lambda _: _LOOK_SECONDS):
+                self.hear()
+
+    def _try_records(self) -> None:
         try:
-            while self._wait():
-                self.step()
+            while self._wait(lambda due: min(_LOOK_SECONDS, due - self._monotonic())):
+                self.try_due()
         except StoppingError:
             return
         finally:
             if self._trying is not None:
                 self._trying.close()
 
-    def _wait(self) -> bool:
-        """Return when it is time to look again; False where the thread is to end."""
+    def _wait(self, seconds: Callable[[float], float]) -> bool:
+        """Return when it is time to look again; False where the threads are to end.
+
+        `seconds`: how long that is, where the next trial is due at a moment.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._is_ending or bool(self._stops))
             if not self._is_ending:
-                now = self._monotonic()
-                due = min((stop.due for stop in self._stops.values()), default=now)
-                wait = min(_ORDERS_SECONDS, due - now)
-                self._changed.wait_for(lambda: self._is_ending, timeout=max(0.0, wait))
+                due = min(stop.due for stop in self._stops.values())
+                self._changed.wait_for(lambda: self._is_ending, timeout=max(0.0, seconds(due)))
             return not self._is_ending
 
-    def step(self) -> None:
-        """Look for orders, and try the records of the partitions whose turn it is."""
+    def hear(self) -> None:
+        """Look for orders for the partitions that are stopped."""
         self._guarded(
             "whether an operator lets stopped partitions go on is not known (workers need Read on the "
             "topic of resolutions)",
@@ -155,7 +171,13 @@ class TrialThread:
             order = self._orders(stop.partition, stop.offset)
             if order is not None:
                 self._found(Verdict(stop.partition, stop.offset, "resumed", order.until))
-            elif stop.due <= self._monotonic():
+
+    def try_due(self) -> None:
+        """Try the records of the partitions whose turn it is."""
+        with self._changed:
+            stops = list(self._stops.values())
+        for stop in stops:
+            if stop.due <= self._monotonic():
                 self._guarded(f"{stop.partition} is not tried", partial(self._try, stop))
                 with self._changed:
                     if self._stops.get(stop.partition) == stop:
@@ -184,7 +206,10 @@ class TrialThread:
 
     def _found(self, verdict: Verdict) -> None:
         with self._changed:
-            if self._stops.pop(verdict.partition, None) is not None:
+            stop = self._stops.get(verdict.partition)
+            # While it was tried it may have gone on, by an operator's word, and been stopped elsewhere.
+            if stop is not None and stop.offset == verdict.offset:
+                del self._stops[verdict.partition]
                 self._verdicts.append(verdict)
 
     def _guarded(self, what: str, call: Callable[[], None]) -> None:
