@@ -7,9 +7,11 @@ from functools import partial
 
 import pytest
 
-from tests.containers.conftest import Stack
+from tests.containers.conftest import BUILDING, Stack
 from tests.dashboard import queries
 from tests.integration.worker import eventually
+
+pytestmark = pytest.mark.timeout(BUILDING)
 
 
 def test_all_of_it_is_healthy(stack: Stack) -> None:
