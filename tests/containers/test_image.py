@@ -15,10 +15,10 @@ NOWHERE = ["--read-only", "--tmpfs=/tmp", "--env=STREAM_APP_BOOTSTRAP_SERVERS=no
 
 
 def test_its_size_is_what_is_said_of_it(image: str) -> None:
-    """docs/deployment.md says 310 MB; almost half of it is the base."""
+    """docs/deployment.md says 300 MB; almost half of it is the base."""
     size = int(docker("image", "inspect", "--format", "{{.Size}}", image))
     print(f"\n{size / MB:.0f} MB")
-    assert size < 330 * MB
+    assert size < 310 * MB
 
 
 def test_a_release_of_the_worker_alone_is_a_few_megabytes(image: str) -> None:
