@@ -101,7 +101,7 @@ def stack(image: str) -> Iterator[Stack]:
         pytest.skip(f"no image for {', '.join(sorted(needed))}")
     begin = os.times().elapsed
     try:
-        run([*COMPOSE, "up", "--build", "--wait", "--quiet-pull", *sorted(up)], timeout=240)
+        run([*COMPOSE, "up", "--build", "--wait", "--quiet-pull", *sorted(up)], timeout=BUILDING)
         yield Stack(up, os.times().elapsed - begin)
     finally:
         run([*COMPOSE, "down", "--volumes", "--timeout", "20"], timeout=120)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.containers.conftest import BUILDING, Stack, docker
 
-pytestmark = pytest.mark.timeout(BUILDING)
+pytestmark = pytest.mark.timeout(2 * BUILDING)
 
 MB = 1_000_000
 NOWHERE = ["--read-only", "--tmpfs=/tmp", "--env=STREAM_APP_BOOTSTRAP_SERVERS=nowhere:1"]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 IMAGE = "stream-app-test-orders"
 SECONDS = 300.0
 
-pytestmark = pytest.mark.timeout(BUILDING)
+pytestmark = pytest.mark.timeout(2 * BUILDING)
 
 
 @pytest.fixture(scope="module")
