@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.containers.conftest import BUILDING, Stack, docker
+from tests.containers.conftest import BUILDING, Stack, docker, run
 
 pytestmark = pytest.mark.timeout(2 * BUILDING)
 
@@ -88,7 +88,7 @@ def test_by_setting_it_looks_at_its_deployment_before_it_starts(image: str) -> N
     try:
         docker("start", container)
         assert docker("wait", container) == "1"
-        said = docker("logs", container)
+        said = run(["sh", "-c", f"docker logs {container} 2>&1"])
         assert "nowhere:1" in said
         assert "the worker does not start" in said
     finally:
