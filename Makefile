@@ -194,7 +194,7 @@ lock: ## write the lock files anew from pyproject.toml; needs uv
 
 # A digest names one image for ever, for every platform that it is made for; a tag moves.
 image-base: ## pin the newest base image in deploy/Dockerfile; needs Docker and the registry
-	@digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') \
+	@digest=$$(docker buildx imagetools inspect $(BASE) --format '{{with .Manifest}}{{.Digest}}{{end}}') \
 	  && sed -i.bak 's|^ARG PYTHON_IMAGE=.*|ARG PYTHON_IMAGE=$(BASE)@'"$$digest|" deploy/Dockerfile && rm deploy/Dockerfile.bak && grep "^ARG" deploy/Dockerfile
 
 clean: ## remove the virtual environment and the caches of this folder

@@ -33,6 +33,7 @@ def create() -> None:
 def send(events: int, a_second: float) -> None:
     """Send the first `events` of December 2013 in the order in which they became known."""
     producer = Producer(Settings.load().producer_properties())
+    print(f"sending {events} events, {a_second:g} a second")
     rng = Random(2013)
     begin = time.monotonic()
     for number, record in zip(count(), records(DECEMBER, events)):

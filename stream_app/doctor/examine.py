@@ -9,7 +9,7 @@ from functools import partial
 from stream_app.config.settings import Settings
 from stream_app.doctor.brokers import clocks, releases, transactions
 from stream_app.doctor.coordinator_clock import coordinator_clock
-from stream_app.doctor.finding import Finding, error, ok, tried
+from stream_app.doctor.finding import Finding, error, ok, told_once, tried
 from stream_app.doctor.kafka import event_topics, floods, letters, offsets, topics_out
 from stream_app.doctor.redis import redis
 from stream_app.errors import ConfigurationError
@@ -28,7 +28,7 @@ def examine(settings: Settings, usecase: UseCase) -> Iterator[Finding]:
     application = settings.application or usecase.name
     yield from tried("settings", lambda: _settings(settings, usecase))
     yield from tried("models", lambda: _models(settings, usecase))
-    yield from tried("kafka", lambda: _kafka(settings, application, usecase))
+    yield from told_once(tried("kafka", lambda: _kafka(settings, application, usecase)))
     if usecase.features.views:
         yield from tried("redis", lambda: _redis(settings, usecase, application))
     else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
 from stream_app.errors import ConfigurationError, FatalError, ServiceAwayError
 from stream_app.features.stores import StoreUnavailableError
 
-__all__ = ["Finding", "Level", "error", "ok", "tried", "warning"]
+__all__ = ["Finding", "Level", "error", "ok", "told_once", "tried", "warning"]
 
 
 class Level(Enum):
@@ -53,3 +53,13 @@ def tried(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding
         yield from look()
     except (ConfigurationError, FatalError, ServiceAwayError, StoreUnavailableError) as failed:
         yield error(about, " ".join(str(failed).split()))
+
+
+def told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The same, where several looks meet one error, such as a topic that is missing, from the first alone."""
+    met = set()
+    for finding in findings:
+        if finding.level is Level.ERROR and finding.text in met:
+            continue
+        met.add(finding.text)
+        yield finding

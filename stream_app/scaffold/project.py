@@ -24,7 +24,7 @@ _TEMPLATES: Final = Path(__file__).parent / "template"
 _SUFFIX: Final = ".template"
 """Keeps linters and type checkers away from what is no module yet."""
 _ROOT: Final = Path(__file__).parents[2]
-_FOLDERS: Final = ("artifacts", "tests", "wheels")
+_FOLDERS: Final = ("artifacts", "tests")
 """Beside the package in a project's folder."""
 _EXAMPLE: Final = {"INTRODUCTION": (
     "will an order be returned? Change `events.py`,\n`views.py` and `predictions.py` into your own, "
@@ -77,7 +77,7 @@ def write_project(name: str, folder: Path, model: Path | None = None) -> list[Pa
     words |= {
         "PROJECT": name,
         "EDITABLE_SOURCE": _editable_source(),
-        "WHEEL_OF_SOURCE": _wheel_of_source(),
+        "IMAGE_OF_SOURCE": _image_of_source(),
     }
     texts = _texts(("common", "orders" if model is None else "from_model"), words)
     for path, text in texts.items():
@@ -123,7 +123,10 @@ def _editable_source() -> str:
     return f"--editable {shlex.quote(f'{_ROOT}[local,training]')} "
 
 
-def _wheel_of_source() -> str:
+def _image_of_source() -> str:
     if not _is_source():
-        return ""
-    return f".venv/bin/pip wheel --no-deps --wheel-dir wheels {shlex.quote(str(_ROOT))}"
+        return (
+            "docker build --file deploy/Dockerfile --tag stream-app .    # in a clone of stream-app"
+        )
+    dockerfile = shlex.quote(str(_ROOT / "deploy" / "Dockerfile"))
+    return f"docker build --file {dockerfile} --tag stream-app {shlex.quote(str(_ROOT))}"

@@ -191,13 +191,15 @@ def _text(value: Any) -> str:
 class _JsonFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one JSON object."""
-        entry = {
-            **{name: self._masked(value) for name, value in _fields(record).items()},
+        said = {
             "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
             "message": self.mask(record.getMessage()),
         }
+        fields = {name: self._masked(value) for name, value in _fields(record).items()}
+        # What is said stands first, for whoever reads the line, and no field takes its place.
+        entry = said | fields | said
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)

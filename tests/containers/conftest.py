@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import urllib.parse
 import urllib.request
@@ -17,6 +18,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = ["docker", "compose", "-p", "stream-app-test", "-f", "docker-compose.yml"]
 COMPOSE += ["-f", "tests/containers/ports.yml"]
+BUILDING = 900.0
+"""Seconds: everything is downloaded and compiled the first time."""
 
 
 def docker(*arguments: str, timeout: float = 60.0) -> str:
@@ -70,21 +73,35 @@ def can_be_had(image: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """The services of docker-compose.yml whose images can be had, all of them healthy."""
+def image() -> str:
+    """The name of the worker's image, as today's source makes it."""
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no Docker engine runs here")
+    (base,) = re.findall(
+        r"(?m)^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "deploy" / "Dockerfile").read_text()
+    )
+    if not can_be_had(base):
+        pytest.skip(f"no image {base}")
+    docker(
+        "build", "--quiet", "--file=deploy/Dockerfile", "--tag=stream-app", ".", timeout=BUILDING
+    )
+    return "stream-app"
+
+
+@pytest.fixture(scope="session")
+def stack(image: str) -> Iterator[Stack]:
+    """The services of docker-compose.yml whose images can be had, all of them healthy."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     up = {
         name
         for name, service in services.items()
-        if service["image"] == "stream-app" or can_be_had(service["image"])
+        if service["image"] == image or can_be_had(service["image"])
     }
     if needed := {"kafka", "redis", "prometheus"} - up:
         pytest.skip(f"no image for {', '.join(sorted(needed))}")
     begin = os.times().elapsed
     try:
-        run([*COMPOSE, "up", "--build", "--wait", "--quiet-pull", *sorted(up)], timeout=240)
+        run([*COMPOSE, "up", "--build", "--wait", "--quiet-pull", *sorted(up)], timeout=BUILDING)
         yield Stack(up, os.times().elapsed - begin)
     finally:
         run([*COMPOSE, "down", "--volumes", "--timeout", "20"], timeout=120)

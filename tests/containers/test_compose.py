@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 import pytest
 
-from tests.containers.conftest import Stack
+from tests.containers.conftest import BUILDING, Stack, docker
 from tests.dashboard import queries
 from tests.integration.worker import eventually
+
+pytestmark = pytest.mark.timeout(2 * BUILDING)
+
+
+def flights_are_sent(stack: Stack) -> None:
+    """Start the producer again where it has sent all that it had."""
+    stack.compose("up", "--detach", "--no-deps", "--no-recreate", "producer")
 
 
 def test_all_of_it_is_healthy(stack: Stack) -> None:
@@ -41,9 +49,27 @@ def test_the_rules_pass_their_test_and_are_loaded(stack: Stack) -> None:
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # not evaluated yet
 
 
+def test_nothing_is_lost_when_a_worker_is_killed(stack: Stack) -> None:
+    """The other one takes over its partitions, and the topics account for every record."""
+    flights_are_sent(stack)
+    killed, other = stack.compose("ps", "--quiet", "worker").split()
+    docker("kill", killed)
+    try:
+        for expression in (
+            "sum(stream_app_group_members) == 1",
+            "sum(stream_app_group_lag_records) < 100",
+        ):
+            eventually(expression, partial(stack.query, expression), 90.0)
+        said = docker("exec", other, "stream-app", "audit")
+        assert re.search(r"(?m)^missing +0$", said), said
+    finally:
+        stack.compose("up", "--wait", "--no-recreate", "worker", timeout=120)
+
+
 def test_lag_is_told_while_no_worker_is_left(stack: Stack) -> None:
     """The group is stopped, records come in, and what is outside says so."""
     stack.compose("stop", "worker", timeout=120)
+    flights_are_sent(stack)
     try:
         for expression in (
             "sum(stream_app_group_members) == 0",

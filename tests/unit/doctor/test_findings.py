@@ -3,7 +3,7 @@
 import pytest
 
 from stream_app.doctor.coordinator_clock import offsets_partition
-from stream_app.doctor.finding import Finding, Level, ok, tried
+from stream_app.doctor.finding import Finding, Level, error, ok, told_once, tried, warning
 from stream_app.doctor.kafka import weaknesses
 from stream_app.doctor.redis import look
 from stream_app.errors import FatalError
@@ -81,3 +81,11 @@ def test_the_log_of_a_group_is_found_as_brokers_find_it() -> None:
     positive counterpart."""
     groups = ("flights", "orders-eu", "Ströme 🛫", "polygenelubricants")
     assert [offsets_partition(group, 50).number for group in groups] == [9, 16, 25, 0]
+
+
+def test_an_error_that_several_looks_meet_is_told_once() -> None:
+    """By the first of them: a topic that is missing is one thing to mend."""
+    missing = "topic orders is missing"
+    found = [ok("kafka", "there"), error("events", missing), error("group", missing)]
+    found += [warning("events", "one broker"), warning("topics out", "one broker")]
+    assert [*told_once(found)] == [found[0], found[1], found[3], found[4]]

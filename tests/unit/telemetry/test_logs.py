@@ -46,7 +46,7 @@ def test_text_is_one_line_with_a_utc_time_and_fields(capsys: pytest.CaptureFixtu
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Fields are members; an exception is part of the object, not lines after it."""
+    """What is said stands first, fields are members after it, and so is an exception."""
     configure_logging("DEBUG", "json")
     try:
         int("no")
@@ -54,6 +54,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("worker").exception("failed", extra={"partition": 3, "level": "mine"})
     (line,) = capsys.readouterr().err.splitlines()
     entry = json.loads(line)
+    assert [*entry] == ["time", "level", "logger", "message", "partition", "exception"]
     assert entry["time"].endswith("Z")
     assert (entry["level"], entry["logger"], entry["message"]) == ("ERROR", "worker", "failed")
     assert entry["partition"] == 3
