@@ -15,12 +15,14 @@ import numpy as np
 from stream_app.features.kinds.contract import InvalidUpdateError, Update
 
 __all__ = [
-    "check_fields", "check_numbers", "check_numbers_or_none", "check_seconds", "check_times",
-    "given_updates", "place_of", "plain_updates",
+    "check_fields", "check_numbers", "check_numbers_or_none", "check_seconds", "check_slots",
+    "check_times", "given_updates", "place_of", "plain_updates",
 ]  # fmt: skip
 
 _PLAIN: Final = frozenset({float, int, bool, str, type(None)})
 _NUMBERS: Final = frozenset({float, int})
+_MOST_SLOTS: Final = 2.0**61
+"""From time zero on, in either direction: `NO_SLOT` lies before all of them."""
 
 
 def plain_updates(updates: list[Update | None]) -> list[Update | None]:
@@ -107,6 +109,17 @@ def check_times(given: Iterable[Update]) -> None:
     """Raise `ValueError` unless the time of each update is finite."""
     if not all(map(math.isfinite, map(itemgetter(0), given))):
         raise InvalidUpdateError("the time of an update is not finite")
+
+
+def check_slots(updates: Iterable[Update | None], slot_seconds: float) -> None:
+    """Raise `ValueError` where the time of an update lies in a slot whose number no state can hold.
+
+    Times are finite numbers.
+    """
+    times = [update[0] for update in updates if update is not None]
+    furthest = slot_seconds * _MOST_SLOTS
+    if times and not -furthest < min(times) <= max(times) < furthest:
+        raise InvalidUpdateError(f"the time of an update is not within {furthest:g} s of zero")
 
 
 def check_seconds(kind: object, **parameters: float) -> None:

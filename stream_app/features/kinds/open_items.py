@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from stream_app.features.kinds.agreement import agree
-from stream_app.features.kinds.checks import check_numbers, check_seconds
+from stream_app.features.kinds.checks import check_numbers, check_seconds, check_slots
 from stream_app.features.kinds.compiled import Statements, named
 from stream_app.features.kinds.contract import Apply, Read, Update, Values
 
@@ -67,8 +67,11 @@ class OpenItems:
         return [-(2**62), *([0] * self.slots)]
 
     def check(self, updates: Iterable[Update | None]) -> None:
-        """Raise `ValueError` unless each update has a due time and a count, both finite."""
+        """Raise `ValueError` unless each update has a due time and a count, both finite; the time lies
+        within 2**61 slots of zero."""
+        updates = list(updates)
         check_numbers(updates, 2)
+        check_slots(updates, self.slot_seconds)
 
     def agrees(self, left: Sequence[Any], right: Sequence[Any]) -> bool:
         """Whether two states hold the same updates: they are equal."""

@@ -9,7 +9,13 @@ from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple
 
 from stream_app.features.kinds.agreement import agree
-from stream_app.features.kinds.checks import check_fields, check_numbers, check_seconds, place_of
+from stream_app.features.kinds.checks import (
+    check_fields,
+    check_numbers,
+    check_seconds,
+    check_slots,
+    place_of,
+)
 from stream_app.features.kinds.compiled import Statements, named
 from stream_app.features.kinds.contract import Apply, InvalidUpdateError, Read, Update, Values
 from stream_app.features.kinds.ring import NO_SLOT, Ring
@@ -106,9 +112,10 @@ class Windows:
 
     def check(self, updates: Iterable[Update | None]) -> None:
         """Raise `ValueError` unless each update has a time and a value a field, all finite numbers;
-        extremes are kept of numbers within 1e300 of zero."""
+        extremes are kept of numbers within 1e300 of zero, and slots of times within 2**61 of them."""
         updates = list(updates)
         check_numbers(updates, 1 + len(self.fields))
+        check_slots(updates, self._ring.slot_seconds)
         if self.extremes and any(
             abs(value) >= _BEYOND for update in updates for value in update or ()
         ):

@@ -79,7 +79,7 @@ def test_all_partitions_of_all_groups_are_told_with_what_the_command_tells() -> 
     assert len(document["partitions"]) == 8 + 4 + 30
     stalled = next(each for each in document["partitions"] if each["verdict"] == "stall")
     assert (stalled["group"], stalled["topic"], stalled["partition"]) == ("billing", "topic-1", 0)
-    assert stalled["member"] == "worker-0 10.0.0.7"
+    assert stalled["member"] == "billing@worker-0 10.0.0.7"
     assert len(stalled["history"]["seconds"]) == STEPS
     assert document["lag"]["records"][-1] == sum(each["records"] for each in document["partitions"])
     assert document["problems"][0]["key"] == "billing stall"

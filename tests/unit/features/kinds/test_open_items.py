@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.features.kinds import OpenItems
+from stream_app.features.kinds.contract import InvalidUpdateError
 from tests.unit.features.builders import examples
 from tests.unit.features.kinds.every import after
 
@@ -82,3 +83,12 @@ def test_overdue_is_what_a_list_of_all_updates_says(
     at = half_seconds / 2.0
     state = after(RING, *updates) if updates else None
     assert RING.overdue(float(within))(state, at) == still_open(updates, at, within)
+
+
+@pytest.mark.parametrize("due", [1.3e308, -1.3e308, 2**62, -(2**62)])
+def test_a_due_time_whose_slot_no_state_can_hold_is_refused(due: float) -> None:
+    """It has no slot, or one whose number takes more than 64 bits."""
+    items = OpenItems(horizon_seconds=9.0, slot_seconds=0.7)
+    with pytest.raises(InvalidUpdateError, match="the time of an update is not within"):
+        items.check([(0.0, 1), None, (due, 1)])
+    items.check([(1e18, 1), (-1e18, -1)])

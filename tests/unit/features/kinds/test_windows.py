@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stream_app.features.engine.engine import EntityState
 from stream_app.features.kinds import StateOverflowError, Update, Windows
+from stream_app.features.kinds.contract import InvalidUpdateError
 from stream_app.features.stores.codec import StateCodec
 from stream_app.features.views import Entity, View
 from tests.unit.features.builders import bits, examples
@@ -108,6 +109,15 @@ def test_an_empty_window_has_no_extremes() -> None:
     with pytest.raises(ValueError, match=r"not within 1e\+300 of zero"):
         KIND.check([(0.0, 1.0, -1e300)])
     Windows(10.0, sums=("amount",)).check([(0.0, 1e300)])
+
+
+@pytest.mark.parametrize("time", [1.3e308, -1.3e308, 2**62, -(2**62)])
+def test_a_time_whose_slot_no_state_can_hold_is_refused(time: float) -> None:
+    """It has no slot, or one whose number takes more than 64 bits."""
+    windows = Windows(4.2, slots=6)
+    with pytest.raises(InvalidUpdateError, match="the time of an update is not within"):
+        windows.check([(0.0,), None, (time,)])
+    windows.check([(1e18,), (-1e18,)])
 
 
 def test_what_its_packed_form_cannot_hold_overflows() -> None:
