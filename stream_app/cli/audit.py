@@ -11,11 +11,11 @@ import click
 from stream_app.audit import PartitionId, Report, Scope, audit
 from stream_app.audit.wording import lines
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
 from stream_app.cli.times import Time
 from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
-from stream_app.telemetry.logs import configure_logging, name_application
+from stream_app.telemetry.logs import name_application
 
 __all__ = ["command"]
 
@@ -119,7 +119,7 @@ def command(
     scope = Scope(since, until, frozenset(partitions), first, last)
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format, settings.secrets())
+    leave_it_to_sentences(settings)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     if exactly_once is None:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
 from stream_app.config.settings import Settings
 
 __all__ = ["command"]
@@ -36,6 +36,7 @@ def command(usecase: str | None, as_json: bool, strict: bool) -> int:
     from stream_app.doctor.finding import Level
 
     settings = Settings.load(usecase=usecase)
+    leave_it_to_sentences(settings)
     bad = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
     status = 0
     for finding in examine(settings, chosen_usecase(settings)):

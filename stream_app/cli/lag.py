@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from stream_app.cli.common import chosen_usecase, leave_it_to_sentences
 from stream_app.config.settings import Settings
-from stream_app.config.usecase import chosen_usecase
 
 if TYPE_CHECKING:
-    from stream_app.lag.watch import Known, PartitionLag, Watch
+    from stream_app.lag.watch import PartitionLag, Watch
 
 __all__ = ["command"]
 
@@ -23,7 +24,12 @@ _HEADINGS: Final = (
     "topic", "partition", "committed", "end", "records", "seconds", "drained in", "verdict", "member",
 )  # fmt: skip
 _CLEAR: Final = "\x1b[H\x1b[2J"
-_PATIENCE_SECONDS: Final = 15.0
+_Answer = TypeVar("_Answer")
+
+_COMMAND_PATIENCE: Final = 15.0
+"""Seconds; that of a service has no end: whoever looks at its figures wants them as soon as there are any."""
+_SERVICE_PATIENCE: Final = math.inf
+_TOLD_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.5
 _ADDRESS: Final = "127.0.0.1"
 
@@ -75,16 +81,19 @@ def command(
       stream-app lag --json --looks 10 --interval 1
       stream-app lag flights billing --serve 0.0.0.0:9309
 
-    Exit status: 0; 2 for a group or topic that is unknown; 3 where Kafka does not answer.
+    Exit status: 0; 2 for a group or topic that is unknown; 3 where Kafka does not answer. With --serve it
+    waits for Kafka instead, and says so.
     """
     from stream_app.kafka.errors import asked_by_command
 
     settings = Settings.load()
     settings.check_kafka_properties()
+    leave_it_to_sentences(settings)
     show = _show_json if as_json else partial(_show_tables, everything=everything)
     names = groups or (settings.application or chosen_usecase(settings).name,)
     with ExitStack() as stack, asked_by_command():
-        watches = [_watch(stack, settings, name, topics) for name in names]
+        patience = _COMMAND_PATIENCE if serve is None else _SERVICE_PATIENCE
+        watches = [_watch(stack, settings, name, topics, patience) for name in names]
         if serve is not None:
             _serve(watches, serve, interval)
         elif watch:
@@ -97,7 +106,9 @@ def command(
             show(watches)
 
 
-def _watch(stack: ExitStack, settings: Settings, group: str, topics: Sequence[str]) -> Watch:
+def _watch(
+    stack: ExitStack, settings: Settings, group: str, topics: Sequence[str], patience: float
+) -> Watch:
     from contextlib import closing
 
     from stream_app.errors import ConfigurationError
@@ -106,29 +117,36 @@ def _watch(stack: ExitStack, settings: Settings, group: str, topics: Sequence[st
     from stream_app.lag.waiting_records import WaitingRecords
     from stream_app.lag.watch import Watch
 
-    brokers = stack.enter_context(closing(open_brokers(settings, group, settled=False)))
+    brokers = stack.enter_context(
+        closing(_patiently(partial(open_brokers, settings, group, settled=False), patience))
+    )
     if topics:
-        brokers.topics(topics)  # raises for one that is unknown
+        _patiently(partial(brokers.topics, topics), patience)  # raises for one that is unknown
     reader = stack.enter_context(closing(brokers.log_reader()))
     found = Watch(Group(brokers, group, topics), WaitingRecords(reader))
-    if not _first_look(found).lags:
+    # A cluster that was just started has no coordinator for groups yet.
+    if not _patiently(found.look, patience).lags:
         raise ConfigurationError(
             f"group {group} is unknown: it has no members and has committed no offset"
         )
     return found
 
 
-def _first_look(watch: Watch) -> Known:
-    """Look, patiently: a cluster that was just started has no coordinator for groups yet."""
+def _patiently(ask: Callable[[], _Answer], seconds: float) -> _Answer:
+    """What Kafka answers; while it is away it is asked again, for so many seconds, and the wait is told."""
     from stream_app.errors import ServiceAwayError
 
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    began = told = time.monotonic()
     while True:
         try:
-            return watch.look()
-        except ServiceAwayError:
-            if time.monotonic() > deadline:
+            return ask()
+        except ServiceAwayError as error:
+            now = time.monotonic()
+            if now - began > seconds:
                 raise
+            if now - told >= _TOLD_SECONDS:
+                told = now
+                click.echo(f"waiting for Kafka, for {now - began:.0f} s so far: {error}", err=True)
             time.sleep(_AGAIN_SECONDS)
 
 

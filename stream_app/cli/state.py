@@ -7,11 +7,11 @@ import sys
 import click
 
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase, usecase_argument
+from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
 from stream_app.cli.times import Time
 from stream_app.config.settings import Settings
 from stream_app.errors import FatalError
-from stream_app.telemetry.logs import configure_logging, name_application
+from stream_app.telemetry.logs import name_application
 
 __all__ = ["command"]
 
@@ -44,7 +44,7 @@ def rebuild(usecase: str | None, since: float | None) -> None:
 
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format, settings.secrets())
+    leave_it_to_sentences(settings)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     try:

@@ -13,14 +13,14 @@ from typing import Any, Final
 import click
 
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase
+from stream_app.cli.common import chosen_usecase, leave_it_to_sentences
 from stream_app.cli.times import Time
 from stream_app.cli.words import Words
 from stream_app.config.settings import Settings
 from stream_app.dead_letters.office import Office, open_office
 from stream_app.dead_letters.selection import Selection
 from stream_app.dead_letters.transactions import ShutOutError
-from stream_app.telemetry.logs import configure_logging, name_application
+from stream_app.telemetry.logs import name_application
 
 __all__ = [
     "Place",
@@ -124,7 +124,7 @@ def office(usecase: str | None) -> Iterator[Office]:
     """The dead-letter office of the use case that a command is given, with a bar on a terminal."""
     settings = Settings.load(usecase=usecase)
     settings.check_kafka_properties()
-    configure_logging("WARNING", settings.log_format, settings.secrets())
+    leave_it_to_sentences(settings)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     try:
