@@ -210,3 +210,16 @@ def test_alerts_tell_worker_and_lag_apart_by_the_jobs_that_pods_get() -> None:
     jobs = {each["labels"][monitor["jobLabel"]] for each in template.values()}
     scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     assert jobs == {each["job_name"] for each in scraped["scrape_configs"]}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [ROOT / "docs" / "deployment.md", FOLDER / "overlays" / "example" / "kustomization.yaml"],
+    ids=lambda path: path.name,
+)
+def test_the_secret_is_made_in_the_namespace_of_the_overlay(told: Path) -> None:
+    """A pod reads the secrets of its own namespace only, and `kubectl apply` makes no namespace."""
+    namespace = kustomization(FOLDER / "overlays" / "example" / "kustomization.yaml")["namespace"]
+    text = told.read_text()
+    assert f"kubectl create namespace {namespace}\n" in text
+    assert f"kubectl create secret generic stream-app --namespace {namespace} " in text
