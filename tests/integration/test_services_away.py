@@ -18,7 +18,7 @@ USECASE = "tests.usecases.text:usecase"
 COMMANDS = {
     f"audit {USECASE}": 3,
     f"changes {USECASE}": 3,
-    f"dlq show {USECASE}": 3,
+    f"dlq stats {USECASE}": 3,
     "lag anybody": 3,
     f"resume {USECASE}": 3,
     f"state rebuild {USECASE}": 3,
