@@ -26,9 +26,7 @@ _HEADINGS: Final = (
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _Answer = TypeVar("_Answer")
 
-_COMMAND_PATIENCE: Final = 15.0
-"""Seconds; that of a service has no end: whoever looks at its figures wants them as soon as there are any."""
-_SERVICE_PATIENCE: Final = math.inf
+_STARTING_SECONDS: Final = 15.0
 _TOLD_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.5
 _ADDRESS: Final = "127.0.0.1"
@@ -92,8 +90,9 @@ def command(
     show = _show_json if as_json else partial(_show_tables, everything=everything)
     names = groups or (settings.application or chosen_usecase(settings).name,)
     with ExitStack() as stack, asked_by_command():
-        patience = _COMMAND_PATIENCE if serve is None else _SERVICE_PATIENCE
-        watches = [_watch(stack, settings, name, topics, patience) for name in names]
+        watches = [
+            _watch(stack, settings, name, topics, serves=serve is not None) for name in names
+        ]
         if serve is not None:
             _serve(watches, serve, interval)
         elif watch:
@@ -107,7 +106,7 @@ def command(
 
 
 def _watch(
-    stack: ExitStack, settings: Settings, group: str, topics: Sequence[str], patience: float
+    stack: ExitStack, settings: Settings, group: str, topics: Sequence[str], *, serves: bool
 ) -> Watch:
     from contextlib import closing
 
@@ -117,15 +116,17 @@ def _watch(
     from stream_app.lag.waiting_records import WaitingRecords
     from stream_app.lag.watch import Watch
 
+    # Whoever looks at a service's figures wants them as soon as there are any.
+    away, starting = (math.inf, math.inf) if serves else (0.0, _STARTING_SECONDS)
     brokers = stack.enter_context(
-        closing(_patiently(partial(open_brokers, settings, group, settled=False), patience))
+        closing(_patiently(partial(open_brokers, settings, group, settled=False), away))
     )
     if topics:
-        _patiently(partial(brokers.topics, topics), patience)  # raises for one that is unknown
+        _patiently(partial(brokers.topics, topics), away)  # raises for one that is unknown
     reader = stack.enter_context(closing(brokers.log_reader()))
     found = Watch(Group(brokers, group, topics), WaitingRecords(reader))
     # A cluster that was just started has no coordinator for groups yet.
-    if not _patiently(found.look, patience).lags:
+    if not _patiently(found.look, starting).lags:
         raise ConfigurationError(
             f"group {group} is unknown: it has no members and has committed no offset"
         )

@@ -354,7 +354,11 @@ def test_it_moves_with_the_partition(meters: Testbed, protocol: str) -> None:
         letters = len(meters.dead_letters())
         (place,) = stopped(worker)
         with meters.worker(**settings) as other:
-            other.ready()
+            # One that is given the stopped partition and no other takes nothing, and is not ready.
+            other.until(
+                "it is a member",
+                lambda: other.get("/readyz")[0] == 200 or stopped(other) == [place],
+            )
             holders = [worker, other]
             worker.until(
                 "one of the two holds it", lambda: sorted(map(stopped, holders)) == [[], [place]]

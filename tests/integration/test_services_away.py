@@ -14,7 +14,7 @@ AWAY = {
     "STREAM_APP_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     "STREAM_APP_REDIS_URL": "redis://127.0.0.1:1",
 }
-USECASE = "tests.usecases.text:usecase"
+USECASE = "tests.usecases.fraud:usecase"
 COMMANDS = {
     f"audit {USECASE}": 3,
     f"changes {USECASE}": 3,
