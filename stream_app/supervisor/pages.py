@@ -22,7 +22,9 @@ from stream_app.supervisor.merged_status import merged_status
 __all__ = ["Place", "look", "supervisor_routes"]
 
 _SECONDS: Final = 5.0
-"""A worker that does not answer within this time is left out."""
+_PAGE_SECONDS: Final = 2.5
+"""A worker that does not answer within this time is left out of a page. Whoever asks for it, a browser or a
+probe, waits for 5 s: a worker that is frozen must not take the page of all with it."""
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OURS: Final = """\
 # HELP stream_app_supervisor_worker_up 1 where the worker of a slot answers.
@@ -119,7 +121,7 @@ def _all(places: Sequence[Place], path: str) -> Mapping[int, tuple[int, str]]:
     """A page of every worker, asked for at once."""
 
     def one(place: Place) -> tuple[int, str]:
-        return (0, "") if place.port is None else look(place.port, path)
+        return (0, "") if place.port is None else look(place.port, path, _PAGE_SECONDS)
 
     with ThreadPoolExecutor(max(1, len(places))) as pool:
         return dict(zip([each.number for each in places], pool.map(one, places), strict=True))
