@@ -2,6 +2,7 @@
 """What the arithmetic of several kinds of state is made of, as Python has it."""
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.math cimport fabs, floor, fmod, isfinite
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
@@ -44,6 +45,15 @@ cdef inline bint exact(object value, double* found):
     if PyFloat_CheckExact(value):
         return found[0] == found[0]
     return -EXACT < found[0] < EXACT
+
+
+cdef inline bint float_time(tuple update, double* time):
+    """Set `time` to the update's if that is a float; what is kept as it is, an integer, is left to Python."""
+    first = <object>PyTuple_GET_ITEM(update, 0)
+    if not PyFloat_CheckExact(first):
+        return False
+    time[0] = PyFloat_AS_DOUBLE(first)
+    return True
 
 
 cdef inline int64_t modulo(int64_t number, int64_t by) noexcept nogil:

@@ -1,11 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Kinds whose numbers decay: a time, a weight, and what is weighed, all doubles."""
 
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport exp2
 
-from stream_app.compiled.arithmetic cimport MOST, number
+from stream_app.compiled.arithmetic cimport MOST, float_time, number
 
 
 cdef inline bint take_decayed(double* v, int doubles, int given, double half_life, tuple update):
@@ -13,12 +12,8 @@ cdef inline bint take_decayed(double* v, int doubles, int given, double half_lif
     cdef double[MOST] addends
     cdef double time, half_lives, weight
     cdef int at
-    if PyTuple_GET_SIZE(update) != doubles + 1 - given:
+    if PyTuple_GET_SIZE(update) != doubles + 1 - given or not float_time(update, &time):
         return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first):
-        return False  # kept as it is: an integer remains one
-    time = PyFloat_AS_DOUBLE(first)
     addends[1] = 1.0
     for at in range(given, doubles):
         if not number(<object>PyTuple_GET_ITEM(update, at + 1 - given), &addends[at]):
@@ -42,12 +37,8 @@ cdef inline bint take_moments(double* v, int doubles, double half_life, tuple up
     cdef double time, half_lives, weight, before, total, gap, mean, rest
     cdef double keep = 1.0
     cdef int at
-    if PyTuple_GET_SIZE(update) != (doubles + 1) // 3:
+    if PyTuple_GET_SIZE(update) != (doubles + 1) // 3 or not float_time(update, &time):
         return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first):
-        return False  # kept as it is: an integer remains one
-    time = PyFloat_AS_DOUBLE(first)
     for at in range(2, doubles, 3):
         if not number(<object>PyTuple_GET_ITEM(update, (at + 1) // 3), &values[at]):
             return False

@@ -1,32 +1,29 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Kinds that keep some of the values that they are given, all doubles."""
 
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy, memmove
 
-from stream_app.compiled.arithmetic cimport MOST, Sum, add, exact, number, summed
+from stream_app.compiled.arithmetic cimport MOST, Sum, add, exact, float_time, number, summed
 
 
 cdef inline bint take_extremes(double* v, int doubles, tuple update):
     """See `stream_app.features.kinds.extremes`."""
     cdef double[MOST] values
+    cdef double time
     cdef int at
-    if PyTuple_GET_SIZE(update) != (doubles + 1) // 2:
+    if PyTuple_GET_SIZE(update) != (doubles + 1) // 2 or not float_time(update, &time):
         return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first):
-        return False  # kept as it is: an integer remains one
     for at in range(1, doubles, 2):
         value = <object>PyTuple_GET_ITEM(update, (at + 1) // 2)
         if value is None:
             values[at] = NAN  # neither less nor greater than anything
         elif not number(value, &values[at]):
             return False
-    if PyFloat_AS_DOUBLE(first) > v[0]:
-        v[0] = PyFloat_AS_DOUBLE(first)
+    if time > v[0]:
+        v[0] = time
     for at in range(1, doubles, 2):
         if values[at] < v[at]:
             v[at] = values[at]
@@ -41,16 +38,14 @@ cdef inline bint take_newest(double* v, int doubles, tuple update, object rank, 
     cdef double time, of_rank, of_offset
     cdef int at
     cdef PyObject* value
-    if PyTuple_GET_SIZE(update) != (doubles + 2) // 3:
+    if PyTuple_GET_SIZE(update) != (doubles + 2) // 3 or not float_time(update, &time):
         return False
-    first = <object>PyTuple_GET_ITEM(update, 0)
-    if not PyFloat_CheckExact(first) or not exact(rank, &of_rank) or not exact(offset, &of_offset):
+    if not exact(rank, &of_rank) or not exact(offset, &of_offset):
         return False
     for at in range(1, doubles, 3):
         value = <PyObject*>PyTuple_GET_ITEM(update, (at + 2) // 3)
         if <object>value is not None and not number(<object>value, &values[at]):
             return False
-    time = PyFloat_AS_DOUBLE(first)
     if time > v[0]:
         v[0] = time
         for at in range(1, doubles, 3):
