@@ -58,11 +58,13 @@ def command(usecase: str | None, newer_than: float, slices: int, as_json: bool) 
         return
     click.echo(f"{'from':<9}{'predictions':>12}  {'served by':<{_NAME}}{'letters':>9}  of code, most of them for")  # fmt: skip
     begins = next((n for n, each in enumerate(found) if each.predictions or each.letters), 0)
-    if begins > 1:
+    if begins == 1:
+        begins = 0  # one line says no more than another
+    if begins:
         click.echo(
             f"{_clock(found[0].since):<9}{0:>12}  nothing yet, until {_clock(found[begins].since)}"
         )
-    for each in found[begins if begins > 1 else 0 :]:
+    for each in found[begins:]:
         letters = f"{_most(each.code)}, {_most(each.reasons)}" if each.reasons else ""
         line = f"{_clock(each.since):<9}{each.predictions:>12,}  {bounded(_shares(each.served), _NAME):<{_NAME}}{each.letters:>9,}  {bounded(letters, _NAME)}"  # fmt: skip
         click.echo(line.rstrip())
