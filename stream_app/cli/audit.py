@@ -11,9 +11,8 @@ import click
 from stream_app.audit import PartitionId, Report, Scope, audit
 from stream_app.audit.wording import lines
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
+from stream_app.cli.common import chosen_usecase, settings_of_command, usecase_argument
 from stream_app.cli.times import Time
-from stream_app.config.settings import Settings
 from stream_app.errors import ServiceAwayError
 from stream_app.telemetry.logs import name_application
 
@@ -117,9 +116,7 @@ def command(
         raise click.UsageError("--offsets needs exactly one --partition.")
     first, last = offsets or (None, None)
     scope = Scope(since, until, frozenset(partitions), first, last)
-    settings = Settings.load(usecase=usecase)
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command(usecase)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     if exactly_once is None:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from stream_app.config.settings import Settings
 from stream_app.config.usecase import chosen_usecase
 
-if TYPE_CHECKING:
-    from stream_app.config.settings import Settings
-
-__all__ = ["chosen_usecase", "leave_it_to_sentences", "usecase_argument"]
+__all__ = ["chosen_usecase", "leave_it_to_sentences", "settings_of_command", "usecase_argument"]
 
 
 def usecase_argument(function: Any) -> Any:
     """Give a command the optional argument MODULE:OBJECT."""
     return click.argument("usecase", metavar="[MODULE:OBJECT]", required=False)(function)
+
+
+def settings_of_command(usecase: str | None = None) -> Settings:
+    """The settings of a command that asks Kafka, checked; what the client library logs is shown no more.
+
+    Raises `ConfigurationError`.
+    """
+    settings = Settings.load(usecase=usecase)
+    settings.check_kafka_properties()
+    leave_it_to_sentences(settings)
+    return settings
 
 
 def leave_it_to_sentences(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences
+from stream_app.cli.common import chosen_usecase, settings_of_command
 from stream_app.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,9 +84,7 @@ def command(
     """
     from stream_app.kafka.errors import asked_by_command
 
-    settings = Settings.load()
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command()
     show = _show_json if as_json else partial(_show_tables, everything=everything)
     names = groups or (settings.application or chosen_usecase(settings).name,)
     with ExitStack() as stack, asked_by_command():

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import click
 
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
+from stream_app.cli.common import chosen_usecase, settings_of_command, usecase_argument
 from stream_app.cli.dlq.options import as_json_option, by_option, note_option
-from stream_app.config.settings import Settings
 from stream_app.flood.standing import Standing, find_standing, resume, wait_until_heard
 from stream_app.kafka.brokers import open_brokers
 from stream_app.kafka.errors import asked_by_command
@@ -86,9 +85,7 @@ def command(
     Exit status: 0 when done; 1 where one that was named is not stopped, or no worker has heard within
     --wait; 2 for a mistake of the caller, a missing right among them; 3 where Kafka does not answer.
     """
-    settings = Settings.load(usecase=usecase)
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command(usecase)
     chosen = chosen_usecase(settings)
     application = settings.application or chosen.name
     if partitions and all_of_them:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from stream_app.cli.common import leave_it_to_sentences
-from stream_app.config.settings import Settings
+from stream_app.cli.common import settings_of_command
 
 __all__ = ["command"]
 
@@ -45,9 +44,7 @@ def command(file: Path, last: int | None, at_once: bool) -> None:
     from stream_app.kafka.log_writer import write_log
     from stream_app.training.log import read_log
 
-    settings = Settings.load()
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command()
     log = read_log(file)
     records = list(log) if last is None else list(deque(log, maxlen=last))
     began = time.monotonic()

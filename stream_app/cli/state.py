@@ -7,9 +7,8 @@ import sys
 import click
 
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
+from stream_app.cli.common import chosen_usecase, settings_of_command, usecase_argument
 from stream_app.cli.times import Time
-from stream_app.config.settings import Settings
 from stream_app.errors import FatalError
 from stream_app.telemetry.logs import name_application
 
@@ -42,9 +41,7 @@ def rebuild(usecase: str | None, since: float | None) -> None:
     """
     from stream_app.worker.state_rebuild import rebuild_state
 
-    settings = Settings.load(usecase=usecase)
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command(usecase)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     try:

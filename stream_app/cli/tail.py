@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stream_app.cli.common import leave_it_to_sentences
-from stream_app.config.settings import Settings
+from stream_app.cli.common import settings_of_command
 from stream_app.text.foreign import bounded
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ def command(topic: str, from_beginning: bool, count: int | None, headers: bool) 
     from stream_app.kafka.errors import asked_by_command
     from stream_app.kafka.log_tail import follow
 
-    settings = Settings.load()
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command()
     left = count
     try:
         with asked_by_command(), closing(open_brokers(settings, "stream-app-tail")) as brokers:

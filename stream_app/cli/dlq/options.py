@@ -13,10 +13,9 @@ from typing import Any, Final
 import click
 
 from stream_app.cli.bar import Bar
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences
+from stream_app.cli.common import chosen_usecase, settings_of_command
 from stream_app.cli.times import Time
 from stream_app.cli.words import Words
-from stream_app.config.settings import Settings
 from stream_app.dead_letters.office import Office, open_office
 from stream_app.dead_letters.selection import Selection
 from stream_app.dead_letters.transactions import ShutOutError
@@ -122,9 +121,7 @@ def selection_of(chosen: dict[str, Any]) -> Selection:
 @contextmanager
 def office(usecase: str | None) -> Iterator[Office]:
     """The dead-letter office of the use case that a command is given, with a bar on a terminal."""
-    settings = Settings.load(usecase=usecase)
-    settings.check_kafka_properties()
-    leave_it_to_sentences(settings)
+    settings = settings_of_command(usecase)
     chosen = chosen_usecase(settings)
     name_application(settings.application or chosen.name)
     try:
