@@ -9,9 +9,8 @@ from contextlib import closing
 
 import click
 
-from stream_app.cli.common import chosen_usecase, leave_it_to_sentences, usecase_argument
+from stream_app.cli.common import chosen_usecase, settings_of_command, usecase_argument
 from stream_app.cli.dlq.options import Age
-from stream_app.config.settings import Settings
 from stream_app.text.foreign import bounded
 
 __all__ = ["command"]
@@ -43,9 +42,8 @@ def command(usecase: str | None, newer_than: float, slices: int, as_json: bool) 
     from stream_app.kafka.brokers import open_brokers
     from stream_app.kafka.errors import asked_by_command
 
-    settings = Settings.load(usecase=usecase)
+    settings = settings_of_command(usecase)
     chosen = chosen_usecase(settings)
-    leave_it_to_sentences(settings)
     now = time.time()
     times = [now - newer_than * (slices - number) / slices for number in range(slices + 1)]
     # What was written while this command began belongs to the last slice.

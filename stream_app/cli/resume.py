@@ -165,8 +165,11 @@ def _tell(
                 f"{each.partition} {'goes' if does_it else 'would go'} on at offset "
                 f"{each.note.offset}; what is refused before {each.end} becomes dead letters"
             )
+    others = {each.partition: each for each in standing if not each.is_stopped}
     for partition in absent:
-        click.echo(f"{partition} is not stopped")
+        click.echo(
+            _line(others[partition]) if partition in others else f"{partition} is not stopped"
+        )
     if wanted and not does_it:
         click.echo("Nothing was written. --yes does it.")
 

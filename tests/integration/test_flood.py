@@ -202,9 +202,11 @@ def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
 
 @MODES
 def test_a_worker_that_is_killed_while_it_drains_goes_on_draining(
-    meters: Testbed, mode: dict[str, str]
+    meters: Testbed, operator: Operator, mode: dict[str, str]
 ) -> None:
-    """The run is not stopped again; exactly once, each of its letters is written once."""
+    """The run is not stopped again, and who names it is told so; exactly once, each of its letters
+    is written once."""
+    draining = f"{meters.topics[1]}:1"
     meters.cluster.produce(meters.meters(100))
     with meters.worker(flood_letters_per_second=60, **mode, **SOON) as worker:
         worker.until("the beginning is taken", meters.drained)
@@ -215,6 +217,8 @@ def test_a_worker_that_is_killed_while_it_drains_goes_on_draining(
             letters = len(meters.dead_letters()) + more
             worker.until("some are written", lambda n=letters: len(meters.dead_letters()) > n)
             worker.kill()
+            said = operator("--partition", draining, "--yes", status=1)
+            assert "its bad run is dead-lettered up to offset" in said
             worker.start()
         worker.until("all is taken", meters.drained)
         assert worker.log.count("is stopped at offset") == 1
