@@ -127,7 +127,8 @@ class TransactionStage:
     @property
     def put_off_seconds(self) -> float | None:
         """How long until the transaction's interval is over; None where none is open."""
-        return max(0.0, self._due - self._monotonic()) if self._open else None
+        due = self._due  # read once: the thread that publishes sets it meanwhile
+        return None if due == math.inf else max(0.0, due - self._monotonic())
 
     def suspend(self) -> None:
         """Abort the open transaction: it would time out, and block who reads committed records.
@@ -144,6 +145,7 @@ class TransactionStage:
     def abandon(self) -> list[Batch]:
         """Return the batches that will not be finished by this process."""
         abandoned, self._open = self._open, []
+        self._due = math.inf
         return abandoned
 
     def close(self) -> None:

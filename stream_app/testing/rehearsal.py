@@ -111,10 +111,12 @@ class Rehearsal:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         depth = self._settings.pipeline_depth
-        pipeline = Pipeline(self._stages, self._deliver_thread, self._observer, depth=depth)
+        pipeline = Pipeline(
+            self._stages, self._deliver_thread, self._observer, depth=depth, on_crash=self._crash
+        )
         try:
             for chunk in self._chunks():
-                await pipeline(chunk)
+                await asyncio.wrap_future(pipeline(chunk))
                 if self.failure is not None:
                     return
                 self._commit_what_is_due()

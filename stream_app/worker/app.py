@@ -129,11 +129,8 @@ def create_app(settings: Settings, usecase: UseCase) -> StreamApp:
         pipeline = worker.pipeline()
         try:
             async for event in stream.noack().events():
-                await pipeline(event.value)
-                worker.chunk_taken()
+                pipeline(event.value)
                 event.ack()
-        except StoppingError as error:
-            log.info("%s; what was unfinished is read again", error)
         except Exception as error:  # noqa: BLE001 - Faust would restart the agent and go on
             app.fail(error)
         finally:

@@ -83,11 +83,12 @@ class Worker:
             parts.deliver_thread,
             parts.observer,
             depth=self.settings.pipeline_depth,
+            on_crash=lambda error: self._on_crash(error),
+            on_taken=self._chunk_taken,
             more_waits=parts.client.more_waits,
         )
 
-    def chunk_taken(self) -> None:
-        """Note that a chunk went into the pipeline as a whole."""
+    def _chunk_taken(self) -> None:
         align = self._parts.stages.align
         self._parts.client.chunk_done(holding=align.held_records > 0, crowded=align.crowded)
         self._parts.observer.tell(ChunkWorkedOff(align.held_records, align.held_bytes))

@@ -200,12 +200,35 @@ def test_the_bad_run_becomes_dead_letters_where_the_producer_is_mended(
     meters.check_each_counted_once(bits=False)
 
 
+class Operator:
+    """The commands that a person gives for a testbed, in this process; `stream-app resume` if none is named."""
+
+    def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
+        self._testbed = testbed
+
+    def __call__(self, *arguments: str, status: int = 0, command: str = "resume") -> str:
+        """Run it, and see that it ends with this status."""
+        given = {"usecase": self._testbed.spec, **self._testbed.settings}
+        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
+        done = CliRunner().invoke(
+            main, [command, *arguments], env=environment, catch_exceptions=False
+        )
+        assert done.exit_code == status, done.output
+        return done.stdout
+
+
+@pytest.fixture
+def operator(meters: Testbed, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Somebody who may write the topic of resolutions."""
+    return Operator(meters, monkeypatch)
+
+
 @MODES
 def test_a_worker_that_is_killed_while_it_drains_goes_on_draining(
     meters: Testbed, operator: Operator, mode: dict[str, str]
 ) -> None:
-    """The run is not stopped again, and who names it is told so; exactly once, each of its letters
-    is written once."""
+    """The run is not stopped again, and an operator is told of it; exactly once no letter comes twice."""
     draining = f"{meters.topics[1]}:1"
     meters.cluster.produce(meters.meters(100))
     with meters.worker(flood_letters_per_second=60, **mode, **SOON) as worker:
@@ -258,30 +281,6 @@ def test_a_bug_in_the_last_step_stops_its_partition_and_spoils_no_state(
     check_one_end(testbed)
     assert len(testbed.dead_letters()) == letters
     testbed.check_each_counted_once(bits=False)
-
-
-class Operator:
-    """The commands that a person gives for a testbed, in this process; `stream-app resume` if none is named."""
-
-    def __init__(self, testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(testbed.module, "usecase", testbed.usecase)
-        self._testbed = testbed
-
-    def __call__(self, *arguments: str, status: int = 0, command: str = "resume") -> str:
-        """Run it, and see that it ends with this status."""
-        given = {"usecase": self._testbed.spec, **self._testbed.settings}
-        environment = {f"STREAM_APP_{name.upper()}": str(value) for name, value in given.items()}
-        done = CliRunner().invoke(
-            main, [command, *arguments], env=environment, catch_exceptions=False
-        )
-        assert done.exit_code == status, done.output
-        return done.stdout
-
-
-@pytest.fixture
-def operator(meters: Testbed, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    """Somebody who may write the topic of resolutions."""
-    return Operator(meters, monkeypatch)
 
 
 def check_told_from_outside(meters: Testbed, operator: Operator, head: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -35,6 +36,8 @@ class Incoming:
         self._positions = positions
         self._tracker = tracker
         self._errors = errors
+        self._known_ends: WeakKeyDictionary[Partition, int] = WeakKeyDictionary()
+        """Where the newest end of each partition is that a chunk told."""
         self.chunk = Chunk()
         """The one that is filled now."""
 
@@ -80,7 +83,7 @@ class Incoming:
             epochs.last_offset = message.offset()
         for partition, offset in ended.items():
             self._tracker.at_end(partition, offset)
-        chunk.ended.extend(ended)
+            self._ended(partition, offset)
         self._errors.delivered((*last, *ended))
         return len(taken)
 
@@ -90,6 +93,7 @@ class Incoming:
         chunk.records = [r for r in chunk.records if r.partition is not partition]
         chunk.ended = [p for p in chunk.ended if p is not partition]
         chunk.rewound.append(partition)
+        self._known_ends.pop(partition, None)
         self._tracker.notes[partition].epochs.rewind(offset)
         self._tracker.read_again(partition, offset)
 
@@ -103,6 +107,12 @@ class Incoming:
         place = TopicPartition(partition.topic, partition.number)
         _, high = consumer.get_watermark_offsets(place, cached=True)
         if high == last.offset() + 1:
+            self._ended(partition, high)
+
+    def _ended(self, partition: Partition, offset: int) -> None:
+        """Tell of an end once: a chunk of its own for what is known would wake up every thread."""
+        if self._known_ends.get(partition) != offset:
+            self._known_ends[partition] = offset
             self.chunk.ended.append(partition)
 
     def _is_end(self, consumer: Consumer, partition: Partition | None, message: Any) -> bool:

@@ -224,9 +224,11 @@ def test_what_is_finished_after_the_worker_has_ended_leaves_no_traceback(
     worker = rehearse(Topics(), Store(), models)
 
     async def end_without_waiting() -> None:
-        pipeline = Pipeline(worker._stages, worker._deliver_thread, Observer(), depth=2)
+        pipeline = Pipeline(
+            worker._stages, worker._deliver_thread, Observer(), depth=2, on_crash=worker._crash
+        )
         late = worker._deliver_thread.submit(lambda _: bool(let_go.wait(30.0)), Batch(1, []))
-        late.add_done_callback(pipeline._on_loop(lambda _: None))
+        late.add_done_callback(pipeline._delivered)
 
     asyncio.run(end_without_waiting())
     let_go.set()
