@@ -13,19 +13,22 @@ from typing import Final
 __all__ = ["steady"]
 
 _LEFT_OUT: Final = 0.1
+_STEPS: Final = 5
+"""Whoever finishes a drain in fewer steps has no steady part: between two of them lies a moment, and not what
+they took."""
 
 
 def steady(finished: Sequence[int | float], total: int) -> tuple[int, int]:
     """The places of the first and the last look of the window, by what was finished at each look.
 
-    It lies between a tenth and nine tenths of `total`; where the looks there show no progress, it is all of
-    them.
+    It lies between a tenth and nine tenths of `total`; where the looks there show fewer than five steps, it is
+    all of them.
     """
     inside = [
         place
         for place, count in enumerate(finished)
         if _LEFT_OUT * total <= count <= (1.0 - _LEFT_OUT) * total
     ]
-    if inside and finished[inside[0]] < finished[inside[-1]]:
+    if len({finished[place] for place in inside}) > _STEPS:
         return inside[0], inside[-1]
     return 0, len(finished) - 1

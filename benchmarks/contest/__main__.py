@@ -83,8 +83,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.contest", description="All contenders in turns, one table."
     )
-    parser.add_argument("--events", type=int, default=100_000, help="in the backlog of the fast")
-    parser.add_argument("--slow-events", type=int, default=5_000, help="in that of the slow")
+    parser.add_argument("--events", type=int, default=200_000, help="in the backlog of the fast")
+    parser.add_argument("--slow-events", type=int, default=15_000, help="in that of the slow")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=6.0, help="no round begins after so many")
     parser.add_argument("--only", nargs="*", metavar="PART", help="contenders whose names hold it")
