@@ -8,6 +8,7 @@ stop) asks for it to be finished now, on this thread and behind the batches befo
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -38,11 +39,19 @@ class DeliverThread:
         self._observer = observer
         self._on_crash = on_crash
         self._crashed = False
+        self._is_closed = False
+        self._closing = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "deliver")
 
     def submit(self, deliver: Callable[[Batch], None], batch: Batch) -> Future[None]:
-        """Let `deliver` be called with the batch, when those before it are delivered."""
-        return self._thread.submit(self._deliver, deliver, batch)
+        """Let `deliver` be called with the batch, when those before it are delivered.
+
+        Any thread may call it; raises `RuntimeError` when no more batches are taken.
+        """
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("no more batches are delivered")
+            return self._thread.submit(self._deliver, deliver, batch)
 
     def _deliver(self, deliver: Callable[[Batch], None], batch: Batch) -> None:
         if self._crashed:
@@ -79,6 +88,9 @@ class DeliverThread:
 
     def close(self) -> None:
         """Take no more batches; what is on its way goes on."""
+        with self._closing:
+            self._is_closed = True
+        # Behind the last batch: one that came later would be put off, and never finished.
         self.flush_soon()
         self._thread.shutdown(wait=False)
 

@@ -99,6 +99,27 @@ def test_closing_finishes_what_was_put_off(context: Context) -> None:
     assert context.finished == [1]
 
 
+def test_a_batch_that_comes_while_it_is_closed_is_refused(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the last flush it would be put off for ever, and a stop would wait for it in vain."""
+    flush_soon, refused = context.thread.flush_soon, []
+
+    def flush_and_be_too_slow() -> None:
+        flush_soon()
+        batch = context.admitted(1)
+        try:
+            context.thread.submit(context.thread.finish, batch)
+        except RuntimeError:
+            refused.append(batch)
+            context.tracker.abandoned(batch)
+
+    monkeypatch.setattr(context.thread, "flush_soon", flush_and_be_too_slow)
+    context.thread.close()
+    assert context.tracker.settle(None, 10.0)
+    assert [batch.number for batch in refused] == [1]
+
+
 def test_to_wait_when_it_is_closed_does_no_harm(context: Context) -> None:
     """A worker that stops waits for its work after the loop has ended."""
     context.thread.close()
