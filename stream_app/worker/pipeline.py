@@ -128,9 +128,13 @@ class Pipeline:
         batches = self._compute(chunk)
         while True:
             self._slots.acquire()
-            batch = None if self._is_closed else next(batches, None)
+            batch = None
+            try:
+                batch = None if self._is_closed else next(batches, None)
+            finally:
+                if batch is None:  # a crash, too: the chunk behind this one would wait for ever
+                    self._slots.release()
             if batch is None:
-                self._slots.release()
                 return
             yield batch
 

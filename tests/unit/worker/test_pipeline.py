@@ -234,3 +234,28 @@ def test_what_is_finished_after_the_worker_has_ended_leaves_no_traceback(
     let_go.set()
     worker._deliver_thread._thread.shutdown(wait=True)
     assert caplog.records == []
+
+
+def test_a_crash_lets_nobody_wait_for_its_place(models: list[Model]) -> None:
+    """With one batch at a time, the chunks behind the one that failed are let go of all the same."""
+    worker = rehearse(Topics(), Store(), models)
+
+    def fail(_: object) -> None:
+        raise ValueError("a bug")
+
+    worker._stages.predictor.answer = fail  # type: ignore[method-assign]
+
+    async def take_all() -> None:
+        pipeline = Pipeline(
+            worker._stages, worker._deliver_thread, Observer(), depth=1, on_crash=worker._crash
+        )
+        taken = [asyncio.wrap_future(pipeline(chunk)) for chunk in worker._chunks()]
+        try:
+            await asyncio.wait_for(asyncio.gather(*taken), 10.0)
+        finally:
+            pipeline._slots.release()  # should one wait for it, its thread ends with the test
+            pipeline.close()
+
+    asyncio.run(take_all())
+    assert str(worker.failure) == "a bug"
+    assert worker._tracker.settle(None, 0.0)
