@@ -16,7 +16,7 @@ from stream_app.cli.common import chosen_usecase, settings_of_command
 from stream_app.config.settings import Settings
 
 if TYPE_CHECKING:
-    from stream_app.lag.watch import PartitionLag, Watch
+    from stream_app.lag.watch import PartitionLag, Sight, Watch
 
 __all__ = ["command"]
 
@@ -29,6 +29,8 @@ _Answer = TypeVar("_Answer")
 _STARTING_SECONDS: Final = 15.0
 _TOLD_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.5
+_SERVICE_REQUEST_SECONDS: Final = 5.0
+_LAST_PORT: Final = 65_535
 _ADDRESS: Final = "127.0.0.1"
 
 
@@ -80,7 +82,7 @@ def command(
       stream-app lag flights billing --serve 0.0.0.0:9309
 
     Exit status: 0; 2 for a group or topic that is unknown; 3 where Kafka does not answer. With --serve it
-    waits for Kafka instead, and says so.
+    waits for Kafka instead, and says so, in its log and on its page.
     """
     from stream_app.kafka.errors import asked_by_command
 
@@ -88,12 +90,11 @@ def command(
     show = _show_json if as_json else partial(_show_tables, everything=everything)
     names = groups or (settings.application or chosen_usecase(settings).name,)
     with ExitStack() as stack, asked_by_command():
-        watches = [
-            _watch(stack, settings, name, topics, serves=serve is not None) for name in names
-        ]
         if serve is not None:
-            _serve(watches, serve, interval)
-        elif watch:
+            _serve(stack, settings, names, topics, serve, interval)
+            return
+        watches = [_watch(stack, settings, name, topics) for name in names]
+        if watch:
             _show_again_and_again(watches, interval, show)
         else:
             for number in range(looks or 2):
@@ -104,8 +105,13 @@ def command(
 
 
 def _watch(
-    stack: ExitStack, settings: Settings, group: str, topics: Sequence[str], *, serves: bool
+    stack: ExitStack,
+    settings: Settings,
+    group: str,
+    topics: Sequence[str],
+    sight: Sight | None = None,
 ) -> Watch:
+    """What looks at a group, which was looked at. `sight`: of a service, which waits for Kafka."""
     from contextlib import closing
 
     from stream_app.errors import ConfigurationError
@@ -115,25 +121,28 @@ def _watch(
     from stream_app.lag.watch import Watch
 
     # Whoever looks at a service's figures wants them as soon as there are any.
-    away, starting = (math.inf, math.inf) if serves else (0.0, _STARTING_SECONDS)
+    away, starting = (0.0, _STARTING_SECONDS) if sight is None else (math.inf, math.inf)
     brokers = stack.enter_context(
-        closing(_patiently(partial(open_brokers, settings, group, settled=False), away))
+        closing(_patiently(partial(open_brokers, settings, group, settled=False), away, sight))
     )
+    if sight is not None:
+        # A service asks again, so a request that hangs is no reason to know nothing for long.
+        brokers = brokers.within(_SERVICE_REQUEST_SECONDS)
     if topics:
-        _patiently(partial(brokers.topics, topics), away)  # raises for one that is unknown
+        _patiently(partial(brokers.topics, topics), away, sight)  # raises for one that is unknown
     reader = stack.enter_context(closing(brokers.log_reader()))
-    found = Watch(Group(brokers, group, topics), WaitingRecords(reader))
+    found = Watch(Group(brokers, group, topics), WaitingRecords(reader), sight=sight)
     # A cluster that was just started has no coordinator for groups yet.
-    if not _patiently(found.look, starting).lags:
+    if not _patiently(found.look, starting, sight).lags:
         raise ConfigurationError(
             f"group {group} is unknown: it has no members and has committed no offset"
         )
     return found
 
 
-def _patiently(ask: Callable[[], _Answer], seconds: float) -> _Answer:
+def _patiently(ask: Callable[[], _Answer], seconds: float, sight: Sight | None) -> _Answer:
     """What Kafka answers; while it is away it is asked again, for so many seconds, and the wait is told."""
-    from stream_app.errors import ServiceAwayError
+    from stream_app.errors import RefusedError, ServiceAwayError
 
     began = told = time.monotonic()
     while True:
@@ -143,41 +152,59 @@ def _patiently(ask: Callable[[], _Answer], seconds: float) -> _Answer:
             now = time.monotonic()
             if now - began > seconds:
                 raise
+            if sight is not None:
+                sight.not_seen(error)
             if now - told >= _TOLD_SECONDS:
                 told = now
-                click.echo(f"waiting for Kafka, for {now - began:.0f} s so far: {error}", err=True)
+                # To look for a Kafka that is down is no use where one answers.
+                what = "Kafka refuses" if isinstance(error, RefusedError) else "waiting for Kafka"
+                click.echo(f"{what}, for {now - began:.0f} s so far: {error}", err=True)
             time.sleep(_AGAIN_SECONDS)
 
 
-def _serve(watches: list[Watch], address: str, interval: float) -> None:
+def _serve(
+    stack: ExitStack,
+    settings: Settings,
+    groups: Sequence[str],
+    topics: Sequence[str],
+    address: str,
+    interval: float,
+) -> None:
     from prometheus_client import CollectorRegistry
 
     from stream_app.lag.exporter import GroupLagCollector
     from stream_app.lag.fleet_status import FleetStatus
-    from stream_app.lag.watch import Watching
+    from stream_app.lag.watch import Sight, Watching
     from stream_app.status_page.routes import status_routes
     from stream_app.status_page.sampling import Sampler
     from stream_app.telemetry.http_routes import metrics_route
     from stream_app.telemetry.http_server import HttpServer
 
     host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    if not port.isdecimal() or int(port) > _LAST_PORT:
         raise click.UsageError(f"--serve: expected [HOST:]PORT, not {address}")
+    sights = [Sight(group) for group in groups]
     registry = CollectorRegistry()
-    registry.register(GroupLagCollector(watches))
-    watching = Watching(watches, interval)
-    status = FleetStatus(watches)
+    registry.register(GroupLagCollector(sights))
+    status = FleetStatus(sights)
     routes = [metrics_route(registry), *status_routes(status.document)]
-    with HttpServer(host.strip("[]") or _ADDRESS, int(port), routes) as server:
+    # Before Kafka is asked: whoever looks is told that it is waited for, and a port that is taken is told now.
+    with HttpServer(host.strip("[]") or _ADDRESS, int(port), routes, "--serve") as server:
         click.echo(f"http://{host or _ADDRESS}:{server.port}/metrics", err=True)
         click.echo(f"http://{host or _ADDRESS}:{server.port}/ for people", err=True)
-        watching.start()
         sampler = Sampler(status.sample)
         sampler.start()
+        watching = None
         try:
+            watches = [
+                _watch(stack, settings, sight.group, topics, sight=sight) for sight in sights
+            ]
+            watching = Watching(watches, interval)
+            watching.start()
             watching.wait()
         except KeyboardInterrupt:
-            watching.stop()
+            if watching is not None:
+                watching.stop()
             sampler.stop()
 
 

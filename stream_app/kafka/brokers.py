@@ -39,6 +39,7 @@ from stream_app.kafka.queries import (
     all_partitions,
     as_kafka_shows_it,
     cluster_id,
+    described_group,
     holders,
     idle_members,
     log_offsets,
@@ -325,10 +326,10 @@ class Brokers:
 
     def _rights_on_group(self, group: str) -> set[AclOperation]:
         with _asking(f"reading group {group}"):
-            answer = self._admin.describe_consumer_groups(
-                [group], include_authorized_operations=True, request_timeout=self._seconds
-            )[group]
-            return set(answer.result().authorized_operations or ())
+            answer = described_group(
+                self._admin, group, self._seconds, include_authorized_operations=True
+            )
+            return set(answer.authorized_operations or ())
 
     def holders(self, group: str) -> dict[PartitionId, Member]:
         """Which member of a group holds which partition, as the brokers know it."""

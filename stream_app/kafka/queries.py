@@ -5,8 +5,9 @@ Everything here raises `KafkaException`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import (
     ConsumerGroupState,
@@ -23,6 +24,7 @@ __all__ = [
     "all_partitions",
     "as_kafka_shows_it",
     "cluster_id",
+    "described_group",
     "holders",
     "idle_members",
     "log_offsets",
@@ -31,6 +33,8 @@ __all__ = [
     "renew_controller",
     "waits_for_controller",
 ]
+
+_LEAST_SECONDS: Final = 0.1
 
 
 class Member(NamedTuple):
@@ -122,7 +126,7 @@ def cluster_id(admin: AdminClient, topic: str, seconds: float) -> str:
 
 def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
     """The ids of members that hold no partition, of a group that is at rest."""
-    found = _group(admin, group, seconds)
+    found = described_group(admin, group, seconds)
     if found.state != ConsumerGroupState.STABLE:
         return set()
     return {m.member_id for m in found.members if not m.assignment.topic_partitions}
@@ -130,14 +134,14 @@ def idle_members(admin: AdminClient, group: str, seconds: float) -> set[str]:
 
 def members(admin: AdminClient, group: str, seconds: float) -> set[str]:
     """The ids of a group's members."""
-    return {m.member_id for m in _group(admin, group, seconds).members}
+    return {m.member_id for m in described_group(admin, group, seconds).members}
 
 
 def holders(admin: AdminClient, group: str, seconds: float) -> dict[tuple[str, int], Member]:
     """Which member of a group holds which partition, as the brokers know it."""
     return {
         (each.topic, each.partition): Member(m.member_id, m.client_id, m.host, m.group_instance_id)
-        for m in _group(admin, group, seconds).members
+        for m in described_group(admin, group, seconds).members
         for each in m.assignment.topic_partitions
     }
 
@@ -153,8 +157,15 @@ def all_partitions(admin: AdminClient, seconds: float) -> list[tuple[str, int]]:
     ]
 
 
-def _group(admin: AdminClient, group: str, seconds: float) -> Any:
-    return admin.describe_consumer_groups([group], request_timeout=seconds)[group].result()
+def described_group(admin: AdminClient, group: str, seconds: float, **options: Any) -> Any:
+    """What the brokers say of a group and its members, within `seconds`."""
+    # librdkafka aborts the process where a request to a coordinator that it could not ask has timed out
+    # and the brokers come back. So none is made while no broker answers.
+    began = time.monotonic()
+    # One topic, which need not exist: of all others nothing is wanted.
+    admin.list_topics("__consumer_offsets", timeout=seconds)
+    left = max(_LEAST_SECONDS, seconds - (time.monotonic() - began))
+    return admin.describe_consumer_groups([group], request_timeout=left, **options)[group].result()
 
 
 def as_kafka_shows_it(topic_id: object) -> str:

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from stream_app.lag.verdict import Verdict
-from stream_app.lag.watch import Watch
+from stream_app.lag.watch import Sight
 
 __all__ = ["METRICS", "GroupLagCollector"]
 
@@ -28,7 +28,8 @@ METRICS: Final = {
     "stream_app_group_verdict": "1 for the verdict that holds: ok, warning, stall, stop, rewind, "
     "flood, undecided.",
     "stream_app_group_members": "Members of the group that hold a partition.",
-    "stream_app_group_looked_seconds": "Seconds since the brokers last told how the group stands.",
+    "stream_app_group_looked_seconds": "Seconds since the brokers last told how the group stands; before "
+    "they ever did, since they were first asked.",
 }
 """Name to what it says."""
 
@@ -36,8 +37,8 @@ METRICS: Final = {
 class GroupLagCollector(Collector):
     """What is known of some groups, at each scrape."""
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
-        self._watches = watches
+    def __init__(self, sights: Sequence[Sight]) -> None:
+        self._sights = sights
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Name the families."""
@@ -46,8 +47,8 @@ class GroupLagCollector(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The figures of all groups."""
         families = self._families()
-        for watch in self._watches:
-            _add(families, watch, time.time())
+        for sight in self._sights:
+            _add(families, sight, time.time())
         return families.values()
 
     def _families(self) -> dict[str, GaugeMetricFamily]:
@@ -62,15 +63,15 @@ class GroupLagCollector(Collector):
         }
 
 
-def _add(families: dict[str, GaugeMetricFamily], watch: Watch, now: float) -> None:
-    known = watch.known
-    if not known.lags:
+def _add(families: dict[str, GaugeMetricFamily], sight: Sight, now: float) -> None:
+    known = sight.known
+    families["stream_app_group_looked_seconds"].add_metric([sight.group], max(0.0, now - known.at))
+    if not known.is_seen:
         return
     members = {lag.standing.member.id for lag in known.lags if lag.standing.member is not None}
-    families["stream_app_group_members"].add_metric([watch.group], len(members))
-    families["stream_app_group_looked_seconds"].add_metric([watch.group], max(0.0, now - known.at))
+    families["stream_app_group_members"].add_metric([sight.group], len(members))
     for lag in known.lags:
-        labels = [watch.group, lag.partition.topic, str(lag.partition.number)]
+        labels = [sight.group, lag.partition.topic, str(lag.partition.number)]
         figures = {
             "stream_app_group_lag_records": lag.waiting.records,
             "stream_app_group_lag_seconds": lag.seconds(now),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stream_app import __version__
 from stream_app.lag.verdict import Verdict
-from stream_app.lag.watch import Known, PartitionLag, Watch
+from stream_app.lag.watch import Known, PartitionLag, Sight
 from stream_app.status_page.partitions import LagHistory, PartitionHistory
 from stream_app.status_page.problems import Lag, Problem, since_when
 from stream_app.status_page.sampling import step_now
@@ -48,16 +48,16 @@ _SAYS: Final = {
 class _Group:
     """What is kept of a group."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
         self.partitions = PartitionHistory()
         self.rate = Series()
 
     def take(self, step: int, now: float) -> None:
         """Take a step down."""
-        known = self.watch.known
-        self.partitions.take(step, _lags(known, now))
-        self.rate.set(step, _rate(known))
+        known = self.sight.known
+        self.partitions.take(step, _drawn(known, now))
+        self.rate.set(step, float("nan") if _is_unseen(known, now) else _rate(known))
 
 
 class FleetStatus:
@@ -65,12 +65,12 @@ class FleetStatus:
 
     def __init__(
         self,
-        watches: Sequence[Watch],
+        sights: Sequence[Sight],
         clock: Callable[[], float] = time.time,
         step_now: Callable[[], int] = step_now,
     ) -> None:
         """`clock`: seconds since the epoch."""
-        self._groups = [_Group(watch) for watch in watches]
+        self._groups = [_Group(sight) for sight in sights]
         self._lag = LagHistory()
         self._clock = clock
         self._step_now = step_now
@@ -85,11 +85,12 @@ class FleetStatus:
         self._step = step
         for group in self._groups:
             group.take(step, now)
-        self._lag.take(step, [lag for each in self._groups for lag in _lags(each.watch.known, now)])
+        known = [each.sight.known for each in self._groups]
+        self._lag.take(step, [lag for each in known for lag in _drawn(each, now)])
         found = [
             problem
             for group in self._groups
-            for problem in group_problems(group.watch.group, group.watch.known, now)
+            for problem in group_problems(group.sight.group, group.sight.known, now)
         ]
         self._problems, self._began = since_when(
             sorted(found, key=lambda each: each.level != "trouble"), self._began, now
@@ -98,13 +99,13 @@ class FleetStatus:
     def document(self) -> dict[str, Any]:
         """All that is known, of values that JSON has; docs/status-page.md says what each means."""
         now, until = self._clock(), max(self._step, self._step_now() - 1)
-        known = [(group, group.watch.known) for group in self._groups]
+        known = [(group, group.sight.known) for group in self._groups]
         return {
             "format": FORMAT,
             "kind": "fleet",
             "at": round(now, 1),
             "since": round(self._begun, 1),
-            "name": ", ".join(group.watch.group for group in self._groups),
+            "name": ", ".join(group.sight.group for group in self._groups),
             "version": __version__,
             "well": "All is well",
             "detail": f"{sum(len(each.lags) for _, each in known):,} partitions are watched",
@@ -113,7 +114,7 @@ class FleetStatus:
             "lag": self._lag.as_json(until),
             "groups": [_summary(group, each, now, until) for group, each in known],
             "partitions": [
-                {"group": group.watch.group, **told}
+                {"group": group.sight.group, **told}
                 for group, each in known
                 for told in _partitions(group, each, now, until)
             ],
@@ -122,13 +123,35 @@ class FleetStatus:
 
 def group_problems(group: str, known: Known, now: float) -> Iterator[Problem]:
     """What is wrong with a group; `now` in seconds since the epoch."""
-    if now - known.at > _OLD_SECONDS:
+    if not known.is_seen:
+        yield Problem(
+            f"{group} awaited",
+            "trouble" if _is_old(known, now) else "notice",
+            f"The brokers have not answered yet: nothing is known of group {group}",
+            "See whether the brokers answer anybody, and at the log of `stream-app lag`, which says what it "
+            "waits for.",
+            "StreamAppGroupUnseen",
+            known.why,
+            since=known.at,
+        )
+        return
+    if not known.lags:
+        yield Problem(
+            f"{group} unknown",
+            "trouble",
+            f"Nothing is known of group {group}: it has committed no offset, or its topics are gone",
+            "See whether its topics, or the group itself, were deleted, and whether its name is right.",
+            "StreamAppGroupAbsent",
+        )
+    if _is_unseen(known, now):
         yield Problem(
             f"{group} unseen",
-            "trouble",
-            "The brokers do not answer: how far the groups are behind is not known",
-            "See whether the brokers answer anybody, and at the log of `stream-app lag`.",
+            "trouble" if _is_old(known, now) else "notice",
+            f"How far group {group} is behind is not known now: the brokers do not tell it",
+            "See whether the brokers answer anybody, and at the log of `stream-app lag`. The figures of the "
+            "group are those that were told last.",
             "StreamAppGroupUnseen",
+            known.why,
             since=known.at,
         )
     waiting = any(lag.waiting.records for lag in known.lags)
@@ -171,6 +194,24 @@ def _by_verdict(group: str, known: Known) -> Iterator[Problem]:
             )
 
 
+def _is_old(known: Known, now: float) -> bool:
+    """Whether nobody has known for long how the group stands."""
+    return now - known.at > _OLD_SECONDS
+
+
+def _is_unseen(known: Known, now: float) -> bool:
+    """Whether nobody knows how the group stands now: the last look failed, or is long ago."""
+    return bool(known.why) or _is_old(known, now)
+
+
+def _drawn(known: Known, now: float) -> list[Lag]:
+    """What a step of the history gets: nobody has counted what waits while the brokers do not answer, but
+    the oldest of it grows older."""
+    return [
+        lag._replace(records=None) if _is_unseen(known, now) else lag for lag in _lags(known, now)
+    ]
+
+
 def _lags(known: Known, now: float) -> list[Lag]:
     return [
         Lag(lag.partition.topic, lag.partition.number, lag.waiting.records, lag.seconds(now))
@@ -191,12 +232,14 @@ def _summary(group: _Group, known: Known, now: float, until: int) -> dict[str, A
     rates = group.rate.last(STEPS, until)[:, 0].tolist()
     history = [None if each != each else round(each, 1) for each in rates]
     return {
-        "group": group.watch.group,
-        "records": sum(lag.waiting.records for lag in known.lags),
-        "seconds": round(max((lag.seconds(now) or 0.0 for lag in known.lags), default=0.0), 1),
-        "members": _members(known),
+        "group": group.sight.group,
+        "records": sum(lag.waiting.records for lag in known.lags) if known.is_seen else None,
+        "seconds": None
+        if not known.is_seen
+        else round(max((lag.seconds(now) or 0.0 for lag in known.lags), default=0.0), 1),
+        "members": _members(known) if known.is_seen else None,
         "offsets_per_second": history[-1],
-        "looked_at": round(known.at, 1),
+        "looked_at": round(known.at, 1) if known.is_seen else None,
         "history": {"offsets_per_second": history},
     }
 

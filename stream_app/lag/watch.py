@@ -7,13 +7,13 @@ import threading
 import time
 from typing import Any, Final, NamedTuple
 
-from stream_app.errors import ServiceAwayError
+from stream_app.errors import FatalError, ServiceAwayError
 from stream_app.lag.group import Group, Standing
 from stream_app.lag.verdict import LOOKS, Look, Verdict, Window
 from stream_app.lag.waiting_records import Waiting, WaitingRecords
 from stream_app.records.places import PartitionId
 
-__all__ = ["Known", "PartitionLag", "Watch", "Watching"]
+__all__ = ["Known", "PartitionLag", "Sight", "Watch", "Watching"]
 
 log = logging.getLogger(__name__)
 
@@ -68,20 +68,47 @@ class Known(NamedTuple):
     lags: list[PartitionLag]
     """By topic and partition."""
     at: float
-    """When it was looked at, in seconds since the epoch."""
+    """When it was looked at, in seconds since the epoch; where it never was, when that was first wanted."""
+    is_seen: bool = True
+    """Whether it was ever looked at."""
+    why: str = ""
+    """Why it could not be looked at since."""
+
+
+class Sight:
+    """What is known of one group. Whoever looks renews it; any thread may read it."""
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        self.known = Known([], time.time(), is_seen=False)
+
+    def not_seen(self, why: object) -> None:
+        """Keep why it could not be looked at: the figures stand, and their age is told."""
+        self.known = self.known._replace(why=str(why))
 
 
 class Watch:
-    """What is known of one group; every look makes it newer."""
+    """Looks at one group; every look makes newer what is known of it."""
 
-    def __init__(self, group: Group, waiting: WaitingRecords, looks: int = LOOKS) -> None:
-        """`looks`: how many a window has."""
+    def __init__(
+        self,
+        group: Group,
+        waiting: WaitingRecords,
+        looks: int = LOOKS,
+        sight: Sight | None = None,
+    ) -> None:
+        """`looks`: how many a window has. `sight`: what is renewed, where others read it already."""
+        self.sight = sight or Sight(group.name)
         self.group = group.name
         self._group = group
         self._waiting = waiting
         self._window_looks = looks
         self._windows: dict[PartitionId, Window] = {}
-        self.known = Known([], -float("inf"))
+
+    @property
+    def known(self) -> Known:
+        """What is known of the group."""
+        return self.sight.known
 
     def look(self) -> Known:
         """Ask the brokers once more. Raises what they refuse, and `ServiceAwayError`."""
@@ -104,7 +131,7 @@ class Watch:
                     partition, standing, found, window.rate, window.drain_seconds, window.verdict
                 )
             )
-        self.known = Known(lags, time.time())
+        self.sight.known = Known(lags, time.time())
         return self.known
 
 
@@ -146,6 +173,8 @@ class Watching:
     def _look(self, watch: Watch) -> None:
         try:
             watch.look()
-        except ServiceAwayError as away:
-            # The figures stand, their age is told, and the lag in seconds grows on.
+        except (ServiceAwayError, FatalError) as away:
+            # What is wrong with a log of one group, as of a topic that is made anew while it is read, is
+            # nothing of the others.
+            watch.sight.not_seen(away)
             log.warning("group %s could not be looked at: %s", watch.group, away)

@@ -48,7 +48,7 @@ def merged_status(found: Mapping[int, _Document | None], now: float) -> dict[str
         "model_version": first.get("model_version", ""),
         "models": first.get("models", []),
         "well": "All is well",
-        "detail": f"{len(told)} workers; {sum(len(each['partitions']) for each in documents)} partitions are held",
+        "detail": f"{_answering(len(told), len(found))}; {sum(len(each['partitions']) for each in documents)} partitions are held",
         "problems": sorted(problems, key=lambda each: each["level"] != "trouble"),
         "step_seconds": STEP_SECONDS,
         "throughput": {
@@ -96,6 +96,10 @@ def merged_status(found: Mapping[int, _Document | None], now: float) -> dict[str
     }  # fmt: skip
 
 
+def _answering(told: int, all_: int) -> str:
+    return f"{told} workers" if told == all_ else f"{told} of {all_} workers answer"
+
+
 def _worker(number: int, document: _Document | None) -> dict[str, Any]:
     """A line about one worker; all is None of one that does not answer."""
     if document is None:
@@ -121,7 +125,8 @@ def _silent(number: int) -> Problem:
         f"silent {number}",
         "trouble",
         f"Worker {number} does not answer",
-        "Nothing yet: where it has ended it is started again. The log says why it ended.",
+        "Nothing yet: one that has ended is started again, and one that hangs is ended within a minute. "
+        "The log says which it was, and why. Its partitions, and what waits in them, are not on this page.",
         "StreamAppWorkerDown",
     )
 

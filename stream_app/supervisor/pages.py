@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -25,6 +25,7 @@ _SECONDS: Final = 5.0
 _PAGE_SECONDS: Final = 2.5
 """A worker that does not answer within this time is left out of a page. Whoever asks for it, a browser or a
 probe, waits for 5 s: a worker that is frozen must not take the page of all with it."""
+_LEAST_SECONDS: Final = 0.05
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OURS: Final = """\
 # HELP stream_app_supervisor_worker_up 1 where the worker of a slot answers.
@@ -46,19 +47,24 @@ class Place:
 
 
 def look(port: int, path: str, seconds: float = _SECONDS) -> tuple[int, str]:
-    """Status and body of a worker's page; (0, the reason) where it does not answer."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
-    try:
-        with _OPENER.open(request, timeout=seconds) as page:
-            return int(page.status), str(page.read().decode())
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
-    except OSError as error:
-        return 0, str(error)
+    """Status and body of a worker's page; (0, the reason) where it is not there whole within the time.
 
-
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Whatever proxy the environment names: a worker is on this machine."""
+    A worker may freeze or end at any byte of its answer: half a page is none.
+    """
+    deadline = time.monotonic() + seconds
+    # Straight to this machine, whatever proxy the environment names.
+    line = HTTPConnection("127.0.0.1", port, timeout=seconds)
+    with closing(line):
+        try:
+            line.connect()
+            open_socket = line.sock
+            line.request("GET", path)
+            answer = line.getresponse()
+            # A timeout is that of one call, of which an answer takes several.
+            open_socket.settimeout(max(_LEAST_SECONDS, deadline - time.monotonic()))
+            return answer.status, answer.read().decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            return 0, str(error)
 
 
 def supervisor_routes(
@@ -104,7 +110,7 @@ def supervisor_routes(
 
     def status() -> dict[str, Any]:
         found = {
-            number: json.loads(text) if code == 200 else None
+            number: _document(text) if code == 200 else None
             for number, (code, text) in _all(places(), "/status.json").items()
         }
         return merged_status(found, time.time())
@@ -129,8 +135,11 @@ def _all(places: Sequence[Place], path: str) -> Mapping[int, tuple[int, str]]:
 
 def _told(place: Place, found: tuple[int, str]) -> dict[str, Any]:
     status, text = found
-    if status:
-        said: dict[str, Any] = json.loads(text)
+    said = _document(text) if status else None
+    if said is not None:
+        pass
+    elif status:
+        said = {"ok": False, "why": f"It answers with status {status}, and nothing else of use."}
     elif place.pid is None:
         said = {"ok": False, "why": "It has ended and will be started again."}
     elif place.port is None:
@@ -138,6 +147,15 @@ def _told(place: Place, found: tuple[int, str]) -> dict[str, Any]:
     else:
         said = {"ok": False, "why": "It does not answer."}
     return {**said, "pid": place.pid, "starts": place.starts}
+
+
+def _document(text: str) -> dict[str, Any] | None:
+    """What a worker said as JSON; None where it is something else, as of a mistake in making it."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _answer(ok: bool, why: str, details: dict[str, Any]) -> Response:

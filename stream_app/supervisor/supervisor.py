@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Final
 
@@ -184,13 +185,19 @@ class Supervisor:
         self._looking.start()
 
     def _look_at_all(self) -> None:
-        for slot in self._slots:
-            child = slot.child
-            if child is None or child.port is None:
-                continue
-            status, why = look(child.port, "/livez")
+        looked = [
+            (slot, child, child.port)
+            for slot in self._slots
+            if (child := slot.child) is not None and child.port is not None
+        ]
+        # At once: each that is frozen takes all the time it is given, and more than one may be.
+        with ThreadPoolExecutor(max(1, len(looked))) as pool:
+            answers = list(pool.map(lambda each: look(each[2], "/livez"), looked))
+        for (slot, child, _), (status, why) in zip(looked, answers, strict=True):
+            if slot.child is not child:
+                continue  # it has ended meanwhile, and what was seen is nothing of the next one
             slot.bad_looks = 0 if status == 200 else slot.bad_looks + 1
-            if slot.bad_looks >= _BAD_LOOKS and slot.child is child:
+            if slot.bad_looks >= _BAD_LOOKS:
                 slot.bad_looks = 0
                 log.error("worker %d is stuck and is ended: %s", slot.number, why.strip())
                 child.kill()

@@ -36,14 +36,21 @@ _CONNECTIONS = 32
 _BACKLOG = 64
 _STOP_SECONDS = 1.0
 
+_SETTINGS = "http_host, http_port"
 _HEADERS = [("Server", "stream-app"), ("Cache-Control", "no-store"), ("Connection", "close")]
 
 
 class HttpServer:
     """Serves the given routes from `start` to `stop`; a context manager does both."""
 
-    def __init__(self, hosts: str, port: int, routes: Sequence[Route]) -> None:
-        """`hosts`: names or addresses, separated by commas; `::` alone is IPv4 as well."""
+    def __init__(
+        self, hosts: str, port: int, routes: Sequence[Route], given_by: str = _SETTINGS
+    ) -> None:
+        """`hosts`: names or addresses, separated by commas; `::` alone is IPv4 as well.
+
+        `given_by`: what a person has named them with.
+        """
+        self._given_by = given_by
         self._hosts = hosts.split(",")
         self._port = port
         self._app = _application(routes)
@@ -81,9 +88,13 @@ class HttpServer:
                 break
         if problem:
             self.stop()
-            raise SettingsError(
-                f"http_host, http_port: cannot listen on {host} port {self._port}: {problem}. "
+            example = (
                 "Example: STREAM_APP_HTTP_PORT=0 takes any free port."
+                if self._given_by == _SETTINGS
+                else "Port 0 takes any free one."
+            )
+            raise SettingsError(
+                f"{self._given_by}: cannot listen on {host} port {self._port}: {problem}. {example}"
             )
 
     def stop(self) -> None:

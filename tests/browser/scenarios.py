@@ -14,7 +14,7 @@ from stream_app.lag.fleet_status import FleetStatus
 from stream_app.lag.group import Standing
 from stream_app.lag.verdict import Verdict
 from stream_app.lag.waiting_records import Waiting
-from stream_app.lag.watch import Known, Watch
+from stream_app.lag.watch import Known, Sight
 from stream_app.lag.watch import PartitionLag as GroupLag
 from stream_app.observer.events import (
     BatchFinished,
@@ -202,13 +202,9 @@ class Fleet:
     """Three groups as they are seen from outside, ten minutes long."""
 
     def __init__(self) -> None:
-        self.watches = [Watch.__new__(Watch) for _ in range(3)]
-        for watch, name in zip(
-            self.watches, ("flights", "billing", f"audit-{HOSTILE[1]}"), strict=True
-        ):
-            watch.group = name
+        self.sights = [Sight(name) for name in ("flights", "billing", f"audit-{HOSTILE[1]}")]
         self.step = STEPS
-        self.status = FleetStatus(self.watches, step_now=lambda: self.step)
+        self.status = FleetStatus(self.sights, step_now=lambda: self.step)
         for number in range(STEPS):
             behind = max(0, number - STEPS + 90)
             self._look(0, [(30, 0.2, Verdict.OK)] * 8)
@@ -222,8 +218,8 @@ class Fleet:
             self.step += 1
 
     def _look(self, place: int, figures: list[tuple[int, float, Verdict]]) -> None:
-        now, group = time.time(), self.watches[place].group
-        self.watches[place].known = Known(
+        now, group = time.time(), self.sights[place].group
+        self.sights[place].known = Known(
             [
                 GroupLag(
                     PartitionId(f"topic-{place}", number),

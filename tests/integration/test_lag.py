@@ -190,8 +190,13 @@ def test_the_command_tells_it_as_a_table_as_json_and_to_prometheus(tickets: Test
         try:
             assert server.stderr is not None
             address = server.stderr.readline().strip()
-            with urllib.request.urlopen(address, timeout=10) as page:
-                metrics = page.read().decode()
+
+            def scraped() -> str:
+                with urllib.request.urlopen(address, timeout=10) as page:
+                    return str(page.read().decode())
+
+            eventually("the group is seen", lambda: "stream_app_group_members{" in scraped())
+            metrics = scraped()
         finally:
             server.terminate()
     line = f'stream_app_group_lag_records{{group="{group}",partition="0",topic="{topic}"}}'

@@ -594,7 +594,8 @@ function showFleet() {
   const columns = ["records that wait", "oldest of them", "offsets a second", "members", "looked at"];
   const rows = told.groups.map((each) => [
     count(each.records), { text: duration(each.seconds), bad: each.seconds > 60 }, rate(each.offsets_per_second),
-    count(each.members), { text: `${age(now() - each.looked_at)} ago`, bad: now() - each.looked_at > 60 },
+    count(each.members), each.looked_at === null ? { text: "never", bad: true }
+      : { text: `${age(now() - each.looked_at)} ago`, bad: now() - each.looked_at > 60 },
   ]);
   if (rows.length === 1)
     figures(top, columns.map((title, at) => [title, rows[0][at].text ?? rows[0][at], rows[0][at].bad]));

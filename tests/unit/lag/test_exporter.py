@@ -9,7 +9,7 @@ from stream_app.lag.exporter import METRICS, GroupLagCollector
 from stream_app.lag.group import Standing
 from stream_app.lag.verdict import Verdict
 from stream_app.lag.waiting_records import Waiting
-from stream_app.lag.watch import Known, PartitionLag, Watch
+from stream_app.lag.watch import Known, PartitionLag, Sight
 from stream_app.records.places import PartitionId
 
 PAGE = Path(__file__).parents[3] / "docs" / "lag.md"
@@ -17,10 +17,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "lag.md"
 
 def scraped(*lags: PartitionLag, at: float) -> str:
     """What is served of one group that was looked at then."""
-    watch = Watch.__new__(Watch)
-    watch.group, watch.known = "g", Known(list(lags), at)
+    sight = Sight("g")
+    sight.known = Known(list(lags), at)
     registry = CollectorRegistry()
-    registry.register(GroupLagCollector([watch]))
+    registry.register(GroupLagCollector([sight]))
     return generate_latest(registry).decode()
 
 
@@ -56,6 +56,14 @@ def test_what_is_not_known_is_absent() -> None:
     text = scraped(unknown, at=0.0)
     for name in ("lag_seconds", "drain_seconds", "committed_offset"):
         assert f"stream_app_group_{name}{{" not in text
+
+
+def test_a_group_that_is_gone_keeps_the_age_of_its_figures() -> None:
+    """It has no partitions and no members; a series that vanishes would alert nobody."""
+    text = scraped(at=0.0)
+    assert 'stream_app_group_members{group="g"} 0.0' in text
+    assert 'stream_app_group_looked_seconds{group="g"} ' in text
+    assert "stream_app_group_lag_records{" not in text
 
 
 def test_the_page_names_every_metric_and_what_it_says() -> None:

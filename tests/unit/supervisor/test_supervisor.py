@@ -227,15 +227,22 @@ def test_no_worker_outlives_a_supervisor_that_is_killed(run: Callable[..., Run])
     assert len(list(made.folder.glob("*.stopped.*"))) == 2
 
 
-def test_a_worker_that_is_frozen_is_ended_and_started_again(run: Callable[..., Run]) -> None:
-    """It cannot end itself; to be looked at says that nothing answers."""
-    made = run(1)
+def test_workers_that_are_frozen_are_ended_and_started_again(run: Callable[..., Run]) -> None:
+    """They cannot end themselves; that nothing answers is seen of all in the time of one."""
+    made = run(3)
     made.ready()
-    (frozen,) = made.started(1)
-    os.kill(frozen, signal.SIGSTOP)
-    made.until("it is replaced", lambda: len(made.started(1)) == 2)
-    assert "worker 1 is stuck and is ended" in made.log
-    assert not lives(frozen)
+    frozen = {number: made.started(number) for number in (1, 2, 3)}
+    for (pid,) in frozen.values():
+        os.kill(pid, signal.SIGSTOP)
+    made.until(
+        "they are replaced",
+        lambda: all(len(made.started(number)) == 2 for number in frozen),
+        # Three looks of five seconds, and a start; one after the other they would take 45 s.
+        seconds=30.0,
+    )
+    for number, (pid,) in frozen.items():
+        assert f"worker {number} is stuck and is ended" in made.log
+        assert not lives(pid)
 
 
 def test_a_second_signal_stops_at_once(run: Callable[..., Run]) -> None:
