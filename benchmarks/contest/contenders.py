@@ -57,7 +57,6 @@ _PEOPLES: Final[list[Contender]] = [
         "benchmarks.contest.loops.faust_agents",
         "acknowledges whatever became of it",
         ("take",),
-        is_slow=True,
     ),
 ]
 
@@ -82,7 +81,7 @@ def peers() -> list[Contender]:
             f"benchmarks.peers.{module}",
             guarantee,
             (way,),
-            is_slow=True,
+            is_slow=way == "event",
             venv=ROOT / ".cache" / "peers" / module,
         )
         for title, module, guarantee in (
