@@ -25,7 +25,8 @@ class Goal:
     text: str
     contender: str
     other: str | None
-    """A name, or `peers`: each peer that ran, the best of which counts. None: the figure itself is meant."""
+    """A name, or `peers`: each peer that published all, the best of which counts. None: the figure itself is
+    meant."""
     measure: Measure
     bound: float
     at_least: bool = True
@@ -97,9 +98,11 @@ def _ratio(goal: Goal, lines: Sequence[Mapping[str, Any]], peers: Sequence[str])
     if goal.other is None:
         return statistics.median(ours.values()) if ours else None
     others = peers if goal.other == "peers" else (goal.other,)
+    # Some count a record when it is computed, and are ended before what came of it is published.
+    whole = [line for line in lines if line.get("predictions") == line.get("expected")]
     ratios = []
     for other in others:
-        theirs = _figures(goal, other, lines)
+        theirs = _figures(goal, other, whole if goal.other == "peers" else lines)
         rounds = ours.keys() & theirs.keys()
         if rounds:
             ratios.append(statistics.median(ours[each] / theirs[each] for each in rounds))

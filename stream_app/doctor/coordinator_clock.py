@@ -43,7 +43,14 @@ def coordinator_clock(brokers: Brokers, application: str) -> Iterator[Finding]:
             f"nothing was committed for {_LOOK_SECONDS:g} s, so what the brokers' clock says is not known",
         )
         return
-    behind, ahead = found
+    behind, ahead, is_new = found
+    if ahead > _OFF_SECONDS and not is_new:
+        yield ok(
+            "clocks",
+            f"offsets of group {application}, or of one that is kept beside it, were once stamped {ahead:,.0f} s "
+            "ahead of the clock here; until then what the brokers' clock says is not known",
+        )
+        return
     whose = f"the broker that coordinates group {application}"
     if behind > _OFF_SECONDS or ahead > _OFF_SECONDS:
         off = f"{behind:,.0f} s behind" if behind > ahead else f"{ahead:,.0f} s ahead of"
@@ -52,18 +59,23 @@ def coordinator_clock(brokers: Brokers, application: str) -> Iterator[Finding]:
         yield ok("clocks", f"{whose} has the time of the clock here")
 
 
-def _stamped(brokers: Brokers, group: str) -> tuple[float, float] | None:
-    """By how many seconds at least the coordinator's clock is behind, and ahead; None if it wrote nothing."""
+def _stamped(brokers: Brokers, group: str) -> tuple[float, float, bool] | None:
+    """By how many seconds at least the coordinator's clock is behind, and ahead, and whether by a new stamp.
+
+    None if it wrote nothing.
+    """
     place = offsets_partition(group, brokers.partitions(_OFFSETS, f"finding group {group}"))
+    known = brokers.newest_at([place]).get(place, 0.0)
     before, end = time.time(), brokers.ends([place])[place]
     deadline = time.monotonic() + _LOOK_SECONDS
     while brokers.ends([place])[place] <= end:
         if time.monotonic() > deadline:
             return None
         time.sleep(_AGAIN_SECONDS)
-    # The latest stamp of all: of an earlier record, if that is later. So a clock is never wrongly behind.
+    # The latest stamp of all: of an earlier record, if that is later. So a clock is never wrongly behind, and
+    # what was stamped by a clock that was ahead, and is mended, can be told from what is stamped now.
     stamped = brokers.newest_at([place])[place]
-    return before - stamped, stamped - time.time()
+    return before - stamped, stamped - time.time(), stamped > known
 
 
 def offsets_partition(group: str, partitions: int) -> PartitionId:

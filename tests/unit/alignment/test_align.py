@@ -240,18 +240,22 @@ def test_a_partition_above_its_bound_is_paused_and_resumed_below_half() -> None:
     assert aligned.calls == ["pause", "resume"]
 
 
-def test_above_the_total_bound_the_large_ones_are_paused() -> None:
-    """Each that holds more than its share; the one that delivers nothing is not."""
+def test_above_half_of_the_total_bound_none_holds_more_than_its_share() -> None:
+    """So what runs ahead is paused before all is full, and the one that delivers nothing never is."""
     p, q, r = partition(0), partition(1), partition(2)
-    bound = 90 + 3 * RECORD_OVERHEAD_BYTES
+    bound = 9 * (10 + RECORD_OVERHEAD_BYTES)
     aligned = Aligned(p, q, r, held_bytes_total=bound, wait_seconds=math.inf)
-    aligned.take(item(p, 0), item(p, 1), item(q, 0))
+    aligned.take(*(item(p, n, known_at=float(n), size=10) for n in range(4)))
+    assert aligned.paused == set()  # more than its share, but less than half of all
+    aligned.take(item(q, 0, known_at=7.0, size=10))
+    assert aligned.paused == {p}
+    aligned.take(item(r, 0, known_at=2.5, size=10))  # releases 0 to 2 of p: one is left of three
     assert aligned.paused == set()
-    aligned.take(item(q, 1))
-    assert aligned.paused == {p, q}
+    assert not aligned.stage.crowded
     aligned.take(ended=[r, p, q])
-    assert aligned.paused == set()
     assert aligned.stage.held_bytes == 0
+    aligned.take(*(item(p, n, known_at=float(n), size=10) for n in range(10, 14)))
+    assert aligned.calls == ["pause", "resume"]  # below a quarter it had forgotten
 
 
 def test_what_is_released_is_held_until_it_is_yielded() -> None:
@@ -266,15 +270,15 @@ def test_what_is_released_is_held_until_it_is_yielded() -> None:
     assert seen == [(4, {p}), (2, {p}), (0, set())]
 
 
-def test_it_is_crowded_above_half_of_the_bound() -> None:
-    """So that the transport hands over less at once before partitions have to be paused."""
+def test_it_is_crowded_above_seven_eighths_of_the_bound() -> None:
+    """So that the transport hands over less at once before all is full."""
     p, q = partition(0), partition(1)
-    aligned = Aligned(p, q, held_bytes_total=4 * RECORD_OVERHEAD_BYTES, wait_seconds=math.inf)
-    aligned.take(item(p, 0))
+    bound = 8 * (10 + RECORD_OVERHEAD_BYTES)
+    aligned = Aligned(p, q, held_bytes_total=bound, wait_seconds=math.inf)
+    aligned.take(*(item(p, n, size=10) for n in range(7)))
     assert not aligned.stage.crowded
-    aligned.take(item(p, 1))
+    aligned.take(item(p, 7, size=10))
     assert aligned.stage.crowded
-    assert aligned.paused == set()
 
 
 def test_a_revoked_partition_is_dropped() -> None:

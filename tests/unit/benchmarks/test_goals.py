@@ -41,6 +41,16 @@ def test_over() -> None:
     assert verdict(name, lines).text == "over: 0.80 of 0.75"
 
 
+def test_a_peer_that_did_not_publish_all_is_no_opponent() -> None:
+    """However fast it computed what nobody got."""
+    lines = [
+        drained(WORKER, 30.0) | {"predictions": 5, "expected": 5},
+        drained("one", 20.0) | {"predictions": 5, "expected": 5},
+        drained("two", 40.0) | {"predictions": 1, "expected": 5},
+    ]
+    assert verdict("rate, of the best peer", lines, ("one", "two")).text == "met: 1.50 of 1.3"
+
+
 def test_not_measured() -> None:
     """A goal whose opponent did not run is not measured."""
     assert verdict("rate, of the work alone", [drained(WORKER, 56.0)]).text == "not measured"
