@@ -117,7 +117,5 @@ def _figures(goal: Goal, contender: str, lines: Sequence[Mapping[str, Any]]) -> 
     return {
         (line["run"], line["round"]): line[goal.measure]
         for line in lines
-        if line["contender"] == contender
-        and goal.measure in line
-        and (goal.load is None or line.get("load") == goal.load)
+        if line["contender"] == contender and goal.measure in line and line.get("load") == goal.load
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
@@ -48,10 +49,11 @@ def lines(
 ) -> str:
     """Curves over logarithmic axes as SVG; points are (x, y), both above 0."""
     with figure(8.5, 4.5) as (made, (panel,)):
-        for name, curve in found.items():
+        # There are more curves than colours.
+        for (name, curve), marker in zip(found.items(), cycle("os^Dv*P"), strict=False):
             across, up = zip(*sorted(curve), strict=True)
             is_ours = name.startswith("worker")
-            panel.plot(across, up, marker="o", label=name, linestyle="-" if is_ours else "--")
+            panel.plot(across, up, marker=marker, label=name, linestyle="-" if is_ours else "--")
         panel.set_xscale("log")
         panel.set_yscale("log")
         for axis in (panel.xaxis, panel.yaxis):

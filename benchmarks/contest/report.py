@@ -80,12 +80,12 @@ def plots(found: list[dict[str, Any]]) -> dict[str, str]:
     drawn = {}
     ran = [row for row in rows(drains, LOOP) if row.rates]
     if ran:
-        drawn["rate.svg"] = bars(
+        drawn["contest-rate.svg"] = bars(
             "A backlog is drained",
             "events a second",
             [_bar(row, row.rate, row.rates) for row in ran],
         )
-        drawn["cpu.svg"] = bars(
+        drawn["contest-cpu.svg"] = bars(
             "CPU time an event", "microseconds", [_bar(row, row.cpu_us, row.cpus) for row in ran]
         )
     if latencies:
@@ -93,7 +93,7 @@ def plots(found: list[dict[str, Any]]) -> dict[str, str]:
         for line in latencies:
             if line.get("keeps_up"):
                 curves.setdefault(line["contender"], []).append((line["load"], line["p99_ms"]))
-        drawn["latency.svg"] = lines(
+        drawn["contest-latency.svg"] = lines(
             "Latency in an open loop", "records a second", "p99, milliseconds", curves
         )
     return drawn

@@ -51,6 +51,16 @@ def test_a_peer_that_did_not_publish_all_is_no_opponent() -> None:
     assert verdict("rate, of the best peer", lines, ("one", "two")).text == "met: 1.50 of 1.3"
 
 
+def test_what_a_steady_rate_cost_is_no_drain() -> None:
+    """Lines of the latency have CPU time as well, of the same contenders in the same round."""
+    lines = [drained(WORKER, 1.0, 60.0), drained("loop, in Python", 1.0, 100.0)]
+    lines += [
+        line | {"run": "s", "kind": "latency", "load": 1_000, "cpu_us": 500.0} for line in lines
+    ]
+    name = "CPU, aligned, at least once, of the loop in Python"
+    assert verdict(name, lines).ratio == pytest.approx(0.6)
+
+
 def test_not_measured() -> None:
     """A goal whose opponent did not run is not measured."""
     assert verdict("rate, of the work alone", [drained(WORKER, 56.0)]).text == "not measured"

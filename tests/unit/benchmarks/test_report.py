@@ -68,7 +68,7 @@ def test_lacking(tmp_path: Path) -> None:
 def test_plots(tmp_path: Path) -> None:
     """Each plot is xml that names the contenders."""
     drawn = plots(written(tmp_path / "results.jsonl"))
-    assert drawn.keys() == {"rate.svg", "cpu.svg", "latency.svg"}
+    assert drawn.keys() == {"contest-rate.svg", "contest-cpu.svg", "contest-latency.svg"}
     for svg in drawn.values():
         assert WORKER in "".join(ElementTree.fromstring(svg).itertext())
 
