@@ -139,7 +139,7 @@ class AlignStage:
             self._lanes[start.partition] = Lane(start.partition)
         for partition in chunk.rewound:
             if (lane := self._lanes.get(partition)) is not None:
-                lane.stopped = False
+                lane.stopped = lane.at_end = False
 
     def stop(self, partition: Partition) -> None:
         """Hold nothing more of a partition, and let nobody wait for it, until a chunk says `rewound`.

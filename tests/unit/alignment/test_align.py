@@ -570,6 +570,16 @@ def test_a_partition_that_was_paused_is_not_left_so_when_it_is_stopped() -> None
     assert aligned.paused == {p}
 
 
+def test_an_end_that_was_told_while_a_partition_was_stopped_is_none_when_it_is_read_again() -> None:
+    """What lies behind the stop is still to come, and may be earlier than what others hold."""
+    p, q = partition(0), partition(1)
+    aligned = Aligned(p, q, wait_seconds=math.inf)
+    aligned.stage.stop(p)
+    aligned.take(ended=[p, q])
+    assert aligned.take(item(q, 0, known_at=5.0), rewound=[p]) == []
+    assert offsets(aligned.take(item(p, 0, known_at=6.0))) == [(1, 0)]
+
+
 def test_a_stop_while_batches_are_made_does_not_spoil_the_account() -> None:
     """What is released is released still; afterwards nothing counts as held."""
     p, q = partition(0), partition(1)
