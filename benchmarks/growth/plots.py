@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, NullLocator, StrMethodFormatter
 
 from benchmarks.drawing import OURS, figure, from_zero, svg_of
 from benchmarks.growth.points import Variable
@@ -35,7 +35,11 @@ def plot(variable: Variable, known: Sequence[Known]) -> str:
                 panel.set_xscale("log")
                 panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xticks(values)
-            panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+            # Shares as they are: 0.1 is easier read than 100m.
+            large = max(values) > 1
+            panel.xaxis.set_major_formatter(
+                EngFormatter(sep="") if large else StrMethodFormatter("{x:g}")
+            )
         return svg_of(made)
 
 
