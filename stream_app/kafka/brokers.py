@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from stream_app.config.settings import Settings
 
 __all__ = ["Brokers", "Topic", "open_brokers"]
+
+_Answer = TypeVar("_Answer")
 
 _REQUEST_SECONDS: Final = 10.0
 _COMMAND_SECONDS: Final = 30.0
@@ -103,12 +105,14 @@ class Brokers:
         group: Mapping[str, Any] | None = None,
         *,
         seconds: float = _REQUEST_SECONDS,
+        renewed: Callable[[], AdminClient] | None = None,
     ) -> None:
         """`group`: librdkafka's properties of a consumer of the group whose offsets are asked for.
 
-        `seconds`: how long a request may take.
+        `seconds`: how long a request may take. `renewed` makes a client in place of one that is stuck.
         """
         self._admin = admin
+        self._renewed = renewed
         self._group = group
         self._offsets = None if group is None else GroupOffsets(group)
         self._seconds = seconds
@@ -298,7 +302,7 @@ class Brokers:
     def members(self, group: str) -> set[str]:
         """The ids of a group's members, as the brokers know them."""
         with _asking("asking who consumes the topics"):
-            return members(self._admin, group, self._seconds)
+            return self._of_coordinator(lambda admin, seconds: members(admin, group, seconds))
 
     def check_group_right(self, group: str) -> None:
         """Return where we may read a group, which joining it needs and committing its offsets.
@@ -326,21 +330,40 @@ class Brokers:
 
     def _rights_on_group(self, group: str) -> set[AclOperation]:
         with _asking(f"reading group {group}"):
-            answer = described_group(
-                self._admin, group, self._seconds, include_authorized_operations=True
+            answer = self._of_coordinator(
+                lambda admin, seconds: described_group(
+                    admin, group, seconds, include_authorized_operations=True
+                )
             )
             return set(answer.authorized_operations or ())
 
     def holders(self, group: str) -> dict[PartitionId, Member]:
         """Which member of a group holds which partition, as the brokers know it."""
         with _asking(f"asking who consumes in group {group}"):
-            found = holders(self._admin, group, self._seconds)
+            found = self._of_coordinator(lambda admin, seconds: holders(admin, group, seconds))
         return {PartitionId(*place): member for place, member in found.items()}
 
     def idle_members(self, group: str) -> set[str]:
         """The ids of members that hold no partition, of a group that is at rest."""
         with _asking("asking who consumes the topics"):
-            return idle_members(self._admin, group, self._seconds)
+            return self._of_coordinator(lambda admin, seconds: idle_members(admin, group, seconds))
+
+    def _of_coordinator(self, ask: Callable[[AdminClient, float], _Answer]) -> _Answer:
+        """Ask a group's coordinator, where a broker answers: in half of the time, and `ask` has the rest."""
+        # librdkafka aborts the process where a request to a coordinator that it could not ask has timed out
+        # and the brokers come back. So none is made while no broker answers.
+        began = time.monotonic()
+        # One topic, which need not exist: of all others nothing is wanted.
+        self._admin.list_topics("__consumer_offsets", timeout=self._seconds / 2)
+        left = self._seconds - min(self._seconds / 2, time.monotonic() - began)
+        try:
+            return ask(self._admin, left)
+        except KafkaException as error:
+            # Where the brokers have just come back a client may ask for the coordinator in vain for good, and
+            # another one is told at once (librdkafka 2.16, one restart of five).
+            if self._renewed is not None and error.args[0].code() == KafkaError._TIMED_OUT:
+                self._admin = self._renewed()
+            raise
 
     def _described(self, topics: Iterable[str], **options: Any) -> dict[str, Any]:
         names = list(topics)
@@ -363,8 +386,13 @@ def open_brokers(settings: Settings, application: str, *, settled: bool = True) 
     broker answers, at once where that will not pass by itself.
     """
     causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
-    admin = AdminClient(causes.watched(settings.admin_properties()), logger=_librdkafka)
-    causes.poll(admin)
+
+    def made() -> AdminClient:
+        client = AdminClient(causes.watched(settings.admin_properties()), logger=_librdkafka)
+        causes.poll(client)
+        return client
+
+    admin = made()
     _wait_for_answer(admin, causes)
     return Brokers(
         admin,
@@ -374,6 +402,7 @@ def open_brokers(settings: Settings, application: str, *, settled: bool = True) 
             **({} if settled else {"isolation.level": "read_uncommitted"}),
         },
         seconds=_COMMAND_SECONDS,
+        renewed=made,
     )
 
 

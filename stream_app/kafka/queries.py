@@ -5,9 +5,8 @@ Everything here raises `KafkaException`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import (
     ConsumerGroupState,
@@ -33,8 +32,6 @@ __all__ = [
     "renew_controller",
     "waits_for_controller",
 ]
-
-_LEAST_SECONDS: Final = 0.1
 
 
 class Member(NamedTuple):
@@ -158,14 +155,10 @@ def all_partitions(admin: AdminClient, seconds: float) -> list[tuple[str, int]]:
 
 
 def described_group(admin: AdminClient, group: str, seconds: float, **options: Any) -> Any:
-    """What the brokers say of a group and its members, within `seconds`."""
-    # librdkafka aborts the process where a request to a coordinator that it could not ask has timed out
-    # and the brokers come back. So none is made while no broker answers.
-    began = time.monotonic()
-    # One topic, which need not exist: of all others nothing is wanted.
-    admin.list_topics("__consumer_offsets", timeout=seconds)
-    left = max(_LEAST_SECONDS, seconds - (time.monotonic() - began))
-    return admin.describe_consumer_groups([group], request_timeout=left, **options)[group].result()
+    """What the brokers say of a group and its members."""
+    return admin.describe_consumer_groups([group], request_timeout=seconds, **options)[
+        group
+    ].result()
 
 
 def as_kafka_shows_it(topic_id: object) -> str:
