@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
 
 from stream_app.errors import RefusedError, ServiceAwayError
 from stream_app.kafka.connection_causes import ConnectionCauses
-from stream_app.kafka.errors import failure, is_forbidden_topic, is_of_client
+from stream_app.kafka.errors import failure, is_forbidden_topic, is_of_client, is_unanswered
 from stream_app.kafka.group_offsets import Committed, GroupOffsets
 from stream_app.kafka.log_reader import (
     LogReader,
@@ -361,7 +361,7 @@ class Brokers:
         except KafkaException as error:
             # Where the brokers have just come back a client may ask for the coordinator in vain for good, and
             # another one is told at once (librdkafka 2.16, one restart of five).
-            if self._renewed is not None and error.args[0].code() == KafkaError._TIMED_OUT:
+            if self._renewed is not None and is_unanswered(error.args[0]):
                 self._admin = self._renewed()
             raise
 

@@ -50,6 +50,7 @@ __all__ = [
     "is_of_client",
     "is_out_of_log",
     "is_truncation",
+    "is_unanswered",
     "is_unknown_topic",
     "is_unreadable_answer",
     "remedy",
@@ -223,6 +224,11 @@ def has_stale_epoch(error: KafkaError) -> bool:
 def is_unknown_topic(error: KafkaError) -> bool:
     """Whether the brokers know no such topic."""
     return error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+def is_unanswered(error: KafkaError) -> bool:
+    """Whether a request got no answer in its time."""
+    return bool(error.code() == KafkaError._TIMED_OUT)
 
 
 def is_for_transaction_timeout(error: KafkaError) -> bool:
