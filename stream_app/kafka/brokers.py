@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
     from stream_app.config.settings import Settings
 
-__all__ = ["Brokers", "Topic", "open_brokers"]
+__all__ = ["Brokers", "Topic", "admin_client", "open_brokers"]
 
 _Answer = TypeVar("_Answer")
 
@@ -378,6 +379,13 @@ class Brokers:
         return ask() if waits and renew_controller(self._admin, names[0]) else answers
 
 
+def admin_client(settings: Settings, causes: ConnectionCauses) -> AdminClient:
+    """A client that asks the brokers; why it cannot reach them is told to `causes`."""
+    client = AdminClient(causes.watched(settings.admin_properties()), logger=_librdkafka)
+    causes.poll(client)
+    return client
+
+
 def open_brokers(settings: Settings, application: str, *, settled: bool = True) -> Brokers:
     """The brokers of a command, once one of them has answered.
 
@@ -386,12 +394,7 @@ def open_brokers(settings: Settings, application: str, *, settled: bool = True) 
     broker answers, at once where that will not pass by itself.
     """
     causes = ConnectionCauses(settings.bootstrap_servers, secrets=settings.secrets())
-
-    def made() -> AdminClient:
-        client = AdminClient(causes.watched(settings.admin_properties()), logger=_librdkafka)
-        causes.poll(client)
-        return client
-
+    made = partial(admin_client, settings, causes)
     admin = made()
     _wait_for_answer(admin, causes)
     return Brokers(

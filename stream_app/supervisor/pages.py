@@ -135,17 +135,15 @@ def _all(places: Sequence[Place], path: str) -> Mapping[int, tuple[int, str]]:
 
 def _told(place: Place, found: tuple[int, str]) -> dict[str, Any]:
     status, text = found
-    said = _document(text) if status else None
-    if said is not None:
-        pass
-    elif status:
-        said = {"ok": False, "why": f"It answers with status {status}, and nothing else of use."}
+    if status:
+        unknown = f"It answers with status {status}, and nothing else of use."
     elif place.pid is None:
-        said = {"ok": False, "why": "It has ended and will be started again."}
+        unknown = "It has ended and will be started again."
     elif place.port is None:
-        said = {"ok": False, "why": "It is starting."}
+        unknown = "It is starting."
     else:
-        said = {"ok": False, "why": "It does not answer."}
+        unknown = "It does not answer."
+    said = (_document(text) if status else None) or {"ok": False, "why": unknown}
     return {**said, "pid": place.pid, "starts": place.starts}
 
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from confluent_kafka.admin import AdminClient
-
 from stream_app import __version__
 from stream_app.alignment.assembly import make_align_stage, make_record_clock
 from stream_app.compiled import why_python
@@ -27,7 +25,7 @@ from stream_app.features.stores import Store
 from stream_app.features.usecase import UseCase
 from stream_app.flood.assembly import make_flood_breaker, make_trial_threads
 from stream_app.flood.trial_threads import TrialThreads
-from stream_app.kafka.brokers import Brokers
+from stream_app.kafka.brokers import Brokers, admin_client
 from stream_app.kafka.connection_causes import ConnectionCauses
 from stream_app.kafka.consumer.client_thread import ClientThread
 from stream_app.kafka.consumer.membership import Membership
@@ -70,7 +68,6 @@ __all__ = ["Parts", "assemble"]
 
 log = logging.getLogger(__name__)
 
-_librdkafka = logging.getLogger("librdkafka")
 
 _REQUEST_SECONDS: Final = 5.0
 
@@ -141,10 +138,11 @@ class _Assembly:
             ]
         )
         self._retry = self._make_retry(self._observer)
-        admin = AdminClient(self._causes.watched(settings.admin_properties()), logger=_librdkafka)
-        self._causes.poll(admin)
+        made = partial(admin_client, settings, self._causes)
         self._brokers = Brokers(
-            admin, {**settings.consumer_properties(self._application), "log_level": 0}
+            made(),
+            {**settings.consumer_properties(self._application), "log_level": 0},
+            renewed=made,
         )
         self._topic_ids = TopicIds(self._brokers, self._topics)
         self._membership = Membership(self._observer)
