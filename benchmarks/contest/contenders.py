@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.contest.contender import ROOT, Contender, Program, Worker
 
-__all__ = ["ALONE", "LOOP", "WORKER", "chosen", "contenders", "peers"]
+__all__ = ["ALONE", "LOOP", "WARMING_UP", "WORKER", "chosen", "contenders", "peers"]
 
 #: What a worker does but for Kafka and Redis.
 ALONE: Final = "work alone"
@@ -21,6 +21,9 @@ _AT_LEAST_ONCE: Final = "at least once; states exactly once"
 _IN_PYTHON: Final = {"STREAM_APP_PYTHON_ONLY": "1"}
 _NOT_ALIGNED: Final = {"alignment": "false"}
 _EXACTLY_ONCE: Final = {"delivery": "exactly_once"}
+
+#: Works for nobody, before others are measured: it asks for all that a broker can do.
+WARMING_UP: Final = Worker("worker that warms up the brokers", "exactly once", _EXACTLY_ONCE)
 
 
 def contenders(against: Path | None = None) -> list[Contender]:

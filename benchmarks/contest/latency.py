@@ -6,6 +6,9 @@ A process of its own sends flights at a steady rate and does not wait for anybod
 still for a moment is charged for all that came meanwhile. What counts is when a reader of committed records
 has the prediction: for exactly once that is after the commit of its transaction. The contender runs through
 all loads; the last one is 80 % of the rate at which it drained a backlog in the newest contest on file.
+
+All contenders have the same brokers, and find their topics empty. A worker that is not measured works
+before them: Java compiles a broker's code while it runs, and in its first minute takes several times the CPU.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from msgspec import json as fast_json
 
 from benchmarks.contest.backlogs import ASKING, OUTPUTS, make_topics
 from benchmarks.contest.contender import ROOT, Contender, Worker
-from benchmarks.contest.contenders import ALONE, chosen
+from benchmarks.contest.contenders import ALONE, WARMING_UP, chosen
 from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
 from benchmarks.contest.process_tree import usage
 from benchmarks.contest.results import RESULTS, Results, circumstances, last_run, read
 from benchmarks.contest.schedule import Schedule, percentile
 from benchmarks.contest.sender import FIRST_DAY
+from benchmarks.topics import empty_topics
+from benchmarks.workload import all_topics
 from features.flights.data.year import records
 from stream_app.local import LocalServices
 
@@ -41,8 +46,11 @@ __all__ = ["LOADS", "main"]
 LOADS: Final = (1_000, 2_000, 5_000, 10_000)
 
 _SHARE_OF_MOST: Final = 0.8
+_BROKERS_WARM_UP: Final = (2_000, 5_000, 10_000)
+"""What is sent before any contender is measured, each for `_BROKERS_WARM_UP_SECONDS`."""
+_BROKERS_WARM_UP_SECONDS: Final = 10.0
 _WARM_UP: Final = 5_000
-"""Records that are sent before anything is measured: a broker that has just started is slow for some seconds."""
+"""Records that are sent to each contender before it is measured."""
 _WARM_UP_RATE: Final = 1_000
 _LEFT_OUT_SECONDS: Final = 1.0
 _BEHIND_SECONDS: Final = 5.0
@@ -75,21 +83,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 {"linger_seconds": str(options.linger)},
             )
         )
-    for number in range(options.rounds):
-        for contender in taking_part:
-            if contender.name == ALONE or contender.missing() is not None:
-                continue
-            loads = list(options.loads)
-            if contender.name in most:
-                loads.append(round(_SHARE_OF_MOST * most[contender.name], -2))
-            try:
-                for found in measured(contender, loads, options.seconds, f"{run}-{number}"):
-                    kind = "idle" if "idle_percent" in found else "latency"
-                    results.add(kind, contender.name, round=number, **found)
-                    print(_told(contender.name, found), flush=True)
-            except DidNotRunError as error:
-                results.add("latency", contender.name, round=number, error=str(error))
-                print(f"{contender.name}: {error}", flush=True)
+    with LocalServices() as services:
+        make_topics(services.kafka)
+        for _ in measured(
+            services, WARMING_UP, _BROKERS_WARM_UP, _BROKERS_WARM_UP_SECONDS, f"{run}-w"
+        ):
+            pass
+        for number in range(options.rounds):
+            # Backwards every other time: what drifts is in the place of none.
+            for contender in taking_part[:: -1 if number % 2 else 1]:
+                if contender.name == ALONE or contender.missing() is not None:
+                    continue
+                loads = list(options.loads)
+                if contender.name in most:
+                    loads.append(round(_SHARE_OF_MOST * most[contender.name], -2))
+                name = f"{run}-{number}"
+                try:
+                    for found in measured(services, contender, loads, options.seconds, name):
+                        kind = "idle" if "idle_percent" in found else "latency"
+                        results.add(kind, contender.name, round=number, **found)
+                        print(_told(contender.name, found), flush=True)
+                except DidNotRunError as error:
+                    results.add("latency", contender.name, round=number, error=str(error))
+                    print(f"{contender.name}: {error}", flush=True)
 
 
 def _most(lines: list[dict[str, Any]]) -> dict[str, float]:
@@ -114,43 +130,42 @@ def _told(name: str, found: dict[str, Any]) -> str:
 
 
 def measured(
-    contender: Contender, loads: Sequence[int], seconds: float, run: str
+    services: LocalServices, contender: Contender, loads: Sequence[int], seconds: float, run: str
 ) -> Iterator[dict[str, Any]]:
-    """What each load gave, lowest first, on brokers of its own, and what it takes while nothing comes.
+    """What each load gave, lowest first, in topics that were emptied, and what it takes while nothing comes.
 
     Ends where it does not keep up.
     """
     group = f"latency-{run}-{file_name(contender.name)}"
     counts = [_WARM_UP, *(int(load * seconds) for load in sorted(loads))]
     names = _asking_ids(sum(counts))
-    with LocalServices() as services:
-        make_topics(services.kafka)
-        with (
-            surroundings_of(services.kafka, services.redis, group) as (where, log),
-            running(contender, where, log) as process,
-            _sender(services.kafka) as sender,
-            _reader(services.kafka) as reader,
+    empty_topics(services.kafka, all_topics())
+    with (
+        surroundings_of(services.kafka, services.redis, group) as (where, log),
+        running(contender, where, log) as process,
+        _sender(services.kafka) as sender,
+        _reader(services.kafka) as reader,
+    ):
+        first = 0
+        for number, (count, load) in enumerate(
+            zip(counts, [_WARM_UP_RATE, *sorted(loads)], strict=True)
         ):
-            first = 0
-            for number, (count, load) in enumerate(
-                zip(counts, [_WARM_UP_RATE, *sorted(loads)], strict=True)
-            ):
-                asked = {"first": first, "count": count, "rate": load}
-                of_load = {
-                    name: at - first for name, at in names.items() if first <= at < first + count
-                }
-                first += count
-                is_warm_up = number == 0
-                patience = _READY_SECONDS if is_warm_up else _BEHIND_SECONDS
-                found = _one_load(process, sender, reader, asked, of_load, patience)
-                if is_warm_up:
-                    if not found["keeps_up"]:
-                        raise DidNotRunError(process.told("no prediction in time"))
-                    yield {"idle_percent": _idle_percent(process)}
-                    continue
-                yield {"load": load, **found}
+            asked = {"first": first, "count": count, "rate": load}
+            of_load = {
+                name: at - first for name, at in names.items() if first <= at < first + count
+            }
+            first += count
+            is_warm_up = number == 0
+            patience = _READY_SECONDS if is_warm_up else _BEHIND_SECONDS
+            found = _one_load(process, sender, reader, asked, of_load, patience)
+            if is_warm_up:
                 if not found["keeps_up"]:
-                    return
+                    raise DidNotRunError(process.told("no prediction in time"))
+                yield {"idle_percent": _idle_percent(process)}
+                continue
+            yield {"load": load, **found}
+            if not found["keeps_up"]:
+                return
 
 
 def _idle_percent(process: Running) -> float:
@@ -243,8 +258,10 @@ def _reader(bootstrap: str) -> Iterator[Consumer]:
         }
     )
     try:
-        partitions = consumer.list_topics(OUTPUTS[0]).topics[OUTPUTS[0]].partitions
-        consumer.assign([TopicPartition(OUTPUTS[0], number, 0) for number in partitions])
+        places = [TopicPartition(OUTPUTS[0], number) for number in range(all_topics()[OUTPUTS[0]])]
+        for place in places:
+            _, place.offset = consumer.get_watermark_offsets(place, timeout=10.0)
+        consumer.assign(places)
         yield consumer
     finally:
         consumer.close()
