@@ -79,9 +79,13 @@ class Pipeline:
         depth: int,
         on_crash: Callable[[BaseException], None],
         on_taken: Callable[[], None] = lambda: None,
+        on_delivering: Callable[[int], None] = lambda _: None,
         more_waits: Callable[[], bool] = lambda: False,
     ) -> None:
         """`depth`: batches that may be under way at once; `more_waits`: see `AlignStage.batches`.
+
+        `on_delivering` is called with 1 before a batch is on its way to be delivered, and with -1 when it
+        is delivered, on any thread.
 
         `on_taken` is called when all that a chunk released is on its way to be delivered, `on_crash` once
         at most, both on the thread that computes.
@@ -91,6 +95,7 @@ class Pipeline:
         self._deliver_thread = deliver_thread
         self._observer = observer
         self._on_taken = on_taken
+        self._on_delivering = on_delivering
         self._on_crash = on_crash
         self._slots = threading.Semaphore(depth)
         self._compute_thread = ThreadPoolExecutor(1, "compute")
@@ -108,6 +113,7 @@ class Pipeline:
     def _take(self, chunk: Chunk) -> None:
         try:
             for batch in self._batches(chunk):
+                self._on_delivering(1)
                 try:
                     delivered = self._deliver_thread.submit(self._deliver, batch)
                 except RuntimeError:  # closed while the batch was made
@@ -217,6 +223,7 @@ class Pipeline:
 
     def _delivered(self, _: Future[None]) -> None:
         self._slots.release()
+        self._on_delivering(-1)
         if self._timer is None and self._deliver_thread.put_off_seconds is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self._set_timer)

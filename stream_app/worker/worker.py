@@ -85,6 +85,7 @@ class Worker:
             depth=self.settings.pipeline_depth,
             on_crash=lambda error: self._on_crash(error),
             on_taken=self._chunk_taken,
+            on_delivering=parts.client.delivering,
             more_waits=parts.client.more_waits,
         )
 

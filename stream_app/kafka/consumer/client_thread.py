@@ -153,6 +153,10 @@ class ClientThread(threading.Thread):
         """
         self._hand_over.done(holding=holding, crowded=crowded)
 
+    def delivering(self, change: int) -> None:
+        """So many batches more, or fewer, are on their way to be delivered."""
+        self._hand_over.delivering(change)
+
     def more_waits(self) -> bool:
         """Whether another chunk was handed over behind the one at work."""
         return self._hand_over.more_waits
@@ -286,6 +290,7 @@ class ClientThread(threading.Thread):
             if more_waits:
                 seen_at = self._incoming.chunk.seen_at
             if self._incoming.chunk.records:
+                self._hand_over.polled(more_waits=more_waits)
                 self._linger.polled(time.monotonic(), more_waits=more_waits)
         self._incoming.chunk.seen_at = seen_at
 

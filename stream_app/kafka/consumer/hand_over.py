@@ -1,4 +1,11 @@
-"""The hand-over of chunks from the client thread to the work, and how much of it may be under way."""
+"""The hand-over of chunks from the client thread to the work, and how much of it may be under way.
+
+Under load chunks are handed over while fewer than `chunk_buffer` are at work, and batches of several are
+under way at once. Where polls leave nothing behind, a chunk goes when all before it is delivered, and
+what comes meanwhile shares it: many small batches, each with a round trip to the brokers and to Redis,
+would stand in line behind each other, and a record would wait for all of them. It is Nagle's rule for
+small segments (RFC 896).
+"""
 
 from __future__ import annotations
 
@@ -17,12 +24,12 @@ _CROWDED = 16
 
 
 class HandOver:
-    """Hands chunks over while fewer than so many are at work."""
+    """Hands chunks over, as many as may be at work."""
 
     def __init__(
         self, on_chunk: Callable[[Chunk], None], *, chunk_buffer: int, tick_seconds: float
     ) -> None:
-        """`chunk_buffer`: chunks that may be at work at once.
+        """`chunk_buffer`: chunks that may be at work at once, where polls leave records behind.
 
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
@@ -31,6 +38,8 @@ class HandOver:
         self._tick = tick_seconds
         self._changed = threading.Condition()
         self._outstanding = 0
+        self._delivering = 0
+        self._is_behind = False
         self._holding = False
         self._crowded = False
         self._last_chunk = 0.0
@@ -42,6 +51,16 @@ class HandOver:
             self._crowded = crowded
             self._outstanding -= 1
             self._changed.notify_all()
+
+    def delivering(self, change: int) -> None:
+        """So many batches more, or fewer, are on their way to be delivered; called by other threads."""
+        with self._changed:
+            self._delivering += change
+            self._changed.notify_all()
+
+    def polled(self, *, more_waits: bool) -> None:
+        """Records were polled; `more_waits`: there may be more of them, which could be had at once."""
+        self._is_behind = more_waits
 
     @property
     def more_waits(self) -> bool:
@@ -56,9 +75,12 @@ class HandOver:
     def has_space(self, timeout: float) -> bool:
         """Whether another chunk may be handed over; waited for, so many seconds."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._outstanding < self._chunk_buffer, timeout=timeout
-            )
+            return self._changed.wait_for(self._may_go, timeout=timeout)
+
+    def _may_go(self) -> bool:
+        if self._is_behind:
+            return self._outstanding < self._chunk_buffer
+        return self._outstanding == 0 and self._delivering == 0
 
     def poll_seconds(self, idle_seconds: float) -> float:
         """How long a poll may wait for its first record."""

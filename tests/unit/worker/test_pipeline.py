@@ -259,3 +259,36 @@ def test_a_crash_lets_nobody_wait_for_its_place(models: list[Model]) -> None:
     asyncio.run(take_all())
     assert str(worker.failure) == "a bug"
     assert worker._tracker.settle(None, 0.0)
+
+
+def test_it_is_told_how_many_batches_are_on_their_way(models: list[Model]) -> None:
+    """Each is counted before it can be delivered, and no longer once it is: also the one that fails."""
+    told: list[int] = []
+    under_way: list[int] = []
+
+    def publish(what: str) -> None:
+        under_way.append(sum(told))
+        if what == "publish" and len(under_way) > 20:
+            raise Killed
+
+    worker = rehearse(Topics(publish), Store(), models)
+
+    async def take_all() -> None:
+        pipeline = Pipeline(
+            worker._stages,
+            worker._deliver_thread,
+            Observer(),
+            depth=2,
+            on_crash=worker._crash,
+            on_delivering=told.append,
+        )
+        try:
+            await asyncio.gather(*[asyncio.wrap_future(pipeline(c)) for c in worker._chunks()])
+        finally:
+            pipeline.close()
+            worker._deliver_thread._thread.shutdown(wait=True)
+
+    asyncio.run(take_all())
+    assert isinstance(worker.failure, Killed)
+    assert set(under_way) <= {1, 2}
+    assert sum(told) == 0

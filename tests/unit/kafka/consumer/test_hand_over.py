@@ -1,5 +1,7 @@
 """The hand-over of chunks: how many are at work, how large they are, and when an empty one goes."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from stream_app.kafka.consumer.hand_over import HandOver
 from stream_app.records.chunk import Chunk
 from tests.unit.builders import partition, record
@@ -11,16 +13,47 @@ def hand_over() -> tuple[HandOver, list[Chunk]]:
     return HandOver(arrived.append, chunk_buffer=2, tick_seconds=0.0), arrived
 
 
-def test_no_more_chunks_are_at_work_than_the_buffer_holds() -> None:
-    """There is space again as soon as one of them is worked off."""
+def test_while_polls_leave_records_behind_no_more_chunks_are_at_work_than_the_buffer_holds() -> (
+    None
+):
+    """There is space again as soon as one of them is worked off, whatever is being delivered."""
     give, arrived = hand_over()
+    give.polled(more_waits=True)
     give(Chunk())
+    give.delivering(1)
     assert give.has_space(0.0)
     give(Chunk())
     assert not give.has_space(0.0)
     give.done(holding=False, crowded=False)
     assert give.has_space(0.0)
     assert len(arrived) == 2
+
+
+def test_where_polls_leave_nothing_behind_a_chunk_waits_until_all_before_it_is_delivered() -> None:
+    """What comes meanwhile shares it, and small batches do not stand in line."""
+    give, _ = hand_over()
+    give.polled(more_waits=False)
+    assert give.has_space(0.0)
+    give(Chunk())
+    assert not give.has_space(0.0)
+    give.delivering(1)
+    give.delivering(1)
+    give.done(holding=False, crowded=False)
+    assert not give.has_space(0.0)
+    give.delivering(-1)
+    assert not give.has_space(0.0)
+    give.delivering(-1)
+    assert give.has_space(0.0)
+
+
+def test_a_wait_for_space_ends_as_soon_as_the_last_batch_is_delivered() -> None:
+    """Whoever waits is told, and need not look again."""
+    give, _ = hand_over()
+    give.delivering(1)
+    with ThreadPoolExecutor(1) as thread:
+        waited = thread.submit(give.has_space, 60.0)
+        give.delivering(-1)
+        assert waited.result(30.0)
 
 
 def test_chunks_are_smaller_while_many_records_are_held() -> None:
