@@ -183,7 +183,8 @@ class Settings(BaseSettings):
     pipeline_depth: Annotated[int, Field(ge=1, le=64)] = 6
     """Most batches in flight."""
     chunk_buffer: Annotated[int, Field(ge=1, le=64)] = 2
-    """Most polls' worth of records that wait for the agent."""
+    """Most polls' worth of records that wait for the agent while polls leave records behind. Otherwise the
+    next poll waits until what came before is delivered, and records that come meanwhile share a batch."""
     max_value_bytes: _Bytes = _MIB
     """A larger value is dead-lettered as `value-too-large`."""
     commit_interval_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1

@@ -286,12 +286,15 @@ class ClientThread(threading.Thread):
         if first is not None:
             most = self._hand_over.most_records(self._poll_max_records)
             rest = messages(consumer, most - 1, 0.0, self._check)
-            more_waits = self._incoming.take(consumer, chain([first], rest)) == most
-            if more_waits:
+            taken = self._incoming.take(consumer, chain([first], rest))
+            is_full = taken.messages == most
+            if is_full:
                 seen_at = self._incoming.chunk.seen_at
             if self._incoming.chunk.records:
-                self._hand_over.polled(more_waits=more_waits)
-                self._linger.polled(time.monotonic(), more_waits=more_waits)
+                # Large records, small answers or paused partitions leave a poll far from full in a backlog.
+                is_behind = is_full or taken.left >= taken.messages
+                self._hand_over.polled(is_behind=is_behind)
+                self._linger.polled(time.monotonic(), is_behind=is_behind)
         self._incoming.chunk.seen_at = seen_at
 
     def _check(self) -> None:

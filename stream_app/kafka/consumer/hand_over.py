@@ -1,8 +1,8 @@
 """The hand-over of chunks from the client thread to the work, and how much of it may be under way.
 
-Under load chunks are handed over while fewer than `chunk_buffer` are at work, and batches of several are
-under way at once. Where polls leave nothing behind, a chunk goes when all before it is delivered, and
-what comes meanwhile shares it: many small batches, each with a round trip to the brokers and to Redis,
+In a backlog chunks are handed over while fewer than `chunk_buffer` are at work, and batches of several are
+under way at once. Where a poll leaves less behind than it brings, a chunk goes when all before it is
+delivered, and what comes meanwhile shares it: many small batches, each with a round trip to the brokers and to Redis,
 would stand in line behind each other, and a record would wait for all of them. It is Nagle's rule for
 small segments (RFC 896).
 """
@@ -29,7 +29,7 @@ class HandOver:
     def __init__(
         self, on_chunk: Callable[[Chunk], None], *, chunk_buffer: int, tick_seconds: float
     ) -> None:
-        """`chunk_buffer`: chunks that may be at work at once, where polls leave records behind.
+        """`chunk_buffer`: chunks that may be at work at once, while polls leave records behind.
 
         `tick_seconds`: how often an empty chunk comes while records are held for their turn.
         """
@@ -58,9 +58,9 @@ class HandOver:
             self._delivering += change
             self._changed.notify_all()
 
-    def polled(self, *, more_waits: bool) -> None:
-        """Records were polled; `more_waits`: there may be more of them, which could be had at once."""
-        self._is_behind = more_waits
+    def polled(self, *, is_behind: bool) -> None:
+        """Records were polled; `is_behind`: at least as many as they are wait in the queue or in the log."""
+        self._is_behind = is_behind
 
     @property
     def more_waits(self) -> bool:

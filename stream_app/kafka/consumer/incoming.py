@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -19,7 +19,17 @@ from stream_app.records.chunk import Chunk
 from stream_app.records.partition import Partition
 from stream_app.records.record import Record
 
-__all__ = ["Incoming"]
+__all__ = ["Incoming", "Taken"]
+
+
+class Taken(NamedTuple):
+    """How much a poll brought."""
+
+    messages: int
+    """Records and events."""
+    left: int
+    """Records behind them in the log, as far as the brokers have told: of the partitions that records came
+    of. Transaction markers and what compaction removed are counted too."""
 
 
 class Incoming:
@@ -41,8 +51,8 @@ class Incoming:
         self.chunk = Chunk()
         """The one that is filled now."""
 
-    def take(self, consumer: Consumer, messages: Iterable[Any]) -> int:
-        """Put records into the chunk, and deal with events; return how many messages there were.
+    def take(self, consumer: Consumer, messages: Iterable[Any]) -> Taken:
+        """Put records into the chunk, and deal with events.
 
         A message's headers are made objects of, or let go of, before the next one is asked for.
         Raises what `ConsumerErrors.take` and `StartPositions.find_again` do, and `messages`.
@@ -75,8 +85,9 @@ class Incoming:
             chunk.records = [r for r in chunk.records if holds(r.partition)]
             last = {p: message for p, message in last.items() if holds(p)}
             ended = {p: offset for p, offset in ended.items() if holds(p)}
+        left = 0
         for partition, message in last.items():
-            self._consumed(consumer, partition, first[partition], message)
+            left += self._consumed(consumer, partition, first[partition], message)
             epochs = self._tracker.notes[partition].epochs
             if message.leader_epoch() != epochs.newest:
                 _note_epochs(epochs, partition, taken)
@@ -85,7 +96,7 @@ class Incoming:
             self._tracker.at_end(partition, offset)
             self._ended(partition, offset)
         self._errors.delivered((*last, *ended))
-        return len(taken)
+        return Taken(len(taken), left)
 
     def rewound(self, partition: Partition, offset: int) -> None:
         """A partition is read again from `offset` on: what came of it after that is forgotten."""
@@ -97,8 +108,8 @@ class Incoming:
         self._tracker.notes[partition].epochs.rewind(offset)
         self._tracker.read_again(partition, offset)
 
-    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> None:
-        """Note what came of a partition in a poll: its first record, and its last message."""
+    def _consumed(self, consumer: Consumer, partition: Partition, first: Record, last: Any) -> int:
+        """Note what came of a partition in a poll, its first record and its last message; return what is left."""
         known_at = time.time() if first.timestamp is None else first.timestamp
         self._tracker.consumed(partition, last.offset(), known_at)
         # The end-of-partition event comes with the next answer of the broker, which it may hold
@@ -106,8 +117,10 @@ class Incoming:
         # transaction markers and compaction: for those there is the event.
         place = TopicPartition(partition.topic, partition.number)
         _, high = consumer.get_watermark_offsets(place, cached=True)
-        if high == last.offset() + 1:
+        left: int = high - last.offset() - 1
+        if left == 0:
             self._ended(partition, high)
+        return max(0, left)  # which is not known before the first answer
 
     def _ended(self, partition: Partition, offset: int) -> None:
         """Tell of an end once: a chunk of its own for what is known would wake up every thread."""

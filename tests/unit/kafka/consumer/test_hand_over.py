@@ -18,7 +18,7 @@ def test_while_polls_leave_records_behind_no_more_chunks_are_at_work_than_the_bu
 ):
     """There is space again as soon as one of them is worked off, whatever is being delivered."""
     give, arrived = hand_over()
-    give.polled(more_waits=True)
+    give.polled(is_behind=True)
     give(Chunk())
     give.delivering(1)
     assert give.has_space(0.0)
@@ -32,7 +32,7 @@ def test_while_polls_leave_records_behind_no_more_chunks_are_at_work_than_the_bu
 def test_where_polls_leave_nothing_behind_a_chunk_waits_until_all_before_it_is_delivered() -> None:
     """What comes meanwhile shares it, and small batches do not stand in line."""
     give, _ = hand_over()
-    give.polled(more_waits=False)
+    give.polled(is_behind=False)
     assert give.has_space(0.0)
     give(Chunk())
     assert not give.has_space(0.0)

@@ -14,7 +14,7 @@ SECONDS = 0.003
 def lingering() -> Linger:
     """One after a poll at `MOMENT` that brought all there was."""
     linger = Linger(SECONDS)
-    linger.polled(MOMENT, more_waits=False)
+    linger.polled(MOMENT, is_behind=False)
     return linger
 
 
@@ -39,9 +39,9 @@ def test_records_that_follow_closely_share_a_poll() -> None:
 def test_nothing_waits_while_records_are_at_hand() -> None:
     """A poll that left some behind is followed by the next one at once, as in a backlog."""
     linger = lingering()
-    linger.polled(MOMENT + SECONDS, more_waits=True)
+    linger.polled(MOMENT + SECONDS, is_behind=True)
     assert linger.seconds_left(MOMENT + SECONDS) == 0.0
-    linger.polled(MOMENT + 1.0, more_waits=False)
+    linger.polled(MOMENT + 1.0, is_behind=False)
     assert linger.seconds_left(MOMENT + 1.0) == pytest.approx(SECONDS)
 
 
@@ -53,7 +53,7 @@ def test_nothing_waits_behind_a_batch_that_took_longer() -> None:
 def test_it_can_be_turned_off() -> None:
     """0 seconds: each poll follows the one before at once."""
     linger = Linger(0.0)
-    linger.polled(MOMENT, more_waits=False)
+    linger.polled(MOMENT, is_behind=False)
     assert linger.seconds_left(MOMENT) == 0.0
 
 
@@ -65,7 +65,7 @@ def test_polls_that_bring_records_are_no_closer_than_the_time(gap: float) -> Non
         polled = comes + linger.seconds_left(comes)
         assert polled - comes <= SECONDS
         assert polled - polled_at >= SECONDS - 1e-9
-        linger.polled(polled, more_waits=False)
+        linger.polled(polled, is_behind=False)
         polled_at = polled
         # The next poll takes all that came until then: the first to wait for it is the next to come.
         comes += gap * (math.floor((polled - comes) / gap) + 1)
