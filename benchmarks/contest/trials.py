@@ -24,7 +24,7 @@ from benchmarks.contest.backlogs import Backlog, fill
 from benchmarks.contest.contender import Contender
 from benchmarks.contest.contenders import ALONE, chosen
 from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
-from benchmarks.contest.outputs import Outputs
+from benchmarks.contest.outputs import Outputs, Seen
 from benchmarks.contest.results import RESULTS, Results, circumstances
 from benchmarks.workload import load
 from features.flights import usecase
@@ -36,6 +36,9 @@ __all__ = ["main", "told_by_contender", "told_of_kill", "told_of_malformed"]
 
 _TRIAL_SECONDS: Final = 40.0
 _QUIET_SECONDS: Final = 6.0
+_HIDDEN_SECONDS: Final = 30.0
+"""How long the transaction that a killed process left open may hide what is behind it from readers of committed
+records: brokers abort it after its timeout, 10 s for the worker, and look every 10 s."""
 _LOOK_SECONDS: Final = 0.02
 # What SCAN's patterns take for more than itself.
 _GLOB: Final = re.compile(r"([*?\[\]\\^-])")
@@ -98,7 +101,7 @@ def _killed(contender: Contender, backlog: Backlog, redis_url: str, run: str) ->
                 # Counted are the records of both lives. What was begun when the first one ended is done
                 # again and not counted twice: when nothing comes any more, it is over.
                 _until(process, backlog.events)
-                seen = outputs.seen(0, quiet_seconds=_QUIET_SECONDS)
+                seen = _seen_in_the_end(outputs, backlog.predictions)
         except DidNotRunError as error:
             return {"kill_error": str(error)}
         return {
@@ -109,6 +112,15 @@ def _killed(contender: Contender, backlog: Backlog, redis_url: str, run: str) ->
             "kill_updates": _updates_in_redis(redis_url, group),
             "kill_updates_expected": _updates_of(backlog.events),
         }
+
+
+def _seen_in_the_end(outputs: Outputs, expected: int) -> Seen:
+    """What can be read when nothing is hidden any more; less than `expected` only if that is lost."""
+    deadline = time.monotonic() + _HIDDEN_SECONDS
+    while True:
+        seen = outputs.seen(0, quiet_seconds=_QUIET_SECONDS)
+        if len(seen.predictions) >= expected or time.monotonic() > deadline:
+            return seen
 
 
 def _until(process: Running, events: int) -> str:
