@@ -36,9 +36,9 @@ __all__ = ["main", "told_by_contender", "told_of_kill", "told_of_malformed"]
 
 _TRIAL_SECONDS: Final = 40.0
 _QUIET_SECONDS: Final = 6.0
-_HIDDEN_SECONDS: Final = 30.0
-"""How long the transaction that a killed process left open may hide what is behind it from readers of committed
-records: brokers abort it after its timeout, 10 s for the worker, and look every 10 s."""
+_PATIENCE_SECONDS: Final = 70.0
+"""How long a killed process may keep others from its work, or hide it: its partitions are its own until its session
+is over, 45 s by default, and its transaction is open until brokers abort it, 10 to 20 s for the worker."""
 _LOOK_SECONDS: Final = 0.02
 # What SCAN's patterns take for more than itself.
 _GLOB: Final = re.compile(r"([*?\[\]\\^-])")
@@ -115,8 +115,8 @@ def _killed(contender: Contender, backlog: Backlog, redis_url: str, run: str) ->
 
 
 def _seen_in_the_end(outputs: Outputs, expected: int) -> Seen:
-    """What can be read when nothing is hidden any more; less than `expected` only if that is lost."""
-    deadline = time.monotonic() + _HIDDEN_SECONDS
+    """What can be read when the killed process is forgotten; less than `expected` only if that is lost."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         seen = outputs.seen(0, quiet_seconds=_QUIET_SECONDS)
         if len(seen.predictions) >= expected or time.monotonic() > deadline:
