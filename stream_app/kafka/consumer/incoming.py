@@ -117,6 +117,8 @@ class Incoming:
         # transaction markers and compaction: for those there is the event.
         place = TopicPartition(partition.topic, partition.number)
         _, high = consumer.get_watermark_offsets(place, cached=True)
+        if partition in self.chunk.ended:  # told by an earlier poll, and not so any more
+            self.chunk.ended.remove(partition)
         left: int = high - last.offset() - 1
         if left == 0:
             self._ended(partition, high)
