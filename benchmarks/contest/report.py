@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.contest.contender import ROOT
 from benchmarks.contest.contenders import LOOP, WORKER, peers
 from benchmarks.contest.goals import judged
+from benchmarks.contest.latencies import curves, latency_table
 from benchmarks.contest.plots import Bar, bars, lines
 from benchmarks.contest.results import RESULTS, last_run, read
 from benchmarks.contest.table import Row, rows, table
 from benchmarks.contest.trials import told_by_contender
 
-__all__ = ["latency_table", "main", "plots", "report"]
+__all__ = ["main", "plots", "report"]
 
 _FOLDER: Final = ROOT / ".cache" / "bench"
 
@@ -58,22 +59,6 @@ def report(found: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def latency_table(latencies: Sequence[Mapping[str, Any]]) -> str:
-    """A line a contender and load, as Markdown."""
-    head = "|  | events/s | p50 ms | p99 ms | p99.9 ms | CPU us an event |\n|---|---:|---:|---:|---:|---:|"
-    return "\n".join([head, *map(_latency_line, latencies)])
-
-
-def _latency_line(line: Mapping[str, Any]) -> str:
-    if "error" in line:
-        return f"| {line['contender']} | did not run: {line['error']} | | | | |"
-    name, load = line["contender"], f"{line['load']:,.0f}"
-    if not line["keeps_up"]:
-        return f"| {name} | {load} | does not keep up | | | |"
-    figures = " | ".join(f"{line[key]:.1f}" for key in ("p50_ms", "p99_ms", "p999_ms", "cpu_us"))
-    return f"| {name} | {load} | {figures} |"
-
-
 def plots(found: list[dict[str, Any]]) -> dict[str, str]:
     """File name to SVG."""
     drains, latencies = _newest(found)
@@ -89,12 +74,8 @@ def plots(found: list[dict[str, Any]]) -> dict[str, str]:
             "CPU time an event", "microseconds", [_bar(row, row.cpu_us, row.cpus) for row in ran]
         )
     if latencies:
-        curves: dict[str, list[tuple[float, float]]] = {}
-        for line in latencies:
-            if line.get("keeps_up"):
-                curves.setdefault(line["contender"], []).append((line["load"], line["p99_ms"]))
         drawn["contest-latency.svg"] = lines(
-            "Latency in an open loop", "records a second", "p99, milliseconds", curves
+            "Latency in an open loop", "records a second", "p99, milliseconds", curves(latencies)
         )
     return drawn
 

@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks.contest.contenders import LOOP, WORKER
+from benchmarks.contest.latencies import curves
 from benchmarks.contest.report import plots, report
 from benchmarks.contest.results import Results, last_run, read
 from benchmarks.contest.trials import told_of_kill, told_of_malformed
@@ -56,6 +57,21 @@ def test_falls_behind(tmp_path: Path) -> None:
     text = report(written(tmp_path / "results.jsonl"))
     assert f"| {LOOP} | 1,000 | does not keep up |" in text
     assert f"| {WORKER} | 1,000 | 2.0 | 5.0 | 9.0 | 40.0 |" in text
+
+
+def test_latencies_of_several_rounds_are_told_as_medians(tmp_path: Path) -> None:
+    """With the lowest and the highest; and a contender that kept up in some rounds did not keep up."""
+    results = Results(tmp_path / "results.jsonl", "r", {})
+    for number, p99 in enumerate((7.0, 5.0, 30.0)):
+        figures = {"p50_ms": 2.0, "p99_ms": p99, "p999_ms": 40.0, "cpu_us": 60.0}
+        for load in (2_000, 1_000):
+            results.add("latency", WORKER, round=number, load=load, keeps_up=True, **figures)
+        results.add("latency", LOOP, round=number, load=1_000, keeps_up=number < 2, **figures)
+    text = report(results.lines)
+    row = "2.0 (2.0 to 2.0) | 7.0 (5.0 to 30.0) | 40.0 (40.0 to 40.0) | 60.0 (60.0 to 60.0)"
+    assert f"| {WORKER} | 1,000 | {row} |\n| {WORKER} | 2,000 | {row} |\n" in text
+    assert f"| {LOOP} | 1,000 | does not keep up in 1 of 3 |" in text
+    assert curves(results.lines)[WORKER] == [(1_000, 7.0), (2_000, 7.0)]
 
 
 def test_lacking(tmp_path: Path) -> None:
