@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.workload import load, publish
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.workload import all_topics, load, publish
 from demo.errors import DemoError
 from demo.topics import Offsets
 from features.flights import usecase
@@ -15,7 +18,7 @@ from features.flights.events import Boarding
 from stream_app.local import create_topics
 from stream_app.records.places import PartitionId
 
-__all__ = ["ASKING", "OUTPUTS", "Backlog", "fill", "make_topics", "spoilt"]
+__all__ = ["ASKING", "OUTPUTS", "Backlog", "empty_topics", "fill", "make_topics", "spoilt"]
 
 #: The topic whose events ask for a prediction.
 ASKING: Final = next(topic.name for topic in usecase.topics if topic.contract is Boarding)
@@ -24,6 +27,7 @@ OUTPUTS: Final = usecase.predictions_topic, usecase.dead_letters_topic
 
 _OUTPUT_PARTITIONS: Final = 8
 _LEADER_SECONDS: Final = 30.0
+_EMPTY_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -45,6 +49,18 @@ def make_topics(bootstrap: str) -> None:
     stamped = {"message.timestamp.type": "LogAppendTime"}
     create_topics(bootstrap, dict.fromkeys(OUTPUTS, _OUTPUT_PARTITIONS), stamped)
     _wait_for_leaders(bootstrap)
+
+
+def empty_topics(bootstrap: str) -> None:
+    """Delete all their records; offsets go on where they were."""
+    ends = [
+        TopicPartition(name, number, OFFSET_END)
+        for name, count in all_topics().items()
+        for number in range(count)
+    ]
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.delete_records(ends, operation_timeout=_EMPTY_SECONDS).values():
+        future.result()
 
 
 def _wait_for_leaders(bootstrap: str) -> None:

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from benchmarks.contest.table import spread
+
 __all__ = ["curves", "latency_table"]
 
 _HEAD: Final = """\
@@ -26,7 +28,7 @@ def latency_table(latencies: Iterable[Mapping[str, Any]]) -> str:
             lines.append(f"| {name} | {load:,.0f} | does not keep up{of_all} | | | |")
         else:
             figures = " | ".join(
-                _told([line[key] for line in good])
+                _median([line[key] for line in good])
                 for key in ("p50_ms", "p99_ms", "p999_ms", "cpu_us")
             )
             lines.append(f"| {name} | {load:,.0f} | {figures} |")
@@ -40,7 +42,7 @@ def curves(latencies: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[float
         p99 = [line["p99_ms"] for line in rounds if line.get("keeps_up")]
         if p99:
             found.setdefault(name, []).append((load, statistics.median(p99)))
-    return {name: sorted(points) for name, points in found.items()}
+    return found
 
 
 def _by_load(
@@ -56,6 +58,5 @@ def _by_load(
     }
 
 
-def _told(values: Sequence[float]) -> str:
-    middle = f"{statistics.median(values):.1f}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.1f} to {max(values):.1f})"
+def _median(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.1f}{spread(values, '{:.1f}')}"

@@ -28,7 +28,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import json as fast_json
 
-from benchmarks.contest.backlogs import ASKING, OUTPUTS, make_topics
+from benchmarks.contest.backlogs import ASKING, OUTPUTS, empty_topics, make_topics
 from benchmarks.contest.contender import ROOT, Contender, Worker
 from benchmarks.contest.contenders import ALONE, WARMING_UP, chosen
 from benchmarks.contest.drain import DidNotRunError, Running, file_name, running, surroundings_of
@@ -36,7 +36,6 @@ from benchmarks.contest.process_tree import usage
 from benchmarks.contest.results import RESULTS, Results, circumstances, last_run, read
 from benchmarks.contest.schedule import Schedule, percentile
 from benchmarks.contest.sender import FIRST_DAY
-from benchmarks.topics import empty_topics
 from benchmarks.workload import all_topics
 from features.flights.data.year import records
 from stream_app.local import LocalServices
@@ -139,7 +138,7 @@ def measured(
     group = f"latency-{run}-{file_name(contender.name)}"
     counts = [_WARM_UP, *(int(load * seconds) for load in sorted(loads))]
     names = _asking_ids(sum(counts))
-    empty_topics(services.kafka, all_topics())
+    empty_topics(services.kafka)
     with (
         surroundings_of(services.kafka, services.redis, group) as (where, log),
         running(contender, where, log) as process,

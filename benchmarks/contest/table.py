@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Row", "rows", "table"]
+__all__ = ["Row", "rows", "spread", "table"]
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,22 @@ def table(found: Sequence[Row], trials: Mapping[str, Mapping[str, str]]) -> str:
 def _line(row: Row, trial: Mapping[str, str]) -> str:
     if not row.rates:
         return f"| {row.contender} | did not run: {row.error} | | | | | | |"
-    rate = f"{row.rate:,.0f}{_spread(row.rates, '{:,.0f}')}"
+    rate = f"{row.rate:,.0f}{spread(row.rates, '{:,.0f}')}"
     ratio = "" if not row.ratios else f"{statistics.median(row.ratios):.2f}"
-    ratio += _spread(row.ratios, "{:.2f}")
+    ratio += spread(row.ratios, "{:.2f}")
     guarantee = row.guarantee
     if row.lacking > 0 and row.contender != "work alone":
         guarantee += f"; {row.lacking} predictions lacked"
     cells = (
-        row.contender, rate, f"{row.cpu_us:.1f}{_spread(row.cpus, '{:.1f}')}", ratio,
+        row.contender, rate, f"{row.cpu_us:.1f}{spread(row.cpus, '{:.1f}')}", ratio,
         f"{row.peak_mib:.0f}", guarantee, trial.get("malformed", "not tried"),
         trial.get("kill", "not tried"),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
-def _spread(values: Sequence[float], form: str) -> str:
+def spread(values: Sequence[float], form: str) -> str:
+    """The lowest and the highest of several values, in brackets, each told by `form`."""
     if len(values) < 2:
         return ""
     return f" ({form.format(min(values))} to {form.format(max(values))})"

@@ -6,13 +6,14 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from confluent_kafka.admin import AdminClient
 from redis import Redis
 
 from benchmarks.growth.feed import Feed, readings
@@ -20,7 +21,6 @@ from benchmarks.growth.model import ARTIFACTS, artifacts_of
 from benchmarks.growth.points import Point
 from benchmarks.growth.shape import TOPIC, make_usecase, written_usecase
 from benchmarks.scrape import scrape
-from benchmarks.topics import delete_topics
 from demo.worker import Worker
 from stream_app.local import create_topics
 
@@ -78,13 +78,14 @@ def measure(
     """
     usecase = make_usecase(point.shape)
     versions = artifacts_of(point.shape, artifacts)
-    topics = {
-        TOPIC: point.shape.partitions,
-        usecase.predictions_topic: 8,
-        usecase.dead_letters_topic: 8,
-    }
-    delete_topics(kafka, topics)
-    create_topics(kafka, topics)
+    _make_anew(
+        kafka,
+        {
+            TOPIC: point.shape.partitions,
+            usecase.predictions_topic: 8,
+            usecase.dead_letters_topic: 8,
+        },
+    )
     Redis.from_url(redis).flushall()
     filled = point.entities if not point.rate else 0
     total = filled + point.events
@@ -197,3 +198,18 @@ def measured_of(looks: Sequence[Look], filled: int, total: int, workers: int = 1
 
 def _median(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
+
+
+def _make_anew(bootstrap: str, topics: Mapping[str, int]) -> None:
+    """Empty topics of these numbers of partitions, whatever was there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    there = [name for name in topics if name in admin.list_topics(timeout=10).topics]
+    if there:
+        for future in admin.delete_topics(there, operation_timeout=30).values():
+            future.result()
+        deadline = time.monotonic() + 30
+        while any(name in admin.list_topics(timeout=10).topics for name in there):
+            if time.monotonic() > deadline:
+                raise SystemExit("a topic is still there 30 s after it was deleted")
+            time.sleep(0.05)
+    create_topics(bootstrap, topics)

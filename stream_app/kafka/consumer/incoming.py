@@ -85,6 +85,8 @@ class Incoming:
             chunk.records = [r for r in chunk.records if holds(r.partition)]
             last = {p: message for p, message in last.items() if holds(p)}
             ended = {p: offset for p, offset in ended.items() if holds(p)}
+        # What an earlier poll told of these is not so any more.
+        chunk.ended = [p for p in chunk.ended if p not in last]
         left = 0
         for partition, message in last.items():
             left += self._consumed(consumer, partition, first[partition], message)
@@ -117,8 +119,6 @@ class Incoming:
         # transaction markers and compaction: for those there is the event.
         place = TopicPartition(partition.topic, partition.number)
         _, high = consumer.get_watermark_offsets(place, cached=True)
-        if partition in self.chunk.ended:  # told by an earlier poll, and not so any more
-            self.chunk.ended.remove(partition)
         left: int = high - last.offset() - 1
         if left == 0:
             self._ended(partition, high)
